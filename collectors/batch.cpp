@@ -1,0 +1,47 @@
+#include "collectors/batch.hpp"
+
+#include <utility>
+
+namespace perjoule {
+
+namespace {
+constexpr std::size_t kept_faults = 64;
+}
+
+void Batch::append(Reading reading, std::string_view device, std::initializer_list<std::string_view> labels) {
+  reading.labels_at = static_cast<std::uint32_t>(arena_.size());
+  for (std::string_view value : labels) {
+    arena_.append(value.substr(0, value.find('\0')));
+    arena_.push_back('\0');
+  }
+  reading.labels_size = static_cast<std::uint32_t>(arena_.size()) - reading.labels_at;
+  arena_.append(device);
+  reading.device_size = static_cast<std::uint32_t>(device.size());
+  readings_.push_back(reading);
+}
+
+void Batch::fault(std::string_view item, Error error) {
+  ++fault_count_;
+  if (faults_.size() < kept_faults) faults_.push_back({std::string(item), std::move(error)});
+}
+
+void Batch::refuse(std::string_view item, std::string_view why) {
+  ++refused_count_;
+  if (faults_.size() < kept_faults) faults_.push_back({std::string(item), Error{Fault::transient, std::string(why)}});
+}
+
+void Batch::clear() {
+  readings_.clear();
+  arena_.clear();
+  faults_.clear();
+  fault_count_ = 0;
+  refused_count_ = 0;
+}
+
+std::string_view Batch::label(const Reading& reading, std::size_t index) const {
+  std::string_view rest = labels(reading);
+  for (; index > 0; --index) rest.remove_prefix(rest.find('\0') + 1);
+  return rest.substr(0, rest.find('\0'));
+}
+
+}  // namespace perjoule

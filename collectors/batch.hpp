@@ -1,0 +1,140 @@
+// What one call of a collector read. The collector fills it on its lane, then the recorder owns it on the loop: one
+// thread at a time, no locking. A batch is reused from tick to tick, so that a steady probe allocates nothing.
+//
+// A reading is one of three forms:
+//   add        a gauge, or a counter as the source itself keeps it
+//   meter      a raw hardware counter; the ledger turns it into a total that survives wrap, reset, restart and reboot
+//   integrate  power where no counter exists; the ledger integrates it (trapezoid, gap rule)
+// For the last two the ledger also books `perjoule_energy_by_source_joules_total{device,source}` and the unobserved
+// seconds of the device. Label values are taken as they are: the recorder makes them valid UTF-8 and bounds them.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/metric.hpp"
+#include "collectors/result.hpp"
+
+namespace perjoule {
+
+// How the energy of an increment became known.
+enum class Origin : std::uint8_t { counter, integrated, modelled };
+
+constexpr std::string_view name(Origin origin) {
+  switch (origin) {
+    case Origin::counter: return "counter";
+    case Origin::integrated: return "integrated";
+    case Origin::modelled: return "modelled";
+  }
+  return "unknown";
+}
+
+// A raw hardware counter, in millionths of its metric's unit (microjoules, microseconds).
+struct CounterReading {
+  std::string_view device;     // identity over reboots: "package-0", a UUID; never an index that can move
+  std::uint64_t value = 0;     // as read
+  std::uint64_t wrap = 0;      // the counter runs from 0 to `wrap` inclusive and starts again; 0: it does not wrap
+  double rate_max = 0;         // largest plausible rate in the metric's unit per second (watts for energy); > 0
+  Origin origin = Origin::counter;
+};
+
+struct PowerReading {
+  std::string_view device;
+  double rate_max = 0;  // readings above it, below 0 or not finite are refused and counted
+  Origin origin = Origin::integrated;
+};
+
+struct Reading {
+  enum class Form : std::uint8_t { value, meter, integral };
+  const Metric* metric = nullptr;
+  const Metric* rate = nullptr;  // gauge that shows the mean rate of the interval (power beside energy), same labels
+  Form form = Form::value;
+  Origin origin = Origin::counter;
+  double value = 0;  // value: the number; integral: watts
+  std::uint64_t raw = 0;
+  std::uint64_t wrap = 0;
+  double rate_max = 0;
+  std::uint32_t labels_at = 0;   // label values in the arena, each followed by a NUL
+  std::uint32_t labels_size = 0;
+  std::uint32_t device_size = 0;  // the device stands right behind the labels
+};
+
+struct ItemFault {
+  std::string item;
+  Error error;
+};
+
+class Batch {
+ public:
+  template <Unit U, Kind K, std::size_t N, class... L>
+    requires(sizeof...(L) == N)
+  void add(const Declared<U, K, N>& metric, Quantity<U> value, const L&... labels) {
+    Reading reading;
+    reading.metric = &metric;
+    reading.value = value.value();
+    append(reading, {}, {std::string_view(labels)...});
+  }
+
+  // `rate` may be null; else it is a gauge with the same labels.
+  template <Unit U, std::size_t N, class... L>
+    requires(sizeof...(L) == N)
+  void meter(const Declared<U, Kind::counter, N>& metric, const Metric* rate, const CounterReading& counter, const L&... labels) {
+    Reading reading;
+    reading.metric = &metric;
+    reading.rate = rate;
+    reading.form = Reading::Form::meter;
+    reading.origin = counter.origin;
+    reading.raw = counter.value;
+    reading.wrap = counter.wrap;
+    reading.rate_max = counter.rate_max;
+    append(reading, counter.device, {std::string_view(labels)...});
+  }
+
+  // Books the integral of `power` on `metric`, and shows `power` itself on `shown` when it is not null.
+  template <std::size_t N, class... L>
+    requires(sizeof...(L) == N)
+  void integrate(const Declared<Unit::joule, Kind::counter, N>& metric, const Metric* shown, Watts power, const PowerReading& source,
+                 const L&... labels) {
+    Reading reading;
+    reading.metric = &metric;
+    reading.rate = shown;
+    reading.form = Reading::Form::integral;
+    reading.origin = source.origin;
+    reading.value = power.value();
+    reading.rate_max = source.rate_max;
+    append(reading, source.device, {std::string_view(labels)...});
+  }
+
+  // One item (a channel, a zone) failed and the others did not. Bounded: at most 64 are kept, all are counted.
+  void fault(std::string_view item, Error error);
+
+  // A value that no hardware can mean was refused; it is counted, and the series shows nothing this time.
+  void refuse(std::string_view item, std::string_view why);
+
+  void clear();
+  std::span<const Reading> readings() const { return readings_; }
+  std::span<const ItemFault> faults() const { return faults_; }
+  std::uint64_t fault_count() const { return fault_count_; }
+  std::uint64_t refused_count() const { return refused_count_; }
+  // Label values, each followed by a NUL.
+  std::string_view labels(const Reading& reading) const { return std::string_view(arena_).substr(reading.labels_at, reading.labels_size); }
+  std::string_view device(const Reading& reading) const {
+    return std::string_view(arena_).substr(reading.labels_at + reading.labels_size, reading.device_size);
+  }
+  // Value of the label `index` of a reading.
+  std::string_view label(const Reading& reading, std::size_t index) const;
+
+ private:
+  void append(Reading reading, std::string_view device, std::initializer_list<std::string_view> labels);
+
+  std::vector<Reading> readings_;
+  std::string arena_;
+  std::vector<ItemFault> faults_;
+  std::uint64_t fault_count_ = 0;
+  std::uint64_t refused_count_ = 0;
+};
+
+}  // namespace perjoule

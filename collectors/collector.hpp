@@ -1,0 +1,55 @@
+// The seam between the daemon and everything that reads a device.
+//
+// A source (one line of registry.def) is an Entry. Its `make` looks at the host and returns one Probe per device that it
+// watches: each probe gets a lane (a thread) of its own, so a device that hangs costs its own series only. `make` runs on
+// a lane too, once at the start and again each minute (hot-plug): it lists directories and reads names, but leaves the
+// first read of a value to `sample`.
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/batch.hpp"
+#include "collectors/metric.hpp"
+#include "collectors/result.hpp"
+#include "config/options.hpp"
+
+namespace perjoule {
+
+class Collector {
+ public:
+  virtual ~Collector() = default;
+  // Appends what it read to `batch`, which comes empty. May block; never called twice at once. Keep what succeeded: an
+  // item that failed goes to batch.fault() and the others stay. Returns an error only when nothing could be read.
+  [[nodiscard]] virtual Result<void> sample(Batch& batch) = 0;
+};
+
+struct Probe {
+  std::string device;  // identity of what it watches ("package-0", "nvme0"); "" when the source has only one
+  std::unique_ptr<Collector> collector;
+  bool jitter = false;  // what it reads is integrated from instantaneous power: due times are spread against aliasing
+};
+
+// Where the kernel's files are; tests and containers point them elsewhere.
+struct Roots {
+  std::filesystem::path procfs = "/proc";
+  std::filesystem::path sysfs = "/sys";
+  std::filesystem::path cgroupfs = "/sys/fs/cgroup";
+  std::filesystem::path rootfs = "/";
+  std::filesystem::path nvml = "libnvidia-ml.so.1";
+};
+
+struct Entry {
+  std::string_view name;  // the word in configuration, flags and the `source` label
+  std::string_view help;  // one sentence: what it reads, from where
+  std::span<const Metric* const> metrics;
+  std::span<const Option> options;
+  // Error absent: this host has no such device. Error denied: it has one, and may not be read (remedy says the command).
+  Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots);
+};
+
+}  // namespace perjoule

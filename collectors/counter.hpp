@@ -1,0 +1,35 @@
+// Hardware counter -> increment: wrap, reset and plausibility in one place (rule R6).
+//
+// Pure; any thread. Units are millionths of the metric's unit, so that a total is exact (a double holds microjoules only
+// to 2^53, ten days at 10 kW). Why a gate: without it, a counter that restarts at 0 books a whole wrap range as a spike
+// (262 kJ for Intel RAPL).
+#pragma once
+
+#include <cstdint>
+
+namespace perjoule {
+
+struct CounterStep {
+  std::uint64_t previous = 0;
+  std::uint64_t current = 0;
+  std::uint64_t wrap = 0;         // the counter runs from 0 to `wrap` inclusive; 0: it does not wrap
+  double rate_max = 0;            // units per second
+  std::int64_t interval_us = 0;   // between the two reads, > 0
+};
+
+enum class StepVerdict : std::uint8_t {
+  booked,     // `increment` is what the device counted
+  ambiguous,  // more than one wrap is possible in the interval: nothing is booked
+  reset,      // the counter restarted or jumped: nothing is booked
+};
+
+struct Increment {
+  StepVerdict verdict = StepVerdict::booked;
+  std::int64_t millionths = 0;
+};
+
+// The gate is 1.5 x rate_max x interval, and never less than what 50 ms at rate_max give (a counter that is updated
+// every 20 to 100 ms may deliver one update's worth more than the interval).
+[[nodiscard]] Increment step(const CounterStep& counter);
+
+}  // namespace perjoule

@@ -1,0 +1,48 @@
+// What a function that may fail returns. A fault is named by the reaction it asks for, not by its cause.
+//
+// Values only; any thread. Nothing here throws while the daemon runs: `value()` on an error is a programming error.
+#pragma once
+
+#include <boost/system/result.hpp>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace perjoule {
+
+enum class Fault : std::uint8_t {
+  absent,     // nothing to read here: stay quiet, look again each minute
+  denied,     // say once, with the remedy
+  transient,  // count, try again at the next tick
+  broken,     // drop the probe and build it again, with back-off
+  timeout,    // the lane is stuck: skip ticks until the call returns
+};
+
+constexpr std::string_view name(Fault fault) {
+  switch (fault) {
+    case Fault::absent: return "absent";
+    case Fault::denied: return "denied";
+    case Fault::transient: return "transient";
+    case Fault::broken: return "broken";
+    case Fault::timeout: return "timeout";
+  }
+  return "unknown";
+}
+
+struct Error {
+  Fault fault = Fault::transient;
+  std::string what;         // one line, names the path or the call
+  std::string remedy = {};  // the exact command or setting that mends it; empty where none is known
+};
+
+template <class T>
+using Result = boost::system::result<T, Error>;
+
+// Found by ADL from boost::system::result::value().
+[[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
+
+// The fault that an errno of open(2) or read(2) on a kernel file asks for; `what` gets the path and strerror.
+// ENOENT, ENODEV, ENXIO, ENOTDIR: absent. EACCES, EPERM: denied. All others: transient.
+[[nodiscard]] Error error_from_errno(int number, std::string_view path);
+
+}  // namespace perjoule

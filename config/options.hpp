@@ -1,0 +1,51 @@
+// A collector's own configuration keys: a table that the collector brings, and the values that the configuration gives.
+//
+// The table is the single source of the keys' names, types, defaults and help (`describe config`, the JSON schema, the
+// refusals). Values only; any thread.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <variant>
+#include <vector>
+
+namespace perjoule {
+
+enum class OptionType : std::uint8_t { boolean, integer, number, text, duration, size, power, text_list };
+
+struct Option {
+  std::string_view key;
+  OptionType type = OptionType::text;
+  std::string_view fallback;  // the default, written as in the configuration file; "" = null (not set)
+  std::string_view help;
+  double min = 0;   // range of numbers, in the base unit (seconds, bytes, watts); ignored where min == max
+  double max = 0;
+};
+
+// Checked values of one table; a key that is null is not there. Durations are seconds, sizes bytes, powers watts.
+class Options {
+ public:
+  using Value = std::variant<bool, double, std::string, std::vector<std::string>>;
+  void set(std::string key, Value value) { values_.insert_or_assign(std::move(key), std::move(value)); }
+
+  [[nodiscard]] bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
+  [[nodiscard]] bool boolean(std::string_view key, bool fallback = false) const { return get<bool>(key, fallback); }
+  [[nodiscard]] double number(std::string_view key, double fallback = 0) const { return get<double>(key, fallback); }
+  [[nodiscard]] std::string text(std::string_view key, std::string fallback = {}) const { return get<std::string>(key, std::move(fallback)); }
+  [[nodiscard]] std::vector<std::string> list(std::string_view key) const { return get<std::vector<std::string>>(key, {}); }
+  friend bool operator==(const Options&, const Options&) = default;
+
+ private:
+  template <class T>
+  T get(std::string_view key, T fallback) const {
+    auto found = values_.find(key);
+    if (found == values_.end()) return fallback;
+    const T* value = std::get_if<T>(&found->second);
+    return value ? *value : fallback;
+  }
+  std::map<std::string, Value, std::less<>> values_;
+};
+
+}  // namespace perjoule

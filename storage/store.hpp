@@ -1,0 +1,84 @@
+// What the daemon asks of its history. The writer thread owns a Store; nobody else calls it.
+//
+// A *group* is what one probe samples together: one stamp for all its series. The daemon names series and groups by small
+// numbers that live as long as the process; a Store maps them to identities that live as long as the file.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/metric.hpp"
+#include "collectors/result.hpp"
+#include "collectors/sample.hpp"
+
+namespace perjoule::storage {
+
+enum class GroupId : std::uint32_t {};
+
+struct SeriesDescription {
+  SeriesId id{};
+  std::string metric;
+  std::string labels;  // `a="b",c="d"`, exposition escaping, declaration order; "" without labels
+  Unit unit = Unit::none;
+  Kind kind = Kind::gauge;
+};
+
+struct GroupDescription {
+  GroupId id{};
+  std::string source;  // collector's name
+  std::string device;
+  std::int64_t period_ms = 0;
+};
+
+// One tick of one probe.
+struct Tick {
+  GroupId group{};
+  std::int64_t wall_ms = 0;
+  std::vector<Sample> samples;
+};
+
+// Everything between two commits. A description comes before, or with, the first tick that uses it.
+struct Frame {
+  std::vector<SeriesDescription> series;
+  std::vector<GroupDescription> groups;
+  std::vector<Tick> ticks;
+};
+
+// What `read` hands over: stamps ascend within a series; series come one after the other.
+struct Point {
+  std::int64_t wall_ms = 0;
+  double value = 0;
+};
+
+struct Selection {
+  std::int64_t from_ms = 0;                 // inclusive
+  std::int64_t to_ms = INT64_MAX;           // inclusive
+  std::string metric;                       // "" = all
+  std::vector<std::pair<std::string, std::string>> labels;  // all must equal
+};
+
+struct StoreSize {
+  std::int64_t bytes = 0;            // database and WAL on disk
+  std::int64_t series = 0;
+  std::int64_t oldest_ms = 0;        // 0: nothing stored
+  std::int64_t frames = 0;
+};
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  // One transaction; on an error nothing of the frame is stored, and the caller may offer it again.
+  [[nodiscard]] virtual Result<void> append(const Frame& frame) = 0;
+  // Drops what is older than `oldest_ms`, then the oldest until the file's used pages fit `bytes_max`. Bounded work per
+  // call (it may have to be called again: `true` while more is to do).
+  [[nodiscard]] virtual Result<bool> retain(std::int64_t oldest_ms, std::int64_t bytes_max) = 0;
+  [[nodiscard]] virtual Result<StoreSize> size() = 0;
+  // Calls `each` for every selected series with its points in time order; stops early when it returns false.
+  using Each = std::function<bool(const SeriesDescription&, const std::vector<Point>&)>;
+  [[nodiscard]] virtual Result<void> read(const Selection& selection, const Each& each) = 0;
+};
+
+}  // namespace perjoule::storage
