@@ -6,7 +6,7 @@
 // first read of a value to `sample`.
 #pragma once
 
-#include <filesystem>
+#include <chrono>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +17,7 @@
 #include "collectors/metric.hpp"
 #include "collectors/result.hpp"
 #include "config/options.hpp"
+#include "config/roots.hpp"
 
 namespace perjoule {
 
@@ -34,20 +35,14 @@ struct Probe {
   bool jitter = false;  // what it reads is integrated from instantaneous power: due times are spread against aliasing
 };
 
-// Where the kernel's files are; tests and containers point them elsewhere.
-struct Roots {
-  std::filesystem::path procfs = "/proc";
-  std::filesystem::path sysfs = "/sys";
-  std::filesystem::path cgroupfs = "/sys/fs/cgroup";
-  std::filesystem::path rootfs = "/";
-  std::filesystem::path nvml = "libnvidia-ml.so.1";
-};
-
 struct Entry {
   std::string_view name;  // the word in configuration, flags and the `source` label
   std::string_view help;  // one sentence: what it reads, from where
   std::span<const Metric* const> metrics;
   std::span<const Option> options;
+  bool enabled = true;
+  std::chrono::milliseconds period{1000};
+  std::chrono::milliseconds deadline{900};
   // Error absent: this host has no such device. Error denied: it has one, and may not be read (remedy says the command).
   Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots);
 };

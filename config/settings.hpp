@@ -1,0 +1,77 @@
+// The daemon's configuration as plain structs: what the rest of the daemon reads. config/loader fills them from the key
+// table (defaults), the files, the environment and the flags. Values only; any thread.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "config/options.hpp"
+#include "config/roots.hpp"
+
+namespace perjoule::config {
+
+using Milliseconds = std::chrono::milliseconds;
+
+enum class LogLevel : std::uint8_t { debug, info, warn, error };
+enum class LogFormat : std::uint8_t { logfmt, json };
+
+struct Web {
+  std::vector<std::string> listen_address = {"127.0.0.1:10190"};
+  std::string telemetry_path = "/metrics";
+  int max_requests = 40;
+  bool enable_lifecycle = false;
+  friend bool operator==(const Web&, const Web&) = default;
+};
+
+struct Retention {
+  Milliseconds raw{0};
+  Milliseconds minute{0};
+  Milliseconds hour{0};
+  std::int64_t size_bytes = 0;
+  friend bool operator==(const Retention&, const Retention&) = default;
+};
+
+struct Storage {
+  bool enabled = true;                         // --no-storage
+  std::filesystem::path path = "/var/lib/perjoule";
+  Milliseconds commit{5000};                   // 1 s to 60 s
+  Retention retention;
+  friend bool operator==(const Storage&, const Storage&) = default;
+};
+
+struct Log {
+  LogLevel level = LogLevel::info;
+  LogFormat format = LogFormat::logfmt;
+  friend bool operator==(const Log&, const Log&) = default;
+};
+
+struct PowerModel {
+  std::optional<double> idle_watts;            // the node at 0 % utilisation
+  std::optional<double> max_watts;             // the node at 100 %
+  friend bool operator==(const PowerModel&, const PowerModel&) = default;
+};
+
+struct CollectorSettings {
+  bool enabled = true;
+  Milliseconds period{1000};                   // 100 ms to 1 h
+  Milliseconds deadline{900};                  // less than or equal to the period
+  Milliseconds stale_after{10000};             // default: the greater of 3 periods and 10 s
+  Options options;
+  friend bool operator==(const CollectorSettings&, const CollectorSettings&) = default;
+};
+
+struct Settings {
+  Web web;
+  Storage storage;
+  Log log;
+  Roots roots;
+  PowerModel power_model;
+  std::map<std::string, CollectorSettings> collectors;  // one for every collector of the registry
+};
+
+}  // namespace perjoule::config
