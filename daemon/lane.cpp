@@ -1,0 +1,135 @@
+#include "daemon/lane.hpp"
+
+#include <pthread.h>
+
+#include <atomic>
+#include <boost/asio/post.hpp>
+#include <condition_variable>
+#include <mutex>
+#include <utility>
+
+namespace perjoule {
+
+namespace {
+// Collectors read small files; the default of 8 MiB would be address space for nothing on hosts with a hundred probes.
+constexpr std::size_t stack_bytes = 256 * 1024;
+}  // namespace
+
+struct LaneThreads::Alive {
+  std::mutex mutex;
+  std::condition_variable ended;
+  int count = 0;
+};
+
+class LaneThreads::ThreadLane : public Lane {
+ public:
+  ThreadLane(asio::io_context& loop, std::shared_ptr<Alive> alive) : shared_(std::make_shared<Shared>(loop, std::move(alive))) {}
+
+  ~ThreadLane() override {
+    const std::lock_guard lock(shared_->mutex);
+    shared_->closed = true;
+    shared_->wake.notify_one();
+  }
+  ThreadLane(const ThreadLane&) = delete;
+  ThreadLane& operator=(const ThreadLane&) = delete;
+
+  [[nodiscard]] bool busy() const override { return shared_->busy; }
+
+  void start(std::function<void()> work, std::function<void()> done) override {
+    shared_->busy = true;
+    if (!started_) started_ = launch(shared_);
+    const std::lock_guard lock(shared_->mutex);
+    shared_->work = std::move(work);
+    shared_->done = std::move(done);
+    shared_->wake.notify_one();
+  }
+
+ private:
+  struct Shared {
+    Shared(asio::io_context& io, std::shared_ptr<Alive> threads) : loop(io), alive(std::move(threads)) {}
+    asio::io_context& loop;
+    std::shared_ptr<Alive> alive;
+    std::mutex mutex;
+    std::condition_variable wake;
+    std::function<void()> work;
+    std::function<void()> done;
+    bool closed = false;
+    std::atomic<bool> busy = false;
+  };
+
+  static bool launch(const std::shared_ptr<Shared>& shared) {
+    pthread_attr_t attributes;
+    pthread_attr_init(&attributes);
+    pthread_attr_setstacksize(&attributes, stack_bytes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    auto* argument = new std::shared_ptr<Shared>(shared);
+    {
+      const std::lock_guard lock(shared->alive->mutex);
+      ++shared->alive->count;
+    }
+    pthread_t thread{};
+    const int error = pthread_create(&thread, &attributes, &ThreadLane::body, argument);
+    pthread_attr_destroy(&attributes);
+    if (error != 0) {
+      // No thread: the call is never made, the deadline passes and the probe shows as stuck until threads are to be had.
+      delete argument;
+      end(*shared->alive);
+      return false;
+    }
+    return true;
+  }
+
+  static void end(Alive& alive) {
+    const std::lock_guard lock(alive.mutex);
+    --alive.count;
+    alive.ended.notify_all();
+  }
+
+  static void* body(void* argument) {
+    std::shared_ptr<Alive> alive;
+    {
+      auto* owner = static_cast<std::shared_ptr<Shared>*>(argument);
+      const std::shared_ptr<Shared> shared = *owner;
+      delete owner;
+      alive = shared->alive;
+      run(shared);
+    }
+    end(*alive);
+    return nullptr;
+  }
+
+  static void run(const std::shared_ptr<Shared>& shared) {
+    for (;;) {
+      std::function<void()> work;
+      {
+        std::unique_lock lock(shared->mutex);
+        shared->wake.wait(lock, [&] { return shared->work || shared->closed; });
+        if (shared->closed) return;
+        work = std::exchange(shared->work, nullptr);
+      }
+      work();
+      work = nullptr;
+      const std::lock_guard lock(shared->mutex);
+      if (shared->closed) return;
+      auto done = std::exchange(shared->done, nullptr);
+      asio::post(shared->loop, [shared, done = std::move(done)] {
+        shared->busy = false;
+        if (done) done();
+      });
+    }
+  }
+
+  std::shared_ptr<Shared> shared_;
+  bool started_ = false;
+};
+
+LaneThreads::LaneThreads(asio::io_context& loop) : loop_(loop), alive_(std::make_shared<Alive>()) {}
+
+std::unique_ptr<Lane> LaneThreads::make() { return std::make_unique<ThreadLane>(loop_, alive_); }
+
+bool LaneThreads::drain(std::chrono::milliseconds deadline) {
+  std::unique_lock lock(alive_->mutex);
+  return alive_->ended.wait_for(lock, deadline, [&] { return alive_->count == 0; });
+}
+
+}  // namespace perjoule

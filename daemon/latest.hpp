@@ -1,0 +1,80 @@
+// The newest sample of every series, and the text that a scrape shows of it.
+//
+// Guarded by one mutex: the loop writes, the web thread reads. A series that is older than its `stale_after` is left out
+// when it is read, so a device that is gone is absent and nothing old is shown as new. Each series keeps its text up to
+// the value (`name{labels} `) from the moment it is declared: a scrape is a copy and a std::to_chars.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <limits>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "collectors/metric.hpp"
+#include "collectors/sample.hpp"
+
+namespace perjoule {
+
+enum class Format : std::uint8_t { text, openmetrics };  // text 0.0.4, OpenMetrics 1.0
+
+// HELP, TYPE and UNIT of a family. For OpenMetrics a counter's family is named without _total, an info without _info.
+[[nodiscard]] std::string family_header(const Metric& metric, Format format);
+
+// Shortest text that reads back as the same double; NaN, +Inf, -Inf as both formats spell them.
+void append_number(std::string& out, double value);
+
+class Latest {
+ public:
+  static constexpr std::int64_t never_stale = std::numeric_limits<std::int64_t>::max();
+
+  void declare(SeriesId id, const Metric& metric, std::string_view labels);
+  void set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns);
+  // The source is alive but its value could not be made safe: what was shown before stays current.
+  void touch(std::span<const Sample> samples, std::int64_t steady_ns);
+  // Takes a series out until it is set again.
+  void remove(SeriesId id);
+  void remove(std::span<const SeriesId> ids);
+
+  // Appends every fresh series of the admitted families, sorted by family name.
+  using Admit = std::function<bool(const Metric&)>;
+  void write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit = {}) const;
+  // A fresh value of a series.
+  [[nodiscard]] std::optional<double> value(SeriesId id, std::int64_t now_ns) const;
+  [[nodiscard]] std::size_t fresh(std::int64_t now_ns) const;
+  // Calls `each` for every fresh series in the order of write().
+  using Each = std::function<void(const Metric&, std::string_view labels, double value)>;
+  void visit(std::int64_t now_ns, const Each& each) const;
+  // Grows with every change: two equal numbers mean that nothing has been set in between.
+  [[nodiscard]] std::uint64_t generation() const;
+
+ private:
+  struct Slot {
+    double value = 0;
+    std::int64_t steady_ns = 0;
+    std::int64_t stale_after_ns = -1;  // -1: not set
+    std::string prefix;
+  };
+  struct Family {
+    const Metric* metric = nullptr;
+    std::string text_header;
+    std::string openmetrics_header;
+    std::vector<std::uint32_t> slots;
+  };
+  [[nodiscard]] static bool is_fresh(const Slot& slot, std::int64_t now_ns) {
+    return slot.stale_after_ns >= 0 && now_ns - slot.steady_ns <= slot.stale_after_ns;
+  }
+
+  mutable std::mutex mutex_;
+  std::vector<Slot> slots_;  // by SeriesId
+  std::map<std::string_view, Family> families_;
+  std::uint64_t generation_ = 0;
+};
+
+}  // namespace perjoule

@@ -1,0 +1,95 @@
+#include "daemon/series.hpp"
+
+#include <utility>
+
+namespace perjoule {
+
+namespace {
+
+// Length of the well-formed UTF-8 character at the start of `text`, 0 when it is not one (Unicode 15, table 3-7).
+std::size_t character_length(std::string_view text) {
+  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
+  const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) { return byte(i) >= low && byte(i) <= high; };
+  const unsigned lead = byte(0);
+  if (lead < 0x80) return 1;
+  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
+  if (lead >= 0xE0 && lead <= 0xEF) {
+    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;
+    const unsigned high = lead == 0xED ? 0x9F : 0xBF;
+    return follows(1, low, high) && follows(2) ? 3 : 0;
+  }
+  if (lead >= 0xF0 && lead <= 0xF4) {
+    const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
+    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;
+    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string clean_label(std::string_view value, std::size_t bytes_max) {
+  std::string clean;
+  clean.reserve(value.size());
+  while (!value.empty()) {
+    const std::size_t length = character_length(value);
+    std::string_view piece = length == 0 ? std::string_view("\xEF\xBF\xBD") : value.substr(0, length);
+    if (length == 1 && static_cast<unsigned char>(value.front()) < 0x20) piece = " ";
+    if (clean.size() + piece.size() > bytes_max) break;
+    clean.append(piece);
+    value.remove_prefix(length == 0 ? 1 : length);
+  }
+  return clean;
+}
+
+std::string label_text(const Metric& metric, std::string_view values) {
+  std::string text;
+  for (std::size_t i = 0; i < metric.label_count; ++i) {
+    const std::size_t end = values.find('\0');
+    if (i > 0) text += ',';
+    text += metric.labels[i];
+    text += "=\"";
+    for (char c : clean_label(values.substr(0, end))) {
+      if (c == '\\' || c == '"') text += '\\';
+      text += c;
+    }
+    text += '"';
+    values.remove_prefix(end == std::string_view::npos ? values.size() : end + 1);
+  }
+  return text;
+}
+
+std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_view values) {
+  std::string key(metric.name);
+  key += '\0';
+  key += values;
+  if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
+  if (series_.size() >= series_max_) {
+    ++refused_;
+    return std::nullopt;
+  }
+  Series series{&metric, label_text(metric, values)};
+  // Two values that differ only in bytes that cleaning takes away are one series: no scrape may show a line twice.
+  std::string clean_key = std::string(metric.name) + '\0' + '\0' + series.labels;
+  if (const auto found = ids_.find(clean_key); found != ids_.end()) {
+    ids_.emplace(std::move(key), found->second);
+    return found->second;
+  }
+  const auto id = static_cast<SeriesId>(series_.size());
+  series_.push_back(std::move(series));
+  ids_.emplace(std::move(key), id);
+  ids_.emplace(std::move(clean_key), id);
+  if (on_new_) on_new_(id, series_.back());
+  return id;
+}
+
+std::string label_values(std::initializer_list<std::string_view> values) {
+  std::string joined;
+  for (std::string_view value : values) {
+    joined += value;
+    joined += '\0';
+  }
+  return joined;
+}
+
+}  // namespace perjoule
