@@ -145,6 +145,15 @@ storage::LedgerRows Ledger::take_changed() {
   return rows;
 }
 
+std::vector<std::string> Ledger::keys(std::string_view prefix) const {
+  std::vector<std::string> found;
+  for (const auto& [key, id] : ids_) {
+    if (key.starts_with(prefix)) found.push_back(key);
+  }
+  std::sort(found.begin(), found.end());
+  return found;
+}
+
 void Ledger::restore() {
   for (const std::size_t index : taken_) {
     mark(index);

@@ -46,6 +46,8 @@ class Ledger {
   // What has changed since the last call. When the commit fails, `restore` makes it changed again.
   [[nodiscard]] storage::LedgerRows take_changed();
   void restore();
+  // Every total's key that starts with `prefix`, sorted.
+  [[nodiscard]] std::vector<std::string> keys(std::string_view prefix) const;
   [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
  private:

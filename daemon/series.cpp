@@ -64,21 +64,22 @@ std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_
   key += '\0';
   key += values;
   if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
+  // Two values that differ only in bytes that cleaning takes away are one series: no scrape may show a line twice.
+  const std::optional<SeriesId> id = adopt(metric, label_text(metric, values));
+  if (id) ids_.emplace(std::move(key), *id);
+  return id;
+}
+
+std::optional<SeriesId> SeriesTable::adopt(const Metric& metric, const std::string& labels) {
+  std::string key = std::string(metric.name) + '\0' + '\0' + labels;
+  if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
   if (series_.size() >= series_max_) {
     ++refused_;
     return std::nullopt;
   }
-  Series series{&metric, label_text(metric, values)};
-  // Two values that differ only in bytes that cleaning takes away are one series: no scrape may show a line twice.
-  std::string clean_key = std::string(metric.name) + '\0' + '\0' + series.labels;
-  if (const auto found = ids_.find(clean_key); found != ids_.end()) {
-    ids_.emplace(std::move(key), found->second);
-    return found->second;
-  }
   const auto id = static_cast<SeriesId>(series_.size());
-  series_.push_back(std::move(series));
+  series_.push_back({&metric, labels});
   ids_.emplace(std::move(key), id);
-  ids_.emplace(std::move(clean_key), id);
   if (on_new_) on_new_(id, series_.back());
   return id;
 }

@@ -36,6 +36,8 @@ class SeriesTable {
 
   // nullopt: the bound is reached.
   [[nodiscard]] std::optional<SeriesId> identify(const Metric& metric, std::string_view values);
+  // The same for labels that are already text, as a ledger keeps them.
+  [[nodiscard]] std::optional<SeriesId> adopt(const Metric& metric, const std::string& labels);
   [[nodiscard]] const Series& operator[](SeriesId id) const { return series_[static_cast<std::size_t>(id)]; }
   [[nodiscard]] std::size_t size() const { return series_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }

@@ -16,6 +16,9 @@ inline constexpr auto cpu_package_power = gauge<Unit::watt>(
     "perjoule_cpu_package_power_watts",
     "Mean power of a CPU package since the sample before, from the same source as its energy.", "package", "source");
 
+inline constexpr auto dram_energy = persisted_counter<Unit::joule>(
+    "perjoule_dram_energy_joules_total", "Energy of the memory of a CPU package, from its RAPL counter.", "package");
+
 inline constexpr auto sensor_power = gauge<Unit::watt>(
     "perjoule_sensor_power_watts",
     "Power as a sensor chip reports it (hwmon powerN_input or powerN_average, or a board's own counters). Not additive "

@@ -1,0 +1,96 @@
+// Power and energy of the whole node, from the best source that answers now.
+//
+//   meter     a sensor in the node's inlet (hwmon role node)
+//   psu       the sum of the supplies' inputs (hwmon role psu_in)
+//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL); fans, drives and supply losses are not in it
+//   modelled  the sum of the packages' modelled power
+//
+// Energy is the sum of what the ledger booked for the source's members, so node and parts agree to the microjoule; it is
+// booked under the source that was the best one then. Loop's thread only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/batch.hpp"
+#include "collectors/metric.hpp"
+#include "collectors/sample.hpp"
+
+namespace perjoule {
+
+inline constexpr auto node_power = gauge<Unit::watt>(
+    "perjoule_node_power_watts",
+    "Power of the node from the best source that answers now (source meter, psu, dcmi, sum or modelled; one series). Source sum "
+    "holds only the parts that are measured; modelled is an estimate from CPU utilisation.",
+    "source");
+inline constexpr auto node_energy = persisted_counter<Unit::joule>(
+    "perjoule_node_energy_joules_total",
+    "Energy of the node, booked under the source that was the best one at the time (see perjoule_node_power_watts).", "source");
+inline constexpr auto node_reading = gauge<Unit::watt>(
+    "perjoule_node_reading_watts", "Power of the node by every source that answers. Not additive: the sources are views of one node.",
+    "source");
+
+enum class NodeSource : std::uint8_t { meter, psu, sum, modelled };
+inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, NodeSource::sum, NodeSource::modelled};
+[[nodiscard]] std::string_view name(NodeSource source);
+
+// What the recorder saw of one metered or integrated reading.
+struct Observation {
+  SeriesId series{};
+  const Metric* metric = nullptr;
+  std::string_view label_values;      // as Batch keeps them
+  Origin origin = Origin::counter;
+  std::optional<double> watts;        // mean power of the interval, or the reading itself
+  std::int64_t booked = 0;            // microjoules
+  std::int64_t unobserved_us = 0;
+  std::int64_t steady_ns = 0;
+  std::int64_t stale_after_ns = 0;
+};
+
+class NodePower {
+ public:
+  // Whether the observation is a part of some source; remembers it.
+  void observe(const Observation& observation);
+
+  struct Reading {
+    NodeSource source{};
+    double watts = 0;
+  };
+  struct Derived {
+    std::vector<Reading> readings;   // every source with fresh members
+    std::optional<Reading> best;
+    Origin origin = Origin::modelled;
+    std::int64_t booked = 0;         // since the last call, by members of the best source
+    std::int64_t unobserved_us = 0;
+    std::vector<NodeSource> gone;    // answered at the last call and does not now
+    bool best_changed = false;
+  };
+  // To be called after the observations of one batch. Empty unless that batch held the first member of the best source:
+  // a node with packages in several probes is derived once per period, not once per probe.
+  [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
+
+ private:
+  struct Member {
+    NodeSource source{};
+    Origin origin = Origin::counter;
+    std::optional<double> watts;
+    std::int64_t steady_ns = 0;
+    std::int64_t stale_after_ns = 0;
+    std::int64_t unbooked = 0;          // booked by the ledger, not yet by the node
+    std::int64_t unobserved_us = 0;     // since the start
+    bool updated = false;
+  };
+  [[nodiscard]] static std::optional<NodeSource> classify(const Observation& observation);
+  [[nodiscard]] std::optional<double> power(NodeSource source, std::int64_t now_ns) const;
+  std::map<SeriesId, Member> members_;
+  std::array<bool, node_sources.size()> answered_{};
+  std::optional<NodeSource> best_;
+  std::int64_t unobserved_booked_us_ = 0;
+};
+
+}  // namespace perjoule

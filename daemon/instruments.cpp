@@ -1,0 +1,310 @@
+#include "daemon/instruments.hpp"
+
+#include <prometheus/counter.h>
+#include <prometheus/gauge.h>
+#include <prometheus/histogram.h>
+#include <prometheus/registry.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <ctime>
+#include <filesystem>
+#include <fstream>
+#include <map>
+#include <string_view>
+
+namespace perjoule {
+
+namespace {
+
+constexpr auto build_info = gauge<Unit::none>("perjoule_build_info", "Version of the running daemon; always 1.", "version", "revision",
+                                              "branch", "compiler");
+constexpr auto reload_successful = gauge<Unit::none>("perjoule_config_last_reload_successful",
+                                                     "1 when the configuration was read without an error the last time, else 0.");
+constexpr auto reload_timestamp = gauge<Unit::second>("perjoule_config_last_reload_success_timestamp_seconds",
+                                                      "When the configuration was last read without an error, since the epoch.");
+constexpr auto storage_size = gauge<Unit::byte>("perjoule_storage_size_bytes", "Size of the history on disk, database and WAL.");
+constexpr auto storage_series = gauge<Unit::none>("perjoule_storage_series", "Series in the history.");
+constexpr auto storage_oldest = gauge<Unit::second>("perjoule_storage_oldest_sample_timestamp_seconds",
+                                                    "Time of the oldest sample in the history, since the epoch.");
+constexpr auto storage_appended =
+    counter<Unit::none>("perjoule_storage_appended_samples_total", "Samples committed to the history since the start.");
+constexpr auto storage_dropped = counter<Unit::none>(
+    "perjoule_storage_dropped_samples_total", "Samples lost because the queue to the disk was full: it is slow, full or read-only.");
+constexpr auto storage_failures =
+    counter<Unit::none>("perjoule_storage_failed_commits_total", "Commits that failed, of the ledger and of the history.", "file");
+constexpr auto storage_commit = gauge<Unit::second>(
+    "perjoule_storage_commit_duration_seconds", "How long commits took, from the transaction's start to the disk's answer.", "file");
+constexpr auto http_connections = gauge<Unit::none>("perjoule_http_connections", "Open connections.");
+constexpr auto http_accepted = counter<Unit::none>("perjoule_http_connections_accepted_total", "Connections accepted.");
+constexpr auto http_evicted = counter<Unit::none>("perjoule_http_connections_evicted_total",
+                                                  "Idle connections closed to let a new one in: all were taken.");
+constexpr auto http_requests = counter<Unit::none>("perjoule_http_requests_total", "Requests answered.");
+constexpr auto http_refused = counter<Unit::none>("perjoule_http_requests_refused_total",
+                                                  "Requests refused by a limit: header, body, method, or too many at once.");
+constexpr auto http_delayed =
+    counter<Unit::none>("perjoule_http_requests_delayed_total", "Requests read later because their connection sent too many.");
+constexpr auto http_timeouts =
+    counter<Unit::none>("perjoule_http_timeouts_total", "Connections closed because the client was too slow.");
+constexpr auto scrape_size = gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
+constexpr auto scrape_duration =
+    gauge<Unit::second>("perjoule_scrape_render_duration_seconds", "How long rendering an exposition took.");
+constexpr auto sampling_lateness =
+    gauge<Unit::second>("perjoule_sampling_lateness_seconds", "How late calls of collectors began after their due time.");
+constexpr auto series_fresh = gauge<Unit::none>("perjoule_series", "Series that a scrape shows, without the daemon's own.");
+constexpr auto series_refused = counter<Unit::none>("perjoule_series_refused_total",
+                                                    "Readings without a series because the bound of series is reached.");
+constexpr auto self_energy = counter<Unit::joule>(
+    "perjoule_self_energy_joules_total",
+    "Energy of the daemon itself since its start, modelled: its CPU time times the dynamic power of one busy CPU of this family.");
+constexpr auto process_cpu = counter<Unit::second>("process_cpu_seconds_total", "User and system CPU time of the daemon.");
+constexpr auto process_resident = gauge<Unit::byte>("process_resident_memory_bytes", "Resident memory of the daemon.");
+constexpr auto process_virtual = gauge<Unit::byte>("process_virtual_memory_bytes", "Virtual memory of the daemon.");
+constexpr auto process_fds = gauge<Unit::none>("process_open_fds", "Open file descriptors.");
+constexpr auto process_max_fds = gauge<Unit::none>("process_max_fds", "Largest number of open file descriptors.");
+constexpr auto process_start = gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
+
+constexpr auto all_metrics = std::to_array<const Metric*>({
+    &build_info,       &reload_successful, &reload_timestamp, &storage_size,      &storage_series,   &storage_oldest,
+    &storage_appended, &storage_dropped,   &storage_failures, &storage_commit,    &http_connections, &http_accepted,
+    &http_evicted,     &http_requests,     &http_refused,     &http_delayed,      &http_timeouts,    &scrape_size,
+    &scrape_duration,  &sampling_lateness, &series_fresh,     &series_refused,    &self_energy,      &process_cpu,
+    &process_resident, &process_virtual,   &process_fds,      &process_max_fds,   &process_start});
+
+const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5};
+const prometheus::Histogram::BucketBoundaries render_buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1};
+const prometheus::Histogram::BucketBoundaries lateness_buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
+                                                                  0.01,   0.025,   0.05,   0.1,   1};
+
+// A counter that follows a total which somebody else keeps.
+void follow(prometheus::Counter& counter, double total) {
+  const double behind = total - counter.Value();
+  if (behind > 0) counter.Increment(behind);
+}
+
+double process_cpu_seconds() {
+  timespec time{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+std::size_t open_descriptors() {
+  std::error_code ignored;
+  std::filesystem::directory_iterator entries("/proc/self/fd", ignored);
+  if (ignored) return 0;
+  return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
+}
+
+}  // namespace
+
+struct Instruments::Families {
+  prometheus::Registry registry;
+  const std::map<std::string_view, const Metric*> by_name = [] {
+    std::map<std::string_view, const Metric*> names;
+    for (const Metric* metric : all_metrics) names.emplace(metric->name, metric);
+    return names;
+  }();
+
+  prometheus::Gauge& gauge_of(const Metric& metric, const prometheus::Labels& labels = {}) {
+    return prometheus::BuildGauge().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry).Add(labels);
+  }
+  prometheus::Counter& counter_of(const Metric& metric, const prometheus::Labels& labels = {}) {
+    return prometheus::BuildCounter().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry).Add(labels);
+  }
+  prometheus::Histogram& histogram_of(const Metric& metric, const prometheus::Histogram::BucketBoundaries& buckets,
+                                      const prometheus::Labels& labels = {}) {
+    return prometheus::BuildHistogram()
+        .Name(std::string(metric.name))
+        .Help(std::string(metric.help))
+        .Register(registry)
+        .Add(labels, buckets);
+  }
+
+  prometheus::Gauge& reload_ok = gauge_of(reload_successful);
+  prometheus::Gauge& reload_time = gauge_of(reload_timestamp);
+  prometheus::Counter& appended = counter_of(storage_appended);
+  prometheus::Counter& dropped = counter_of(storage_dropped);
+  prometheus::Counter& ledger_failures = counter_of(storage_failures, {{"file", "ledger"}});
+  prometheus::Counter& history_failures = counter_of(storage_failures, {{"file", "history"}});
+  prometheus::Histogram& ledger_commit = histogram_of(storage_commit, commit_buckets, {{"file", "ledger"}});
+  prometheus::Histogram& history_commit = histogram_of(storage_commit, commit_buckets, {{"file", "history"}});
+  prometheus::Gauge& connections = gauge_of(http_connections);
+  prometheus::Counter& accepted = counter_of(http_accepted);
+  prometheus::Counter& evicted = counter_of(http_evicted);
+  prometheus::Counter& requests = counter_of(http_requests);
+  prometheus::Counter& refused = counter_of(http_refused);
+  prometheus::Counter& delayed = counter_of(http_delayed);
+  prometheus::Counter& timeouts = counter_of(http_timeouts);
+  prometheus::Gauge& scrape_bytes = gauge_of(scrape_size);
+  prometheus::Histogram& render = histogram_of(scrape_duration, render_buckets);
+  prometheus::Histogram& late = histogram_of(sampling_lateness, lateness_buckets);
+  prometheus::Gauge& fresh = gauge_of(series_fresh);
+  prometheus::Counter& unidentified = counter_of(series_refused);
+  prometheus::Counter& cpu = counter_of(process_cpu);
+  prometheus::Gauge& resident = gauge_of(process_resident);
+  prometheus::Gauge& virtual_memory = gauge_of(process_virtual);
+  prometheus::Gauge& descriptors = gauge_of(process_fds);
+  prometheus::Gauge& descriptors_max = gauge_of(process_max_fds);
+  prometheus::Gauge& start = gauge_of(process_start);
+  // Not there until there is something to say: a history that is empty has no oldest sample.
+  prometheus::Gauge* size = nullptr;
+  prometheus::Gauge* stored_series = nullptr;
+  prometheus::Gauge* oldest = nullptr;
+  prometheus::Counter* energy = nullptr;
+  double cpu_before = 0;
+};
+
+Instruments::Instruments(const BuildInfo& build) : families_(std::make_unique<Families>()) {
+  families_
+      ->gauge_of(build_info,
+                 {{"version", build.version}, {"revision", build.revision}, {"branch", build.branch}, {"compiler", build.compiler}})
+      .Set(1);
+  families_->start.Set(static_cast<double>(std::time(nullptr)));
+}
+
+Instruments::~Instruments() = default;
+
+std::span<const Metric* const> Instruments::metrics() { return all_metrics; }
+
+void Instruments::storage(const storage::Report& report) {
+  Families& all = *families_;
+  all.appended.Increment(static_cast<double>(report.appended_samples));
+  all.dropped.Increment(static_cast<double>(report.dropped_samples));
+  all.ledger_commit.Observe(report.ledger_seconds);
+  if (!report.ledger_committed) all.ledger_failures.Increment();
+  if (!report.history_attempted) return;
+  all.history_commit.Observe(report.history_seconds);
+  if (!report.history_committed) {
+    all.history_failures.Increment();
+    return;
+  }
+  if (all.size == nullptr) all.size = &all.gauge_of(storage_size);
+  if (all.stored_series == nullptr) all.stored_series = &all.gauge_of(storage_series);
+  all.size->Set(static_cast<double>(report.size.bytes));
+  all.stored_series->Set(static_cast<double>(report.size.series));
+  if (report.size.oldest_ms == 0) return;
+  if (all.oldest == nullptr) all.oldest = &all.gauge_of(storage_oldest);
+  all.oldest->Set(static_cast<double>(report.size.oldest_ms) / 1000);
+}
+
+void Instruments::http(const http::Stats& stats) {
+  Families& all = *families_;
+  all.connections.Set(static_cast<double>(stats.connections_open));
+  follow(all.accepted, static_cast<double>(stats.connections_accepted));
+  follow(all.evicted, static_cast<double>(stats.connections_evicted));
+  follow(all.requests, static_cast<double>(stats.requests));
+  follow(all.refused, static_cast<double>(stats.requests_refused));
+  follow(all.delayed, static_cast<double>(stats.requests_delayed));
+  follow(all.timeouts, static_cast<double>(stats.timeouts));
+}
+
+void Instruments::scrape(std::size_t bytes, double seconds) {
+  families_->scrape_bytes.Set(static_cast<double>(bytes));
+  families_->render.Observe(seconds);
+}
+
+void Instruments::lateness(double seconds) { families_->late.Observe(std::max(seconds, 0.0)); }
+
+void Instruments::reload(bool successful, double epoch_seconds) {
+  families_->reload_ok.Set(successful ? 1 : 0);
+  if (successful) families_->reload_time.Set(epoch_seconds);
+}
+
+void Instruments::series(std::size_t fresh, std::uint64_t refused) {
+  families_->fresh.Set(static_cast<double>(fresh));
+  follow(families_->unidentified, static_cast<double>(refused));
+}
+
+void Instruments::process(double watts_per_busy_cpu) {
+  Families& all = *families_;
+  const double cpu = process_cpu_seconds();
+  follow(all.cpu, cpu);
+  if (watts_per_busy_cpu > 0) {
+    if (all.energy == nullptr) all.energy = &all.counter_of(self_energy);
+    all.energy->Increment((cpu - all.cpu_before) * watts_per_busy_cpu);
+  }
+  all.cpu_before = cpu;
+  std::ifstream statm("/proc/self/statm");
+  double pages = 0;
+  double resident = 0;
+  if (statm >> pages >> resident) {
+    const auto page = static_cast<double>(sysconf(_SC_PAGESIZE));
+    all.virtual_memory.Set(pages * page);
+    all.resident.Set(resident * page);
+  }
+  if (const std::size_t open = open_descriptors(); open > 0) all.descriptors.Set(static_cast<double>(open));
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) == 0) all.descriptors_max.Set(static_cast<double>(limit.rlim_cur));
+}
+
+namespace {
+
+void append_labels(std::string& out, const std::vector<prometheus::ClientMetric::Label>& labels, std::string_view le = {}) {
+  if (labels.empty() && le.empty()) return;
+  out += '{';
+  for (const auto& label : labels) {
+    if (out.back() != '{') out += ',';
+    out.append(label.name).append("=\"");
+    for (char c : label.value) {
+      if (c == '\\' || c == '"') out += '\\';
+      out += c;
+    }
+    out += '"';
+  }
+  if (!le.empty()) {
+    if (out.back() != '{') out += ',';
+    out.append("le=\"").append(le).append("\"");
+  }
+  out += '}';
+}
+
+// OpenMetrics wants canonical floats: 1.0, not 1.
+std::string bound(double value) {
+  std::string text;
+  append_number(text, value);
+  if (std::isfinite(value) && text.find_first_of(".e") == std::string::npos) text += ".0";
+  return text;
+}
+
+void append_histogram(std::string& out, const std::string& name, const prometheus::ClientMetric& metric) {
+  const auto line = [&](std::string_view suffix, std::string_view le, double value) {
+    out.append(name).append(suffix);
+    append_labels(out, metric.label, le);
+    out += ' ';
+    append_number(out, value);
+    out += '\n';
+  };
+  for (const auto& bucket : metric.histogram.bucket) {
+    line("_bucket", bound(bucket.upper_bound), static_cast<double>(bucket.cumulative_count));
+  }
+  line("_sum", {}, metric.histogram.sample_sum);
+  line("_count", {}, static_cast<double>(metric.histogram.sample_count));
+}
+
+}  // namespace
+
+void Instruments::write(std::string& out, Format format, const Latest::Admit& admit) const {
+  for (const prometheus::MetricFamily& family : families_->registry.Collect()) {
+    const auto found = families_->by_name.find(family.name);
+    if (found == families_->by_name.end() || (admit && !admit(*found->second))) continue;
+    std::string header = family_header(*found->second, format);
+    const bool histogram = family.type == prometheus::MetricType::Histogram;
+    if (histogram) header.replace(header.find(" gauge\n"), 7, " histogram\n");
+    out += header;
+    for (const prometheus::ClientMetric& metric : family.metric) {
+      if (histogram) {
+        append_histogram(out, family.name, metric);
+        continue;
+      }
+      out += family.name;
+      append_labels(out, metric.label);
+      out += ' ';
+      append_number(out, family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value);
+      out += '\n';
+    }
+  }
+}
+
+}  // namespace perjoule

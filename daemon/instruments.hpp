@@ -1,0 +1,52 @@
+// The daemon's own instruments: prometheus-cpp's counters, gauges and histograms in one registry, made from Metric
+// constants, and written by our own writer (prometheus-cpp 1.0.1 escapes no HELP and knows no OpenMetrics).
+//
+// The only home of prometheus-cpp. Thread-safe: the loop and the web thread count, the web thread writes.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "collectors/metric.hpp"
+#include "daemon/http/server.hpp"
+#include "daemon/latest.hpp"
+#include "storage/sink.hpp"
+
+namespace perjoule {
+
+struct BuildInfo {
+  std::string version;
+  std::string revision;
+  std::string branch;
+  std::string compiler;
+};
+
+class Instruments {
+ public:
+  explicit Instruments(const BuildInfo& build);
+  ~Instruments();
+  Instruments(const Instruments&) = delete;
+  Instruments& operator=(const Instruments&) = delete;
+
+  void storage(const storage::Report& report);
+  void http(const http::Stats& stats);
+  void scrape(std::size_t bytes, double seconds);
+  void lateness(double seconds);
+  void reload(bool successful, double epoch_seconds);
+  void series(std::size_t fresh, std::uint64_t refused);
+  // From /proc/self and the process clock. `watts_per_busy_cpu` > 0: the daemon's own energy is modelled from it.
+  void process(double watts_per_busy_cpu);
+
+  void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
+  // Every family above, for `describe` and the tests.
+  [[nodiscard]] static std::span<const Metric* const> metrics();
+
+ private:
+  struct Families;
+  std::unique_ptr<Families> families_;
+};
+
+}  // namespace perjoule

@@ -1,0 +1,284 @@
+#include "daemon/sampler.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <exception>
+#include <utility>
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::int64_t look_period_ns = 60 * nanoseconds_per_second;
+constexpr std::int64_t look_deadline_ns = 5 * nanoseconds_per_second;
+constexpr std::int64_t backoff_first_ns = 5 * nanoseconds_per_second;
+
+std::int64_t nanoseconds(std::chrono::milliseconds duration) { return duration.count() * nanoseconds_per_millisecond; }
+
+// A share of the period from -0.3 to 0.3, from a hash of the tick: sampling in step with a load of the same period would
+// see only its peaks, or only its troughs.
+double jitter_share(std::uint64_t tick) {
+  std::uint64_t mixed = (tick + 0x9E3779B97F4A7C15ULL) * 0xBF58476D1CE4E5B9ULL;
+  mixed ^= mixed >> 31U;
+  mixed *= 0x94D049BB133111EBULL;
+  mixed ^= mixed >> 29U;
+  return (static_cast<double>(mixed >> 11U) / 9007199254740992.0 - 0.5) * 0.6;
+}
+
+}  // namespace
+
+// One call of a collector. Owned by the coroutine that waits and by the lane that runs: whoever comes last frees it.
+struct Sampler::Call {
+  std::shared_ptr<Collector> collector;
+  Batch batch;
+  Result<void> result;
+  Stamp started;
+  Stamp ended;
+  bool done = false;
+};
+
+struct Sampler::Look {
+  Result<std::vector<Probe>> probes = Error{};
+  bool done = false;
+};
+
+struct Sampler::Run {
+  std::string device;
+  std::shared_ptr<Collector> collector;
+  std::unique_ptr<Lane> lane;
+  std::shared_ptr<Alarm> alarm;
+  std::shared_ptr<Call> call;
+  ProbeId probe{};
+  bool jitter = false;
+  bool stopped = false;
+};
+
+struct Sampler::Source {
+  const Entry* entry = nullptr;
+  config::CollectorSettings settings;
+  Roots roots;
+  std::unique_ptr<Lane> lane;
+  std::shared_ptr<Alarm> alarm;
+  std::map<std::string, std::shared_ptr<Run>> runs;  // by device
+  std::int64_t backoff_ns = backoff_first_ns;
+  bool rebuild = false;
+  bool stopped = false;
+};
+
+Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources, OnLateness on_lateness)
+    : loop_(loop),
+      clock_(clock),
+      make_lane_(std::move(make_lane)),
+      recorder_(recorder),
+      sources_(sources),
+      on_lateness_(std::move(on_lateness)) {}
+
+Sampler::~Sampler() { stop_all(); }
+
+void Sampler::spawn(asio::awaitable<void> coroutine) {
+  // An exception here is a programming error: it ends the daemon with its message, as an uncaught one would.
+  asio::co_spawn(loop_, std::move(coroutine), [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+void Sampler::start(const Entry& entry, const config::CollectorSettings& settings, const Roots& roots) {
+  auto source = std::make_shared<Source>();
+  source->entry = &entry;
+  source->settings = settings;
+  source->roots = roots;
+  source->lane = make_lane_();
+  source->alarm = clock_.alarm();
+  running_.insert_or_assign(std::string(entry.name), source);
+  sources_.expect(entry.name, "");
+  spawn(discover(source));
+}
+
+void Sampler::stop(std::string_view name) {
+  const auto found = running_.find(name);
+  if (found == running_.end()) return;
+  const std::shared_ptr<Source> source = found->second;
+  running_.erase(found);
+  source->stopped = true;
+  source->lane.reset();
+  source->alarm->ring();
+  for (auto& [device, run] : source->runs) {
+    run->stopped = true;
+    run->lane.reset();
+    run->alarm->ring();
+    recorder_.close(run->probe);
+    sources_.forget(name, device);
+  }
+  sources_.forget(name, "");
+}
+
+void Sampler::stop_all() {
+  while (!running_.empty()) stop(std::string(running_.begin()->first));
+}
+
+std::vector<std::string> Sampler::running() const {
+  std::vector<std::string> names;
+  for (const auto& [name, source] : running_) names.push_back(name);
+  return names;
+}
+
+asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
+  for (;;) {
+    auto found = std::make_shared<Look>();
+    co_await look(source, found);
+    if (source->stopped) co_return;
+    merge(source, *found);
+    const std::int64_t wait_ns = source->rebuild ? source->backoff_ns : look_period_ns;
+    source->backoff_ns = source->rebuild ? std::min(source->backoff_ns * 2, look_period_ns) : backoff_first_ns;
+    source->rebuild = false;
+    co_await source->alarm->wait_until(clock_.now().steady_ns + wait_ns);
+    if (source->stopped) co_return;
+  }
+}
+
+// Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
+asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_ptr<Look> found) {
+  const std::function<void()> work = [found, entry = source->entry, options = source->settings.options, roots = source->roots] {
+    found->probes = entry->make(options, roots);
+  };
+  const std::function<void()> done = [found, alarm = source->alarm] {
+    found->done = true;
+    alarm->ring();
+  };
+  source->lane->start(work, done);
+  std::int64_t until = clock_.now().steady_ns + look_deadline_ns;
+  for (;;) {
+    co_await source->alarm->wait_until(until);
+    if (found->done || source->stopped) co_return;
+    if (clock_.now().steady_ns < until) continue;
+    sources_.timed_out(source->entry->name, "", "looking for devices has not returned", clock_.now());
+    until += look_period_ns;
+  }
+}
+
+void Sampler::merge(const std::shared_ptr<Source>& source, Look& found) {
+  const std::string_view name = source->entry->name;
+  const Stamp now = clock_.now();
+  if (!found.probes) {
+    const Error& error = found.probes.error();
+    // Devices that are being watched speak for themselves.
+    if (source->runs.empty()) sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, 0, 0}, now);
+    return;
+  }
+  bool nameless = false;
+  for (Probe& probe : *found.probes) {
+    nameless = nameless || probe.device.empty();
+    if (source->runs.find(probe.device) == source->runs.end()) open(source, std::move(probe));
+  }
+  // A source whose devices are shown one by one needs no line of its own.
+  if (!nameless && !source->runs.empty()) sources_.forget(name, "");
+}
+
+void Sampler::open(const std::shared_ptr<Source>& source, Probe probe) {
+  auto run = std::make_shared<Run>();
+  run->device = probe.device;
+  run->collector = std::move(probe.collector);
+  run->lane = make_lane_();
+  run->alarm = clock_.alarm();
+  run->jitter = probe.jitter;
+  run->probe = recorder_.open(
+      {std::string(source->entry->name), run->device, nanoseconds(source->settings.period), nanoseconds(source->settings.stale_after)});
+  source->runs.emplace(run->device, run);
+  sources_.expect(source->entry->name, run->device);
+  spawn(sample(source, run));
+}
+
+asio::awaitable<void> Sampler::sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run) {
+  const std::int64_t period_ns = nanoseconds(source->settings.period);
+  const std::int64_t spread_ns = period_ns - nanoseconds(source->settings.deadline);
+  Schedule schedule(period_ns);
+  std::uint64_t tick = 0;
+  for (;;) {
+    const Schedule::Due due = schedule.next(clock_.now());
+    if (due.missed > 0) sources_.missed(source->entry->name, run->device, due.missed, clock_.now());
+    std::int64_t at = due.steady_ns;
+    if (run->jitter) at += static_cast<std::int64_t>(jitter_share(++tick) * static_cast<double>(spread_ns));
+    do {
+      co_await run->alarm->wait_until(at);
+      if (run->stopped) co_return;
+    } while (clock_.now().steady_ns < at);
+    if (on_lateness_) on_lateness_(clock_.now().steady_ns - at);
+    if (run->lane->busy()) {
+      sources_.missed(source->entry->name, run->device, 1, clock_.now());
+      continue;
+    }
+    co_await call(source, run);
+    if (run->stopped) co_return;
+  }
+}
+
+asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_ptr<Run> run) {
+  // The batch of the last call is used again, unless a lane that never came back still owns it.
+  if (!run->call || run->call.use_count() > 1) run->call = std::make_shared<Call>();
+  const std::shared_ptr<Call> call = run->call;
+  call->collector = run->collector;
+  call->batch.clear();
+  call->done = false;
+  const std::function<void()> work = [call, &clock = clock_] {
+    call->started = clock.now();
+    call->result = call->collector->sample(call->batch);
+    call->ended = clock.now();
+  };
+  const std::function<void()> done = [call, alarm = run->alarm] {
+    call->done = true;
+    alarm->ring();
+  };
+  const std::int64_t until = clock_.now().steady_ns + nanoseconds(source->settings.deadline);
+  run->lane->start(work, done);
+  do {
+    co_await run->alarm->wait_until(until);
+    if (run->stopped) co_return;
+  } while (!call->done && clock_.now().steady_ns < until);
+  if (call->done) {
+    finish(*source, *run, *call);
+    co_return;
+  }
+  run->call.reset();
+  sources_.timed_out(source->entry->name, run->device,
+                     fmt::format("a call has not returned within {} ms", source->settings.deadline.count()), clock_.now());
+}
+
+void Sampler::finish(Source& source, Run& run, const Call& ended) {
+  Sources::Call report;
+  report.duration_seconds = static_cast<double>(ended.ended.steady_ns - ended.started.steady_ns) / 1e9;
+  report.faults = ended.batch.fault_count() + ended.batch.refused_count();
+  if (ended.result) {
+    const Recorder::Accepted accepted = recorder_.accept(run.probe, ended.batch, ended.started);
+    report.faults += accepted.refused;
+    if (!ended.batch.faults().empty()) {
+      const ItemFault& first = ended.batch.faults().front();
+      report.what = fmt::format("{}: {}", first.item, first.error.what);
+      report.remedy = first.error.remedy;
+    }
+    sources_.sampled(source.entry->name, run.device, report, ended.started);
+    return;
+  }
+  const Error& error = ended.result.error();
+  report.state = state_of(error.fault);
+  report.what = error.what;
+  report.remedy = error.remedy;
+  if (error.fault != Fault::absent) ++report.faults;
+  sources_.sampled(source.entry->name, run.device, report, ended.started);
+  if (error.fault == Fault::absent || error.fault == Fault::broken) drop(source, run, error.fault == Fault::broken);
+}
+
+// The next look finds the device again if it is there: at the usual minute, or with back-off when it broke.
+void Sampler::drop(Source& source, Run& run, bool rebuild) {
+  run.stopped = true;
+  recorder_.close(run.probe);
+  const std::string device = run.device;
+  source.runs.erase(device);
+  if (!rebuild) return;
+  source.rebuild = true;
+  source.alarm->ring();
+}
+
+}  // namespace perjoule

@@ -1,0 +1,83 @@
+// What is known of every source and of each device it watches: state, remedy, counts.
+//
+// Loop's thread only; `list` gives copies for the landing page, readiness and `doctor`. State and counts are series too
+// (perjoule_source_state, perjoule_collector_*): never stale, taken out when the source is.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/result.hpp"
+#include "daemon/latest.hpp"
+#include "daemon/series.hpp"
+
+namespace perjoule {
+
+enum class SourceState : std::uint8_t { ok, absent, denied, error, stuck };
+inline constexpr std::array source_states = {SourceState::ok, SourceState::absent, SourceState::denied, SourceState::error,
+                                             SourceState::stuck};
+[[nodiscard]] std::string_view name(SourceState state);
+[[nodiscard]] SourceState state_of(Fault fault);
+
+struct SourceStatus {
+  std::string source;
+  std::string device;
+  std::optional<SourceState> state;  // none: no call has ended or reached its deadline yet
+  std::string what;                  // one line: why it is not ok
+  std::string remedy;
+  double last_success_seconds = 0;   // 0: never
+  double duration_seconds = 0;
+  std::uint64_t samples = 0;         // calls that came back in time, also with an error
+  std::uint64_t timeouts = 0;
+  std::uint64_t missed = 0;          // due times without a call
+  std::uint64_t faults = 0;
+};
+
+class Sources {
+ public:
+  // Called at each change of state with the status before and after it.
+  using OnChange = std::function<void(const SourceStatus& before, const SourceStatus& after)>;
+
+  Sources(SeriesTable& series, Latest& latest, OnChange on_change)
+      : series_(series), latest_(latest), on_change_(std::move(on_change)) {}
+
+  struct Call {
+    SourceState state = SourceState::ok;
+    std::string what;
+    std::string remedy;
+    double duration_seconds = 0;
+    std::uint64_t faults = 0;
+  };
+  void sampled(std::string_view source, std::string_view device, const Call& call, const Stamp& stamp);
+  void timed_out(std::string_view source, std::string_view device, std::string_view what, const Stamp& stamp);
+  void missed(std::string_view source, std::string_view device, std::uint64_t ticks, const Stamp& stamp);
+  void expect(std::string_view source, std::string_view device);  // readiness waits for its first call
+  void forget(std::string_view source, std::string_view device);
+
+  [[nodiscard]] const std::map<std::pair<std::string, std::string>, SourceStatus>& list() const { return list_; }
+  // Every expected source has had its first call, or its first deadline.
+  [[nodiscard]] bool settled() const;
+
+ private:
+  struct Ids {
+    std::array<std::optional<SeriesId>, source_states.size()> states;
+    std::optional<SeriesId> last_success, duration, faults, missed;
+  };
+  SourceStatus& status(std::string_view source, std::string_view device);
+  void change(SourceStatus& status, SourceState state, std::string what, std::string remedy, const Stamp& stamp);
+  void publish(const SourceStatus& status, const Stamp& stamp);
+
+  SeriesTable& series_;
+  Latest& latest_;
+  OnChange on_change_;
+  std::map<std::pair<std::string, std::string>, SourceStatus> list_;
+  std::map<std::pair<std::string, std::string>, Ids> ids_;
+};
+
+}  // namespace perjoule

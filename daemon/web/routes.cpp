@@ -1,0 +1,156 @@
+#include "daemon/web/routes.hpp"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <chrono>
+#include <utility>
+
+#include "daemon/http/gzip.hpp"
+
+namespace perjoule::web {
+
+namespace {
+
+constexpr std::int64_t render_again_ns = 100 * nanoseconds_per_millisecond;
+constexpr std::string_view text_type = "text/plain; version=0.0.4; charset=utf-8";
+constexpr std::string_view openmetrics_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+std::string_view trim(std::string_view text) {
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  return text;
+}
+
+// Splits at `separator`, trims, and calls `each` for every part.
+template <class Each>
+void split(std::string_view text, char separator, const Each& each) {
+  while (!text.empty()) {
+    const std::size_t end = text.find(separator);
+    each(trim(text.substr(0, end)));
+    if (end == std::string_view::npos) return;
+    text.remove_prefix(end + 1);
+  }
+}
+
+http::Response plain(unsigned status, std::string text) {
+  http::Response response;
+  response.status = status;
+  response.body = http::make_body(std::move(text));
+  return response;
+}
+
+http::Response only(std::string methods) {
+  http::Response response = plain(405, "method not allowed; use " + methods + "\n");
+  response.headers.emplace_back("Allow", std::move(methods));
+  return response;
+}
+
+bool reads(const http::Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+
+}  // namespace
+
+Format negotiate(std::string_view accept) {
+  double openmetrics = 0;
+  double text = 0;
+  split(accept, ',', [&](std::string_view range) {
+    std::string_view type;
+    double quality = 1;
+    bool admitted = true;
+    split(range, ';', [&](std::string_view part) {
+      if (type.empty()) {
+        type = part;
+      } else if (part.starts_with("q=")) {
+        std::from_chars(part.data() + 2, part.data() + part.size(), quality);
+      } else if (part.starts_with("version=")) {
+        admitted = part == "version=1.0.0" || part == "version=0.0.1" || part == "version=0.0.4";
+      }
+    });
+    if (type == "application/openmetrics-text" && admitted) openmetrics = std::max(openmetrics, quality);
+    if (type == "text/plain" || type == "text/*" || type == "*/*") text = std::max(text, quality);
+  });
+  return openmetrics > 0 && openmetrics >= text ? Format::openmetrics : Format::text;
+}
+
+http::Response Routes::operator()(const http::Request& request) {
+  if (request.path == setup_.telemetry_path) return reads(request) ? metrics(request) : only("GET, HEAD");
+  if (request.path == "/-/healthy") return reads(request) ? plain(200, "perjouled is healthy.\n") : only("GET, HEAD");
+  if (request.path == "/-/ready") {
+    if (!reads(request)) return only("GET, HEAD");
+    const bool ready = setup_.board.get()->ready;
+    return ready ? plain(200, "perjouled is ready.\n") : plain(503, "perjouled is not ready: sources are being looked at.\n");
+  }
+  if (request.path == "/-/reload") return reload(request);
+  if (request.path == "/") return reads(request) ? page(request) : only("GET, HEAD");
+  return plain(404, "not found; see /\n");
+}
+
+http::Response Routes::reload(const http::Request& request) const {
+  if (request.method != "POST" && request.method != "PUT") return only("POST, PUT");
+  if (!setup_.reload) return plain(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP.\n");
+  std::string refusals = setup_.reload();
+  return refusals.empty() ? plain(200, "configuration reloaded.\n") : plain(500, std::move(refusals));
+}
+
+std::string Routes::render(Format format, const Latest::Admit& admit, bool self) {
+  const auto before = std::chrono::steady_clock::now();
+  std::string out;
+  out.reserve(64 * 1024);
+  setup_.latest.write(out, format, setup_.clock.now().steady_ns, admit);
+  if (self) setup_.instruments.write(out, format);
+  if (format == Format::openmetrics) out += "# EOF\n";
+  setup_.instruments.scrape(out.size(), std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count());
+  return out;
+}
+
+http::Response Routes::metrics(const http::Request& request) {
+  const Format format = negotiate(request.accept);
+  http::Response response;
+  response.content_type = format == Format::text ? text_type : openmetrics_type;
+  response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
+  const bool compress = http::accepts_gzip(request.accept_encoding);
+
+  std::set<std::string_view> families;
+  bool filtered = false;
+  bool self = false;
+  for (const auto& [key, value] : request.query) {
+    if (key != "collect[]") continue;
+    const auto found = setup_.collects.find(value);
+    if (found == setup_.collects.end()) return plain(400, fmt::format("collect[]={}: no collector of this name\n", value));
+    filtered = true;
+    self = self || value == "self";
+    families.insert(found->second.begin(), found->second.end());
+  }
+  if (filtered) {
+    const Latest::Admit admit = [&families](const Metric& metric) { return families.contains(metric.name); };
+    std::string body = render(format, admit, self);
+    if (compress) response.content_encoding = "gzip";
+    response.body = http::make_body(compress ? http::gzip(body) : std::move(body));
+    return response;
+  }
+
+  Rendered& rendered = rendered_[static_cast<std::size_t>(format)];
+  const std::int64_t now_ns = setup_.clock.now().steady_ns;
+  const std::uint64_t generation = setup_.latest.generation();
+  const bool same = rendered.plain && rendered.generation == generation;
+  if (!rendered.plain || now_ns - rendered.steady_ns > render_again_ns || (!same && now_ns < rendered.steady_ns)) {
+    rendered = {generation, now_ns, http::make_body(render(format, {}, true)), nullptr};
+  }
+  if (compress && !rendered.gzipped) rendered.gzipped = http::make_body(http::gzip(*rendered.plain));
+  if (compress) response.content_encoding = "gzip";
+  response.body = compress ? rendered.gzipped : rendered.plain;
+  return response;
+}
+
+http::Response Routes::page(const http::Request& request) const {
+  if (!request.loopback) return plain(403, "this page answers loopback clients only; /metrics and /-/healthy answer everybody.\n");
+  http::Response response;
+  response.content_type = "text/html; charset=utf-8";
+  response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.body = http::make_body(landing_page(setup_, *setup_.board.get(), setup_.clock.now().wall_ms));
+  return response;
+}
+
+}  // namespace perjoule::web

@@ -1,0 +1,89 @@
+// What the daemon answers over HTTP: /metrics, health, reload and the landing page. Runs on the web thread; touches no file.
+//
+// `/metrics` is rendered at most once per 100 ms and format, however many ask: a flood of scrapes costs copies, not
+// renderings. Health and metrics answer whoever reaches the listener, the page only loopback clients.
+#pragma once
+
+#include <array>
+#include <chrono>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "daemon/clock.hpp"
+#include "daemon/http/message.hpp"
+#include "daemon/instruments.hpp"
+#include "daemon/latest.hpp"
+#include "daemon/sources.hpp"
+
+namespace perjoule::web {
+
+// What the loop tells the web thread, as copies.
+class Board {
+ public:
+  struct Content {
+    std::vector<SourceStatus> sources;
+    bool ready = false;
+    std::string storage;  // one line: path and state
+  };
+  void set(Content content) {
+    const std::lock_guard lock(mutex_);
+    content_ = std::make_shared<const Content>(std::move(content));
+  }
+  [[nodiscard]] std::shared_ptr<const Content> get() const {
+    const std::lock_guard lock(mutex_);
+    return content_;
+  }
+
+ private:
+  mutable std::mutex mutex_;
+  std::shared_ptr<const Content> content_ = std::make_shared<const Content>();
+};
+
+struct Setup {
+  const Clock& clock;
+  const Latest& latest;
+  Instruments& instruments;
+  const Board& board;
+  std::string telemetry_path = "/metrics";
+  std::string version;  // for the page
+  // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
+  std::map<std::string, std::set<std::string_view>, std::less<>> collects;
+  // "" when done, else the refusals' text; waits for the loop, bounded. Null: --web.enable-lifecycle is off.
+  std::function<std::string()> reload;
+};
+
+class Routes {
+ public:
+  explicit Routes(Setup setup) : setup_(std::move(setup)) {}
+  [[nodiscard]] http::Response operator()(const http::Request& request);
+
+ private:
+  struct Rendered {
+    std::uint64_t generation = 0;
+    std::int64_t steady_ns = 0;
+    std::shared_ptr<const std::string> plain;
+    std::shared_ptr<const std::string> gzipped;
+  };
+  http::Response metrics(const http::Request& request);
+  http::Response page(const http::Request& request) const;
+  http::Response reload(const http::Request& request) const;
+  std::string render(Format format, const Latest::Admit& admit, bool self);
+
+  Setup setup_;
+  std::array<Rendered, 2> rendered_;  // by Format
+};
+
+// The format that an Accept header asks for: OpenMetrics 1.0 when it ranks above text (RFC 9110 12.5.1), else text 0.0.4.
+[[nodiscard]] Format negotiate(std::string_view accept);
+
+// The landing page: every source's state and remedy, links. Static HTML without scripts.
+[[nodiscard]] std::string landing_page(const Setup& setup, const Board::Content& content, std::int64_t wall_ms);
+
+}  // namespace perjoule::web
