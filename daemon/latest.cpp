@@ -76,13 +76,11 @@ void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::i
     slot.steady_ns = steady_ns;
     slot.stale_after_ns = stale_after_ns;
   }
-  ++generation_;
 }
 
 void Latest::touch(std::span<const Sample> samples, std::int64_t steady_ns) {
   const std::lock_guard lock(mutex_);
   for (const Sample& sample : samples) slots_[static_cast<std::size_t>(sample.series)].steady_ns = steady_ns;
-  ++generation_;
 }
 
 void Latest::remove(SeriesId id) { remove(std::span(&id, 1)); }
@@ -90,7 +88,6 @@ void Latest::remove(SeriesId id) { remove(std::span(&id, 1)); }
 void Latest::remove(std::span<const SeriesId> ids) {
   const std::lock_guard lock(mutex_);
   for (SeriesId id : ids) slots_[static_cast<std::size_t>(id)].stale_after_ns = -1;
-  ++generation_;
 }
 
 void Latest::write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit) const {
@@ -137,11 +134,6 @@ void Latest::visit(std::int64_t now_ns, const Each& each) const {
       each(*family.metric, labels, slot.value);
     }
   }
-}
-
-std::uint64_t Latest::generation() const {
-  const std::lock_guard lock(mutex_);
-  return generation_;
 }
 
 }  // namespace perjoule

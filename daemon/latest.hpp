@@ -51,8 +51,6 @@ class Latest {
   // Calls `each` for every fresh series in the order of write().
   using Each = std::function<void(const Metric&, std::string_view labels, double value)>;
   void visit(std::int64_t now_ns, const Each& each) const;
-  // Grows with every change: two equal numbers mean that nothing has been set in between.
-  [[nodiscard]] std::uint64_t generation() const;
 
  private:
   struct Slot {
@@ -74,7 +72,6 @@ class Latest {
   mutable std::mutex mutex_;
   std::vector<Slot> slots_;  // by SeriesId
   std::map<std::string_view, Family> families_;
-  std::uint64_t generation_ = 0;
 };
 
 }  // namespace perjoule

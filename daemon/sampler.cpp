@@ -76,7 +76,21 @@ Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recor
       sources_(sources),
       on_lateness_(std::move(on_lateness)) {}
 
-Sampler::~Sampler() { stop_all(); }
+Sampler::~Sampler() {
+  // What has been recorded stays: only the calls end.
+  for (auto& [name, source] : running_) abandon(*source);
+}
+
+void Sampler::abandon(Source& source) {
+  source.stopped = true;
+  source.lane.reset();
+  source.alarm->ring();
+  for (auto& [device, run] : source.runs) {
+    run->stopped = true;
+    run->lane.reset();
+    run->alarm->ring();
+  }
+}
 
 void Sampler::spawn(asio::awaitable<void> coroutine) {
   // An exception here is a programming error: it ends the daemon with its message, as an uncaught one would.
@@ -102,13 +116,8 @@ void Sampler::stop(std::string_view name) {
   if (found == running_.end()) return;
   const std::shared_ptr<Source> source = found->second;
   running_.erase(found);
-  source->stopped = true;
-  source->lane.reset();
-  source->alarm->ring();
+  abandon(*source);
   for (auto& [device, run] : source->runs) {
-    run->stopped = true;
-    run->lane.reset();
-    run->alarm->ring();
     recorder_.close(run->probe);
     sources_.forget(name, device);
   }

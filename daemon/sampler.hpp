@@ -52,6 +52,7 @@ class Sampler {
   asio::awaitable<void> sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   asio::awaitable<void> call(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   void finish(Source& source, Run& run, const Call& ended);
+  static void abandon(Source& source);
   void drop(Source& source, Run& run, bool rebuild);
   void spawn(asio::awaitable<void> coroutine);
 

@@ -131,10 +131,8 @@ http::Response Routes::metrics(const http::Request& request) {
 
   Rendered& rendered = rendered_[static_cast<std::size_t>(format)];
   const std::int64_t now_ns = setup_.clock.now().steady_ns;
-  const std::uint64_t generation = setup_.latest.generation();
-  const bool same = rendered.plain && rendered.generation == generation;
-  if (!rendered.plain || now_ns - rendered.steady_ns > render_again_ns || (!same && now_ns < rendered.steady_ns)) {
-    rendered = {generation, now_ns, http::make_body(render(format, {}, true)), nullptr};
+  if (!rendered.plain || now_ns - rendered.steady_ns > render_again_ns) {
+    rendered = {now_ns, http::make_body(render(format, {}, true)), nullptr};
   }
   if (compress && !rendered.gzipped) rendered.gzipped = http::make_body(http::gzip(*rendered.plain));
   if (compress) response.content_encoding = "gzip";

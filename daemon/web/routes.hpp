@@ -66,7 +66,6 @@ class Routes {
 
  private:
   struct Rendered {
-    std::uint64_t generation = 0;
     std::int64_t steady_ns = 0;
     std::shared_ptr<const std::string> plain;
     std::shared_ptr<const std::string> gzipped;

@@ -1,0 +1,82 @@
+// The daemon: composition root and life cycle. Members stand in the order of dependency, so they end in reverse.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "config/loader.hpp"
+#include "daemon/clock.hpp"
+#include "daemon/http/server.hpp"
+#include "daemon/instruments.hpp"
+#include "daemon/lane.hpp"
+#include "daemon/latest.hpp"
+#include "daemon/ledger.hpp"
+#include "daemon/log.hpp"
+#include "daemon/recorder.hpp"
+#include "daemon/sampler.hpp"
+#include "daemon/sources.hpp"
+#include "daemon/web/routes.hpp"
+#include "storage/writer.hpp"
+
+namespace perjoule {
+
+class App {
+ public:
+  // `input` is read again at each reload.
+  App(config::Input input, config::Loaded loaded, BuildInfo build);
+  ~App();
+  App(const App&) = delete;
+  App& operator=(const App&) = delete;
+
+  // Runs until SIGTERM or SIGINT. Exit code: 0 ok, 1 what it needs at the start is not to be had (said in the log).
+  int run();
+  // False: a call still hangs in a driver, and the process has to leave without destructors.
+  [[nodiscard]] bool clean() const { return clean_; }
+
+ private:
+  bool open_storage();
+  bool listen();
+  void start_sources(const config::Settings& settings);
+  asio::awaitable<void> housekeeping();
+  asio::awaitable<void> signals();
+  void commit(std::uint64_t second);
+  void refresh(std::uint64_t second);
+  std::string reload();
+  std::string reload_from_web();
+  void apply(const config::Loaded& loaded);
+  void shut_down();
+  void report_change(const SourceStatus& before, const SourceStatus& after);
+  void report_storage(const storage::Report& report);
+
+  config::Input input_;
+  config::Loaded started_;
+  config::Settings settings_;
+  BuildInfo build_;
+  Log log_;
+  asio::io_context loop_{1};
+  SystemClock clock_;
+  LaneThreads lanes_;
+  Instruments instruments_;
+  Latest latest_;
+  std::unique_ptr<storage::Writer> writer_;
+  std::optional<Ledger> ledger_;
+  std::optional<Recorder> recorder_;
+  std::optional<Sources> sources_;
+  std::optional<Sampler> sampler_;
+  web::Board board_;
+  std::optional<web::Routes> routes_;
+  std::unique_ptr<http::Server> server_;
+  asio::signal_set signal_set_;
+  std::unique_ptr<Alarm> tick_;
+  std::string storage_error_;
+  double watts_per_busy_cpu_ = 0;
+  bool history_failing_ = false;
+  bool announced_ = false;
+  bool stopping_ = false;
+  bool clean_ = true;
+};
+
+}  // namespace perjoule

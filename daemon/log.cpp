@@ -1,0 +1,85 @@
+#include "daemon/log.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <ctime>
+
+namespace perjoule {
+
+namespace {
+
+std::string_view name(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::debug: return "debug";
+    case config::LogLevel::info: return "info";
+    case config::LogLevel::warn: return "warn";
+    case config::LogLevel::error: return "error";
+  }
+  return "unknown";
+}
+
+void append_quoted(std::string& line, std::string_view text) {
+  line += '"';
+  for (char c : text) {
+    if (c == '"' || c == '\\') {
+      line += '\\';
+      line += c;
+    } else if (static_cast<unsigned char>(c) < 0x20) {
+      line += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      line += c;
+    }
+  }
+  line += '"';
+}
+
+void append_value(std::string& line, std::string_view text) {
+  const bool plain = !text.empty() && text.find_first_of(" \"\\=\n\t\r") == std::string_view::npos;
+  if (plain) {
+    line += text;
+  } else {
+    append_quoted(line, text);
+  }
+}
+
+}  // namespace
+
+std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level, std::string_view message,
+                        std::initializer_list<Log::Field> fields) {
+  const std::string time =
+      fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)), wall_ms % 1000);
+  std::string line;
+  if (format == config::LogFormat::logfmt) {
+    line = fmt::format("time={} level={} msg=", time, name(level));
+    append_value(line, message);
+    for (const auto& [key, value] : fields) {
+      line.append(" ").append(key).append("=");
+      append_value(line, value);
+    }
+    return line;
+  }
+  line = fmt::format(R"({{"time":"{}","level":"{}","msg":)", time, name(level));
+  append_quoted(line, message);
+  for (const auto& [key, value] : fields) {
+    line += ',';
+    append_quoted(line, key);
+    line += ':';
+    append_quoted(line, value);
+  }
+  line += '}';
+  return line;
+}
+
+void Log::write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields) const {
+  if (level < level_.load()) return;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  std::string line = format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
+  line += '\n';
+  // One write per line, so that lines of several threads do not mix. A log that cannot be written stops nothing.
+  [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
+}
+
+}  // namespace perjoule

@@ -1,0 +1,188 @@
+// Arguments of `perjouled`: the exporters' dialect (`--flag=v` and `--flag v`), subcommands, exit codes.
+#include <fmt/format.h>
+#include <malloc.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdlib>
+#include <map>
+#include <string>
+#include <vector>
+
+#include "daemon/app.hpp"
+#include "daemon/build.hpp"
+#include "daemon/collectors.hpp"
+#include "daemon/commands.hpp"
+#include "daemon/describe.hpp"
+
+extern char** environ;
+
+namespace {
+
+using namespace perjoule;
+
+struct Arguments {
+  std::string config_file;
+  std::map<std::string, std::vector<std::string>> values;  // flag -> what was given
+  std::string once_format = "table";
+  std::string check_file;
+  std::string describe_what;
+  ExportRequest exported;
+  std::vector<std::string> exported_labels;
+};
+
+std::vector<std::pair<std::string, std::string>> perjoule_environment() {
+  std::vector<std::pair<std::string, std::string>> found;
+  for (char** entry = environ; *entry != nullptr; ++entry) {
+    const std::string_view text(*entry);
+    const std::size_t equals = text.find('=');
+    if (text.starts_with("PERJOULE_") && equals != std::string_view::npos) {
+      found.emplace_back(text.substr(0, equals), text.substr(equals + 1));
+    }
+  }
+  return found;
+}
+
+// The key table knows every flag; `--no-collector.NAME` and `--no-storage` are the usual spelling of their negation.
+void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
+  for (const config::FlagHelp& flag : config::flags(sections)) {
+    std::vector<std::string>& into = arguments.values[flag.flag];
+    if (flag.boolean) {
+      app.add_flag("--" + flag.flag + "{true}", into, flag.help);
+    } else {
+      app.add_option("--" + flag.flag, into, flag.help)->allow_extra_args(false);
+    }
+  }
+  for (const config::CollectorSection& section : sections) {
+    const std::string flag = "collector." + std::string(section.name);
+    std::vector<std::string>& into = arguments.values[flag];
+    app.add_flag("--no-" + flag + "{false}", into, fmt::format("Do not read {}.", section.name));
+  }
+  app.add_flag("--no-storage{false}", arguments.values["storage.enabled"], "Keep no file at all: totals start at zero with each start.");
+}
+
+std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& arguments) {
+  std::vector<std::pair<std::string, std::string>> flags;
+  for (const auto& [flag, values] : arguments.values) {
+    for (const std::string& value : values) flags.emplace_back(flag, value);
+  }
+  return flags;
+}
+
+void raise_descriptor_limit() {
+  rlimit limit{};
+  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
+  limit.rlim_cur = limit.rlim_max;
+  setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+int run_daemon(const config::Input& input, const config::Loaded& loaded) {
+  std::signal(SIGPIPE, SIG_IGN);
+  raise_descriptor_limit();
+  int code = exit_failure;
+  bool clean = true;
+  {
+    App app(input, loaded, build_info());
+    code = app.run();
+    clean = app.clean();
+    if (!clean) _exit(code);
+  }
+  return code;
+}
+
+int describe(const std::string& what, const std::vector<config::CollectorSection>& sections) {
+  if (what == "metrics") {
+    fmt::print("{}", describe_metrics());
+  } else if (what == "config") {
+    fmt::print("{}", config::default_file(sections));
+  } else if (what == "keys") {
+    fmt::print("{}", config::describe_config(sections));
+  } else {
+    fmt::print("{}", config::schema(sections));
+  }
+  return exit_ok;
+}
+
+int run(int argc, char** argv) {
+  const std::vector<config::CollectorSection> sections = collector_sections();
+  Arguments arguments;
+  CLI::App app{"Power, thermal and efficiency telemetry of one node: history in SQLite, metrics for Prometheus."};
+  app.name("perjouled");
+  app.fallthrough();
+  app.set_version_flag("--version", version_text());
+  app.add_option("--config.file", arguments.config_file, "Configuration (JSON with comments); conf.d/*.json beside it is read too.");
+  add_flags(app, arguments, sections);
+  auto* run_command = app.add_subcommand("run", "Run in the foreground (the default).");
+  auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
+  once->add_option("--format", arguments.once_format, "table, json or prometheus")->check(CLI::IsMember({"table", "json", "prometheus"}));
+  auto* doctor = app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
+  auto* check = app.add_subcommand("check-config", "Read the configuration, say all that is wrong with it, exit 78 if something is.");
+  check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
+  auto* print = app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
+  auto* describe_command = app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys.");
+  describe_command->add_option("what", arguments.describe_what)->required()->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
+  auto* export_command = app.add_subcommand("export", "History to stdout.");
+  export_command->add_option("--format", arguments.exported.format, "openmetrics or csv")->check(CLI::IsMember({"openmetrics", "csv"}));
+  export_command->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
+  export_command->add_option("--to", arguments.exported.to, "End, inclusive.");
+  export_command->add_option("--metric", arguments.exported.metric, "One family; default all.");
+  export_command->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")->allow_extra_args(false);
+  app.require_subcommand(0, 1);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  }
+
+  if (*describe_command) return describe(arguments.describe_what, sections);
+  config::Input input;
+  input.collectors = sections;
+  if (*check && !arguments.check_file.empty()) arguments.config_file = arguments.check_file;
+  if (!arguments.config_file.empty()) input.file = arguments.config_file;
+  input.environment = perjoule_environment();
+  input.flags = given_flags(arguments);
+  const config::Outcome outcome = config::load(input);
+  if (!outcome.loaded) {
+    fmt::print(stderr, "{}\n", config::render(outcome.refusals));
+    return exit_configuration;
+  }
+  const config::Settings& settings = outcome.loaded->settings;
+  if (*check) {
+    fmt::print("the configuration is good\n");
+    return exit_ok;
+  }
+  if (*print) {
+    fmt::print("{}", config::print_config(*outcome.loaded));
+    return exit_ok;
+  }
+  if (*once) return run_once(settings, arguments.once_format);
+  if (*doctor) return run_doctor(settings);
+  if (*export_command) {
+    for (const std::string& label : arguments.exported_labels) {
+      const std::size_t equals = label.find('=');
+      if (equals == std::string::npos) {
+        fmt::print(stderr, "--label={}: expected key=value\n", label);
+        return exit_usage;
+      }
+      arguments.exported.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
+    }
+    return run_export(settings, arguments.exported);
+  }
+  (void)run_command;
+  return run_daemon(input, *outcome.loaded);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  // Every lane is a thread; an arena for each of them would be resident memory for a few kilobytes of text.
+  mallopt(M_ARENA_MAX, 2);
+  try {
+    return run(argc, argv);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "perjouled: {}\n", error.what());
+    return perjoule::exit_failure;
+  }
+}

@@ -1,0 +1,132 @@
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cstdio>
+
+#include "daemon/commands.hpp"
+#include "daemon/survey.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::chrono::milliseconds once_limit{6000};
+constexpr std::chrono::milliseconds doctor_limit{4000};
+
+std::string number(double value) {
+  std::string text;
+  append_number(text, value);
+  return text;
+}
+
+std::string json_string(std::string_view text) {
+  std::string out = "\"";
+  for (char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + '"';
+}
+
+// `a="b",c="d"` as JSON members: the exposition's escapes of quotes and backslashes are JSON's too.
+std::string json_labels(std::string_view labels) {
+  std::string out = "{";
+  bool in_value = false;
+  bool escaped = false;
+  std::string name;
+  for (char c : labels) {
+    if (!in_value) {
+      if (c == ',') {
+        out += ',';
+      } else if (c == '"') {
+        out += '"' + name + "\":\"";
+        name.clear();
+        in_value = true;
+      } else if (c != '=') {
+        name += c;
+      }
+      continue;
+    }
+    out += c;
+    in_value = escaped || c != '"';
+    escaped = !escaped && c == '\\';
+  }
+  return out + '}';
+}
+
+void print_table(const Survey& survey) {
+  std::string family;
+  survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
+    if (metric.name.starts_with("perjoule_source_state") || metric.name.starts_with("perjoule_collector_")) return;
+    if (family != metric.name) fmt::print("{}{}\n", family.empty() ? "" : "\n", metric.name);
+    family = metric.name;
+    fmt::print("  {:<70} {:>16} {}\n", labels, number(value), suffix(metric.unit));
+  });
+}
+
+void print_json(const Survey& survey) {
+  bool first = true;
+  fmt::print("{{\"time\":{},\"samples\":[", static_cast<double>(survey.wall_ms) / 1000);
+  survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
+    fmt::print("{}\n{{\"metric\":\"{}\",\"labels\":{},\"value\":{}}}", first ? "" : ",", metric.name, json_labels(labels), number(value));
+    first = false;
+  });
+  fmt::print("\n],\"sources\":[");
+  first = true;
+  for (const SourceStatus& status : survey.sources) {
+    fmt::print("{}\n{{\"source\":{},\"device\":{},\"state\":{},\"what\":{},\"remedy\":{}}}", first ? "" : ",", json_string(status.source),
+               json_string(status.device), json_string(status.state ? name(*status.state) : "starting"), json_string(status.what),
+               json_string(status.remedy));
+    first = false;
+  }
+  fmt::print("\n]}}\n");
+}
+
+// A lane that hangs in a driver must not keep the command: its thread cannot be ended, so the process leaves at once.
+int leave(const Survey& survey, int code) {
+  std::fflush(stdout);
+  if (!survey.lanes_ended) _exit(code);
+  return code;
+}
+
+}  // namespace
+
+int run_once(const config::Settings& settings, std::string_view format) {
+  const std::unique_ptr<Survey> seen = survey(settings, 2, once_limit);
+  if (format == "prometheus") {
+    std::string text;
+    seen->latest.write(text, Format::text, seen->steady_ns);
+    fmt::print("{}", text);
+  } else if (format == "json") {
+    print_json(*seen);
+  } else {
+    print_table(*seen);
+  }
+  return leave(*seen, exit_ok);
+}
+
+int run_doctor(const config::Settings& settings) {
+  const std::unique_ptr<Survey> seen = survey(settings, 1, doctor_limit);
+  std::size_t denied = 0;
+  std::size_t failed = 0;
+  fmt::print("{:<14} {:<44} {:<8} {}\n", "SOURCE", "DEVICE", "STATE", "WHY");
+  for (const SourceStatus& status : seen->sources) {
+    const SourceState state = status.state.value_or(SourceState::stuck);
+    denied += state == SourceState::denied ? 1U : 0U;
+    failed += state == SourceState::error || state == SourceState::stuck ? 1U : 0U;
+    fmt::print("{:<14} {:<44} {:<8} {}\n", status.source, status.device, name(state), status.what);
+    if (!status.remedy.empty() && state != SourceState::ok) fmt::print("{:<14} remedy: {}\n", "", status.remedy);
+  }
+  for (const auto& [name_of, collector] : settings.collectors) {
+    if (!collector.enabled) fmt::print("{:<14} {:<44} {:<8} {}\n", name_of, "", "off", "disabled by the configuration");
+  }
+  if (failed == 0 && denied == 0) fmt::print("\nEverything that this host has is being read.\n");
+  const int code = failed > 0 ? exit_failure : (denied > 0 ? exit_permission : exit_ok);
+  return leave(*seen, code);
+}
+
+}  // namespace perjoule

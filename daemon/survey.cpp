@@ -1,0 +1,75 @@
+#include "daemon/survey.hpp"
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <optional>
+
+#include "collectors/registry.hpp"
+#include "daemon/boot.hpp"
+#include "daemon/clock.hpp"
+#include "daemon/collectors.hpp"
+#include "daemon/lane.hpp"
+#include "daemon/ledger.hpp"
+#include "daemon/recorder.hpp"
+#include "daemon/sampler.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr config::Milliseconds period{1000};
+constexpr config::Milliseconds deadline{900};
+constexpr std::chrono::milliseconds lanes_deadline{500};
+constexpr std::int64_t look_again_ns = 20 * nanoseconds_per_millisecond;
+
+bool done(const Sources& sources, unsigned calls) {
+  if (!sources.settled()) return false;
+  const auto enough = [calls](const auto& item) {
+    const SourceStatus& status = item.second;
+    return status.samples + status.timeouts >= calls || status.state != SourceState::ok;
+  };
+  return std::all_of(sources.list().begin(), sources.list().end(), enough);
+}
+
+asio::awaitable<void> watch(asio::io_context& loop, Clock& clock, const Sources& sources, unsigned calls, std::int64_t until_ns) {
+  const std::unique_ptr<Alarm> alarm = clock.alarm();
+  do {
+    co_await alarm->wait_until(clock.now().steady_ns + look_again_ns);
+  } while (!done(sources, calls) && clock.now().steady_ns < until_ns);
+  loop.stop();
+}
+
+}  // namespace
+
+std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls, std::chrono::milliseconds limit) {
+  auto result = std::make_unique<Survey>();
+  asio::io_context loop(1);
+  SystemClock clock(loop);
+  LaneThreads lanes(loop);
+  Ledger ledger({}, boot_id(settings.roots));
+  Recorder recorder(result->latest, ledger, nullptr);
+  Sources sources(recorder.series(), result->latest, {});
+  std::optional<Sampler> sampler;
+  sampler.emplace(loop, clock, [&lanes] { return lanes.make(); }, recorder, sources);
+  for (const Entry* entry : registry()) {
+    config::CollectorSettings collector = collector_settings(settings, entry->name);
+    if (!collector.enabled) continue;
+    collector.period = period;
+    collector.deadline = std::min(deadline, collector.deadline);
+    collector.stale_after = std::max<config::Milliseconds>(collector.stale_after, 10 * period);
+    sampler->start(*entry, collector, settings.roots);
+  }
+  const std::int64_t until_ns = clock.now().steady_ns + limit.count() * nanoseconds_per_millisecond;
+  asio::co_spawn(loop, watch(loop, clock, sources, calls, until_ns), asio::detached);
+  loop.run();
+  for (const auto& [key, status] : sources.list()) result->sources.push_back(status);
+  const Stamp now = clock.now();
+  sampler.reset();
+  result->lanes_ended = lanes.drain(lanes_deadline);
+  result->steady_ns = now.steady_ns;
+  result->wall_ms = now.wall_ms;
+  return result;
+}
+
+}  // namespace perjoule
