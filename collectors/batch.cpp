@@ -40,7 +40,8 @@ void Batch::clear() {
 
 std::string_view Batch::label(const Reading& reading, std::size_t index) const {
   std::string_view rest = labels(reading);
-  for (; index > 0; --index) rest.remove_prefix(rest.find('\0') + 1);
+  for (; index > 0; --index)
+    rest.remove_prefix(rest.find('\0') + 1);
   return rest.substr(0, rest.find('\0'));
 }
 

@@ -25,19 +25,22 @@ enum class Origin : std::uint8_t { counter, integrated, modelled };
 
 constexpr std::string_view name(Origin origin) {
   switch (origin) {
-    case Origin::counter: return "counter";
-    case Origin::integrated: return "integrated";
-    case Origin::modelled: return "modelled";
+    case Origin::counter:
+      return "counter";
+    case Origin::integrated:
+      return "integrated";
+    case Origin::modelled:
+      return "modelled";
   }
   return "unknown";
 }
 
 // A raw hardware counter, in millionths of its metric's unit (microjoules, microseconds).
 struct CounterReading {
-  std::string_view device;     // identity over reboots: "package-0", a UUID; never an index that can move
-  std::uint64_t value = 0;     // as read
-  std::uint64_t wrap = 0;      // the counter runs from 0 to `wrap` inclusive and starts again; 0: it does not wrap
-  double rate_max = 0;         // largest plausible rate in the metric's unit per second (watts for energy); > 0
+  std::string_view device;  // identity over reboots: "package-0", a UUID; never an index that can move
+  std::uint64_t value = 0;  // as read
+  std::uint64_t wrap = 0;   // the counter runs from 0 to `wrap` inclusive and starts again; 0: it does not wrap
+  double rate_max = 0;      // largest plausible rate in the metric's unit per second (watts for energy); > 0
   Origin origin = Origin::counter;
 };
 
@@ -57,7 +60,7 @@ struct Reading {
   std::uint64_t raw = 0;
   std::uint64_t wrap = 0;
   double rate_max = 0;
-  std::uint32_t labels_at = 0;   // label values in the arena, each followed by a NUL
+  std::uint32_t labels_at = 0;  // label values in the arena, each followed by a NUL
   std::uint32_t labels_size = 0;
   std::uint32_t device_size = 0;  // the device stands right behind the labels
 };
@@ -70,8 +73,7 @@ struct ItemFault {
 class Batch {
  public:
   template <Unit U, Kind K, std::size_t N, class... L>
-    requires(sizeof...(L) == N)
-  void add(const Declared<U, K, N>& metric, Quantity<U> value, const L&... labels) {
+  requires(sizeof...(L) == N) void add(const Declared<U, K, N>& metric, Quantity<U> value, const L&... labels) {
     Reading reading;
     reading.metric = &metric;
     reading.value = value.value();
@@ -80,8 +82,8 @@ class Batch {
 
   // `rate` may be null; else it is a gauge with the same labels.
   template <Unit U, std::size_t N, class... L>
-    requires(sizeof...(L) == N)
-  void meter(const Declared<U, Kind::counter, N>& metric, const Metric* rate, const CounterReading& counter, const L&... labels) {
+  requires(sizeof...(L) == N) void meter(const Declared<U, Kind::counter, N>& metric, const Metric* rate,
+                                         const CounterReading& counter, const L&... labels) {
     Reading reading;
     reading.metric = &metric;
     reading.rate = rate;
@@ -95,9 +97,8 @@ class Batch {
 
   // Books the integral of `power` on `metric`, and shows `power` itself on `shown` when it is not null.
   template <std::size_t N, class... L>
-    requires(sizeof...(L) == N)
-  void integrate(const Declared<Unit::joule, Kind::counter, N>& metric, const Metric* shown, Watts power, const PowerReading& source,
-                 const L&... labels) {
+  requires(sizeof...(L) == N) void integrate(const Declared<Unit::joule, Kind::counter, N>& metric, const Metric* shown,
+                                             Watts power, const PowerReading& source, const L&... labels) {
     Reading reading;
     reading.metric = &metric;
     reading.rate = shown;
@@ -120,7 +121,9 @@ class Batch {
   std::uint64_t fault_count() const { return fault_count_; }
   std::uint64_t refused_count() const { return refused_count_; }
   // Label values, each followed by a NUL.
-  std::string_view labels(const Reading& reading) const { return std::string_view(arena_).substr(reading.labels_at, reading.labels_size); }
+  std::string_view labels(const Reading& reading) const {
+    return std::string_view(arena_).substr(reading.labels_at, reading.labels_size);
+  }
   std::string_view device(const Reading& reading) const {
     return std::string_view(arena_).substr(reading.labels_at + reading.labels_size, reading.device_size);
   }

@@ -1,9 +1,9 @@
 // The seam between the daemon and everything that reads a device.
 //
-// A source (one line of registry.def) is an Entry. Its `make` looks at the host and returns one Probe per device that it
-// watches: each probe gets a lane (a thread) of its own, so a device that hangs costs its own series only. `make` runs on
-// a lane too, once at the start and again each minute (hot-plug): it lists directories and reads names, but leaves the
-// first read of a value to `sample`.
+// A source (one line of registry.def) is an Entry. Its `make` looks at the host and returns one Probe per device that
+// it watches: each probe gets a lane (a thread) of its own, so a device that hangs costs its own series only. `make`
+// runs on a lane too, once at the start and again each minute (hot-plug): it lists directories and reads names, but
+// leaves the first read of a value to `sample`.
 #pragma once
 
 #include <chrono>
@@ -43,7 +43,8 @@ struct Entry {
   bool enabled = true;
   std::chrono::milliseconds period{1000};
   std::chrono::milliseconds deadline{900};
-  // Error absent: this host has no such device. Error denied: it has one, and may not be read (remedy says the command).
+  // Error absent: this host has no such device. Error denied: it has one, and may not be read (remedy says the
+  // command).
   Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots);
 };
 

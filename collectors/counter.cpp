@@ -13,7 +13,8 @@ constexpr double millionths_per_unit = 1e6;
 Increment step(const CounterStep& counter) {
   const double seconds = std::max(static_cast<double>(counter.interval_us) / 1e6, 0.0);
   const double largest = counter.rate_max * millionths_per_unit * seconds;
-  if (counter.wrap > 0 && (counter.previous > counter.wrap || counter.current > counter.wrap)) return {StepVerdict::reset, 0};
+  if (counter.wrap > 0 && (counter.previous > counter.wrap || counter.current > counter.wrap))
+    return {StepVerdict::reset, 0};
   if (counter.wrap > 0 && largest >= static_cast<double>(counter.wrap)) return {StepVerdict::ambiguous, 0};
   std::uint64_t delta = 0;
   if (counter.current >= counter.previous) {

@@ -1,8 +1,8 @@
 // Hardware counter -> increment: wrap, reset and plausibility in one place (rule R6).
 //
-// Pure; any thread. Units are millionths of the metric's unit, so that a total is exact (a double holds microjoules only
-// to 2^53, ten days at 10 kW). Why a gate: without it, a counter that restarts at 0 books a whole wrap range as a spike
-// (262 kJ for Intel RAPL).
+// Pure; any thread. Units are millionths of the metric's unit, so that a total is exact (a double holds microjoules
+// only to 2^53, ten days at 10 kW). Why a gate: without it, a counter that restarts at 0 books a whole wrap range as a
+// spike (262 kJ for Intel RAPL).
 #pragma once
 
 #include <cstdint>
@@ -12,9 +12,9 @@ namespace perjoule {
 struct CounterStep {
   std::uint64_t previous = 0;
   std::uint64_t current = 0;
-  std::uint64_t wrap = 0;         // the counter runs from 0 to `wrap` inclusive; 0: it does not wrap
-  double rate_max = 0;            // units per second
-  std::int64_t interval_us = 0;   // between the two reads, > 0
+  std::uint64_t wrap = 0;        // the counter runs from 0 to `wrap` inclusive; 0: it does not wrap
+  double rate_max = 0;           // units per second
+  std::int64_t interval_us = 0;  // between the two reads, > 0
 };
 
 enum class StepVerdict : std::uint8_t {

@@ -1,7 +1,8 @@
 // A metric is declared once, as a constant beside the code that reads it, or in its room's metrics.hpp when several
 // drivers share it. Exposition, storage, `describe`, configuration and the tests all read that constant.
 //
-//   inline constexpr auto fan_speed = gauge<Unit::rpm>("perjoule_fan_speed_rpm", "Speed of a fan ...", "chip", "sensor");
+//   inline constexpr auto fan_speed = gauge<Unit::rpm>("perjoule_fan_speed_rpm", "Speed of a fan ...", "chip",
+//   "sensor");
 //
 // The makers are consteval: a name without its unit's suffix, a counter without _total, a bad character or a label that
 // Prometheus reserves does not compile. Names and labels are public interface (CHANGELOG.md before a rename).
@@ -32,7 +33,9 @@ struct Declared : Metric {};
 
 namespace metric_detail {
 
-constexpr bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
+constexpr bool is_lower(char c) {
+  return c >= 'a' && c <= 'z';
+}
 constexpr bool is_word(std::string_view text) {
   if (text.empty() || !is_lower(text.front())) return false;
   for (char c : text) {
@@ -47,7 +50,8 @@ constexpr bool ends_with_word(std::string_view name, std::string_view word) {
 // The throws never run: a consteval call that reaches one does not compile, and the compiler prints the line.
 consteval Metric check(Metric metric) {
   if (!is_word(metric.name)) throw "a metric name is lower case letters, digits and underscores";
-  if (!metric.name.starts_with("perjoule_") && !metric.name.starts_with("process_")) throw "a metric name starts with perjoule_";
+  if (!metric.name.starts_with("perjoule_") && !metric.name.starts_with("process_"))
+    throw "a metric name starts with perjoule_";
   std::string_view name = metric.name;
   if (metric.kind == Kind::counter) {
     if (!ends_with_word(name, "total")) throw "a counter ends in _total";
@@ -62,7 +66,8 @@ consteval Metric check(Metric metric) {
   }
   for (std::size_t i = 0; i < metric.label_count; ++i) {
     if (!is_word(metric.labels[i]) || metric.labels[i].starts_with("__")) throw "a label is a lower case word";
-    if (metric.labels[i] == "le" || metric.labels[i] == "quantile" || metric.labels[i] == "instance" || metric.labels[i] == "job") {
+    if (metric.labels[i] == "le" || metric.labels[i] == "quantile" || metric.labels[i] == "instance" ||
+        metric.labels[i] == "job") {
       throw "this label is reserved";
     }
   }
@@ -70,7 +75,8 @@ consteval Metric check(Metric metric) {
 }
 
 template <Unit U, Kind K, class... L>
-consteval Declared<U, K, sizeof...(L)> declare(bool persisted, std::string_view name, std::string_view help, L... labels) {
+consteval Declared<U, K, sizeof...(L)> declare(bool persisted, std::string_view name, std::string_view help,
+                                               L... labels) {
   static_assert(sizeof...(L) <= 8);
   return {check(Metric{name, U, K, persisted, help, {std::string_view(labels)...}, sizeof...(L)})};
 }

@@ -14,18 +14,30 @@ enum class Unit : std::uint8_t { none, celsius, watt, joule, volt, ampere, hertz
 // The word that a metric of this unit carries in its name; empty for Unit::none.
 constexpr std::string_view suffix(Unit unit) {
   switch (unit) {
-    case Unit::none: return "";
-    case Unit::celsius: return "celsius";
-    case Unit::watt: return "watts";
-    case Unit::joule: return "joules";
-    case Unit::volt: return "volts";
-    case Unit::ampere: return "amperes";
-    case Unit::hertz: return "hertz";
-    case Unit::byte: return "bytes";
-    case Unit::second: return "seconds";
-    case Unit::ratio: return "ratio";
-    case Unit::gram: return "grams";
-    case Unit::rpm: return "rpm";
+    case Unit::none:
+      return "";
+    case Unit::celsius:
+      return "celsius";
+    case Unit::watt:
+      return "watts";
+    case Unit::joule:
+      return "joules";
+    case Unit::volt:
+      return "volts";
+    case Unit::ampere:
+      return "amperes";
+    case Unit::hertz:
+      return "hertz";
+    case Unit::byte:
+      return "bytes";
+    case Unit::second:
+      return "seconds";
+    case Unit::ratio:
+      return "ratio";
+    case Unit::gram:
+      return "grams";
+    case Unit::rpm:
+      return "rpm";
   }
   return "";
 }
@@ -64,23 +76,59 @@ struct QuantityMaker {
   }
 };
 
-constexpr Celsius celsius(double value) { return QuantityMaker::make<Unit::celsius>(value); }
-constexpr Celsius celsius_from_milli(std::int64_t value) { return celsius(static_cast<double>(value) / 1e3); }
-constexpr Watts watts(double value) { return QuantityMaker::make<Unit::watt>(value); }
-constexpr Watts watts_from_milli(std::int64_t value) { return watts(static_cast<double>(value) / 1e3); }
-constexpr Watts watts_from_micro(std::int64_t value) { return watts(static_cast<double>(value) / 1e6); }
-constexpr Joules joules(double value) { return QuantityMaker::make<Unit::joule>(value); }
-constexpr Joules joules_from_micro(std::int64_t value) { return joules(static_cast<double>(value) / 1e6); }
-constexpr Volts volts_from_milli(std::int64_t value) { return QuantityMaker::make<Unit::volt>(static_cast<double>(value) / 1e3); }
-constexpr Amperes amperes(double value) { return QuantityMaker::make<Unit::ampere>(value); }
-constexpr Hertz hertz(double value) { return QuantityMaker::make<Unit::hertz>(value); }
-constexpr Hertz hertz_from_kilo(std::int64_t value) { return hertz(static_cast<double>(value) * 1e3); }
-constexpr Bytes bytes(double value) { return QuantityMaker::make<Unit::byte>(value); }
-constexpr Seconds seconds(double value) { return QuantityMaker::make<Unit::second>(value); }
-constexpr Seconds seconds_from_micro(std::int64_t value) { return seconds(static_cast<double>(value) / 1e6); }
-constexpr Ratio ratio(double value) { return QuantityMaker::make<Unit::ratio>(value); }
-constexpr Grams grams(double value) { return QuantityMaker::make<Unit::gram>(value); }
-constexpr Rpm rpm(double value) { return QuantityMaker::make<Unit::rpm>(value); }
-constexpr Count count(double value) { return QuantityMaker::make<Unit::none>(value); }
+constexpr Celsius celsius(double value) {
+  return QuantityMaker::make<Unit::celsius>(value);
+}
+constexpr Celsius celsius_from_milli(std::int64_t value) {
+  return celsius(static_cast<double>(value) / 1e3);
+}
+constexpr Watts watts(double value) {
+  return QuantityMaker::make<Unit::watt>(value);
+}
+constexpr Watts watts_from_milli(std::int64_t value) {
+  return watts(static_cast<double>(value) / 1e3);
+}
+constexpr Watts watts_from_micro(std::int64_t value) {
+  return watts(static_cast<double>(value) / 1e6);
+}
+constexpr Joules joules(double value) {
+  return QuantityMaker::make<Unit::joule>(value);
+}
+constexpr Joules joules_from_micro(std::int64_t value) {
+  return joules(static_cast<double>(value) / 1e6);
+}
+constexpr Volts volts_from_milli(std::int64_t value) {
+  return QuantityMaker::make<Unit::volt>(static_cast<double>(value) / 1e3);
+}
+constexpr Amperes amperes(double value) {
+  return QuantityMaker::make<Unit::ampere>(value);
+}
+constexpr Hertz hertz(double value) {
+  return QuantityMaker::make<Unit::hertz>(value);
+}
+constexpr Hertz hertz_from_kilo(std::int64_t value) {
+  return hertz(static_cast<double>(value) * 1e3);
+}
+constexpr Bytes bytes(double value) {
+  return QuantityMaker::make<Unit::byte>(value);
+}
+constexpr Seconds seconds(double value) {
+  return QuantityMaker::make<Unit::second>(value);
+}
+constexpr Seconds seconds_from_micro(std::int64_t value) {
+  return seconds(static_cast<double>(value) / 1e6);
+}
+constexpr Ratio ratio(double value) {
+  return QuantityMaker::make<Unit::ratio>(value);
+}
+constexpr Grams grams(double value) {
+  return QuantityMaker::make<Unit::gram>(value);
+}
+constexpr Rpm rpm(double value) {
+  return QuantityMaker::make<Unit::rpm>(value);
+}
+constexpr Count count(double value) {
+  return QuantityMaker::make<Unit::none>(value);
+}
 
 }  // namespace perjoule

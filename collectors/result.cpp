@@ -9,7 +9,8 @@
 namespace perjoule {
 
 void throw_exception_from_error(const Error& error, const boost::source_location& where) {
-  throw std::runtime_error(fmt::format("{}:{}: value() of a failed result: {}", where.file_name(), where.line(), error.what));
+  throw std::runtime_error(
+      fmt::format("{}:{}: value() of a failed result: {}", where.file_name(), where.line(), error.what));
 }
 
 Error error_from_errno(int number, std::string_view path) {
@@ -18,10 +19,15 @@ Error error_from_errno(int number, std::string_view path) {
     case ENOENT:
     case ENODEV:
     case ENXIO:
-    case ENOTDIR: fault = Fault::absent; break;
+    case ENOTDIR:
+      fault = Fault::absent;
+      break;
     case EACCES:
-    case EPERM: fault = Fault::denied; break;
-    default: break;
+    case EPERM:
+      fault = Fault::denied;
+      break;
+    default:
+      break;
   }
   return Error{fault, fmt::format("{}: {}", path, std::generic_category().message(number))};
 }

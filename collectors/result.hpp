@@ -20,11 +20,16 @@ enum class Fault : std::uint8_t {
 
 constexpr std::string_view name(Fault fault) {
   switch (fault) {
-    case Fault::absent: return "absent";
-    case Fault::denied: return "denied";
-    case Fault::transient: return "transient";
-    case Fault::broken: return "broken";
-    case Fault::timeout: return "timeout";
+    case Fault::absent:
+      return "absent";
+    case Fault::denied:
+      return "denied";
+    case Fault::transient:
+      return "transient";
+    case Fault::broken:
+      return "broken";
+    case Fault::timeout:
+      return "timeout";
   }
   return "unknown";
 }

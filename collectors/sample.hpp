@@ -8,8 +8,8 @@ namespace perjoule {
 // Identity of (metric, label values) for the life of the process; daemon/series gives it out.
 enum class SeriesId : std::uint32_t {};
 
-// `steady_ns` is CLOCK_BOOTTIME (it counts suspend, and goes on over a restart of the daemon): intervals are taken on it.
-// `wall_ms` is CLOCK_REALTIME in milliseconds since the epoch: only for showing and storing.
+// `steady_ns` is CLOCK_BOOTTIME (it counts suspend, and goes on over a restart of the daemon): intervals are taken on
+// it. `wall_ms` is CLOCK_REALTIME in milliseconds since the epoch: only for showing and storing.
 struct Stamp {
   std::int64_t steady_ns = 0;
   std::int64_t wall_ms = 0;

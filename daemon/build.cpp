@@ -17,8 +17,9 @@ BuildInfo build_info() {
 
 std::string version_text() {
   const BuildInfo build = build_info();
-  return fmt::format("perjouled, version {} (branch: {}, revision: {})\n  compiler: {}\n  platform: linux/{}", build.version, build.branch,
-                     build.revision, build.compiler, sizeof(void*) == 8 ? "64-bit" : "32-bit");
+  return fmt::format("perjouled, version {} (branch: {}, revision: {})\n  compiler: {}\n  platform: linux/{}",
+                     build.version, build.branch, build.revision, build.compiler,
+                     sizeof(void*) == 8 ? "64-bit" : "32-bit");
 }
 
 }  // namespace perjoule

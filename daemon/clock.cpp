@@ -51,6 +51,8 @@ Stamp SystemClock::now() const {
   return {read_clock(CLOCK_BOOTTIME), read_clock(CLOCK_REALTIME) / nanoseconds_per_millisecond};
 }
 
-std::unique_ptr<Alarm> SystemClock::alarm() { return std::make_unique<SystemAlarm>(loop_); }
+std::unique_ptr<Alarm> SystemClock::alarm() {
+  return std::make_unique<SystemAlarm>(loop_);
+}
 
 }  // namespace perjoule

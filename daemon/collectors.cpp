@@ -14,7 +14,8 @@ std::vector<config::CollectorSection> collector_sections() {
 
 config::CollectorSettings collector_settings(const config::Settings& settings, std::string_view name) {
   const auto found = settings.collectors.find(std::string(name));
-  config::CollectorSettings collector = found == settings.collectors.end() ? config::CollectorSettings{} : found->second;
+  config::CollectorSettings collector =
+      found == settings.collectors.end() ? config::CollectorSettings{} : found->second;
   if (name == "power_model") {
     if (settings.power_model.idle_watts) collector.options.set("idle", *settings.power_model.idle_watts);
     if (settings.power_model.max_watts) collector.options.set("max", *settings.power_model.max_watts);

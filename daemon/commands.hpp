@@ -21,7 +21,8 @@ inline constexpr int exit_configuration = 78;
 // `once`: samples twice, one second apart. `format` is table, json or prometheus.
 [[nodiscard]] int run_once(const config::Settings& settings, std::string_view format);
 
-// `doctor`: every source with its state and remedy. 0 if all that exists works, 77 when all that fails is denied, else 1.
+// `doctor`: every source with its state and remedy. 0 if all that exists works, 77 when all that fails is denied,
+// else 1.
 [[nodiscard]] int run_doctor(const config::Settings& settings);
 
 struct ExportRequest {

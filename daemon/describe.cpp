@@ -14,28 +14,38 @@ namespace perjoule {
 std::vector<MetricGroup> metric_groups() {
   std::vector<MetricGroup> groups;
   for (const Entry* entry : registry()) {
-    groups.push_back({std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
+    groups.push_back(
+        {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
   }
-  groups.push_back({"node", "Derived from what the collectors read.", {&node_power, &node_energy, &node_reading, &energy_by_source, &energy_unobserved}});
-  MetricGroup self{"self", "The daemon itself and its sources.", {&source_state, &collector_last_success, &collector_duration, &collector_faults, &collector_missed_ticks}};
+  groups.push_back({"node",
+                    "Derived from what the collectors read.",
+                    {&node_power, &node_energy, &node_reading, &energy_by_source, &energy_unobserved}});
+  MetricGroup self{
+      "self",
+      "The daemon itself and its sources.",
+      {&source_state, &collector_last_success, &collector_duration, &collector_faults, &collector_missed_ticks}};
   const auto own = Instruments::metrics();
   self.metrics.insert(self.metrics.end(), own.begin(), own.end());
   groups.push_back(std::move(self));
   for (MetricGroup& group : groups) {
-    std::sort(group.metrics.begin(), group.metrics.end(), [](const Metric* a, const Metric* b) { return a->name < b->name; });
+    std::sort(group.metrics.begin(), group.metrics.end(),
+              [](const Metric* a, const Metric* b) { return a->name < b->name; });
   }
   return groups;
 }
 
 std::string describe_metrics() {
   std::string out =
-      "# Metrics\n\nWritten by `perjouled describe metrics`. Persisted counters never fall, over restarts and reboots too; other "
+      "# Metrics\n\nWritten by `perjouled describe metrics`. Persisted counters never fall, over restarts and reboots "
+      "too; other "
       "counters start again with their source.\n";
   for (const MetricGroup& group : metric_groups()) {
-    out += fmt::format("\n## {}\n\n{}\n\n| family | type | labels | help |\n|---|---|---|---|\n", group.name, group.help);
+    out +=
+        fmt::format("\n## {}\n\n{}\n\n| family | type | labels | help |\n|---|---|---|---|\n", group.name, group.help);
     for (const Metric* metric : group.metrics) {
       std::string labels;
-      for (std::size_t i = 0; i < metric->label_count; ++i) labels += (i > 0 ? ", " : "") + std::string(metric->labels[i]);
+      for (std::size_t i = 0; i < metric->label_count; ++i)
+        labels += (i > 0 ? ", " : "") + std::string(metric->labels[i]);
       std::string_view type = metric->kind == Kind::gauge ? "gauge" : "counter";
       if (metric->persisted) type = "counter, persisted";
       out += fmt::format("| `{}` | {} | {} | {} |\n", metric->name, type, labels, metric->help);
@@ -48,7 +58,8 @@ std::map<std::string, std::set<std::string_view>, std::less<>> collects() {
   std::map<std::string, std::set<std::string_view>, std::less<>> names;
   for (const MetricGroup& group : metric_groups()) {
     auto& families = names[group.name];
-    for (const Metric* metric : group.metrics) families.insert(metric->name);
+    for (const Metric* metric : group.metrics)
+      families.insert(metric->name);
   }
   return names;
 }

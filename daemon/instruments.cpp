@@ -19,62 +19,73 @@ namespace perjoule {
 
 namespace {
 
-constexpr auto build_info = gauge<Unit::none>("perjoule_build_info", "Version of the running daemon; always 1.", "version", "revision",
-                                              "branch", "compiler");
-constexpr auto reload_successful = gauge<Unit::none>("perjoule_config_last_reload_successful",
-                                                     "1 when the configuration was read without an error the last time, else 0.");
-constexpr auto reload_timestamp = gauge<Unit::second>("perjoule_config_last_reload_success_timestamp_seconds",
-                                                      "When the configuration was last read without an error, since the epoch.");
-constexpr auto storage_size = gauge<Unit::byte>("perjoule_storage_size_bytes", "Size of the history on disk, database and WAL.");
+constexpr auto build_info = gauge<Unit::none>("perjoule_build_info", "Version of the running daemon; always 1.",
+                                              "version", "revision", "branch", "compiler");
+constexpr auto reload_successful =
+    gauge<Unit::none>("perjoule_config_last_reload_successful",
+                      "1 when the configuration was read without an error the last time, else 0.");
+constexpr auto reload_timestamp =
+    gauge<Unit::second>("perjoule_config_last_reload_success_timestamp_seconds",
+                        "When the configuration was last read without an error, since the epoch.");
+constexpr auto storage_size =
+    gauge<Unit::byte>("perjoule_storage_size_bytes", "Size of the history on disk, database and WAL.");
 constexpr auto storage_series = gauge<Unit::none>("perjoule_storage_series", "Series in the history.");
 constexpr auto storage_oldest = gauge<Unit::second>("perjoule_storage_oldest_sample_timestamp_seconds",
                                                     "Time of the oldest sample in the history, since the epoch.");
 constexpr auto storage_appended =
     counter<Unit::none>("perjoule_storage_appended_samples_total", "Samples committed to the history since the start.");
-constexpr auto storage_dropped = counter<Unit::none>(
-    "perjoule_storage_dropped_samples_total", "Samples lost because the queue to the disk was full: it is slow, full or read-only.");
-constexpr auto storage_failures =
-    counter<Unit::none>("perjoule_storage_failed_commits_total", "Commits that failed, of the ledger and of the history.", "file");
-constexpr auto storage_commit = gauge<Unit::second>(
-    "perjoule_storage_commit_duration_seconds", "How long commits took, from the transaction's start to the disk's answer.", "file");
+constexpr auto storage_dropped =
+    counter<Unit::none>("perjoule_storage_dropped_samples_total",
+                        "Samples lost because the queue to the disk was full: it is slow, full or read-only.");
+constexpr auto storage_failures = counter<Unit::none>("perjoule_storage_failed_commits_total",
+                                                      "Commits that failed, of the ledger and of the history.", "file");
+constexpr auto storage_commit =
+    gauge<Unit::second>("perjoule_storage_commit_duration_seconds",
+                        "How long commits took, from the transaction's start to the disk's answer.", "file");
 constexpr auto http_connections = gauge<Unit::none>("perjoule_http_connections", "Open connections.");
 constexpr auto http_accepted = counter<Unit::none>("perjoule_http_connections_accepted_total", "Connections accepted.");
 constexpr auto http_evicted = counter<Unit::none>("perjoule_http_connections_evicted_total",
                                                   "Idle connections closed to let a new one in: all were taken.");
 constexpr auto http_requests = counter<Unit::none>("perjoule_http_requests_total", "Requests answered.");
-constexpr auto http_refused = counter<Unit::none>("perjoule_http_requests_refused_total",
-                                                  "Requests refused by a limit: header, body, method, or too many at once.");
-constexpr auto http_delayed =
-    counter<Unit::none>("perjoule_http_requests_delayed_total", "Requests read later because their connection sent too many.");
+constexpr auto http_refused = counter<Unit::none>(
+    "perjoule_http_requests_refused_total", "Requests refused by a limit: header, body, method, or too many at once.");
+constexpr auto http_delayed = counter<Unit::none>("perjoule_http_requests_delayed_total",
+                                                  "Requests read later because their connection sent too many.");
 constexpr auto http_timeouts =
     counter<Unit::none>("perjoule_http_timeouts_total", "Connections closed because the client was too slow.");
-constexpr auto scrape_size = gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
+constexpr auto scrape_size =
+    gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
 constexpr auto scrape_duration =
     gauge<Unit::second>("perjoule_scrape_render_duration_seconds", "How long rendering an exposition took.");
-constexpr auto sampling_lateness =
-    gauge<Unit::second>("perjoule_sampling_lateness_seconds", "How late calls of collectors began after their due time.");
-constexpr auto series_fresh = gauge<Unit::none>("perjoule_series", "Series that a scrape shows, without the daemon's own.");
-constexpr auto series_refused = counter<Unit::none>("perjoule_series_refused_total",
-                                                    "Readings without a series because the bound of series is reached.");
-constexpr auto self_energy = counter<Unit::joule>(
-    "perjoule_self_energy_joules_total",
-    "Energy of the daemon itself since its start, modelled: its CPU time times the dynamic power of one busy CPU of this family.");
-constexpr auto process_cpu = counter<Unit::second>("process_cpu_seconds_total", "User and system CPU time of the daemon.");
+constexpr auto sampling_lateness = gauge<Unit::second>("perjoule_sampling_lateness_seconds",
+                                                       "How late calls of collectors began after their due time.");
+constexpr auto series_fresh =
+    gauge<Unit::none>("perjoule_series", "Series that a scrape shows, without the daemon's own.");
+constexpr auto series_refused = counter<Unit::none>(
+    "perjoule_series_refused_total", "Readings without a series because the bound of series is reached.");
+constexpr auto self_energy = counter<Unit::joule>("perjoule_self_energy_joules_total",
+                                                  "Energy of the daemon itself since its start, modelled: its CPU time "
+                                                  "times the dynamic power of one busy CPU of this family.");
+constexpr auto process_cpu =
+    counter<Unit::second>("process_cpu_seconds_total", "User and system CPU time of the daemon.");
 constexpr auto process_resident = gauge<Unit::byte>("process_resident_memory_bytes", "Resident memory of the daemon.");
 constexpr auto process_virtual = gauge<Unit::byte>("process_virtual_memory_bytes", "Virtual memory of the daemon.");
 constexpr auto process_fds = gauge<Unit::none>("process_open_fds", "Open file descriptors.");
 constexpr auto process_max_fds = gauge<Unit::none>("process_max_fds", "Largest number of open file descriptors.");
-constexpr auto process_start = gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
+constexpr auto process_start =
+    gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
 
-constexpr auto all_metrics = std::to_array<const Metric*>({
-    &build_info,       &reload_successful, &reload_timestamp, &storage_size,      &storage_series,   &storage_oldest,
-    &storage_appended, &storage_dropped,   &storage_failures, &storage_commit,    &http_connections, &http_accepted,
-    &http_evicted,     &http_requests,     &http_refused,     &http_delayed,      &http_timeouts,    &scrape_size,
-    &scrape_duration,  &sampling_lateness, &series_fresh,     &series_refused,    &self_energy,      &process_cpu,
-    &process_resident, &process_virtual,   &process_fds,      &process_max_fds,   &process_start});
+constexpr auto all_metrics = std::to_array<const Metric*>(
+    {&build_info,       &reload_successful, &reload_timestamp, &storage_size,    &storage_series,   &storage_oldest,
+     &storage_appended, &storage_dropped,   &storage_failures, &storage_commit,  &http_connections, &http_accepted,
+     &http_evicted,     &http_requests,     &http_refused,     &http_delayed,    &http_timeouts,    &scrape_size,
+     &scrape_duration,  &sampling_lateness, &series_fresh,     &series_refused,  &self_energy,      &process_cpu,
+     &process_resident, &process_virtual,   &process_fds,      &process_max_fds, &process_start});
 
-const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1, 5};
-const prometheus::Histogram::BucketBoundaries render_buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.1};
+const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025,
+                                                                0.05,  0.1,    0.25,  1,    5};
+const prometheus::Histogram::BucketBoundaries render_buckets = {0.0001, 0.00025, 0.0005, 0.001,
+                                                                0.0025, 0.005,   0.01,   0.1};
 const prometheus::Histogram::BucketBoundaries lateness_buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                                                   0.01,   0.025,   0.05,   0.1,   1};
 
@@ -103,15 +114,24 @@ struct Instruments::Families {
   prometheus::Registry registry;
   const std::map<std::string_view, const Metric*> by_name = [] {
     std::map<std::string_view, const Metric*> names;
-    for (const Metric* metric : all_metrics) names.emplace(metric->name, metric);
+    for (const Metric* metric : all_metrics)
+      names.emplace(metric->name, metric);
     return names;
   }();
 
   prometheus::Gauge& gauge_of(const Metric& metric, const prometheus::Labels& labels = {}) {
-    return prometheus::BuildGauge().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry).Add(labels);
+    return prometheus::BuildGauge()
+        .Name(std::string(metric.name))
+        .Help(std::string(metric.help))
+        .Register(registry)
+        .Add(labels);
   }
   prometheus::Counter& counter_of(const Metric& metric, const prometheus::Labels& labels = {}) {
-    return prometheus::BuildCounter().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry).Add(labels);
+    return prometheus::BuildCounter()
+        .Name(std::string(metric.name))
+        .Help(std::string(metric.help))
+        .Register(registry)
+        .Add(labels);
   }
   prometheus::Histogram& histogram_of(const Metric& metric, const prometheus::Histogram::BucketBoundaries& buckets,
                                       const prometheus::Labels& labels = {}) {
@@ -158,15 +178,19 @@ struct Instruments::Families {
 
 Instruments::Instruments(const BuildInfo& build) : families_(std::make_unique<Families>()) {
   families_
-      ->gauge_of(build_info,
-                 {{"version", build.version}, {"revision", build.revision}, {"branch", build.branch}, {"compiler", build.compiler}})
+      ->gauge_of(build_info, {{"version", build.version},
+                              {"revision", build.revision},
+                              {"branch", build.branch},
+                              {"compiler", build.compiler}})
       .Set(1);
   families_->start.Set(static_cast<double>(std::time(nullptr)));
 }
 
 Instruments::~Instruments() = default;
 
-std::span<const Metric* const> Instruments::metrics() { return all_metrics; }
+std::span<const Metric* const> Instruments::metrics() {
+  return all_metrics;
+}
 
 void Instruments::storage(const storage::Report& report) {
   Families& all = *families_;
@@ -205,7 +229,9 @@ void Instruments::scrape(std::size_t bytes, double seconds) {
   families_->render.Observe(seconds);
 }
 
-void Instruments::lateness(double seconds) { families_->late.Observe(std::max(seconds, 0.0)); }
+void Instruments::lateness(double seconds) {
+  families_->late.Observe(std::max(seconds, 0.0));
+}
 
 void Instruments::reload(bool successful, double epoch_seconds) {
   families_->reload_ok.Set(successful ? 1 : 0);
@@ -241,7 +267,8 @@ void Instruments::process(double watts_per_busy_cpu) {
 
 namespace {
 
-void append_labels(std::string& out, const std::vector<prometheus::ClientMetric::Label>& labels, std::string_view le = {}) {
+void append_labels(std::string& out, const std::vector<prometheus::ClientMetric::Label>& labels,
+                   std::string_view le = {}) {
   if (labels.empty() && le.empty()) return;
   out += '{';
   for (const auto& label : labels) {

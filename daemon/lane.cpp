@@ -23,7 +23,8 @@ struct LaneThreads::Alive {
 
 class LaneThreads::ThreadLane : public Lane {
  public:
-  ThreadLane(asio::io_context& loop, std::shared_ptr<Alive> alive) : shared_(std::make_shared<Shared>(loop, std::move(alive))) {}
+  ThreadLane(asio::io_context& loop, std::shared_ptr<Alive> alive)
+      : shared_(std::make_shared<Shared>(loop, std::move(alive))) {}
 
   ~ThreadLane() override {
     const std::lock_guard lock(shared_->mutex);
@@ -71,7 +72,8 @@ class LaneThreads::ThreadLane : public Lane {
     const int error = pthread_create(&thread, &attributes, &ThreadLane::body, argument);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
-      // No thread: the call is never made, the deadline passes and the probe shows as stuck until threads are to be had.
+      // No thread: the call is never made, the deadline passes and the probe shows as stuck until threads are to be
+      // had.
       delete argument;
       end(*shared->alive);
       return false;
@@ -125,7 +127,9 @@ class LaneThreads::ThreadLane : public Lane {
 
 LaneThreads::LaneThreads(asio::io_context& loop) : loop_(loop), alive_(std::make_shared<Alive>()) {}
 
-std::unique_ptr<Lane> LaneThreads::make() { return std::make_unique<ThreadLane>(loop_, alive_); }
+std::unique_ptr<Lane> LaneThreads::make() {
+  return std::make_unique<ThreadLane>(loop_, alive_);
+}
 
 bool LaneThreads::drain(std::chrono::milliseconds deadline) {
   std::unique_lock lock(alive_->mutex);

@@ -1,8 +1,8 @@
 // A thread for calls that may block for ever.
 //
-// A call inside a driver can hang in D state, where no signal reaches it; killing the process then has frozen GPUs until
-// reboot (dcgm-exporter#84). So a lane is a detached thread that owns its state: whoever started the call stops waiting
-// at a deadline and leaves the thread alone; when the call returns, the lane is free again by itself.
+// A call inside a driver can hang in D state, where no signal reaches it; killing the process then has frozen GPUs
+// until reboot (dcgm-exporter#84). So a lane is a detached thread that owns its state: whoever started the call stops
+// waiting at a deadline and leaves the thread alone; when the call returns, the lane is free again by itself.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

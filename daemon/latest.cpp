@@ -7,11 +7,14 @@ namespace perjoule {
 
 namespace {
 
-bool is_info(const Metric& metric) { return metric.unit == Unit::none && metric.kind == Kind::gauge && metric.name.ends_with("_info"); }
+bool is_info(const Metric& metric) {
+  return metric.unit == Unit::none && metric.kind == Kind::gauge && metric.name.ends_with("_info");
+}
 
 std::string_view family_name(const Metric& metric, Format format) {
   std::string_view name = metric.name;
-  if (format == Format::openmetrics && metric.kind == Kind::counter) name.remove_suffix(std::string_view("_total").size());
+  if (format == Format::openmetrics && metric.kind == Kind::counter)
+    name.remove_suffix(std::string_view("_total").size());
   if (format == Format::openmetrics && is_info(metric)) name.remove_suffix(std::string_view("_info").size());
   return name;
 }
@@ -80,14 +83,18 @@ void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::i
 
 void Latest::touch(std::span<const Sample> samples, std::int64_t steady_ns) {
   const std::lock_guard lock(mutex_);
-  for (const Sample& sample : samples) slots_[static_cast<std::size_t>(sample.series)].steady_ns = steady_ns;
+  for (const Sample& sample : samples)
+    slots_[static_cast<std::size_t>(sample.series)].steady_ns = steady_ns;
 }
 
-void Latest::remove(SeriesId id) { remove(std::span(&id, 1)); }
+void Latest::remove(SeriesId id) {
+  remove(std::span(&id, 1));
+}
 
 void Latest::remove(std::span<const SeriesId> ids) {
   const std::lock_guard lock(mutex_);
-  for (SeriesId id : ids) slots_[static_cast<std::size_t>(id)].stale_after_ns = -1;
+  for (SeriesId id : ids)
+    slots_[static_cast<std::size_t>(id)].stale_after_ns = -1;
 }
 
 void Latest::write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit) const {
@@ -117,7 +124,8 @@ std::optional<double> Latest::value(SeriesId id, std::int64_t now_ns) const {
 std::size_t Latest::fresh(std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
   std::size_t count = 0;
-  for (const Slot& slot : slots_) count += is_fresh(slot, now_ns) ? 1U : 0U;
+  for (const Slot& slot : slots_)
+    count += is_fresh(slot, now_ns) ? 1U : 0U;
   return count;
 }
 

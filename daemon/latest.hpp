@@ -1,8 +1,8 @@
 // The newest sample of every series, and the text that a scrape shows of it.
 //
-// Guarded by one mutex: the loop writes, the web thread reads. A series that is older than its `stale_after` is left out
-// when it is read, so a device that is gone is absent and nothing old is shown as new. Each series keeps its text up to
-// the value (`name{labels} `) from the moment it is declared: a scrape is a copy and a std::to_chars.
+// Guarded by one mutex: the loop writes, the web thread reads. A series that is older than its `stale_after` is left
+// out when it is read, so a device that is gone is absent and nothing old is shown as new. Each series keeps its text
+// up to the value (`name{labels} `) from the moment it is declared: a scrape is a copy and a std::to_chars.
 #pragma once
 
 #include <cstdint>

@@ -33,7 +33,8 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
     entry_of.power_uw = row.power_microwatts;
   }
   changed_.clear();
-  for (Entry& loaded_entry : entries_) loaded_entry.total_changed = false;
+  for (Entry& loaded_entry : entries_)
+    loaded_entry.total_changed = false;
 }
 
 EntryId Ledger::entry(std::string_view key) {

@@ -1,9 +1,11 @@
 // Energy that never falls: over wraps, resets, restarts and reboots, in integer millionths (microjoules, microseconds).
 //
 // Loop's thread only; the writer keeps the rows (storage/ledger_rows.hpp). Rules, from knowledge of what goes wrong:
-//  - a raw counter: the delta within one boot bridges any gap shorter than a wrap at the largest rate (collectors/counter);
+//  - a raw counter: the delta within one boot bridges any gap shorter than a wrap at the largest rate
+//  (collectors/counter);
 //    otherwise nothing is booked and the gap counts as unobserved seconds. Joules are never invented.
-//  - integrated power: trapezoid over at most 2.5 periods; a longer gap holds the last power for at most 30 s and counts
+//  - integrated power: trapezoid over at most 2.5 periods; a longer gap holds the last power for at most 30 s and
+//  counts
 //    the rest as unobserved; over a restart of the daemon nothing is held, the whole gap is unobserved.
 //  - another boot: the gap is unobserved on the wall clock, and the new raw value is only a base.
 #pragma once
@@ -27,11 +29,11 @@ class Ledger {
   Ledger(const storage::LedgerRows& loaded, std::string boot_id);
 
   struct Booking {
-    std::int64_t millionths = 0;      // booked by this reading
-    std::int64_t unobserved_us = 0;   // time for which nothing could be booked
-    std::int64_t interval_us = 0;     // 0: the first reading, a base only
-    bool reset = false;               // the raw counter restarted, or jumped beyond what the device can do
-    bool refused = false;             // the power was not plausible
+    std::int64_t millionths = 0;     // booked by this reading
+    std::int64_t unobserved_us = 0;  // time for which nothing could be booked
+    std::int64_t interval_us = 0;    // 0: the first reading, a base only
+    bool reset = false;              // the raw counter restarted, or jumped beyond what the device can do
+    bool refused = false;            // the power was not plausible
   };
 
   // The entry of a total's key; made with 0 when it is new.

@@ -13,10 +13,14 @@ namespace {
 
 std::string_view name(config::LogLevel level) {
   switch (level) {
-    case config::LogLevel::debug: return "debug";
-    case config::LogLevel::info: return "info";
-    case config::LogLevel::warn: return "warn";
-    case config::LogLevel::error: return "error";
+    case config::LogLevel::debug:
+      return "debug";
+    case config::LogLevel::info:
+      return "info";
+    case config::LogLevel::warn:
+      return "warn";
+    case config::LogLevel::error:
+      return "error";
   }
   return "unknown";
 }
@@ -47,8 +51,8 @@ void append_value(std::string& line, std::string_view text) {
 
 }  // namespace
 
-std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level, std::string_view message,
-                        std::initializer_list<Log::Field> fields) {
+std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
+                        std::string_view message, std::initializer_list<Log::Field> fields) {
   const std::string time =
       fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)), wall_ms % 1000);
   std::string line;
@@ -76,7 +80,8 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
 void Log::write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields) const {
   if (level < level_.load()) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
-  std::string line = format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
+  std::string line =
+      format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
   line += '\n';
   // One write per line, so that lines of several threads do not mix. A log that cannot be written stops nothing.
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());

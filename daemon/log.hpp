@@ -17,10 +17,18 @@ class Log {
 
   using Field = std::pair<std::string_view, std::string_view>;
   void write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields = {}) const;
-  void debug(std::string_view message, std::initializer_list<Field> fields = {}) const { write(config::LogLevel::debug, message, fields); }
-  void info(std::string_view message, std::initializer_list<Field> fields = {}) const { write(config::LogLevel::info, message, fields); }
-  void warn(std::string_view message, std::initializer_list<Field> fields = {}) const { write(config::LogLevel::warn, message, fields); }
-  void error(std::string_view message, std::initializer_list<Field> fields = {}) const { write(config::LogLevel::error, message, fields); }
+  void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    write(config::LogLevel::debug, message, fields);
+  }
+  void info(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    write(config::LogLevel::info, message, fields);
+  }
+  void warn(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    write(config::LogLevel::warn, message, fields);
+  }
+  void error(std::string_view message, std::initializer_list<Field> fields = {}) const {
+    write(config::LogLevel::error, message, fields);
+  }
   void set_level(config::LogLevel level) { level_ = level; }
 
  private:
@@ -29,7 +37,7 @@ class Log {
 };
 
 // One line without its newline, as write() prints it; `wall_ms` since the epoch.
-[[nodiscard]] std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level, std::string_view message,
-                                      std::initializer_list<Log::Field> fields);
+[[nodiscard]] std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
+                                      std::string_view message, std::initializer_list<Log::Field> fields);
 
 }  // namespace perjoule

@@ -60,13 +60,15 @@ void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::Co
     std::vector<std::string>& into = arguments.values[flag];
     app.add_flag("--no-" + flag + "{false}", into, fmt::format("Do not read {}.", section.name));
   }
-  app.add_flag("--no-storage{false}", arguments.values["storage.enabled"], "Keep no file at all: totals start at zero with each start.");
+  app.add_flag("--no-storage{false}", arguments.values["storage.enabled"],
+               "Keep no file at all: totals start at zero with each start.");
 }
 
 std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& arguments) {
   std::vector<std::pair<std::string, std::string>> flags;
   for (const auto& [flag, values] : arguments.values) {
-    for (const std::string& value : values) flags.emplace_back(flag, value);
+    for (const std::string& value : values)
+      flags.emplace_back(flag, value);
   }
   return flags;
 }
@@ -112,23 +114,31 @@ int run(int argc, char** argv) {
   app.name("perjouled");
   app.fallthrough();
   app.set_version_flag("--version", version_text());
-  app.add_option("--config.file", arguments.config_file, "Configuration (JSON with comments); conf.d/*.json beside it is read too.");
+  app.add_option("--config.file", arguments.config_file,
+                 "Configuration (JSON with comments); conf.d/*.json beside it is read too.");
   add_flags(app, arguments, sections);
   auto* run_command = app.add_subcommand("run", "Run in the foreground (the default).");
   auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
-  once->add_option("--format", arguments.once_format, "table, json or prometheus")->check(CLI::IsMember({"table", "json", "prometheus"}));
-  auto* doctor = app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
-  auto* check = app.add_subcommand("check-config", "Read the configuration, say all that is wrong with it, exit 78 if something is.");
+  once->add_option("--format", arguments.once_format, "table, json or prometheus")
+      ->check(CLI::IsMember({"table", "json", "prometheus"}));
+  auto* doctor =
+      app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
+  auto* check = app.add_subcommand("check-config",
+                                   "Read the configuration, say all that is wrong with it, exit 78 if something is.");
   check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
   auto* print = app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
   auto* describe_command = app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys.");
-  describe_command->add_option("what", arguments.describe_what)->required()->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
+  describe_command->add_option("what", arguments.describe_what)
+      ->required()
+      ->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
   auto* export_command = app.add_subcommand("export", "History to stdout.");
-  export_command->add_option("--format", arguments.exported.format, "openmetrics or csv")->check(CLI::IsMember({"openmetrics", "csv"}));
+  export_command->add_option("--format", arguments.exported.format, "openmetrics or csv")
+      ->check(CLI::IsMember({"openmetrics", "csv"}));
   export_command->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
   export_command->add_option("--to", arguments.exported.to, "End, inclusive.");
   export_command->add_option("--metric", arguments.exported.metric, "One family; default all.");
-  export_command->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")->allow_extra_args(false);
+  export_command->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")
+      ->allow_extra_args(false);
   app.require_subcommand(0, 1);
   try {
     app.parse(argc, argv);

@@ -72,14 +72,16 @@ void print_json(const Survey& survey) {
   bool first = true;
   fmt::print("{{\"time\":{},\"samples\":[", static_cast<double>(survey.wall_ms) / 1000);
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
-    fmt::print("{}\n{{\"metric\":\"{}\",\"labels\":{},\"value\":{}}}", first ? "" : ",", metric.name, json_labels(labels), number(value));
+    fmt::print("{}\n{{\"metric\":\"{}\",\"labels\":{},\"value\":{}}}", first ? "" : ",", metric.name,
+               json_labels(labels), number(value));
     first = false;
   });
   fmt::print("\n],\"sources\":[");
   first = true;
   for (const SourceStatus& status : survey.sources) {
-    fmt::print("{}\n{{\"source\":{},\"device\":{},\"state\":{},\"what\":{},\"remedy\":{}}}", first ? "" : ",", json_string(status.source),
-               json_string(status.device), json_string(status.state ? name(*status.state) : "starting"), json_string(status.what),
+    fmt::print("{}\n{{\"source\":{},\"device\":{},\"state\":{},\"what\":{},\"remedy\":{}}}", first ? "" : ",",
+               json_string(status.source), json_string(status.device),
+               json_string(status.state ? name(*status.state) : "starting"), json_string(status.what),
                json_string(status.remedy));
     first = false;
   }

@@ -10,7 +10,9 @@ namespace perjoule {
 
 namespace {
 
-double units(std::int64_t millionths) { return static_cast<double>(millionths) / 1e6; }
+double units(std::int64_t millionths) {
+  return static_cast<double>(millionths) / 1e6;
+}
 
 // Label values and device as one text, to compare a reading with the one at the same place a tick before.
 std::string_view identity(const Batch& batch, const Reading& reading) {
@@ -29,11 +31,14 @@ std::string without_source(std::string_view labels) {
 }  // namespace
 
 Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::size_t series_max)
-    : latest_(latest), ledger_(ledger), sink_(sink), series_(series_max, [this](SeriesId id, const SeriesTable::Series& series) {
+    : latest_(latest),
+      ledger_(ledger),
+      sink_(sink),
+      series_(series_max, [this](SeriesId id, const SeriesTable::Series& series) {
         latest_.declare(id, *series.metric, series.labels);
         if (sink_ == nullptr) return;
-        sink_->describe(storage::SeriesDescription{id, std::string(series.metric->name), series.labels, series.metric->unit,
-                                                   series.metric->kind});
+        sink_->describe(storage::SeriesDescription{id, std::string(series.metric->name), series.labels,
+                                                   series.metric->unit, series.metric->kind});
       }) {}
 
 ProbeId Recorder::open(ProbeInfo info) {
@@ -70,7 +75,8 @@ const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view 
   return &totals_.emplace(std::move(cache_key), std::move(totals)).first->second;
 }
 
-const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading) {
+const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t position, const Batch& batch,
+                                            const Reading& reading) {
   if (probe.readings.size() <= position) probe.readings.resize(position + 1);
   Resolved& resolved = probe.readings[position];
   if (resolved.metric == reading.metric && resolved.identity == identity(batch, reading)) return resolved;
@@ -90,7 +96,8 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
   }
   if (resolved.rate) show(probe, *resolved.rate);
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
-    for (std::size_t i = 0; totals_of != nullptr && i < totals_of->size(); ++i) show(probe, (*totals_of)[i].series);
+    for (std::size_t i = 0; totals_of != nullptr && i < totals_of->size(); ++i)
+      show(probe, (*totals_of)[i].series);
   }
   return resolved;
 }
@@ -100,7 +107,8 @@ void Recorder::show(ProbeState& probe, SeriesId id) {
 }
 
 void Recorder::emit(const Totals& totals) {
-  for (const Persisted& total : totals) persisted_.push_back({total.series, units(ledger_.total(total.entry))});
+  for (const Persisted& total : totals)
+    persisted_.push_back({total.series, units(ledger_.total(total.entry))});
 }
 
 void Recorder::accept_value(const Resolved& resolved, const Reading& reading, Accepted& accepted) {
@@ -118,8 +126,9 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
     return;
   }
   const bool integral = reading.form == Reading::Form::integral;
-  const Ledger::Booking booking = integral ? ledger_.integrate(resolved.total->front().entry, reading, stamp, probe.info.period_ns)
-                                           : ledger_.meter(resolved.total->front().entry, reading, stamp);
+  const Ledger::Booking booking =
+      integral ? ledger_.integrate(resolved.total->front().entry, reading, stamp, probe.info.period_ns)
+               : ledger_.meter(resolved.total->front().entry, reading, stamp);
   accepted.refused += booking.refused ? 1U : 0U;
   accepted.resets += booking.reset ? 1U : 0U;
   std::optional<double> rate;
@@ -133,14 +142,16 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
     if (totals_of != nullptr) emit(*totals_of);
   }
-  node_.observe({resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate, booking.millionths,
-                 booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns});
+  node_.observe({resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate,
+                 booking.millionths, booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns});
 }
 
 void Recorder::derive_node(const Stamp& stamp) {
   const std::optional<NodePower::Derived> derived = node_.derive(stamp.steady_ns);
   if (!derived) return;
-  const auto series_of = [&](const Metric& metric, NodeSource source) { return series_.identify(metric, label_values({name(source)})); };
+  const auto series_of = [&](const Metric& metric, NodeSource source) {
+    return series_.identify(metric, label_values({name(source)}));
+  };
   for (const NodeSource source : derived->gone) {
     if (const auto id = series_of(node_reading, source)) latest_.remove(*id);
   }

@@ -90,8 +90,8 @@ class Recorder {
   // Null beyond the bound of series. The pointer stays good: the map never loses an element.
   const Totals* totals(const Metric& metric, std::string_view values);
   void accept_value(const Resolved& resolved, const Reading& reading, Accepted& accepted);
-  void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading, const Stamp& stamp,
-                     Accepted& accepted);
+  void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
+                     const Stamp& stamp, Accepted& accepted);
   void derive_node(const Stamp& stamp);
   void show(ProbeState& probe, SeriesId id);
   void emit(const Totals& totals);
@@ -104,8 +104,8 @@ class Recorder {
   SeriesTable series_;
   NodePower node_;
   std::vector<ProbeState> probes_;
-  std::vector<Sample> plain_;      // of the batch in hand: shown at once
-  std::vector<Sample> persisted_;  // of the batch in hand: shown once committed
+  std::vector<Sample> plain_;             // of the batch in hand: shown at once
+  std::vector<Sample> persisted_;         // of the batch in hand: shown once committed
   std::map<ProbeId, Pending> pending_;    // newest persisted samples per probe, not yet in a commit
   std::map<ProbeId, Pending> in_flight_;  // in the commit that is under way
   std::map<std::string, Totals, std::less<>> totals_;

@@ -16,10 +16,12 @@ constexpr std::int64_t look_period_ns = 60 * nanoseconds_per_second;
 constexpr std::int64_t look_deadline_ns = 5 * nanoseconds_per_second;
 constexpr std::int64_t backoff_first_ns = 5 * nanoseconds_per_second;
 
-std::int64_t nanoseconds(std::chrono::milliseconds duration) { return duration.count() * nanoseconds_per_millisecond; }
+std::int64_t nanoseconds(std::chrono::milliseconds duration) {
+  return duration.count() * nanoseconds_per_millisecond;
+}
 
-// A share of the period from -0.3 to 0.3, from a hash of the tick: sampling in step with a load of the same period would
-// see only its peaks, or only its troughs.
+// A share of the period from -0.3 to 0.3, from a hash of the tick: sampling in step with a load of the same period
+// would see only its peaks, or only its troughs.
 double jitter_share(std::uint64_t tick) {
   std::uint64_t mixed = (tick + 0x9E3779B97F4A7C15ULL) * 0xBF58476D1CE4E5B9ULL;
   mixed ^= mixed >> 31U;
@@ -68,7 +70,8 @@ struct Sampler::Source {
   bool stopped = false;
 };
 
-Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources, OnLateness on_lateness)
+Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
+                 OnLateness on_lateness)
     : loop_(loop),
       clock_(clock),
       make_lane_(std::move(make_lane)),
@@ -78,7 +81,8 @@ Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recor
 
 Sampler::~Sampler() {
   // What has been recorded stays: only the calls end.
-  for (auto& [name, source] : running_) abandon(*source);
+  for (auto& [name, source] : running_)
+    abandon(*source);
 }
 
 void Sampler::abandon(Source& source) {
@@ -125,12 +129,14 @@ void Sampler::stop(std::string_view name) {
 }
 
 void Sampler::stop_all() {
-  while (!running_.empty()) stop(std::string(running_.begin()->first));
+  while (!running_.empty())
+    stop(std::string(running_.begin()->first));
 }
 
 std::vector<std::string> Sampler::running() const {
   std::vector<std::string> names;
-  for (const auto& [name, source] : running_) names.push_back(name);
+  for (const auto& [name, source] : running_)
+    names.push_back(name);
   return names;
 }
 
@@ -150,9 +156,8 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
 
 // Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
 asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_ptr<Look> found) {
-  const std::function<void()> work = [found, entry = source->entry, options = source->settings.options, roots = source->roots] {
-    found->probes = entry->make(options, roots);
-  };
+  const std::function<void()> work = [found, entry = source->entry, options = source->settings.options,
+                                      roots = source->roots] { found->probes = entry->make(options, roots); };
   const std::function<void()> done = [found, alarm = source->alarm] {
     found->done = true;
     alarm->ring();
@@ -193,8 +198,8 @@ void Sampler::open(const std::shared_ptr<Source>& source, Probe probe) {
   run->lane = make_lane_();
   run->alarm = clock_.alarm();
   run->jitter = probe.jitter;
-  run->probe = recorder_.open(
-      {std::string(source->entry->name), run->device, nanoseconds(source->settings.period), nanoseconds(source->settings.stale_after)});
+  run->probe = recorder_.open({std::string(source->entry->name), run->device, nanoseconds(source->settings.period),
+                               nanoseconds(source->settings.stale_after)});
   source->runs.emplace(run->device, run);
   sources_.expect(source->entry->name, run->device);
   spawn(sample(source, run));
@@ -252,7 +257,8 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
   }
   run->call.reset();
   sources_.timed_out(source->entry->name, run->device,
-                     fmt::format("a call has not returned within {} ms", source->settings.deadline.count()), clock_.now());
+                     fmt::format("a call has not returned within {} ms", source->settings.deadline.count()),
+                     clock_.now());
 }
 
 void Sampler::finish(Source& source, Run& run, const Call& ended) {

@@ -1,8 +1,8 @@
 // Runs the collectors: one coroutine per probe, one that looks for devices per source. Loop's thread only.
 //
-// A call gets until its deadline; then its tick is over (`stuck`), the lane is left alone and ticks are counted as missed
-// until the call returns. Never two calls of one probe at once, never a burst to catch up.
-// For every probe: samples + timeouts + missed = ticks.
+// A call gets until its deadline; then its tick is over (`stuck`), the lane is left alone and ticks are counted as
+// missed until the call returns. Never two calls of one probe at once, never a burst to catch up. For every probe:
+// samples + timeouts + missed = ticks.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +28,8 @@ using OnLateness = std::function<void(std::int64_t nanoseconds)>;
 
 class Sampler {
  public:
-  Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources, OnLateness on_lateness = {});
+  Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
+          OnLateness on_lateness = {});
   ~Sampler();
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;

@@ -1,5 +1,5 @@
-// Due times of one probe: absolute (start + n x period, so that nothing drifts), aligned to the wall clock, never a burst
-// to catch up. Pure; virtual time and real time look the same to it.
+// Due times of one probe: absolute (start + n x period, so that nothing drifts), aligned to the wall clock, never a
+// burst to catch up. Pure; virtual time and real time look the same to it.
 #pragma once
 
 #include <cstdint>

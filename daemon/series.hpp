@@ -1,7 +1,7 @@
 // Identity of series: (metric, label values) -> SeriesId, for the life of the process. Loop's thread only.
 //
-// Label values come from hardware and files: here they become valid UTF-8 of at most 256 bytes, and the number of series
-// is bounded. Beyond the bound a new series is refused and counted; those that exist go on.
+// Label values come from hardware and files: here they become valid UTF-8 of at most 256 bytes, and the number of
+// series is bounded. Beyond the bound a new series is refused and counted; those that exist go on.
 #pragma once
 
 #include <cstdint>

@@ -8,22 +8,31 @@ namespace perjoule {
 
 std::string_view name(SourceState state) {
   switch (state) {
-    case SourceState::ok: return "ok";
-    case SourceState::absent: return "absent";
-    case SourceState::denied: return "denied";
-    case SourceState::error: return "error";
-    case SourceState::stuck: return "stuck";
+    case SourceState::ok:
+      return "ok";
+    case SourceState::absent:
+      return "absent";
+    case SourceState::denied:
+      return "denied";
+    case SourceState::error:
+      return "error";
+    case SourceState::stuck:
+      return "stuck";
   }
   return "unknown";
 }
 
 SourceState state_of(Fault fault) {
   switch (fault) {
-    case Fault::absent: return SourceState::absent;
-    case Fault::denied: return SourceState::denied;
-    case Fault::timeout: return SourceState::stuck;
+    case Fault::absent:
+      return SourceState::absent;
+    case Fault::denied:
+      return SourceState::denied;
+    case Fault::timeout:
+      return SourceState::stuck;
     case Fault::transient:
-    case Fault::broken: break;
+    case Fault::broken:
+      break;
   }
   return SourceState::error;
 }
@@ -45,9 +54,12 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
   return found->second;
 }
 
-void Sources::expect(std::string_view source, std::string_view device) { status(source, device); }
+void Sources::expect(std::string_view source, std::string_view device) {
+  status(source, device);
+}
 
-void Sources::change(SourceStatus& status, SourceState state, std::string what, std::string remedy, const Stamp& stamp) {
+void Sources::change(SourceStatus& status, SourceState state, std::string what, std::string remedy,
+                     const Stamp& stamp) {
   const bool changed = status.state != state;
   SourceStatus before;
   if (changed) before = status;
@@ -102,7 +114,8 @@ void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   const auto add = [&](const std::optional<SeriesId>& id, double value) {
     if (id) samples[count++] = {*id, value};
   };
-  for (std::size_t i = 0; status.state && i < source_states.size(); ++i) add(ids.states[i], status.state == source_states[i] ? 1 : 0);
+  for (std::size_t i = 0; status.state && i < source_states.size(); ++i)
+    add(ids.states[i], status.state == source_states[i] ? 1 : 0);
   if (status.last_success_seconds > 0) add(ids.last_success, status.last_success_seconds);
   if (status.samples > 0) add(ids.duration, status.duration_seconds);
   add(ids.faults, static_cast<double>(status.faults));

@@ -20,8 +20,8 @@
 namespace perjoule {
 
 enum class SourceState : std::uint8_t { ok, absent, denied, error, stuck };
-inline constexpr std::array source_states = {SourceState::ok, SourceState::absent, SourceState::denied, SourceState::error,
-                                             SourceState::stuck};
+inline constexpr std::array source_states = {SourceState::ok, SourceState::absent, SourceState::denied,
+                                             SourceState::error, SourceState::stuck};
 [[nodiscard]] std::string_view name(SourceState state);
 [[nodiscard]] SourceState state_of(Fault fault);
 
@@ -31,11 +31,11 @@ struct SourceStatus {
   std::optional<SourceState> state;  // none: no call has ended or reached its deadline yet
   std::string what;                  // one line: why it is not ok
   std::string remedy;
-  double last_success_seconds = 0;   // 0: never
+  double last_success_seconds = 0;  // 0: never
   double duration_seconds = 0;
-  std::uint64_t samples = 0;         // calls that came back in time, also with an error
+  std::uint64_t samples = 0;  // calls that came back in time, also with an error
   std::uint64_t timeouts = 0;
-  std::uint64_t missed = 0;          // due times without a call
+  std::uint64_t missed = 0;  // due times without a call
   std::uint64_t faults = 0;
 };
 

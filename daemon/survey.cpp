@@ -32,7 +32,8 @@ bool done(const Sources& sources, unsigned calls) {
   return std::all_of(sources.list().begin(), sources.list().end(), enough);
 }
 
-asio::awaitable<void> watch(asio::io_context& loop, Clock& clock, const Sources& sources, unsigned calls, std::int64_t until_ns) {
+asio::awaitable<void> watch(asio::io_context& loop, Clock& clock, const Sources& sources, unsigned calls,
+                            std::int64_t until_ns) {
   const std::unique_ptr<Alarm> alarm = clock.alarm();
   do {
     co_await alarm->wait_until(clock.now().steady_ns + look_again_ns);
@@ -51,7 +52,8 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   Recorder recorder(result->latest, ledger, nullptr);
   Sources sources(recorder.series(), result->latest, {});
   std::optional<Sampler> sampler;
-  sampler.emplace(loop, clock, [&lanes] { return lanes.make(); }, recorder, sources);
+  sampler.emplace(
+      loop, clock, [&lanes] { return lanes.make(); }, recorder, sources);
   for (const Entry* entry : registry()) {
     config::CollectorSettings collector = collector_settings(settings, entry->name);
     if (!collector.enabled) continue;
@@ -63,7 +65,8 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   const std::int64_t until_ns = clock.now().steady_ns + limit.count() * nanoseconds_per_millisecond;
   asio::co_spawn(loop, watch(loop, clock, sources, calls, until_ns), asio::detached);
   loop.run();
-  for (const auto& [key, status] : sources.list()) result->sources.push_back(status);
+  for (const auto& [key, status] : sources.list())
+    result->sources.push_back(status);
   const Stamp now = clock.now();
   sampler.reset();
   result->lanes_ended = lanes.drain(lanes_deadline);

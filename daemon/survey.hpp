@@ -18,9 +18,10 @@ struct Survey {
   std::vector<SourceStatus> sources;
   std::int64_t steady_ns = 0;  // when it ended: freshness is judged at this time
   std::int64_t wall_ms = 0;
-  bool lanes_ended = true;   // false: a call still hangs, and the process has to leave without waiting for it
+  bool lanes_ended = true;  // false: a call still hangs, and the process has to leave without waiting for it
 };
 
-[[nodiscard]] std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls, std::chrono::milliseconds limit);
+[[nodiscard]] std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
+                                             std::chrono::milliseconds limit);
 
 }  // namespace perjoule

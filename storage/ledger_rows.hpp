@@ -16,10 +16,10 @@ struct TotalRow {
 };
 
 struct MeterRow {
-  std::string key;                 // the total's key: one meter per total
-  std::string boot_id;             // /proc/sys/kernel/random/boot_id when it was read
-  std::uint64_t raw = 0;           // last raw value; 0 for an integrated source
-  std::int64_t steady_ns = 0;      // CLOCK_BOOTTIME of that read
+  std::string key;             // the total's key: one meter per total
+  std::string boot_id;         // /proc/sys/kernel/random/boot_id when it was read
+  std::uint64_t raw = 0;       // last raw value; 0 for an integrated source
+  std::int64_t steady_ns = 0;  // CLOCK_BOOTTIME of that read
   std::int64_t wall_ms = 0;
   std::int64_t power_microwatts = 0;  // last power of an integrated source
 };

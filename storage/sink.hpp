@@ -1,7 +1,7 @@
 // Where the recorder leaves what has to be kept. The loop calls; nothing here blocks.
 //
-// `Writer` (storage/writer.hpp) is the real one: a thread with a bounded queue. The simulation has one that keeps rows in
-// memory, fails and is slow as its seed says.
+// `Writer` (storage/writer.hpp) is the real one: a thread with a bounded queue. The simulation has one that keeps rows
+// in memory, fails and is slow as its seed says.
 #pragma once
 
 #include <cstdint>
@@ -14,12 +14,12 @@
 namespace perjoule::storage {
 
 struct Report {
-  std::uint64_t generation = 0;     // of the ledger snapshot that this report answers
+  std::uint64_t generation = 0;  // of the ledger snapshot that this report answers
   bool ledger_committed = false;
   bool history_attempted = false;
   bool history_committed = false;
-  std::string error;                // one line; "" when all went well
-  double ledger_seconds = 0;        // how long the commits took
+  std::string error;          // one line; "" when all went well
+  double ledger_seconds = 0;  // how long the commits took
   double history_seconds = 0;
   std::uint64_t appended_samples = 0;  // committed to history by this call
   std::uint64_t dropped_samples = 0;   // dropped since the last report (queue full)

@@ -1,7 +1,7 @@
 // What the daemon asks of its history. The writer thread owns a Store; nobody else calls it.
 //
-// A *group* is what one probe samples together: one stamp for all its series. The daemon names series and groups by small
-// numbers that live as long as the process; a Store maps them to identities that live as long as the file.
+// A *group* is what one probe samples together: one stamp for all its series. The daemon names series and groups by
+// small numbers that live as long as the process; a Store maps them to identities that live as long as the file.
 #pragma once
 
 #include <cstdint>
@@ -54,16 +54,16 @@ struct Point {
 };
 
 struct Selection {
-  std::int64_t from_ms = 0;                 // inclusive
-  std::int64_t to_ms = INT64_MAX;           // inclusive
-  std::string metric;                       // "" = all
+  std::int64_t from_ms = 0;                                 // inclusive
+  std::int64_t to_ms = INT64_MAX;                           // inclusive
+  std::string metric;                                       // "" = all
   std::vector<std::pair<std::string, std::string>> labels;  // all must equal
 };
 
 struct StoreSize {
-  std::int64_t bytes = 0;            // database and WAL on disk
+  std::int64_t bytes = 0;  // database and WAL on disk
   std::int64_t series = 0;
-  std::int64_t oldest_ms = 0;        // 0: nothing stored
+  std::int64_t oldest_ms = 0;  // 0: nothing stored
   std::int64_t frames = 0;
 };
 

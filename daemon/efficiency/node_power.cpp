@@ -9,10 +9,14 @@ namespace perjoule {
 
 std::string_view name(NodeSource source) {
   switch (source) {
-    case NodeSource::meter: return "meter";
-    case NodeSource::psu: return "psu";
-    case NodeSource::sum: return "sum";
-    case NodeSource::modelled: return "modelled";
+    case NodeSource::meter:
+      return "meter";
+    case NodeSource::psu:
+      return "psu";
+    case NodeSource::sum:
+      return "sum";
+    case NodeSource::modelled:
+      return "modelled";
   }
   return "unknown";
 }
@@ -85,7 +89,8 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
       break;
     }
   }
-  for (auto& [id, member] : members_) member.updated = false;
+  for (auto& [id, member] : members_)
+    member.updated = false;
   if (!led) return std::nullopt;
 
   bool first = true;

@@ -2,11 +2,11 @@
 //
 //   meter     a sensor in the node's inlet (hwmon role node)
 //   psu       the sum of the supplies' inputs (hwmon role psu_in)
-//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL); fans, drives and supply losses are not in it
-//   modelled  the sum of the packages' modelled power
+//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL); fans, drives and supply losses are
+//   not in it modelled  the sum of the packages' modelled power
 //
-// Energy is the sum of what the ledger booked for the source's members, so node and parts agree to the microjoule; it is
-// booked under the source that was the best one then. Loop's thread only.
+// Energy is the sum of what the ledger booked for the source's members, so node and parts agree to the microjoule; it
+// is booked under the source that was the best one then. Loop's thread only.
 #pragma once
 
 #include <array>
@@ -23,17 +23,19 @@
 
 namespace perjoule {
 
-inline constexpr auto node_power = gauge<Unit::watt>(
-    "perjoule_node_power_watts",
-    "Power of the node from the best source that answers now (source meter, psu, dcmi, sum or modelled; one series). Source sum "
-    "holds only the parts that are measured; modelled is an estimate from CPU utilisation.",
-    "source");
+inline constexpr auto node_power =
+    gauge<Unit::watt>("perjoule_node_power_watts",
+                      "Power of the node from the best source that answers now (source meter, psu, dcmi, sum or "
+                      "modelled; one series). Source sum "
+                      "holds only the parts that are measured; modelled is an estimate from CPU utilisation.",
+                      "source");
 inline constexpr auto node_energy = persisted_counter<Unit::joule>(
     "perjoule_node_energy_joules_total",
-    "Energy of the node, booked under the source that was the best one at the time (see perjoule_node_power_watts).", "source");
-inline constexpr auto node_reading = gauge<Unit::watt>(
-    "perjoule_node_reading_watts", "Power of the node by every source that answers. Not additive: the sources are views of one node.",
+    "Energy of the node, booked under the source that was the best one at the time (see perjoule_node_power_watts).",
     "source");
+inline constexpr auto node_reading = gauge<Unit::watt>(
+    "perjoule_node_reading_watts",
+    "Power of the node by every source that answers. Not additive: the sources are views of one node.", "source");
 
 enum class NodeSource : std::uint8_t { meter, psu, sum, modelled };
 inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, NodeSource::sum, NodeSource::modelled};
@@ -43,10 +45,10 @@ inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, 
 struct Observation {
   SeriesId series{};
   const Metric* metric = nullptr;
-  std::string_view label_values;      // as Batch keeps them
+  std::string_view label_values;  // as Batch keeps them
   Origin origin = Origin::counter;
-  std::optional<double> watts;        // mean power of the interval, or the reading itself
-  std::int64_t booked = 0;            // microjoules
+  std::optional<double> watts;  // mean power of the interval, or the reading itself
+  std::int64_t booked = 0;      // microjoules
   std::int64_t unobserved_us = 0;
   std::int64_t steady_ns = 0;
   std::int64_t stale_after_ns = 0;
@@ -62,12 +64,12 @@ class NodePower {
     double watts = 0;
   };
   struct Derived {
-    std::vector<Reading> readings;   // every source with fresh members
+    std::vector<Reading> readings;  // every source with fresh members
     std::optional<Reading> best;
     Origin origin = Origin::modelled;
-    std::int64_t booked = 0;         // since the last call, by members of the best source
+    std::int64_t booked = 0;  // since the last call, by members of the best source
     std::int64_t unobserved_us = 0;
-    std::vector<NodeSource> gone;    // answered at the last call and does not now
+    std::vector<NodeSource> gone;  // answered at the last call and does not now
     bool best_changed = false;
   };
   // To be called after the observations of one batch. Empty unless that batch held the first member of the best source:
@@ -81,8 +83,8 @@ class NodePower {
     std::optional<double> watts;
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = 0;
-    std::int64_t unbooked = 0;          // booked by the ledger, not yet by the node
-    std::int64_t unobserved_us = 0;     // since the start
+    std::int64_t unbooked = 0;       // booked by the ledger, not yet by the node
+    std::int64_t unobserved_us = 0;  // since the start
     bool updated = false;
   };
   [[nodiscard]] static std::optional<NodeSource> classify(const Observation& observation);

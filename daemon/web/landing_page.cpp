@@ -13,11 +13,20 @@ std::string escape(std::string_view text) {
   std::string out;
   for (char c : text) {
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      default: out += c;
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      default:
+        out += c;
     }
   }
   return out;
@@ -27,11 +36,16 @@ std::string escape(std::string_view text) {
 std::string_view sign(const std::optional<SourceState>& state) {
   if (!state) return "&#8230; starting";
   switch (*state) {
-    case SourceState::ok: return "&#10003; ok";
-    case SourceState::absent: return "&#8211; absent";
-    case SourceState::denied: return "&#9888; denied";
-    case SourceState::error: return "&#10007; error";
-    case SourceState::stuck: return "&#9203; stuck";
+    case SourceState::ok:
+      return "&#10003; ok";
+    case SourceState::absent:
+      return "&#8211; absent";
+    case SourceState::denied:
+      return "&#9888; denied";
+    case SourceState::error:
+      return "&#10007; error";
+    case SourceState::stuck:
+      return "&#9203; stuck";
   }
   return "unknown";
 }
@@ -59,8 +73,8 @@ std::string row(const SourceStatus& status, std::int64_t wall_ms) {
   return fmt::format(
       "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{:.1f} ms</td>"
       "<td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",
-      escape(status.source), escape(status.device), sign(status.state), age, status.duration_seconds * 1000, status.faults,
-      status.missed, why);
+      escape(status.source), escape(status.device), sign(status.state), age, status.duration_seconds * 1000,
+      status.faults, status.missed, why);
 }
 
 }  // namespace
@@ -73,11 +87,15 @@ std::string landing_page(const Setup& setup, const Board::Content& content, std:
       "<p><a href=\"{0}\">{0}</a> for Prometheus &middot; <a href=\"/-/healthy\">/-/healthy</a> &middot; "
       "<a href=\"/-/ready\">/-/ready</a></p>\n<p>History: {1}</p>\n",
       escape(setup.telemetry_path), escape(content.storage));
-  out += "<h2>Sources</h2>\n<table><thead><tr><th>Source</th><th>Device</th><th>State</th><th>Last success</th><th>Last call</th>"
-         "<th>Faults</th><th>Missed ticks</th><th>Why</th></tr></thead><tbody>\n";
-  for (const SourceStatus& status : content.sources) out += row(status, wall_ms);
+  out +=
+      "<h2>Sources</h2>\n<table><thead><tr><th>Source</th><th>Device</th><th>State</th><th>Last success</th><th>Last "
+      "call</th>"
+      "<th>Faults</th><th>Missed ticks</th><th>Why</th></tr></thead><tbody>\n";
+  for (const SourceStatus& status : content.sources)
+    out += row(status, wall_ms);
   out += "</tbody></table>\n";
-  out += fmt::format("<p>As of {:%Y-%m-%d %H:%M:%S} UTC.</p>\n</body></html>\n", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
+  out += fmt::format("<p>As of {:%Y-%m-%d %H:%M:%S} UTC.</p>\n</body></html>\n",
+                     fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
   return out;
 }
 

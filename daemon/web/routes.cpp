@@ -17,8 +17,10 @@ constexpr std::string_view text_type = "text/plain; version=0.0.4; charset=utf-8
 constexpr std::string_view openmetrics_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 std::string_view trim(std::string_view text) {
-  while (!text.empty() && (text.front() == ' ' || text.front() == '\t')) text.remove_prefix(1);
-  while (!text.empty() && (text.back() == ' ' || text.back() == '\t')) text.remove_suffix(1);
+  while (!text.empty() && (text.front() == ' ' || text.front() == '\t'))
+    text.remove_prefix(1);
+  while (!text.empty() && (text.back() == ' ' || text.back() == '\t'))
+    text.remove_suffix(1);
   return text;
 }
 
@@ -46,7 +48,9 @@ http::Response only(std::string methods) {
   return response;
 }
 
-bool reads(const http::Request& request) { return request.method == "GET" || request.method == "HEAD"; }
+bool reads(const http::Request& request) {
+  return request.method == "GET" || request.method == "HEAD";
+}
 
 }  // namespace
 
@@ -78,7 +82,8 @@ http::Response Routes::operator()(const http::Request& request) {
   if (request.path == "/-/ready") {
     if (!reads(request)) return only("GET, HEAD");
     const bool ready = setup_.board.get()->ready;
-    return ready ? plain(200, "perjouled is ready.\n") : plain(503, "perjouled is not ready: sources are being looked at.\n");
+    return ready ? plain(200, "perjouled is ready.\n")
+                 : plain(503, "perjouled is not ready: sources are being looked at.\n");
   }
   if (request.path == "/-/reload") return reload(request);
   if (request.path == "/") return reads(request) ? page(request) : only("GET, HEAD");
@@ -87,7 +92,8 @@ http::Response Routes::operator()(const http::Request& request) {
 
 http::Response Routes::reload(const http::Request& request) const {
   if (request.method != "POST" && request.method != "PUT") return only("POST, PUT");
-  if (!setup_.reload) return plain(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP.\n");
+  if (!setup_.reload)
+    return plain(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP.\n");
   std::string refusals = setup_.reload();
   return refusals.empty() ? plain(200, "configuration reloaded.\n") : plain(500, std::move(refusals));
 }
@@ -99,7 +105,8 @@ std::string Routes::render(Format format, const Latest::Admit& admit, bool self)
   setup_.latest.write(out, format, setup_.clock.now().steady_ns, admit);
   if (self) setup_.instruments.write(out, format);
   if (format == Format::openmetrics) out += "# EOF\n";
-  setup_.instruments.scrape(out.size(), std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count());
+  setup_.instruments.scrape(out.size(),
+                            std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count());
   return out;
 }
 
@@ -116,7 +123,8 @@ http::Response Routes::metrics(const http::Request& request) {
   for (const auto& [key, value] : request.query) {
     if (key != "collect[]") continue;
     const auto found = setup_.collects.find(value);
-    if (found == setup_.collects.end()) return plain(400, fmt::format("collect[]={}: no collector of this name\n", value));
+    if (found == setup_.collects.end())
+      return plain(400, fmt::format("collect[]={}: no collector of this name\n", value));
     filtered = true;
     self = self || value == "self";
     families.insert(found->second.begin(), found->second.end());
@@ -141,7 +149,8 @@ http::Response Routes::metrics(const http::Request& request) {
 }
 
 http::Response Routes::page(const http::Request& request) const {
-  if (!request.loopback) return plain(403, "this page answers loopback clients only; /metrics and /-/healthy answer everybody.\n");
+  if (!request.loopback)
+    return plain(403, "this page answers loopback clients only; /metrics and /-/healthy answer everybody.\n");
   http::Response response;
   response.content_type = "text/html; charset=utf-8";
   response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");

@@ -1,4 +1,5 @@
-// What the daemon answers over HTTP: /metrics, health, reload and the landing page. Runs on the web thread; touches no file.
+// What the daemon answers over HTTP: /metrics, health, reload and the landing page. Runs on the web thread; touches no
+// file.
 //
 // `/metrics` is rendered at most once per 100 ms and format, however many ask: a flood of scrapes costs copies, not
 // renderings. Health and metrics answer whoever reaches the listener, the page only loopback clients.
@@ -79,7 +80,8 @@ class Routes {
   std::array<Rendered, 2> rendered_;  // by Format
 };
 
-// The format that an Accept header asks for: OpenMetrics 1.0 when it ranks above text (RFC 9110 12.5.1), else text 0.0.4.
+// The format that an Accept header asks for: OpenMetrics 1.0 when it ranks above text (RFC 9110 12.5.1), else text
+// 0.0.4.
 [[nodiscard]] Format negotiate(std::string_view accept);
 
 // The landing page: every source's state and remedy, links. Static HTML without scripts.
