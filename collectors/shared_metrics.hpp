@@ -8,8 +8,7 @@ namespace perjoule {
 
 inline constexpr auto temperature = gauge<Unit::celsius>(
     "perjoule_temperature_celsius",
-    "Temperature as a sensor chip or a thermal zone reports it (hwmon tempN_input, thermal_zone temp); role inlet may "
-    "also come from a textfile.",
-    "chip", "sensor", "role");
+    "Temperature as a sensor chip or a thermal zone reports it (hwmon tempN_input, thermal_zoneN/temp).", "chip",
+    "sensor", "role");
 
 }  // namespace perjoule

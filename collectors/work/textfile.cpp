@@ -73,8 +73,8 @@ class Textfile final : public Collector {
     ::clock_gettime(CLOCK_REALTIME, &now);
     vocabulary_.clear();
     for (const std::string& name : *names) {
-      Result<void> taken = take(directory, name, now.tv_sec);
-      if (!taken && taken.error().fault != Fault::absent) batch.fault(name, std::move(taken.error()));
+      const Result<void> taken = take(directory, name, now.tv_sec);
+      if (!taken && taken.error().fault != Fault::absent) batch.fault(name, taken.error());
     }
     ::close(directory);
     vocabulary_.emit(batch);

@@ -275,7 +275,7 @@ TEST_CASE("textfile: the directory vanishes between ticks") {
   std::vector<Probe> probes;
   {
     Directory directory;
-    probes = std::move(textfile_entry.make(options_of(directory), Roots{}).value());
+    probes = textfile_entry.make(options_of(directory), Roots{}).value();
   }
   Batch batch;
   const auto sampled = probes.front().collector->sample(batch);
