@@ -22,9 +22,9 @@ class RegularFile {
     std::int64_t modified_seconds = 0;  // since the epoch
   };
 
-  // The whole file `name` in the open directory `directory`. Absent: it vanished. Denied: no permission, or a symbolic
+  // The whole file. Absent: it vanished. Denied: no permission, or a symbolic
   // link. Transient: something else than a file, longer than `limit` bytes, or changed while it was read.
-  [[nodiscard]] Result<Content> read(int directory, const std::string& name, std::size_t limit);
+  [[nodiscard]] Result<Content> read(const std::string& path, std::size_t limit);
 
   // Did somebody write between two looks, of which the second found `bytes` to read?
   [[nodiscard]] static bool changed(const struct stat& before, const struct stat& after, std::size_t bytes);

@@ -1,7 +1,6 @@
 // Readings that a site writes into *.prom files: facility power, circuits, inlet temperatures and work done. The format
 // and the habit (write to another name, then rename) are those of node_exporter's textfile collector; unlike it, names
 // are held to a published vocabulary, a file with an error is refused whole, and a file that nobody renews goes stale.
-#include <fcntl.h>
 #include <fmt/format.h>
 #include <time.h>
 #include <unistd.h>
@@ -59,8 +58,6 @@ class Textfile final : public Collector {
   Result<void> sample(Batch& batch) override {
     Result<std::vector<std::string>> names = list_files(directory_, batch);
     if (!names) return names.error();
-    const int directory = ::open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (directory < 0) return unreadable(errno, directory_);
     if (names->size() > file_limit_) {
       batch.fault(directory_.native(),
                   Error{Fault::transient,
@@ -73,29 +70,29 @@ class Textfile final : public Collector {
     ::clock_gettime(CLOCK_REALTIME, &now);
     vocabulary_.clear();
     for (const std::string& name : *names) {
-      const Result<void> taken = take(directory, name, now.tv_sec);
+      const Result<void> taken = take(name, now.tv_sec);
       if (!taken && taken.error().fault != Fault::absent) batch.fault(name, taken.error());
     }
-    ::close(directory);
     vocabulary_.emit(batch);
     return {};
   }
 
  private:
-  Result<void> take(int directory, const std::string& name, std::int64_t now_seconds) {
-    const Result<RegularFile::Content> content = file_.read(directory, name, file_bytes_max);
+  Result<void> take(const std::string& name, std::int64_t now_seconds) {
+    const std::string path = (directory_ / name).native();
+    const Result<RegularFile::Content> content = file_.read(path, file_bytes_max);
     if (!content) return content.error();
     const std::int64_t age = now_seconds - content->modified_seconds;
     if (age > max_age_seconds_) {
-      return Error{Fault::transient, fmt::format("{}: written {} s ago, more than {} s", name, age, max_age_seconds_),
+      return Error{Fault::transient, fmt::format("{}: written {} s ago, more than {} s", path, age, max_age_seconds_),
                    "see why nobody renews it, or raise collectors.textfile.max_age"};
     }
     const auto error = vocabulary_.take(name, content->text);
     if (!error) return {};
-    return Error{Fault::transient,
-                 fmt::format("{}:{}:{}: {}; nothing of this file is shown", (directory_ / name).native(), error->line,
-                             error->column, error->what),
-                 "`perjouled describe metrics` lists what a textfile may hold"};
+    return Error{
+        Fault::transient,
+        fmt::format("{}:{}:{}: {}; nothing of this file is shown", path, error->line, error->column, error->what),
+        "`perjouled describe metrics` lists what a textfile may hold"};
   }
 
   std::filesystem::path directory_;
