@@ -1,0 +1,161 @@
+// Power of CPU packages where nothing measures it: a line between idle and full load, by utilisation. It is a model and
+// says so: source "modelled", and what its numbers hold and how far they are off stands in power/coefficients.hpp.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collectors/collector.hpp"
+#include "collectors/cpu_times.hpp"
+#include "collectors/power/coefficients.hpp"
+#include "collectors/power/metrics.hpp"
+#include "collectors/power/power_model.hpp"
+#include "collectors/sysfs.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::size_t cpuinfo_head_bytes = 8192;  // the first processor's block
+constexpr std::size_t zones_max = 1024;
+constexpr double plausible_factor = 2;
+constexpr double node_watts_max = 100'000;
+
+// Does the powercap tree have a package whose counter this process may read? Asked for each sample, since permissions
+// and drivers come and go; the counter itself is not read.
+bool is_metered(const std::filesystem::path& powercap) {
+  const Result<std::vector<std::string>> zones = sysfs::list(powercap);
+  if (!zones) return false;
+  for (std::size_t i = 0; i < std::min(zones->size(), zones_max); ++i) {
+    const std::filesystem::path zone = powercap / (*zones)[i];
+    const Result<std::string> name = sysfs::read_text(zone / "name");
+    if (!name || !name->starts_with("package-")) continue;
+    if (::faccessat(AT_FDCWD, (zone / "energy_uj").c_str(), R_OK, AT_EACCESS) == 0) return true;
+  }
+  return false;
+}
+
+Error metered() {
+  return Error{Fault::absent, "rapl measures the packages"};
+}
+
+// Watts of the whole node as configured; what is not configured comes from the coefficients.
+struct Configured {
+  std::optional<double> idle_watts;
+  std::optional<double> max_watts;
+};
+
+PowerLine line_of(const Coefficients& published, const Configured& node, unsigned threads) {
+  PowerLine line = {node.idle_watts ? *node.idle_watts / threads : published.idle_watts,
+                    node.max_watts ? *node.max_watts / threads : published.max_watts};
+  // A configured end that lies beyond the published one takes it along.
+  if (node.max_watts && !node.idle_watts) line.idle_watts = std::min(line.idle_watts, line.max_watts);
+  if (node.idle_watts && !node.max_watts) line.max_watts = std::max(line.idle_watts, line.max_watts);
+  return line;
+}
+
+class PowerModel final : public Collector {
+ public:
+  PowerModel(const Roots& roots, const Coefficients& coefficients, const Configured& configured, bool always)
+      : utilization_(roots, Steal::idle),
+        powercap_(roots.sysfs / "class/powercap"),
+        coefficients_(coefficients),
+        configured_(configured),
+        always_(always) {}
+
+  Result<void> sample(Batch& batch) override {
+    if (!always_ && is_metered(powercap_)) return metered();
+    const Result<std::map<unsigned, double>> ratios = utilization_.sample();
+    if (!ratios) return ratios.error();
+    std::map<unsigned, unsigned> threads;
+    for (const CpuTimes& times : utilization_.cpus())
+      ++threads[package_of(utilization_.topology(), times.cpu)];
+    const PowerLine line = line_of(coefficients_, configured_, static_cast<unsigned>(utilization_.cpus().size()));
+    for (const auto& [package, ratio] : *ratios) {
+      const std::string device = fmt::format("package-{}", package);
+      const PowerReading source = {device, plausible_factor * threads[package] * line.max_watts, Origin::modelled};
+      const Watts power = watts(modelled_watts(line, threads[package], ratio));
+      batch.integrate(cpu_package_energy, &cpu_package_power, power, source, fmt::format("{}", package), "modelled");
+    }
+    return {};
+  }
+
+ private:
+  Utilization utilization_;
+  std::filesystem::path powercap_;
+  const Coefficients& coefficients_;
+  Configured configured_;
+  bool always_;
+};
+
+// `idle` and `max` come from efficiency.power_model; they are not keys of this collector.
+Result<Configured> read_configured(const Options& options) {
+  Configured node;
+  if (options.has("idle")) node.idle_watts = options.number("idle");
+  if (options.has("max")) node.max_watts = options.number("max");
+  const double idle = node.idle_watts.value_or(0);
+  const double most = node.max_watts.value_or(node_watts_max);
+  if (idle >= 0 && idle <= most && most > 0 && most <= node_watts_max) return node;
+  return Error{Fault::absent, fmt::format("idle power {} W and full power {} W make no model", idle, most),
+               "set efficiency.power_model so that 0 <= idle <= max"};
+}
+
+Result<CoefficientsChoice> read_coefficients(const Roots& roots) {
+  sysfs::File cpuinfo(roots.procfs / "cpuinfo");
+  const Result<std::string_view> text = cpuinfo.head(cpuinfo_head_bytes);
+  if (!text) return text.error();
+  return choose_coefficients(parse_cpu_identity(*text));
+}
+
+constexpr Option option_table[] = {
+    {"always", OptionType::boolean, "false",
+     "Model the packages even where a meter measures them; sums over the families then count them twice"},
+};
+
+Result<std::vector<Probe>> make(const Options& options, const Roots& roots) {
+  const bool always = options.boolean("always");
+  if (!always && is_metered(roots.sysfs / "class/powercap")) return metered();
+  const Result<Configured> configured = read_configured(options);
+  if (!configured) return configured.error();
+  const Result<CoefficientsChoice> choice = read_coefficients(roots);
+  if (!choice) return choice.error();
+  std::vector<Probe> probes;
+  probes.push_back({"", std::make_unique<PowerModel>(roots, *choice->coefficients, *configured, always)});
+  return probes;
+}
+
+constexpr std::array<const Metric*, 2> metrics = {&cpu_package_energy, &cpu_package_power};
+
+}  // namespace
+
+Result<std::string> describe_power_model(const Roots& roots) {
+  const Result<CoefficientsChoice> choice = read_coefficients(roots);
+  if (!choice) return choice.error();
+  const Coefficients& used = *choice->coefficients;
+  return fmt::format("SPECpower means of {}: {:.2f} to {:.2f} W per thread, +-50 %{}{}", used.microarchitecture,
+                     used.idle_watts, used.max_watts, choice->note.empty() ? "" : "; ", choice->note);
+}
+
+extern const Entry power_model_entry;
+const Entry power_model_entry = {
+    .name = "power_model",
+    .help =
+        "Power of CPU packages modelled from /proc/stat, where no meter can be read: SPECpower means per thread by "
+        "microarchitecture (for others the nearest or the average), +-50 %, or efficiency.power_model.",
+    .metrics = metrics,
+    .options = option_table,
+    .period = std::chrono::milliseconds(1000),
+    .deadline = std::chrono::milliseconds(900),
+    .make = make,
+};
+
+}  // namespace perjoule

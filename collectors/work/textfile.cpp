@@ -1,0 +1,137 @@
+// Readings that a site writes into *.prom files: facility power, circuits, inlet temperatures and work done. The format
+// and the habit (write to another name, then rename) are those of node_exporter's textfile collector; unlike it, names
+// are held to a published vocabulary, a file with an error is refused whole, and a file that nobody renews goes stale.
+#include <fmt/format.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collectors/collector.hpp"
+#include "collectors/work/regular_file.hpp"
+#include "collectors/work/vocabulary.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::size_t file_bytes_max = std::size_t{1} << 20;
+constexpr std::size_t directory_entries_max = 4096;
+
+Error unreadable(int number, const std::filesystem::path& directory) {
+  Error error = error_from_errno(number, directory.native());
+  if (error.fault == Fault::denied) error.remedy = fmt::format("chmod a+rx {}", directory.native());
+  if (error.fault == Fault::absent) error.remedy = fmt::format("mkdir -p {}", directory.native());
+  return error;
+}
+
+// Names that end in .prom, in name order. Hidden files are somebody's temporary ones.
+Result<std::vector<std::string>> list_files(const std::filesystem::path& directory, Batch& batch) {
+  std::error_code code;
+  std::vector<std::string> names;
+  std::size_t entries = 0;
+  std::filesystem::directory_iterator entry(directory, code);
+  for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code)) {
+    if (++entries > directory_entries_max) {
+      batch.fault(directory.native(),
+                  Error{Fault::transient, fmt::format("{}: more than {} entries; the rest is not looked at",
+                                                      directory.native(), directory_entries_max)});
+      break;
+    }
+    std::string name = entry->path().filename().native();
+    if (name.ends_with(".prom") && !name.starts_with('.')) names.push_back(std::move(name));
+  }
+  if (code) return unreadable(code.value(), directory);
+  std::ranges::sort(names);
+  return names;
+}
+
+class Textfile final : public Collector {
+ public:
+  Textfile(std::filesystem::path directory, std::int64_t max_age_seconds, std::size_t file_limit)
+      : directory_(std::move(directory)), max_age_seconds_(max_age_seconds), file_limit_(file_limit) {}
+
+  Result<void> sample(Batch& batch) override {
+    Result<std::vector<std::string>> names = list_files(directory_, batch);
+    if (!names) return names.error();
+    if (names->size() > file_limit_) {
+      batch.fault(directory_.native(),
+                  Error{Fault::transient,
+                        fmt::format("{}: {} files; the last {} in name order are not read", directory_.native(),
+                                    names->size(), names->size() - file_limit_),
+                        "raise collectors.textfile.file_limit"});
+      names->resize(file_limit_);
+    }
+    timespec now = {};
+    ::clock_gettime(CLOCK_REALTIME, &now);
+    vocabulary_.clear();
+    for (const std::string& name : *names) {
+      const Result<void> taken = take(name, now.tv_sec);
+      if (!taken && taken.error().fault != Fault::absent) batch.fault(name, taken.error());
+    }
+    vocabulary_.emit(batch);
+    return {};
+  }
+
+ private:
+  Result<void> take(const std::string& name, std::int64_t now_seconds) {
+    const std::string path = (directory_ / name).native();
+    const Result<RegularFile::Content> content = file_.read(path, file_bytes_max);
+    if (!content) return content.error();
+    const std::int64_t age = now_seconds - content->modified_seconds;
+    if (age > max_age_seconds_) {
+      return Error{Fault::transient, fmt::format("{}: written {} s ago, more than {} s", path, age, max_age_seconds_),
+                   "see why nobody renews it, or raise collectors.textfile.max_age"};
+    }
+    const auto error = vocabulary_.take(name, content->text);
+    if (!error) return {};
+    return Error{
+        Fault::transient,
+        fmt::format("{}:{}:{}: {}; nothing of this file is shown", path, error->line, error->column, error->what),
+        "`perjouled describe metrics` lists what a textfile may hold"};
+  }
+
+  std::filesystem::path directory_;
+  std::int64_t max_age_seconds_;
+  std::size_t file_limit_;
+  RegularFile file_;
+  Vocabulary vocabulary_;
+};
+
+constexpr Option option_table[] = {
+    {"directory", OptionType::text, "", "Where the *.prom files are; null: the source is absent"},
+    {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago vanish", 1,
+     31'536'000},
+    {"file_limit", OptionType::integer, "64", "At most so many files are read, the first in name order", 1, 1024},
+};
+
+Result<std::vector<Probe>> make(const Options& options, const Roots&) {
+  const std::filesystem::path directory = options.text("directory");
+  if (directory.empty()) {
+    return Error{Fault::absent, "no directory is configured", "set collectors.textfile.directory"};
+  }
+  if (::access(directory.c_str(), F_OK) != 0) return unreadable(errno, directory);
+  std::vector<Probe> probes;
+  probes.push_back({"", std::make_unique<Textfile>(directory, static_cast<std::int64_t>(options.number("max_age", 300)),
+                                                   static_cast<std::size_t>(options.number("file_limit", 64)))});
+  return probes;
+}
+
+}  // namespace
+
+extern const Entry textfile_entry;
+const Entry textfile_entry = {
+    .name = "textfile",
+    .help = "Facility power, circuits, inlet temperatures and work, from *.prom files that the site writes.",
+    .metrics = Vocabulary::metrics(),
+    .options = option_table,
+    .period = std::chrono::seconds(15),
+    .deadline = std::chrono::seconds(5),
+    .make = make,
+};
+
+}  // namespace perjoule
