@@ -193,9 +193,23 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
     }
   }
   derive_node(stamp);
+  ++batches_;
+  drop_repeats(plain_, accepted);
+  drop_repeats(persisted_, accepted);
   accepted.samples = plain_.size() + persisted_.size();
   publish(state, stamp);
   return accepted;
+}
+
+void Recorder::drop_repeats(std::vector<Sample>& samples, Accepted& accepted) {
+  seen_.resize(series_.size());
+  const auto repeated = [&](const Sample& sample) {
+    std::uint64_t& seen = seen_[static_cast<std::size_t>(sample.series)];
+    if (seen == batches_) return true;
+    seen = batches_;
+    return false;
+  };
+  accepted.refused += std::erase_if(samples, repeated);
 }
 
 void Recorder::publish(const ProbeState& probe, const Stamp& stamp) {

@@ -1,0 +1,259 @@
+#include "daemon/app.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/redirect_error.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <chrono>
+#include <csignal>
+#include <future>
+#include <utility>
+
+#include "collectors/registry.hpp"
+#include "daemon/boot.hpp"
+#include "daemon/collectors.hpp"
+#include "daemon/describe.hpp"
+#include "daemon/schedule.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::chrono::milliseconds lanes_deadline{500};
+constexpr std::chrono::milliseconds flush_deadline{1000};
+constexpr std::chrono::seconds reload_deadline{2};
+constexpr std::uint64_t process_seconds = 5;
+
+std::string seconds_text(std::int64_t from_ns, std::int64_t to_ns) {
+  return fmt::format("{:.1f} s", static_cast<double>(to_ns - from_ns) / 1e9);
+}
+
+}  // namespace
+
+App::App(config::Input input, config::Loaded loaded, BuildInfo build)
+    : input_(std::move(input)),
+      started_(std::move(loaded)),
+      settings_(started_.settings),
+      build_(std::move(build)),
+      log_(settings_.log),
+      clock_(loop_),
+      lanes_(loop_),
+      instruments_(build_),
+      signal_set_(loop_, SIGTERM, SIGINT, SIGHUP),
+      tick_(clock_.alarm()) {}
+
+App::~App() = default;
+
+int App::run() {
+  log_.info("starting", {{"version", build_.version}, {"revision", build_.revision}});
+  if (!open_storage() || !listen()) return 1;
+  instruments_.reload(true, static_cast<double>(clock_.now().wall_ms) / 1000);
+  start_sources(settings_);
+  asio::co_spawn(loop_, housekeeping(), asio::detached);
+  asio::co_spawn(loop_, signals(), asio::detached);
+  loop_.run();
+  shut_down();
+  return 0;
+}
+
+// Without storage the totals start at zero; with it, a directory that cannot be used stops the start, while a disk that
+// is full or read-only does not: the writer tries again at each commit.
+bool App::open_storage() {
+  storage::LedgerRows rows;
+  if (settings_.storage.enabled) {
+    storage::WriterSetup setup;
+    setup.directory = settings_.storage.path;
+    setup.raw_ms = settings_.storage.retention.raw.count();
+    setup.bytes_max = settings_.storage.retention.size_bytes;
+    setup.post = [this](std::function<void()> task) { asio::post(loop_, std::move(task)); };
+    Result<std::unique_ptr<storage::Writer>> opened = storage::Writer::open(std::move(setup), clock_.now().wall_ms, rows);
+    if (!opened) {
+      const Error& error = opened.error();
+      log_.error("cannot use the storage", {{"path", settings_.storage.path.native()}, {"error", error.what}, {"remedy", error.remedy}});
+      return false;
+    }
+    writer_ = std::move(*opened);
+    for (const std::string& note : writer_->notes()) log_.warn("storage", {{"note", note}});
+  }
+  ledger_.emplace(rows, boot_id(settings_.roots));
+  recorder_.emplace(latest_, *ledger_, writer_.get());
+  sources_.emplace(recorder_->series(), latest_,
+                   [this](const SourceStatus& before, const SourceStatus& after) { report_change(before, after); });
+  const OnLateness lateness = [this](std::int64_t late_ns) { instruments_.lateness(static_cast<double>(late_ns) / 1e9); };
+  sampler_.emplace(loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness);
+  return true;
+}
+
+bool App::listen() {
+  web::Setup setup{.clock = clock_, .latest = latest_, .instruments = instruments_, .board = board_};
+  setup.telemetry_path = settings_.web.telemetry_path;
+  setup.version = fmt::format("{} ({})", build_.version, build_.revision);
+  setup.collects = collects();
+  if (settings_.web.enable_lifecycle) setup.reload = [this] { return reload_from_web(); };
+  routes_.emplace(std::move(setup));
+  http::Limits limits;
+  limits.concurrent_requests = static_cast<std::size_t>(settings_.web.max_requests);
+  server_ = std::make_unique<http::Server>(settings_.web.listen_address, limits,
+                                           [this](const http::Request& request) { return (*routes_)(request); });
+  const Result<void> started = server_->start();
+  if (!started) {
+    log_.error("cannot serve HTTP", {{"error", started.error().what}, {"remedy", started.error().remedy}});
+    return false;
+  }
+  for (const std::string& address : server_->addresses()) {
+    log_.info("listening", {{"url", fmt::format("http://{}{}", address, settings_.web.telemetry_path)}});
+  }
+  return true;
+}
+
+void App::start_sources(const config::Settings& settings) {
+  for (const Entry* entry : registry()) {
+    const config::CollectorSettings collector = collector_settings(settings, entry->name);
+    if (collector.enabled) sampler_->start(*entry, collector, settings.roots);
+  }
+}
+
+// Once per second, aligned: commit, refresh what the web thread shows, count the process.
+asio::awaitable<void> App::housekeeping() {
+  Schedule schedule(nanoseconds_per_second);
+  for (std::uint64_t second = 0; !stopping_; ++second) {
+    const std::int64_t due_ns = schedule.next(clock_.now()).steady_ns;
+    do {
+      co_await tick_->wait_until(due_ns);
+    } while (!stopping_ && clock_.now().steady_ns < due_ns);
+    if (stopping_) co_return;
+    commit(second);
+    refresh(second);
+  }
+}
+
+void App::commit(std::uint64_t second) {
+  const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
+  recorder_->commit(second % every == every - 1, [this](const storage::Report& report) { report_storage(report); });
+}
+
+void App::refresh(std::uint64_t second) {
+  web::Board::Content content;
+  for (const auto& [key, status] : sources_->list()) content.sources.push_back(status);
+  content.ready = sources_->settled();
+  content.storage = writer_ == nullptr ? "off: totals start at zero with each start"
+                                       : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
+  board_.set(std::move(content));
+  const Stamp now = clock_.now();
+  instruments_.http(server_->stats());
+  instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
+  if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
+}
+
+void App::report_change(const SourceStatus& before, const SourceStatus& after) {
+  const SourceState state = *after.state;
+  const std::string_view was = before.state ? name(*before.state) : "starting";
+  const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
+  log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, "source",
+             {{"source", after.source},
+              {"device", after.device},
+              {"state", name(state)},
+              {"was", was},
+              {"why", after.what},
+              {"remedy", after.remedy}});
+}
+
+// One line when storing starts to fail and one when it is well again, not one per commit.
+void App::report_storage(const storage::Report& report) {
+  instruments_.storage(report);
+  if (report.error == storage_error_) return;
+  if (storage_error_.empty()) {
+    log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});
+  } else if (report.error.empty()) {
+    log_.info("storing again");
+  }
+  storage_error_ = report.error;
+}
+
+asio::awaitable<void> App::signals() {
+  while (!stopping_) {
+    boost::system::error_code error;
+    const int number = co_await signal_set_.async_wait(asio::redirect_error(asio::use_awaitable, error));
+    if (error) co_return;
+    if (number == SIGHUP) {
+      reload();
+      continue;
+    }
+    log_.info("stopping", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    stopping_ = true;
+    loop_.stop();
+  }
+}
+
+// Reads the new configuration whole. If anything is wrong with it the running one stays.
+std::string App::reload() {
+  config::Outcome outcome = config::load(input_);
+  const double now_seconds = static_cast<double>(clock_.now().wall_ms) / 1000;
+  instruments_.reload(outcome.loaded.has_value(), now_seconds);
+  if (!outcome.loaded) {
+    std::string refusals = config::render(outcome.refusals);
+    log_.error("configuration not reloaded; the running one stays", {{"refusals", refusals}});
+    return refusals;
+  }
+  for (const std::string& key : config::keys_that_need_restart(started_, *outcome.loaded)) {
+    log_.warn("this key needs a restart to take effect", {{"key", key}});
+  }
+  apply(*outcome.loaded);
+  log_.info("configuration reloaded");
+  return {};
+}
+
+void App::apply(const config::Loaded& loaded) {
+  const config::Settings& next = loaded.settings;
+  log_.set_level(next.log.level);
+  if (writer_) writer_->retention(next.storage.retention.raw.count(), next.storage.retention.size_bytes);
+  for (const Entry* entry : registry()) {
+    const config::CollectorSettings before = collector_settings(settings_, entry->name);
+    const config::CollectorSettings after = collector_settings(next, entry->name);
+    if (before == after) continue;
+    sampler_->stop(entry->name);
+    if (after.enabled) sampler_->start(*entry, after, settings_.roots);
+  }
+  settings_.log.level = next.log.level;
+  settings_.storage.commit = next.storage.commit;
+  settings_.storage.retention = next.storage.retention;
+  settings_.collectors = next.collectors;
+  settings_.power_model = next.power_model;
+}
+
+// On the web thread: hands the work to the loop and waits a bounded time for its word.
+std::string App::reload_from_web() {
+  auto done = std::make_shared<std::promise<std::string>>();
+  std::future<std::string> answer = done->get_future();
+  asio::post(loop_, [this, done] { done->set_value(reload()); });
+  if (answer.wait_for(reload_deadline) != std::future_status::ready) return "the daemon is busy; the reload will follow\n";
+  return answer.get();
+}
+
+void App::shut_down() {
+  const std::int64_t from_ns = clock_.now().steady_ns;
+  server_->stop();
+  sampler_.reset();
+  const bool lanes_ended = lanes_.drain(lanes_deadline);
+  bool flushed = true;
+  if (writer_) {
+    // A commit that is under way has to come back before the last one is asked for.
+    const auto until = std::chrono::steady_clock::now() + flush_deadline;
+    loop_.restart();
+    while (recorder_->committing() && std::chrono::steady_clock::now() < until) loop_.run_one_until(until);
+    if (!recorder_->committing()) recorder_->commit(true);
+    flushed = writer_->stop(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()),
+                                     std::chrono::milliseconds(100)));
+  }
+  clean_ = lanes_ended && flushed;
+  if (!lanes_ended) log_.warn("a call still hangs in a driver; its thread is left behind");
+  if (!flushed) log_.error("the last samples could not be stored in time");
+  log_.info("stopped", {{"took", seconds_text(from_ns, clock_.now().steady_ns)}});
+}
+
+}  // namespace perjoule
