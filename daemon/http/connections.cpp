@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <boost/asio/buffer.hpp>
+#include <iterator>
 #include <string>
 #include <utility>
 
@@ -41,10 +42,13 @@ Connection& Connections::add(tcp::socket socket, const Limits& limits) {
   auto& connection = waiting_.emplace_back(std::move(socket), limits);
   connection.list = &waiting_;
   connection.self = std::prev(waiting_.end());
+  ++accepted;
+  ++open;
   return connection;
 }
 
 void Connections::forget(Connection& connection) {
+  if (connection.list != &closed_) --open;
   connection.list->erase(connection.self);
 }
 
@@ -64,6 +68,7 @@ void Connections::leaving(Connection& connection) {
 }
 
 void Connections::close(Connection& connection) {
+  --open;
   error_code ignored;
   // What a client did not take would stay in the kernel's buffers long after the close; a reset frees it at once.
   if (connection.phase == Connection::Phase::writing)
@@ -73,20 +78,21 @@ void Connections::close(Connection& connection) {
   move(connection, closed_, closed_.end());
 }
 
-bool Connections::evict() {
+void Connections::evict() {
   auto& list = waiting_.empty() ? writing_ : waiting_;
-  if (list.empty()) return false;
+  if (list.empty()) return;
+  ++evicted;
   close(list.front());
-  return true;
 }
 
 bool Connections::evict_writing(Clock::time_point deadline) {
   if (writing_.empty() || writing_.front().deadline > deadline) return false;
+  ++evicted;
   close(writing_.front());
   return true;
 }
 
-Connections::Clock::time_point Connections::close_overdue(Clock::time_point now, std::uint64_t& timeouts) {
+Connections::Clock::time_point Connections::close_overdue(Clock::time_point now) {
   auto next = Clock::time_point::max();
   for (List* list : {&waiting_, &writing_}) {
     for (auto at = list->begin(); at != list->end();) {
@@ -111,6 +117,7 @@ void Connections::close_all() {
   waiting_.clear();
   writing_.clear();
   closed_.clear();
+  open = 0;
 }
 
 }  // namespace perjoule::http

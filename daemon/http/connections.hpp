@@ -1,7 +1,8 @@
-// The open connections in the order in which they can be spared, and their deadlines. Used on the web thread only.
+// The open connections in the order in which they can be spared, and their deadlines. Used on the web thread only, but
+// for the counters, which any thread may read and which count before the client can notice.
 #pragma once
 
-#include <boost/asio/io_context.hpp>
+#include <atomic>
 #include <boost/asio/ip/tcp.hpp>
 #include <boost/asio/steady_timer.hpp>
 #include <chrono>
@@ -56,17 +57,21 @@ class Connections {
   void leaving(Connection& connection);
 
   // Closes the connection that can best be spared: first those that leave, then the one whose last request is longest
-  // ago, then the one that has been slow to take its answer longest. False when none is open.
-  bool evict();
+  // ago, then the one that has been slow to take its answer longest.
+  void evict();
   // Closes the slowest taker of an answer if it is due before `deadline`.
   bool evict_writing(Clock::time_point deadline);
 
-  // Closes those whose deadline has passed and counts them, idle and leaving ones apart; returns the next deadline.
-  Clock::time_point close_overdue(Clock::time_point now, std::uint64_t& timeouts);
+  // Closes those whose deadline has passed; returns the next deadline.
+  Clock::time_point close_overdue(Clock::time_point now);
   void close_all();
 
-  [[nodiscard]] std::size_t open() const { return waiting_.size() + writing_.size(); }
   [[nodiscard]] std::size_t writing() const { return writing_.size(); }
+
+  std::atomic<std::uint64_t> accepted = 0;
+  std::atomic<std::uint64_t> open = 0;
+  std::atomic<std::uint64_t> evicted = 0;
+  std::atomic<std::uint64_t> timeouts = 0;  // idle and leaving connections apart
 
  private:
   using List = std::list<Connection>;

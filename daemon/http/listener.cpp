@@ -54,6 +54,7 @@ tcp::acceptor open(asio::io_context& context, const tcp::endpoint& endpoint, boo
   if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(v6_only), error);
   if (!error) acceptor.bind(endpoint, error);
   if (!error) acceptor.listen(asio::socket_base::max_listen_connections, error);
+  if (!error) acceptor.non_blocking(true, error);
   return acceptor;
 }
 

@@ -1,4 +1,4 @@
-// From a configured address to a listening socket. Called while starting: may block on the resolver.
+// From a configured address to a listening, non-blocking socket. Called while starting: may block on the resolver.
 #pragma once
 
 #include <boost/asio/io_context.hpp>

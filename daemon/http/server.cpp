@@ -39,18 +39,6 @@ constexpr std::chrono::milliseconds kAcceptPause{100};  // after the kernel has 
 constexpr std::chrono::milliseconds kLeaveTimeout{1000};  // how long a client may take to close after its last answer
 constexpr std::size_t kLeaveBytes = 1024 * 1024;          // and what it may still send
 
-// Written by the web thread, read by any.
-class Counter {
- public:
-  void operator++() { add(1); }
-  void add(std::uint64_t n) { value_.store(value_.load(std::memory_order_relaxed) + n, std::memory_order_relaxed); }
-  void set(std::uint64_t n) { value_.store(n, std::memory_order_relaxed); }
-  [[nodiscard]] std::uint64_t get() const { return value_.load(std::memory_order_relaxed); }
-
- private:
-  std::atomic<std::uint64_t> value_ = 0;
-};
-
 }  // namespace
 
 class Server::Implementation {
@@ -92,7 +80,10 @@ class Server::Implementation {
   asio::steady_timer watch_;               // expires at the nearest deadline or before
   std::array<char, 16 * 1024> scratch_{};  // what one read brings; connections keep only what they cannot yet use
 
-  Counter accepted_, evicted_, open_, requests_, refused_, timeouts_, delayed_, failures_;
+  std::atomic<std::uint64_t> requests_ = 0;
+  std::atomic<std::uint64_t> refused_ = 0;
+  std::atomic<std::uint64_t> delayed_ = 0;
+  std::atomic<std::uint64_t> failures_ = 0;
 
   std::mutex life_;  // start and stop
   bool started_ = false;
@@ -129,26 +120,23 @@ void Server::Implementation::stop() {
   // No coroutine runs any more; their frames go with the context.
   acceptors_.clear();
   connections_.close_all();
-  open_.set(0);
 }
 
 Stats Server::Implementation::stats() const {
-  return {.connections_accepted = accepted_.get(),
-          .connections_evicted = evicted_.get(),
-          .connections_open = open_.get(),
-          .requests = requests_.get(),
-          .requests_refused = refused_.get(),
-          .timeouts = timeouts_.get(),
-          .requests_delayed = delayed_.get(),
-          .handler_failures = failures_.get()};
+  return {.connections_accepted = connections_.accepted,
+          .connections_evicted = connections_.evicted,
+          .connections_open = connections_.open,
+          .requests = requests_,
+          .requests_refused = refused_,
+          .timeouts = connections_.timeouts,
+          .requests_delayed = delayed_,
+          .handler_failures = failures_};
 }
 
 // One timer for all: most deadlines are moved on before they come, which costs an assignment and no timer operation.
 asio::awaitable<void> Server::Implementation::watch() {
   for (;;) {
-    std::uint64_t timeouts = 0;
-    watch_.expires_at(connections_.close_overdue(Clock::now(), timeouts));
-    timeouts_.add(timeouts);
+    watch_.expires_at(connections_.close_overdue(Clock::now()));
     co_await watch_.async_wait(kTuple);
   }
 }
@@ -163,12 +151,16 @@ void Server::Implementation::enter(Connection& connection, Phase phase, Clock::d
 asio::awaitable<void> Server::Implementation::accept(tcp::acceptor& acceptor) {
   asio::steady_timer pause(context_);
   for (;;) {
-    auto [error, socket] = co_await acceptor.async_accept(kTuple);
+    // Without a free descriptor accept(2) fails whether or not a client is there, so one is awaited first.
+    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kTuple);
+    error_code error = failed;
+    tcp::socket socket(context_);
+    if (!error) acceptor.accept(socket, error);
     if (!error) {
       admit(std::move(socket));
-    } else if (error != asio::error::connection_aborted) {
+    } else if (error != asio::error::would_block && error != asio::error::connection_aborted) {
       // Out of descriptors or memory: give one back and wait, for the kernel would repeat itself at once.
-      if (connections_.evict()) ++evicted_;
+      connections_.evict();
       pause.expires_after(kAcceptPause);
       co_await pause.async_wait(kTuple);
     }
@@ -176,10 +168,8 @@ asio::awaitable<void> Server::Implementation::accept(tcp::acceptor& acceptor) {
 }
 
 void Server::Implementation::admit(tcp::socket socket) {
-  if (connections_.open() >= limits_.connections && connections_.evict()) ++evicted_;
+  if (connections_.open >= limits_.connections) connections_.evict();
   auto& connection = connections_.add(std::move(socket), limits_);
-  ++accepted_;
-  open_.set(connections_.open());
   enter(connection, Phase::silent, limits_.header_timeout);
   asio::co_spawn(context_, serve(connection), asio::detached);
 }
@@ -196,7 +186,6 @@ asio::awaitable<void> Server::Implementation::serve(Connection& connection) {
   }
   co_await leave(connection);
   connections_.forget(connection);
-  open_.set(connections_.open());
 }
 
 // Reads without waiting into `scratch_`. No error and no bytes: nothing has come.
@@ -240,11 +229,7 @@ void Server::Implementation::note_progress(Connection& connection, RequestReader
 }
 
 void Server::Implementation::refuse(Connection& connection, unsigned status, std::string_view why) {
-  if (status == 500) {
-    ++failures_;
-  } else {
-    ++refused_;
-  }
+  ++(status == 500 ? failures_ : refused_);
   error_code ignored;  // what does not fit into the socket's buffer now is not worth a wait
   connection.socket.write_some(asio::buffer(refusal(status, why)), ignored);
 }

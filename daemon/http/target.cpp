@@ -35,8 +35,9 @@ std::optional<std::string> unescape(std::string_view text, char plus) {
 std::string_view after_authority(std::string_view text) {
   auto scheme = text.find("://");
   if (scheme == std::string_view::npos) return {};
-  auto rest = text.find_first_of("/?", scheme + 3);
-  if (rest == scheme + 3) return {};
+  text.remove_prefix(scheme + 3);
+  auto rest = text.find_first_of("/?");
+  if (text.empty() || rest == 0) return {};
   return rest == std::string_view::npos ? "/" : text.substr(rest);
 }
 
