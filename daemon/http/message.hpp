@@ -10,23 +10,25 @@
 namespace perjoule::http {
 
 struct Request {
-  std::string method;                 // "GET"
-  std::string path;                   // decoded, without the query
+  std::string method;                                      // "GET"
+  std::string path;                                        // decoded, without the query
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order, names may repeat
-  std::string accept;                 // header values; "" when absent
+  std::string accept;                                      // header values; "" when absent
   std::string accept_encoding;
   std::string body;
-  bool loopback = false;              // the peer's address is 127.0.0.0/8, ::1 or a local socket
+  bool loopback = false;  // the peer's address is 127.0.0.0/8, ::1 or a local socket
 };
 
 struct Response {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string content_encoding;       // "gzip" when `body` is compressed
+  std::string content_encoding;  // "gzip" when `body` is compressed
   std::vector<std::pair<std::string, std::string>> headers;
   std::shared_ptr<const std::string> body;  // shared with every other answer of the same content; null = empty
 };
 
-inline std::shared_ptr<const std::string> make_body(std::string text) { return std::make_shared<const std::string>(std::move(text)); }
+inline std::shared_ptr<const std::string> make_body(std::string text) {
+  return std::make_shared<const std::string>(std::move(text));
+}
 
 }  // namespace perjoule::http
