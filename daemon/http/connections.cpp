@@ -1,0 +1,123 @@
+#include "daemon/http/connections.hpp"
+
+#include <algorithm>
+#include <boost/asio/buffer.hpp>
+#include <iterator>
+#include <string>
+#include <utility>
+
+#include "daemon/http/response_head.hpp"
+
+namespace perjoule::http {
+namespace {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+
+bool is_loopback(const tcp::socket& socket) {
+  error_code error;
+  auto address = socket.remote_endpoint(error).address();
+  if (error) return false;
+  // What a socket of both families calls 127.0.0.1.
+  if (address.is_v6() && address.to_v6().is_v4_mapped())
+    return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
+  return address.is_loopback();
+}
+
+}  // namespace
+
+Connection::Connection(tcp::socket peer, const Limits& limits)
+    : socket(std::move(peer)),
+      pause(socket.get_executor()),
+      reader(limits.header_bytes, limits.body_bytes),
+      pace(limits.requests_per_second, limits.requests_burst, Clock::now()),
+      loopback(is_loopback(socket)) {
+  error_code ignored;  // a peer that is already gone shows at the first read
+  socket.non_blocking(true, ignored);
+  socket.set_option(tcp::no_delay(true), ignored);
+}
+
+Connection& Connections::add(tcp::socket socket, const Limits& limits) {
+  auto& connection = waiting_.emplace_back(std::move(socket), limits);
+  connection.list = &waiting_;
+  connection.self = std::prev(waiting_.end());
+  ++accepted;
+  ++open;
+  return connection;
+}
+
+void Connections::forget(Connection& connection) {
+  if (connection.list != &closed_) --open;
+  connection.list->erase(connection.self);
+}
+
+void Connections::move(Connection& connection, List& list, List::iterator before) {
+  list.splice(before, *connection.list, connection.self);
+  connection.list = &list;
+}
+
+void Connections::served(Connection& connection) {
+  move(connection, waiting_, waiting_.end());
+}
+void Connections::writing(Connection& connection) {
+  move(connection, writing_, writing_.end());
+}
+void Connections::leaving(Connection& connection) {
+  move(connection, waiting_, waiting_.begin());
+}
+
+void Connections::close(Connection& connection) {
+  --open;
+  error_code ignored;
+  // What a client did not take would stay in the kernel's buffers long after the close; a reset frees it at once.
+  if (connection.phase == Connection::Phase::writing)
+    connection.socket.set_option(asio::socket_base::linger(true, 0), ignored);
+  connection.socket.close(ignored);
+  connection.pause.cancel();
+  move(connection, closed_, closed_.end());
+}
+
+void Connections::evict() {
+  auto& list = waiting_.empty() ? writing_ : waiting_;
+  if (list.empty()) return;
+  ++evicted;
+  close(list.front());
+}
+
+bool Connections::evict_writing(Clock::time_point deadline) {
+  if (writing_.empty() || writing_.front().deadline > deadline) return false;
+  ++evicted;
+  close(writing_.front());
+  return true;
+}
+
+Connections::Clock::time_point Connections::close_overdue(Clock::time_point now) {
+  auto next = Clock::time_point::max();
+  for (List* list : {&waiting_, &writing_}) {
+    for (auto at = list->begin(); at != list->end();) {
+      auto& connection = *at++;
+      if (connection.deadline > now) {
+        next = std::min(next, connection.deadline);
+        continue;
+      }
+      using Phase = Connection::Phase;
+      if (connection.phase != Phase::idle && connection.phase != Phase::leaving) ++timeouts;
+      if (connection.phase == Phase::header || connection.phase == Phase::body) {
+        error_code ignored;  // told if it can be told without waiting
+        connection.socket.write_some(asio::buffer(refusal(408, "the request did not arrive in time")), ignored);
+      }
+      close(connection);
+    }
+  }
+  return next;
+}
+
+void Connections::close_all() {
+  waiting_.clear();
+  writing_.clear();
+  closed_.clear();
+  open = 0;
+}
+
+}  // namespace perjoule::http

@@ -1,0 +1,328 @@
+#include "daemon/http/server.hpp"
+
+#include <pthread.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/buffer.hpp>
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/ip/tcp.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/steady_timer.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <boost/asio/write.hpp>
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <utility>
+#include <vector>
+
+#include "daemon/http/connections.hpp"
+#include "daemon/http/listener.hpp"
+#include "daemon/http/response_head.hpp"
+
+namespace perjoule::http {
+
+namespace asio = boost::asio;
+using asio::ip::tcp;
+using boost::system::error_code;
+using Clock = Connection::Clock;
+using Phase = Connection::Phase;
+
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds kAcceptPause{100};  // after the kernel has no descriptor or memory for a connection
+constexpr std::chrono::milliseconds kLeaveTimeout{1000};  // how long a client may take to close after its last answer
+constexpr std::size_t kLeaveBytes = 1024 * 1024;          // and what it may still send
+
+}  // namespace
+
+class Server::Implementation {
+ public:
+  Implementation(std::vector<std::string> listen_addresses, Limits limits, Handler handler)
+      : listen_addresses_(std::move(listen_addresses)),
+        limits_(limits),
+        handler_(std::move(handler)),
+        watch_(context_) {}
+
+  Result<void> start();
+  void stop();
+  Stats stats() const;
+
+  std::vector<std::string> bound;  // set by start
+
+ private:
+  asio::awaitable<void> watch();
+  asio::awaitable<void> accept(tcp::acceptor& acceptor);
+  asio::awaitable<void> serve(Connection& connection);
+  asio::awaitable<bool> receive(Connection& connection);
+  asio::awaitable<bool> answer(Connection& connection);
+  asio::awaitable<void> leave(Connection& connection);
+
+  void admit(tcp::socket socket);
+  void refuse(Connection& connection, unsigned status, std::string_view why);
+  std::optional<Response> call_handler(const Request& request);
+  error_code read_some(Connection& connection, std::string_view& bytes);
+  void note_progress(Connection& connection, RequestReader::State state);
+  void enter(Connection& connection, Phase phase, Clock::duration timeout);
+
+  std::vector<std::string> listen_addresses_;
+  Limits limits_;
+  Handler handler_;
+
+  asio::io_context context_{1};  // outlives all that has a socket or timer in it
+  std::vector<tcp::acceptor> acceptors_;
+  Connections connections_;
+  asio::steady_timer watch_;               // expires at the nearest deadline or before
+  std::array<char, 16 * 1024> scratch_{};  // what one read brings; connections keep only what they cannot yet use
+
+  std::atomic<std::uint64_t> requests_ = 0;
+  std::atomic<std::uint64_t> refused_ = 0;
+  std::atomic<std::uint64_t> delayed_ = 0;
+  std::atomic<std::uint64_t> failures_ = 0;
+
+  std::mutex life_;  // start and stop
+  bool started_ = false;
+  std::thread thread_;
+};
+
+Result<void> Server::Implementation::start() {
+  std::lock_guard lock(life_);
+  if (std::exchange(started_, true)) return Error{Fault::broken, "the web server was started before"};
+  for (const auto& address : listen_addresses_) {
+    auto acceptor = listen(context_, address);
+    if (acceptor.has_error()) {
+      acceptors_.clear();
+      bound.clear();
+      return acceptor.error();
+    }
+    error_code ignored;
+    bound.push_back(to_text(acceptor->local_endpoint(ignored)));
+    acceptors_.push_back(std::move(*acceptor));
+  }
+  for (auto& acceptor : acceptors_)
+    asio::co_spawn(context_, accept(acceptor), asio::detached);
+  asio::co_spawn(context_, watch(), asio::detached);
+  thread_ = std::thread([this] { context_.run(); });
+  pthread_setname_np(thread_.native_handle(), "web");
+  return {};
+}
+
+void Server::Implementation::stop() {
+  std::lock_guard lock(life_);
+  started_ = true;
+  context_.stop();
+  if (thread_.joinable()) thread_.join();
+  // No coroutine runs any more; their frames go with the context.
+  acceptors_.clear();
+  connections_.close_all();
+}
+
+Stats Server::Implementation::stats() const {
+  return {.connections_accepted = connections_.accepted,
+          .connections_evicted = connections_.evicted,
+          .connections_open = connections_.open,
+          .requests = requests_,
+          .requests_refused = refused_,
+          .timeouts = connections_.timeouts,
+          .requests_delayed = delayed_,
+          .handler_failures = failures_};
+}
+
+// One timer for all: most deadlines are moved on before they come, which costs an assignment and no timer operation.
+asio::awaitable<void> Server::Implementation::watch() {
+  for (;;) {
+    watch_.expires_at(connections_.close_overdue(Clock::now()));
+    co_await watch_.async_wait(kTuple);
+  }
+}
+
+void Server::Implementation::enter(Connection& connection, Phase phase, Clock::duration timeout) {
+  connection.phase = phase;
+  connection.deadline = Clock::now() + timeout;
+  // Moving the expiry wakes the watch, which then looks for the nearest deadline itself.
+  if (connection.deadline < watch_.expiry()) watch_.expires_at(connection.deadline);
+}
+
+asio::awaitable<void> Server::Implementation::accept(tcp::acceptor& acceptor) {
+  asio::steady_timer pause(context_);
+  for (;;) {
+    // Without a free descriptor accept(2) fails whether or not a client is there, so one is awaited first.
+    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kTuple);
+    error_code error = failed;
+    tcp::socket socket(context_);
+    if (!error) acceptor.accept(socket, error);
+    if (!error) {
+      admit(std::move(socket));
+    } else if (error != asio::error::would_block && error != asio::error::connection_aborted) {
+      // Out of descriptors or memory: give one back and wait, for the kernel would repeat itself at once.
+      connections_.evict();
+      pause.expires_after(kAcceptPause);
+      co_await pause.async_wait(kTuple);
+    }
+  }
+}
+
+void Server::Implementation::admit(tcp::socket socket) {
+  if (connections_.open >= limits_.connections) connections_.evict();
+  auto& connection = connections_.add(std::move(socket), limits_);
+  enter(connection, Phase::silent, limits_.header_timeout);
+  asio::co_spawn(context_, serve(connection), asio::detached);
+}
+
+asio::awaitable<void> Server::Implementation::serve(Connection& connection) {
+  while (co_await receive(connection)) {
+    if (!co_await answer(connection)) break;
+    auto wait = connection.pace.take(Clock::now());
+    if (wait > Clock::duration::zero()) {
+      ++delayed_;
+      connection.pause.expires_after(wait);
+      co_await connection.pause.async_wait(kTuple);
+    }
+  }
+  co_await leave(connection);
+  connections_.forget(connection);
+}
+
+// Reads without waiting into `scratch_`. No error and no bytes: nothing has come.
+error_code Server::Implementation::read_some(Connection& connection, std::string_view& bytes) {
+  error_code error;
+  bytes = {scratch_.data(), connection.socket.read_some(asio::buffer(scratch_), error)};
+  if (error == asio::error::would_block || error == asio::error::interrupted) error = {};
+  return error;
+}
+
+// True: a whole request is there. False: none will come.
+asio::awaitable<bool> Server::Implementation::receive(Connection& connection) {
+  auto state = connection.reader.read({});
+  // Clients who send ahead take turns with the others.
+  if (state != RequestReader::State::idle) co_await asio::post(kTuple);
+  for (;;) {
+    if (!connection.socket.is_open()) co_return false;
+    if (state == RequestReader::State::complete) co_return true;
+    if (state == RequestReader::State::refused) {
+      refuse(connection, connection.reader.refusal().status, connection.reader.refusal().why);
+      co_return false;
+    }
+    note_progress(connection, state);
+    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, kTuple);
+    std::string_view bytes;
+    if (error || read_some(connection, bytes)) co_return false;
+    if (!bytes.empty()) state = connection.reader.read(bytes);
+  }
+}
+
+// A phase's time runs from its first byte: more bytes of the same phase do not prolong it.
+void Server::Implementation::note_progress(Connection& connection, RequestReader::State state) {
+  if (state == RequestReader::State::header && connection.phase != Phase::header)
+    enter(connection, Phase::header, limits_.header_timeout);
+  if (state == RequestReader::State::body && connection.phase != Phase::body)
+    enter(connection, Phase::body, limits_.body_timeout);
+  if (connection.reader.continue_due()) {
+    error_code ignored;
+    connection.socket.write_some(asio::buffer(std::string_view("HTTP/1.1 100 Continue\r\n\r\n")), ignored);
+  }
+}
+
+void Server::Implementation::refuse(Connection& connection, unsigned status, std::string_view why) {
+  ++(status == 500 ? failures_ : refused_);
+  error_code ignored;  // what does not fit into the socket's buffer now is not worth a wait
+  connection.socket.write_some(asio::buffer(refusal(status, why)), ignored);
+}
+
+std::optional<Response> Server::Implementation::call_handler(const Request& request) {
+  try {
+    return handler_(request);
+  } catch (...) {
+    return std::nullopt;
+  }
+}
+
+// True: the connection may bring another request.
+asio::awaitable<bool> Server::Implementation::answer(Connection& connection) {
+  auto [request, keep_alive, http_1_0] = connection.reader.take();
+  ++requests_;
+  auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
+  if (connections_.writing() >= limits_.concurrent_requests && !connections_.evict_writing(stalled)) {
+    refuse(connection, 503, "too many answers wait for slow clients");
+    co_return false;
+  }
+  request.loopback = connection.loopback;
+  auto response = call_handler(request);
+  auto after = !keep_alive ? After::close : http_1_0 ? After::keep_alive : After::open;
+  auto head = response ? response_head(*response, after) : std::nullopt;
+  if (!head) {
+    refuse(connection, 500, response ? "a field of the answer is not valid" : "the handler failed");
+    co_return false;
+  }
+  bool bodiless = request.method == "HEAD" || response->status == 204 || response->status == 304 || !response->body;
+  std::array<asio::const_buffer, 2> parts{asio::buffer(*head), {}};
+  if (!bodiless) parts[1] = asio::buffer(*response->body);
+
+  // Most answers fit into the socket's buffer: no wait, no deadline.
+  error_code error;
+  auto written = connection.socket.write_some(parts, error);
+  if (error && error != asio::error::would_block) co_return false;
+  if (written < asio::buffer_size(parts)) {
+    for (auto& part : parts) {
+      auto size = part.size();
+      part += written;
+      written -= std::min(written, size);
+    }
+    connections_.writing(connection);
+    enter(connection, Phase::writing, limits_.write_timeout);
+    auto [failed, rest] = co_await asio::async_write(connection.socket, parts, kTuple);
+    if (failed || !connection.socket.is_open()) co_return false;
+  }
+  connections_.served(connection);
+  enter(connection, Phase::idle, limits_.idle_timeout);
+  co_return keep_alive;
+}
+
+// Closing while the client still sends would make its kernel discard the answer, so its end is awaited, within bounds.
+asio::awaitable<void> Server::Implementation::leave(Connection& connection) {
+  if (!connection.socket.is_open()) co_return;
+  error_code ignored;
+  connection.socket.shutdown(tcp::socket::shutdown_send, ignored);
+  connections_.leaving(connection);
+  enter(connection, Phase::leaving, kLeaveTimeout);
+  std::string_view bytes;
+  for (std::size_t discarded = 0; discarded < kLeaveBytes; discarded += bytes.size()) {
+    if (read_some(connection, bytes)) co_return;
+    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, kTuple);
+    if (error) co_return;
+  }
+}
+
+Server::Server(std::vector<std::string> listen_addresses, Limits limits, Handler handler)
+    : implementation_(std::make_unique<Implementation>(std::move(listen_addresses), limits, std::move(handler))) {}
+Server::~Server() {
+  stop();
+}
+
+Result<void> Server::start() {
+  return implementation_->start();
+}
+void Server::stop() {
+  implementation_->stop();
+}
+Stats Server::stats() const {
+  return implementation_->stats();
+}
+std::vector<std::string> Server::addresses() const {
+  return implementation_->bound;
+}
+
+}  // namespace perjoule::http

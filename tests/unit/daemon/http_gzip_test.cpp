@@ -1,0 +1,51 @@
+#include "daemon/http/gzip.hpp"
+
+#include <doctest/doctest.h>
+#include <zlib.h>
+
+#include <random>
+
+using perjoule::http::accepts_gzip;
+using perjoule::http::gzip;
+
+namespace {
+
+std::string inflated(std::string packed, std::size_t size) {
+  std::string text(size + 1, '\0');
+  z_stream stream{};
+  REQUIRE(inflateInit2(&stream, 15 + 16) == Z_OK);
+  stream.next_in = reinterpret_cast<Bytef*>(packed.data());
+  stream.avail_in = static_cast<uInt>(packed.size());
+  stream.next_out = reinterpret_cast<Bytef*>(text.data());
+  stream.avail_out = static_cast<uInt>(text.size());
+  CHECK(inflate(&stream, Z_FINISH) == Z_STREAM_END);
+  CHECK(stream.avail_in == 0);
+  text.resize(stream.total_out);
+  inflateEnd(&stream);
+  return text;
+}
+
+}  // namespace
+
+TEST_CASE("gzip: what goes in comes out, at every level") {
+  std::mt19937 random(1);
+  std::string noise(70000, '\0');
+  for (char& c : noise)
+    c = static_cast<char>(random());
+  std::string repeated;
+  for (int i = 0; i < 5000; ++i)
+    repeated += "perjoule_power_watts{gpu=\"" + std::to_string(i % 8) + "\"} 312.5\n";
+  for (const auto& text : {std::string(), std::string("a"), noise, repeated})
+    for (int level : {-3, 1, 6, 9, 20})
+      CHECK(inflated(gzip(text, level), text.size()) == text);
+  CHECK(gzip(repeated).size() * 20 < repeated.size());
+}
+
+TEST_CASE("gzip: Accept-Encoding by RFC 9110") {
+  for (auto yes : {"gzip", "GZip", "x-gzip", "deflate, gzip;q=0.5", "*", "gzip;q=1.000", " gzip ; q=0.001 ",
+                   "br,gzip,deflate", "identity;q=1, *;q=0.5", "gzip;Q=0.3", ",,gzip", "*;q=0, gzip"})
+    CHECK_MESSAGE(accepts_gzip(yes), std::string(yes));
+  for (auto no : {"", "identity", "gzip;q=0", "gzip;q=0.000", "*;q=0", "br, deflate", "gzip;q=0, *", "gzipped",
+                  "gzip;q=x", "gzip;q=2", "gzip;q=0.0001", "gzip;q=", "gzip;level=9", "*;q=0.0, br", "gz ip"})
+    CHECK_FALSE_MESSAGE(accepts_gzip(no), std::string(no));
+}

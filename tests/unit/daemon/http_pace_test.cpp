@@ -1,0 +1,33 @@
+#include "daemon/http/pace.hpp"
+
+#include <doctest/doctest.h>
+
+using perjoule::http::Pace;
+using namespace std::chrono_literals;
+
+TEST_CASE("pace: a burst at once, then the rate, and a pause gives the burst back") {
+  Pace::Clock::time_point now{1h};
+  Pace pace(10, 5, now);
+  for (int i = 0; i < 5; ++i)
+    CHECK(pace.take(now) == 0ns);
+  for (int round = 0; round < 100; ++round) {
+    auto wait = pace.take(now);
+    CHECK(wait > 99ms);
+    CHECK(wait < 101ms);
+    now += wait;
+  }
+  now += 1h;
+  for (int i = 0; i < 5; ++i)
+    CHECK(pace.take(now) == 0ns);
+  CHECK(pace.take(now) > 0ns);
+}
+
+TEST_CASE("pace: no rate is no limit, no burst is one at a time") {
+  Pace::Clock::time_point now{1h};
+  Pace unlimited(0, 1, now);
+  for (int i = 0; i < 1000; ++i)
+    CHECK(unlimited.take(now) == 0ns);
+  Pace single(1, 0, now);
+  CHECK(single.take(now) == 0ns);
+  CHECK(single.take(now) > 900ms);
+}

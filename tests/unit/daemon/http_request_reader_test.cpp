@@ -1,0 +1,176 @@
+#include "daemon/http/request_reader.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+using perjoule::http::RequestReader;
+using State = RequestReader::State;
+
+namespace {
+
+constexpr std::size_t kHeader = 1024;
+constexpr std::size_t kBody = 256;
+
+const std::string kGet =
+    "GET /m?a=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\nAccept-Encoding: gzip\r\naccept: */*\r\n\r\n";
+const std::string kPost = "POST /q HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nx=1+2";
+const std::string kChunked =
+    "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nAccept: "
+    "forged\r\n\r\n";
+
+unsigned refused_with(std::string_view text) {
+  RequestReader reader(kHeader, kBody);
+  if (reader.read(text) != State::refused) return 0;
+  CHECK_FALSE(reader.refusal().why.empty());
+  return reader.refusal().status;
+}
+
+}  // namespace
+
+TEST_CASE("request reader: the same requests however the bytes are cut") {
+  const std::string stream = kGet + "\r\n" + kPost + kChunked + kGet;
+  for (std::size_t step = 1; step <= stream.size(); ++step) {
+    RequestReader reader(kHeader, kBody);
+    std::vector<std::string> seen;
+    for (std::size_t at = 0; at < stream.size(); at += step) {
+      auto state = reader.read(std::string_view(stream).substr(at, step));
+      while (state == State::complete) {
+        auto taken = reader.take();
+        CHECK(taken.keep_alive);
+        const auto& request = taken.request;
+        seen.push_back(request.method + " " + request.path + " " + request.accept + " " + request.accept_encoding +
+                       " " + request.body);
+        state = reader.read({});
+      }
+      REQUIRE(state != State::refused);
+    }
+    CHECK(seen == std::vector<std::string>{"GET /m text/plain, */* gzip ", "POST /q   x=1+2", "PUT /c   abcde",
+                                           "GET /m text/plain, */* gzip "});
+    CHECK(reader.read({}) == State::idle);
+  }
+}
+
+TEST_CASE("request reader: states on the way") {
+  RequestReader reader(kHeader, kBody);
+  CHECK(reader.read("") == State::idle);
+  CHECK(reader.read("\r\n") == State::idle);
+  CHECK(reader.read("PO") == State::header);
+  CHECK(reader.read("ST / HTTP/1.1\r\nHost: h\r\nExpect: 100-continue\r\nContent-Length: 2\r\n") == State::header);
+  CHECK_FALSE(reader.continue_due());
+  CHECK(reader.read("\r\n") == State::body);
+  CHECK(reader.continue_due());
+  CHECK_FALSE(reader.continue_due());
+  CHECK(reader.read("a") == State::body);
+  CHECK(reader.read("bGET") == State::complete);
+  CHECK(reader.take().request.body == "ab");
+  CHECK(reader.read({}) == State::header);
+}
+
+TEST_CASE("request reader: whether the connection goes on") {
+  auto keeps = [](std::string_view text) {
+    RequestReader reader(kHeader, kBody);
+    REQUIRE(reader.read(text) == State::complete);
+    return reader.take().keep_alive;
+  };
+  CHECK(keeps("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
+  CHECK_FALSE(keeps("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
+  CHECK_FALSE(keeps("GET / HTTP/1.0\r\n\r\n"));
+  CHECK(keeps("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
+}
+
+TEST_CASE("request reader: what is refused, and as what") {
+  CHECK(refused_with("DELETE / HTTP/1.1\r\n") == 405);
+  CHECK(refused_with("OPTIONS * HTTP/1.1\r\n") == 405);
+  CHECK(refused_with("get / HTTP/1.1\r\n") == 405);
+  CHECK(refused_with("GET /%zz HTTP/1.1\r\n") == 400);
+  CHECK(refused_with("GET metrics HTTP/1.1\r\n") == 400);
+  CHECK(refused_with("GET / HTTP/2.0\r\n") == 505);
+  CHECK(refused_with("GET / HTTP/1.1\r\n\r\n") == 400);
+  CHECK(refused_with("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n") == 400);
+  CHECK(refused_with("GET / HTTP/1.1\r\nHost: a\r\nbad field\r\n\r\n") == 400);
+  CHECK(refused_with("POST / HTTP/1.1\r\nHost: a\r\nExpect: tea\r\n\r\n") == 417);
+  CHECK(refused_with("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: gzip, chunked\r\n\r\n") == 501);
+  CHECK(refused_with("POST / HTTP/1.0\r\nTransfer-Encoding: chunked\r\n\r\n") == 400);
+  CHECK(refused_with("POST / HTTP/1.1\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n") == 400);
+  CHECK(refused_with("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n") == 400);
+  CHECK(refused_with("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n") == 400);
+  CHECK(refused_with("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 257\r\n\r\n") == 413);
+  CHECK(refused_with("\x16\x03\x01\x02") == 400);  // a TLS client that took the port for HTTPS
+}
+
+TEST_CASE("request reader: the header's limit holds for one field and for many, however they come") {
+  std::string base = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
+  auto of_size = [&](std::size_t size) { return base + std::string(size - base.size() - 4, 'a') + "\r\n\r\n"; };
+  CHECK(refused_with(of_size(kHeader + 1)) == 431);
+  CHECK(refused_with(of_size(kHeader)) == 0);
+
+  std::string many = "GET / HTTP/1.1\r\nHost: h\r\n";
+  for (int i = 0; i < 1000; ++i)
+    many += "A: b\r\n";
+  for (std::size_t step : {std::size_t{1}, std::size_t{6}, std::size_t{100}, many.size()}) {
+    RequestReader reader(kHeader, kBody);
+    auto state = State::header;
+    std::size_t at = 0;
+    for (; at < many.size() && state == State::header; at += step)
+      state = reader.read(std::string_view(many).substr(at, step));
+    CHECK(state == State::refused);
+    CHECK(reader.refusal().status == 431);
+    CHECK(at <= kHeader + step);
+  }
+}
+
+TEST_CASE("request reader: a chunked body has bounds too") {
+  std::string base = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
+  CHECK(refused_with(base + "101\r\n") == 413);
+  CHECK(refused_with(base + "ffffffffffffffff\r\n") == 413);
+  CHECK(refused_with(base + "fffffffffffffffff\r\n") == 400);
+  CHECK(refused_with(base + "zz\r\n") == 400);
+  CHECK(refused_with(base + "1;" + std::string(kHeader, 'e')) == 431);
+  CHECK(refused_with(base + "0\r\nX: " + std::string(kHeader, 'e')) == 431);
+  std::string ones = base;
+  for (std::size_t i = 0; i < kBody; ++i)
+    ones += "1\r\nx\r\n";
+  CHECK(refused_with(ones + "0\r\n\r\n") == 0);
+  CHECK(refused_with(ones + "1\r\nx\r\n") == 413);
+}
+
+TEST_CASE("request reader: no bytes crash it or pass its bounds") {
+  std::mt19937 random(42);
+  const std::string seeds[] = {kGet, kPost, kChunked};
+  for (int round = 0; round < 5000; ++round) {
+    std::string text = seeds[random() % 3] + seeds[random() % 3];
+    for (auto n = random() % 8; n > 0; --n) {
+      auto at = random() % text.size();
+      switch (random() % 4) {
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.erase(at, random() % 10);
+          break;
+        case 2:
+          text.insert(at, text.substr(random() % text.size(), random() % 30));
+          break;
+        default:
+          text[at] = "\r\n:;0 %,"[random() % 8];
+          break;
+      }
+      if (text.empty()) text = "x";
+    }
+    RequestReader reader(kHeader, kBody);
+    auto state = State::idle;
+    for (std::size_t at = 0; at < text.size() && state != State::refused;) {
+      auto step = 1 + random() % 50;
+      state = reader.read(std::string_view(text).substr(at, step));
+      at += step;
+      while (state == State::complete) {
+        auto taken = reader.take();
+        CHECK(taken.request.body.size() <= kBody);
+        CHECK(taken.request.path.starts_with('/'));
+        state = reader.read({});
+      }
+    }
+    if (state == State::refused) CHECK(reader.refusal().status >= 400);
+  }
+}

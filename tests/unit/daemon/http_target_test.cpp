@@ -1,0 +1,71 @@
+#include "daemon/http/target.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+using namespace perjoule::http;
+
+namespace {
+
+std::string escaped(std::string_view text) {
+  static constexpr char kHex[] = "0123456789abcdef";
+  std::string out;
+  for (char c : text) {
+    auto byte = static_cast<unsigned char>(c);
+    out += {'%', kHex[byte / 16], kHex[byte % 16]};
+  }
+  return out;
+}
+
+}  // namespace
+
+TEST_CASE("target: origin and absolute form") {
+  auto target = decode_target("/api/v1/query?query=a+b%2Bc&time=1&&flag&time=2");
+  REQUIRE(target);
+  CHECK(target->path == "/api/v1/query");
+  CHECK(target->query == Query{{"query", "a b+c"}, {"time", "1"}, {"flag", ""}, {"time", "2"}});
+  CHECK(decode_target("/a+b%20c")->path == "/a+b c");
+  CHECK(decode_target("http://host:1/metrics?x=%3d")->path == "/metrics");
+  CHECK(decode_target("http://host:1/metrics?x=%3d")->query == Query{{"x", "="}});
+  CHECK(decode_target("http://host")->path == "/");
+  CHECK(decode_target("http://host?x=http://b/")->query == Query{{"x", "http://b/"}});
+  CHECK(decode_target("/?u=http://b/c")->path == "/");
+  CHECK(decode_target("/x?a=b=c?d")->query == Query{{"a", "b=c?d"}});
+}
+
+TEST_CASE("target: what is refused") {
+  for (auto bad : {"", "*", "metrics", "?a=b", "host:80", "http://", "http:///a", "/%", "/%4", "/%zz", "/%4g", "/a%00b",
+                   "/?a=%", "/?%q=1", "/?a=%00", "/a#b", "/a b", "/a\r\nb", "/\x7f"})
+    CHECK_FALSE_MESSAGE(decode_target(bad), std::string(bad));
+}
+
+TEST_CASE("target: at most kMaxParameters") {
+  std::string query = "a=1";
+  for (std::size_t i = 1; i < kMaxParameters; ++i)
+    query += "&a=1";
+  CHECK(decode_query(query)->size() == kMaxParameters);
+  CHECK_FALSE(decode_query(query + "&a=1"));
+}
+
+TEST_CASE("target: every text but NUL survives escaping, and no bytes crash") {
+  std::mt19937 random(7);
+  for (int round = 0; round < 2000; ++round) {
+    std::string name;
+    std::string value;
+    for (auto n = random() % 20; n > 0; --n)
+      name += static_cast<char>(1 + random() % 255);
+    for (auto n = random() % 20; n > 0; --n)
+      value += static_cast<char>(1 + random() % 255);
+    auto target = decode_target("/" + escaped(name) + "?" + escaped(name) + "=" + escaped(value));
+    REQUIRE(target);
+    CHECK(target->path == "/" + name);
+    CHECK(target->query == Query{{name, value}});
+
+    std::string hostile = "/";
+    static constexpr char kLikely[] = "%0aAfF?&=+/:#";
+    for (auto n = random() % 40; n > 0; --n)
+      hostile += kLikely[random() % (sizeof kLikely)];
+    if (auto decoded = decode_target(hostile)) CHECK(decoded->path.starts_with('/'));
+  }
+}
