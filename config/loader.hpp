@@ -29,9 +29,10 @@ struct CollectorSection {
 
 struct Input {
   std::vector<CollectorSection> collectors;
-  std::optional<std::filesystem::path> file;  // none: the built-in defaults, and no conf.d
+  std::optional<std::filesystem::path> file;                     // none: the built-in defaults, and no conf.d
   std::vector<std::pair<std::string, std::string>> environment;  // PERJOULE_* only
-  std::vector<std::pair<std::string, std::string>> flags;        // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
+  std::vector<std::pair<std::string, std::string>>
+      flags;  // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
 };
 
 // One thing that is wrong. Rendered as
@@ -44,10 +45,11 @@ struct Refusal {
   std::size_t line = 0;  // from 1
   std::size_t column = 0;
   std::size_t length = 1;
-  std::string path;      // "collectors.rapl.period"; "" for a syntax error
+  std::string path;  // "collectors.rapl.period"; "" for a syntax error
   std::string what;
-  std::string help;      // "did you mean ...", the allowed range; may be empty
-  std::string source_line;
+  std::string help;         // "did you mean ...", the allowed range; may be empty
+  std::string source_line;  // cut around the place to 120 columns
+  std::size_t caret = 0;    // characters of source_line before the place
 };
 [[nodiscard]] std::string render(const Refusal& refusal);
 // All of them and a last line "2 errors; configuration not loaded".
@@ -84,9 +86,9 @@ struct FlagHelp {
 };
 [[nodiscard]] std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors);
 
-[[nodiscard]] std::string print_config(const Loaded& loaded);                                 // `print-config`
-[[nodiscard]] std::string default_file(std::span<const CollectorSection> collectors);         // config/perjoule.json
-[[nodiscard]] std::string schema(std::span<const CollectorSection> collectors);               // config/perjoule.schema.json
-[[nodiscard]] std::string describe_config(std::span<const CollectorSection> collectors);      // Markdown table
+[[nodiscard]] std::string print_config(const Loaded& loaded);                             // `print-config`
+[[nodiscard]] std::string default_file(std::span<const CollectorSection> collectors);     // config/perjoule.json
+[[nodiscard]] std::string schema(std::span<const CollectorSection> collectors);           // config/perjoule.schema.json
+[[nodiscard]] std::string describe_config(std::span<const CollectorSection> collectors);  // Markdown table
 
 }  // namespace perjoule::config

@@ -20,7 +20,7 @@ struct Option {
   OptionType type = OptionType::text;
   std::string_view fallback;  // the default, written as in the configuration file; "" = null (not set)
   std::string_view help;
-  double min = 0;   // range of numbers, in the base unit (seconds, bytes, watts); ignored where min == max
+  double min = 0;  // range of numbers, in the base unit (seconds, bytes, watts); ignored where min == max
   double max = 0;
 };
 
@@ -33,8 +33,12 @@ class Options {
   [[nodiscard]] bool has(std::string_view key) const { return values_.find(key) != values_.end(); }
   [[nodiscard]] bool boolean(std::string_view key, bool fallback = false) const { return get<bool>(key, fallback); }
   [[nodiscard]] double number(std::string_view key, double fallback = 0) const { return get<double>(key, fallback); }
-  [[nodiscard]] std::string text(std::string_view key, std::string fallback = {}) const { return get<std::string>(key, std::move(fallback)); }
-  [[nodiscard]] std::vector<std::string> list(std::string_view key) const { return get<std::vector<std::string>>(key, {}); }
+  [[nodiscard]] std::string text(std::string_view key, std::string fallback = {}) const {
+    return get<std::string>(key, std::move(fallback));
+  }
+  [[nodiscard]] std::vector<std::string> list(std::string_view key) const {
+    return get<std::vector<std::string>>(key, {});
+  }
   friend bool operator==(const Options&, const Options&) = default;
 
  private:

@@ -37,9 +37,9 @@ struct Retention {
 };
 
 struct Storage {
-  bool enabled = true;                         // --no-storage
+  bool enabled = true;  // --no-storage
   std::filesystem::path path = "/var/lib/perjoule";
-  Milliseconds commit{5000};                   // 1 s to 60 s
+  Milliseconds commit{5000};  // 1 s to 60 s
   Retention retention;
   friend bool operator==(const Storage&, const Storage&) = default;
 };
@@ -51,16 +51,16 @@ struct Log {
 };
 
 struct PowerModel {
-  std::optional<double> idle_watts;            // the node at 0 % utilisation
-  std::optional<double> max_watts;             // the node at 100 %
+  std::optional<double> idle_watts;  // the node at 0 % utilisation
+  std::optional<double> max_watts;   // the node at 100 %
   friend bool operator==(const PowerModel&, const PowerModel&) = default;
 };
 
 struct CollectorSettings {
   bool enabled = true;
-  Milliseconds period{1000};                   // 100 ms to 1 h
-  Milliseconds deadline{900};                  // less than or equal to the period
-  Milliseconds stale_after{10000};             // default: the greater of 3 periods and 10 s
+  Milliseconds period{1000};        // 100 ms to 1 h
+  Milliseconds deadline{900};       // less than or equal to the period
+  Milliseconds stale_after{10000};  // default: the greater of 3 periods and 10 s
   Options options;
   friend bool operator==(const CollectorSettings&, const CollectorSettings&) = default;
 };
@@ -72,6 +72,7 @@ struct Settings {
   Roots roots;
   PowerModel power_model;
   std::map<std::string, CollectorSettings> collectors;  // one for every collector of the registry
+  friend bool operator==(const Settings&, const Settings&) = default;
 };
 
 }  // namespace perjoule::config
