@@ -43,7 +43,9 @@ class CountingIterator {
 // (one character further after a number, whose end shows only in what follows).
 class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  explicit TreeBuilder(std::string_view text) : text_(text), locator_(text), reached_(text.data()) {}
+  // `text` is `original` with blanks for what the parser does not know.
+  TreeBuilder(std::string_view original, std::string_view text)
+      : original_(original), text_(text), locator_(original), reached_(text.data()) {}
 
   Document build() {
     const CountingIterator begin(text_.data(), &reached_);
@@ -86,7 +88,10 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
     std::optional<Place> open;
     if (!open_.empty()) open = open_.back().value->place;
-    stop(explain_syntax_error(text_, last_end_, read_, open));
+    Problem problem = explain_syntax_error(text_, last_end_, read_, open);
+    // A comment has as many blanks as it had bytes, not characters.
+    problem.place.column = Locator(original_).at(problem.place.offset, problem.place.offset).column;
+    stop(std::move(problem));
     return false;
   }
 
@@ -196,6 +201,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     return path;
   }
 
+  std::string_view original_;
   std::string_view text_;
   Locator locator_;
   const char* reached_;
@@ -236,7 +242,7 @@ Document read(std::string_view text) {
   if (auto problem = check_text(text)) {
     document.problems.push_back(std::move(*problem));
   } else {
-    document = TreeBuilder(blank_extensions(text)).build();
+    document = TreeBuilder(text, blank_extensions(text)).build();
   }
   document.text = text;
   return document;

@@ -37,7 +37,7 @@ class Layers {
   [[nodiscard]] Slot& slot(const std::string& path) { return slots_[index_.at(path)]; }
 
   void refuse(Refusal refusal);
-  [[nodiscard]] bool full() const { return refusals_.size() >= refusals_max; }
+  [[nodiscard]] bool full() const { return refusals_.size() > refusals_max; }
   [[nodiscard]] std::vector<Refusal> take_refusals() { return std::move(refusals_); }
 
  private:

@@ -69,7 +69,8 @@ NumberAndUnit split(std::string_view text) {
 }
 
 std::string help_for_size(std::string_view number, std::string_view unit) {
-  if (!whole(number)) return "write a whole number with its unit, such as 512 MiB (KiB MiB GiB)";
+  if (number.empty() || !is_digit(number.front()) || !whole(number))
+    return "write a whole number with its unit, such as 512 MiB (KiB MiB GiB)";
   switch (unit.empty() ? ' ' : unit.front()) {
     case 'k':
     case 'K':

@@ -30,7 +30,7 @@ std::string_view pattern(OptionType type) {
     case OptionType::size:
       return R"(^[0-9]+ ?(KiB|MiB|GiB)$)";
     case OptionType::power:
-      return R"(^[0-9]*\.?[0-9]*([eE][+-]?[0-9]+)? ?k?W$)";
+      return R"(^([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)? ?k?W$)";
     default:
       return "";
   }

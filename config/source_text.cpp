@@ -68,14 +68,14 @@ Excerpt excerpt(std::string_view text, std::size_t offset) {
     }
     return at;
   };
-  auto forward = [text](std::size_t at, std::size_t count) {
-    for (; at < text.size() && text[at] != '\n'; ++at) {
+  auto ends_line = [text](std::size_t at) { return at == text.size() || text[at] == '\n' || text[at] == '\r'; };
+  auto forward = [text, ends_line](std::size_t at, std::size_t count) {
+    for (; !ends_line(at); ++at) {
       if (!continues(text[at]) && count-- == 0) break;
     }
     return at;
   };
   auto starts_line = [text](std::size_t at) { return at == 0 || text[at - 1] == '\n'; };
-  auto ends_line = [text](std::size_t at) { return at == text.size() || text[at] == '\n'; };
 
   std::size_t begin = back(offset, excerpt_columns);
   std::size_t end = forward(offset, excerpt_columns);
@@ -89,7 +89,7 @@ Excerpt excerpt(std::string_view text, std::size_t offset) {
   const std::size_t caret = line.size() + characters(text.substr(begin, offset - begin));
   line += text.substr(begin, end - begin);
   if (!ends_line(end)) line += cut_mark;
-  if (line.ends_with('\r')) line.pop_back();
+  std::replace(line.begin(), line.end(), '\r', ' ');
   return Excerpt{std::move(line), caret};
 }
 

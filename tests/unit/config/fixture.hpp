@@ -30,6 +30,7 @@ class Directory {
   std::filesystem::path write(const std::string& name, std::string_view text) const {
     const std::filesystem::path file = path_ / name;
     std::filesystem::create_directories(file.parent_path());
+    std::filesystem::remove(file);  // a file system may flush a file that is cut to nothing and written anew
     std::ofstream(file, std::ios::binary) << text;
     return file;
   }
