@@ -47,8 +47,9 @@ struct Refusal {
   std::size_t length = 1;
   std::string path;  // "collectors.rapl.period"; "" for a syntax error
   std::string what;
-  std::string help;  // "did you mean ...", the allowed range; may be empty
-  std::string source_line;
+  std::string help;         // "did you mean ...", the allowed range; may be empty
+  std::string source_line;  // cut around the place to 120 columns
+  std::size_t caret = 0;    // characters of source_line before the place
 };
 [[nodiscard]] std::string render(const Refusal& refusal);
 // All of them and a last line "2 errors; configuration not loaded".

@@ -72,6 +72,7 @@ struct Settings {
   Roots roots;
   PowerModel power_model;
   std::map<std::string, CollectorSettings> collectors;  // one for every collector of the registry
+  friend bool operator==(const Settings&, const Settings&) = default;
 };
 
 }  // namespace perjoule::config

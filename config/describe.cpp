@@ -1,0 +1,144 @@
+// The key table written out: flags, print-config, describe config and the default file.
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "config/keys.hpp"
+#include "config/tree.hpp"
+
+namespace perjoule::config {
+namespace {
+
+std::string default_text(const Key& key) {
+  const Checked<KeyValue> value = parse_value(key, key.fallback);
+  return value ? format_value(key, *value) : "null";
+}
+
+std::string cell(std::string_view text) {
+  std::string escaped;
+  for (char c : text) {
+    if (c == '|') escaped += '\\';
+    escaped += c;
+  }
+  return escaped;
+}
+
+std::string allowed(const Key& key) {
+  if (!key.choices.empty()) return expectation(key);
+  return range_text(key);
+}
+
+std::string_view type_name(const Key& key) {
+  switch (key.type) {
+    case OptionType::boolean:
+      return "boolean";
+    case OptionType::integer:
+      return "integer";
+    case OptionType::number:
+      return "number";
+    case OptionType::text:
+      return "text";
+    case OptionType::duration:
+      return "duration";
+    case OptionType::size:
+      return "size";
+    case OptionType::power:
+      return "power";
+    case OptionType::text_list:
+      return "list of texts";
+  }
+  return "";
+}
+
+// The remark above a key of the default file.
+std::string remark(const Key& key) {
+  std::string text = key.help;
+  if (const std::string range = allowed(key); !range.empty()) text += fmt::format(" Allowed: {}.", range);
+  if (!key.null_means.empty()) text += fmt::format(" null: {}.", key.null_means);
+  if (key.needs_restart) text += " Needs a restart.";
+  return text;
+}
+
+// "// " and the text in lines of at most 100 columns.
+std::string comment(std::string_view text, std::string_view indent) {
+  constexpr std::size_t width = 100;
+  std::string lines;
+  while (!text.empty()) {
+    std::size_t end = text.size();
+    if (end > width) {
+      end = text.rfind(' ', width);
+      if (end == std::string_view::npos || end == 0) end = std::min(text.find(' ', width), text.size());
+    }
+    lines += fmt::format("{}// {}\n", indent, text.substr(0, end));
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  return lines;
+}
+
+std::string section_text(std::span<const Key> keys, std::size_t depth) {
+  const std::string indent(2 * depth + 2, ' ');
+  std::string text;
+  const std::vector<Branch> branches = split(keys, depth);
+  for (const Branch& branch : branches) {
+    const std::string_view comma = &branch == &branches.back() ? "" : ",";
+    const std::string name = json::quote(branch.name);
+    if (branch.leaf) {
+      text += comment(remark(branch.keys.front()), indent);
+      text += fmt::format("{}{}: {}{}\n", indent, name, default_text(branch.keys.front()), comma);
+    } else {
+      text += fmt::format("{}{}: {{\n{}{}}}{}\n", indent, name, section_text(branch.keys, depth + 1), indent, comma);
+    }
+  }
+  return text;
+}
+
+}  // namespace
+
+std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
+  std::vector<FlagHelp> flags;
+  for (const Key& key : keys(collectors)) {
+    const bool list = key.type == OptionType::text_list;
+    flags.push_back({flag_name(key), key.help, list, key.type == OptionType::boolean});
+  }
+  return flags;
+}
+
+std::string print_config(const Loaded& loaded) {
+  // Wide enough for most: one long list does not push every origin out of sight.
+  constexpr std::size_t value_width_max = 40;
+  std::size_t path_width = 0;
+  std::size_t value_width = 0;
+  for (const Effective& key : loaded.effective) {
+    path_width = std::max(path_width, key.path.size());
+    value_width = std::max(value_width, std::min(key.value.size(), value_width_max));
+  }
+  std::string text;
+  for (const Effective& key : loaded.effective) {
+    text += fmt::format("{:<{}} = {:<{}}  # {}\n", key.path, path_width, key.value, value_width, key.origin);
+  }
+  return text;
+}
+
+std::string default_file(std::span<const CollectorSection> collectors) {
+  return "// The configuration of perjouled with every key at its default. Comments and trailing commas are allowed.\n"
+         "// Remove what you do not change; `perjouled check-config` finds mistakes.\n{\n" +
+         section_text(keys(collectors), 0) + "}\n";
+}
+
+std::string describe_config(std::span<const CollectorSection> collectors) {
+  std::string text =
+      "| Key | Type | Default | Allowed | Flag | Environment | Meaning |\n"
+      "|---|---|---|---|---|---|---|\n";
+  for (const Key& key : keys(collectors)) {
+    std::string help = key.help;
+    if (!key.null_means.empty()) help += fmt::format(" null: {}.", key.null_means);
+    if (key.needs_restart) help += " Needs a restart.";
+    const std::string_view negatable = key.type == OptionType::boolean ? "[no-]" : "";
+    text += fmt::format("| `{}` | {} | `{}` | {} | `--{}{}` | `{}` | {} |\n", key.path, type_name(key),
+                        cell(default_text(key)), cell(allowed(key)), negatable, flag_name(key), environment_name(key),
+                        cell(help));
+  }
+  return text;
+}
+
+}  // namespace perjoule::config

@@ -1,0 +1,279 @@
+#include "config/json_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <iterator>
+#include <nlohmann/json.hpp>
+#include <unordered_set>
+
+#include "config/json_syntax.hpp"
+
+namespace perjoule::config::json {
+namespace {
+
+// Tells how far the parser has read: it takes characters from here one at a time.
+class CountingIterator {
+ public:
+  using iterator_category = std::input_iterator_tag;
+  using value_type = char;
+  using difference_type = std::ptrdiff_t;
+  using pointer = const char*;
+  using reference = const char&;
+
+  CountingIterator(const char* at, const char** reached) : at_(at), reached_(reached) {}
+  reference operator*() const { return *at_; }
+  CountingIterator& operator++() {
+    *reached_ = ++at_;
+    return *this;
+  }
+  CountingIterator operator++(int) {
+    CountingIterator before = *this;
+    ++*this;
+    return before;
+  }
+  friend bool operator==(const CountingIterator& a, const CountingIterator& b) { return a.at_ == b.at_; }
+
+ private:
+  const char* at_;
+  const char** reached_;
+};
+
+// Builds the tree from the parser's events. The parser keeps no places, but when an event comes it has just read the
+// event's token: the token starts behind the one before, past blanks and separators, and ends where the iterator stands
+// (one character further after a number, whose end shows only in what follows).
+class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  // `text` is `original` with blanks for what the parser does not know.
+  TreeBuilder(std::string_view original, std::string_view text)
+      : original_(original), text_(text), locator_(original), reached_(text.data()) {}
+
+  Document build() {
+    const CountingIterator begin(text_.data(), &reached_);
+    const CountingIterator end(text_.data() + text_.size(), &reached_);
+    const bool whole = nlohmann::json::sax_parse(begin, end, this);
+    Document document;
+    document.problems = std::move(problems_);
+    if (whole) document.root = std::move(root_);
+    return document;
+  }
+
+  bool null() override { return add(Type::null, here()); }
+  bool boolean(bool value) override {
+    return add(Type::boolean, here(), [&](Value& to) { to.boolean = value; });
+  }
+  bool number_integer(std::int64_t value) override { return add_number(Type::integer, static_cast<double>(value)); }
+  bool number_unsigned(std::uint64_t value) override { return add_number(Type::integer, static_cast<double>(value)); }
+  bool number_float(double value, const std::string&) override { return add_number(Type::number, value); }
+  bool string(std::string& value) override {
+    return add(Type::text, here(), [&](Value& to) { to.text = std::move(value); });
+  }
+  bool binary(nlohmann::json::binary_t&) override { return false; }  // not in JSON text
+
+  bool start_object(std::size_t) override { return start(Type::object, Read::object_open); }
+  bool start_array(std::size_t) override { return start(Type::array, Read::array_open); }
+  bool end_object() override { return end(); }
+  bool end_array() override { return end(); }
+
+  bool key(std::string& name) override {
+    key_place_ = token(here());
+    key_ = std::move(name);
+    if (!open_.back().keys.insert(key_).second) {
+      problems_.push_back(Problem{key_place_, path(), fmt::format("the key {} is there twice", quote_short(key_)),
+                                  "remove one of the two"});
+    }
+    read_ = Read::key;
+    return true;
+  }
+
+  bool parse_error(std::size_t, const std::string&, const nlohmann::json::exception&) override {
+    std::optional<Place> open;
+    if (!open_.empty()) open = open_.back().value->place;
+    Problem problem = explain_syntax_error(text_, last_end_, read_, open);
+    // A comment has as many blanks as it had bytes, not characters.
+    problem.place.column = Locator(original_).at(problem.place.offset, problem.place.offset).column;
+    stop(std::move(problem));
+    return false;
+  }
+
+ private:
+  struct Open {
+    Value* value;  // stays: its parent gets no further item while it is open
+    std::unordered_set<std::string> keys;
+  };
+
+  [[nodiscard]] std::size_t here() const { return static_cast<std::size_t>(reached_ - text_.data()); }
+  [[nodiscard]] std::size_t token_start() const {
+    return std::min(text_.find_first_not_of(" \t\r\n,:", last_end_), text_.size());
+  }
+  // The parser has accepted a number here, so following its grammar finds the end.
+  [[nodiscard]] std::size_t number_end() const {
+    std::size_t at = token_start();
+    auto digits = [&] { at = std::min(text_.find_first_not_of("0123456789", at), text_.size()); };
+    auto take = [&](std::string_view any) {
+      const bool there = at < text_.size() && any.find(text_[at]) != std::string_view::npos;
+      if (there) ++at;
+      return there;
+    };
+    take("-");
+    if (!take("0")) digits();
+    if (take(".")) digits();
+    if (take("eE")) {
+      take("+-");
+      digits();
+    }
+    return at;
+  }
+
+  Place token(std::size_t end) {
+    const Place place = locator_.at(token_start(), end);
+    last_end_ = end;
+    return place;
+  }
+
+  template <class Fill>
+  bool add(Type type, std::size_t end, Fill fill) {
+    Value* value = append(type, token(end));
+    if (!value) return false;
+    fill(*value);
+    return true;
+  }
+  bool add(Type type, std::size_t end) {
+    return add(type, end, [](Value&) {});
+  }
+  bool add_number(Type type, double value) {
+    return add(type, number_end(), [&](Value& to) { to.number = value; });
+  }
+
+  Value* append(Type type, Place place) {
+    if (++values_ > values_max) {
+      stop(Problem{place, path(), fmt::format("more than {} values in one file", values_max), ""});
+      return nullptr;
+    }
+    Value& value = open_.empty() ? root_ : open_.back().value->items.emplace_back();
+    value.type = type;
+    value.place = place;
+    value.key = std::exchange(key_, {});
+    value.key_place = key_place_;
+    read_ = after_value();
+    return &value;
+  }
+
+  bool start(Type type, Read read) {
+    Value* value = append(type, token(here()));
+    if (!value) return false;
+    if (open_.size() == depth_max) {
+      stop(Problem{value->place, path(), fmt::format("nested deeper than {} levels", depth_max), ""});
+      return false;
+    }
+    open_.push_back(Open{value, {}});
+    read_ = read;
+    return true;
+  }
+
+  bool end() {
+    last_end_ = here();
+    open_.pop_back();
+    read_ = after_value();
+    return true;
+  }
+
+  [[nodiscard]] Read after_value() const {
+    if (open_.empty()) return Read::all;
+    return open_.back().value->type == Type::object ? Read::member : Read::item;
+  }
+
+  // An error that ends the reading is the only one told: what came before it may follow from it.
+  void stop(Problem problem) { problems_.assign(1, std::move(problem)); }
+
+  // Of the value or key being read: "alerts.rules[2].alert".
+  [[nodiscard]] std::string path() const {
+    std::string path;
+    auto step = [&path](const std::string& key) { path += (path.empty() ? "" : ".") + key; };
+    for (std::size_t i = 0; i < open_.size(); ++i) {
+      const Value& value = *open_[i].value;
+      const bool last = i + 1 == open_.size();
+      if (value.type == Type::array) {
+        path += fmt::format("[{}]", last ? value.items.size() : value.items.size() - 1);
+      } else if (const std::string& key = last ? key_ : open_[i + 1].value->key; !key.empty()) {
+        step(key);
+      }
+    }
+    return path;
+  }
+
+  std::string_view original_;
+  std::string_view text_;
+  Locator locator_;
+  const char* reached_;
+  std::size_t last_end_ = 0;
+  Read read_ = Read::nothing;
+  std::string key_;
+  Place key_place_;
+  Value root_;
+  std::vector<Open> open_;
+  std::size_t values_ = 0;
+  std::vector<Problem> problems_;
+};
+
+}  // namespace
+
+std::string_view with_article(Type type) {
+  switch (type) {
+    case Type::null:
+      return "null";
+    case Type::boolean:
+      return "a boolean";
+    case Type::integer:
+    case Type::number:
+      return "a number";
+    case Type::text:
+      return "a text";
+    case Type::array:
+      return "an array";
+    case Type::object:
+      return "an object";
+  }
+  return "a value";
+}
+
+Document read(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) text.remove_prefix(3);
+  Document document;
+  if (auto problem = check_text(text)) {
+    document.problems.push_back(std::move(*problem));
+  } else {
+    document = TreeBuilder(text, blank_extensions(text)).build();
+  }
+  document.text = text;
+  return document;
+}
+
+std::string quote(std::string_view text) {
+  std::string quoted = "\"";
+  for (char c : text) {
+    const auto byte = static_cast<unsigned char>(c);
+    if (c == '"' || c == '\\') {
+      quoted += '\\';
+      quoted += c;
+    } else if (c == '\n') {
+      quoted += "\\n";
+    } else if (c == '\t') {
+      quoted += "\\t";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      quoted += fmt::format("\\u{:04x}", byte);
+    } else {
+      quoted += c;
+    }
+  }
+  return quoted + '"';
+}
+
+std::string quote_short(std::string_view text) {
+  constexpr std::size_t length_max = 60;
+  std::string cut(text.substr(0, length_max));
+  for (std::size_t at = first_invalid_utf8(cut); at != std::string::npos; at = first_invalid_utf8(cut))
+    cut[at] = '?';
+  return quote(cut) + (text.size() > length_max ? "..." : "");
+}
+
+}  // namespace perjoule::config::json

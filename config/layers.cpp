@@ -1,0 +1,134 @@
+#include "config/layers.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <map>
+
+#include "config/suggestion.hpp"
+
+namespace perjoule::config {
+namespace {
+
+constexpr std::string_view environment_prefix = "PERJOULE_";
+// Read by the stand-in of NVIDIA's library that the tests load, not by the daemon.
+constexpr std::string_view test_variable = "PERJOULE_NVML_SCENARIO";
+
+Refusal from(std::string source) {
+  Refusal where;
+  where.file = std::move(source);
+  return where;
+}
+
+std::string underscored(std::string name) {
+  std::replace(name.begin(), name.end(), '-', '_');
+  return name;
+}
+
+}  // namespace
+
+Layers::Layers(std::span<const CollectorSection> collectors) : keys_(config::keys(collectors)), slots_(keys_.size()) {
+  for (std::size_t i = 0; i < keys_.size(); ++i) {
+    index_.emplace(keys_[i].path, i);
+    Checked<KeyValue> value = parse_value(keys_[i], keys_[i].fallback);
+    // A wrong default is a fault of the build; it must show at the first start and not as a value that is missing.
+    if (value) {
+      slots_[i].value = *std::move(value);
+    } else {
+      set(i, std::move(value), from("built-in default"), "default");
+    }
+  }
+}
+
+void Layers::refuse(Refusal refusal) {
+  if (refusals_.size() < refusals_max) {
+    refusals_.push_back(std::move(refusal));
+  } else if (refusals_.size() == refusals_max) {
+    Refusal last = from(refusal.file);
+    last.what = fmt::format("more than {} errors; the rest is not listed", refusals_max);
+    refusals_.push_back(std::move(last));
+  }
+}
+
+void Layers::set(std::size_t index, Checked<KeyValue> value, Refusal where, std::string origin) {
+  Slot& slot = slots_[index];
+  where.path = keys_[index].path;
+  slot.set = true;
+  if (value) {
+    slot.value = *std::move(value);
+    slot.origin = std::move(origin);
+    slot.where = std::move(where);
+    return;
+  }
+  slot.refused = true;
+  where.what = value.error().what;
+  where.help = value.error().help;
+  refuse(std::move(where));
+}
+
+void Layers::add_environment(std::span<const std::pair<std::string, std::string>> variables) {
+  std::vector<std::string> names;
+  for (const Key& key : keys_)
+    names.push_back(environment_name(key));
+  for (const auto& [name, text] : variables) {
+    if (name == test_variable) continue;
+    Refusal where = from("environment " + name);
+    const auto found = std::find(names.begin(), names.end(), name);
+    if (found != names.end()) {
+      const auto index = static_cast<std::size_t>(found - names.begin());
+      std::string origin = where.file;
+      set(index, parse_value(keys_[index], text), std::move(where), std::move(origin));
+      continue;
+    }
+    where.what = "no key has this variable";
+    std::vector<std::string_view> known;
+    for (std::string_view candidate : names)
+      known.push_back(candidate.substr(environment_prefix.size()));
+    const std::string_view near =
+        nearest(std::string_view(name).substr(std::min(environment_prefix.size(), name.size())), known);
+    where.help =
+        near.empty() ? "`perjouled describe config` lists them" : fmt::format("did you mean PERJOULE_{}?", near);
+    refuse(std::move(where));
+  }
+}
+
+void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flags) {
+  std::map<std::size_t, json::Value> lists;  // a repeated flag is one list
+  for (const auto& [name, text] : flags) {
+    const std::string wanted = underscored(name);
+    const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const Key& key) {
+      return wanted == key.path || wanted == underscored(flag_name(key));
+    });
+    if (found == keys_.end()) {
+      std::vector<std::string> names;
+      for (const Key& key : keys_)
+        names.push_back(flag_name(key));
+      const std::vector<std::string_view> known(names.begin(), names.end());
+      const std::string_view near = nearest(name, known);
+      Refusal unknown = from("flag --" + name);
+      unknown.what = "no key has this flag";
+      unknown.help = near.empty() ? "`perjouled describe config` lists them" : fmt::format("did you mean --{}?", near);
+      refuse(std::move(unknown));
+      continue;
+    }
+    const auto index = static_cast<std::size_t>(found - keys_.begin());
+    if (found->type == OptionType::text_list) {
+      json::Value& list = lists[index];
+      list.type = json::Type::array;
+      json::Value& item = list.items.emplace_back();
+      item.type = json::Type::text;
+      item.text = text;
+      continue;
+    }
+    const bool negated = found->type == OptionType::boolean && text == "false";
+    std::string source = fmt::format("flag --{}{}", negated ? "no-" : "", flag_name(*found));
+    set(index, parse_value(*found, text), from(source), source);
+  }
+  for (const auto& [index, list] : lists) {
+    Place ignored;
+    const std::string source = "flag --" + flag_name(keys_[index]);
+    set(index, parse_value(keys_[index], list, ignored), from(source), source);
+  }
+}
+
+}  // namespace perjoule::config

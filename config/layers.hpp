@@ -1,0 +1,58 @@
+// The layers of the configuration on top of each other: for each key its value so far and where that came from.
+// A layer that is wrong leaves the value below it and a refusal. Used by load() alone.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "config/keys.hpp"
+
+namespace perjoule::config {
+
+inline constexpr std::size_t refusals_max = 1000;  // then one more says that the rest is not listed
+inline constexpr std::size_t drop_in_files_max = 256;
+
+struct Slot {
+  KeyValue value;
+  std::string origin = "default";
+  bool set = false;      // by any layer above the defaults
+  bool refused = false;  // some layer gave a value that is wrong
+  Refusal where;         // of the value, ready for a refusal that compares keys
+};
+
+class Layers {
+ public:
+  explicit Layers(std::span<const CollectorSection> collectors);
+
+  void add_files(const std::filesystem::path& file);  // and conf.d/*.json beside it
+  void add_environment(std::span<const std::pair<std::string, std::string>> variables);
+  void add_flags(std::span<const std::pair<std::string, std::string>> flags);
+
+  [[nodiscard]] const std::vector<Key>& keys() const { return keys_; }
+  [[nodiscard]] Slot& slot(std::size_t index) { return slots_[index]; }
+  [[nodiscard]] Slot& slot(const std::string& path) { return slots_[index_.at(path)]; }
+
+  void refuse(Refusal refusal);
+  [[nodiscard]] bool full() const { return refusals_.size() > refusals_max; }
+  [[nodiscard]] std::vector<Refusal> take_refusals() { return std::move(refusals_); }
+
+ private:
+  struct File;
+  void add_file(const std::filesystem::path& path);
+  void add_section(const File& file, const json::Value& object, const std::string& prefix);
+  void add_member(const File& file, const json::Value& member, const std::string& prefix);
+  void refuse_unknown(const File& file, const json::Value& member, const std::string& prefix);
+  void set(std::size_t index, Checked<KeyValue> value, Refusal where, std::string origin);
+  [[nodiscard]] std::vector<std::string_view> siblings(std::string_view prefix) const;
+
+  std::vector<Key> keys_;
+  std::vector<Slot> slots_;  // as keys_
+  std::unordered_map<std::string, std::size_t> index_;
+  std::vector<Refusal> refusals_;
+};
+
+}  // namespace perjoule::config

@@ -1,0 +1,19 @@
+// "did you mean": the nearest of the words that would have been right. Pure; any thread.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace perjoule::config {
+
+// Insertions, deletions, replacements and swaps of neighbours between two words (optimal string alignment).
+[[nodiscard]] std::size_t edit_distance(std::string_view a, std::string_view b);
+
+// The known word nearest to `word`; "" where none is near: at most a third of the word may differ.
+[[nodiscard]] std::string_view nearest(std::string_view word, std::span<const std::string_view> known);
+
+// "did you mean \"period\"?", or "" where nothing is near.
+[[nodiscard]] std::string did_you_mean(std::string_view word, std::span<const std::string_view> known);
+
+}  // namespace perjoule::config
