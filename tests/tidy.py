@@ -1,0 +1,111 @@
+#!/usr/bin/env python3
+"""clang-tidy over the rooms, as .clang-tidy says.
+
+A unit that was clean is not looked at again until it, a project header that it includes, its compiler flags, .clang-tidy
+or clang-tidy itself changes: build/tidy/clean/ holds one empty file per clean state, named by a hash of all of them.
+
+    tests/tidy.py [--jobs N] [FILE...]     without files: every unit of config, collectors, storage and daemon
+"""
+import argparse
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build/tidy"
+CLEAN = BUILD / "clean"
+TOOL = "clang-tidy-19"
+ROOMS = ("config", "collectors", "storage", "daemon")
+# The analyzer reports what is not so inside Asio's awaitable; Asio lives in daemon/ alone.
+ANALYZER = "--checks=clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-deadcode.*,clang-analyzer-unix.*"
+INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
+
+
+def output_of(command):
+    return subprocess.run(command, cwd=ROOT, check=True, stdout=subprocess.PIPE).stdout
+
+
+def arguments(unit):
+    return [] if unit["path"].parts[0] == "daemon" else [ANALYZER]
+
+
+def units_of_the_rooms():
+    output_of(["cmake", "--preset", "tidy"])
+    output_of(["cmake", "--build", BUILD, "--target", "perjoule_revision"])
+    units = []
+    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+        file = pathlib.Path(entry["file"])
+        if not file.is_relative_to(ROOT):
+            continue
+        path = file.relative_to(ROOT)
+        if path.parts[0] in ROOMS:
+            units.append({"path": path, "command": entry["command"]})
+    return units
+
+
+def with_includes(path, seen):
+    """The file and every project file that it includes, directly or not."""
+    if path in seen or not (ROOT / path).is_file():
+        return
+    seen.add(path)
+    for name in INCLUDE.findall((ROOT / path).read_bytes()):
+        with_includes(pathlib.Path(os.fsdecode(name)), seen)
+
+
+def state(unit, common):
+    files = set()
+    with_includes(unit["path"], files)
+    digest = hashlib.sha256(common)
+    for text in [unit["command"].replace(str(ROOT), ""), *arguments(unit)]:
+        digest.update(text.encode() + b"\0")
+    for path in sorted(files):
+        digest.update(str(path).encode() + b"\0" + hashlib.sha256((ROOT / path).read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def check(unit):
+    command = [TOOL, "-p", str(BUILD), "--quiet", *arguments(unit), str(unit["path"])]
+    result = subprocess.run(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    if result.returncode == 0:
+        (CLEAN / unit["state"]).touch()
+        return True
+    # stderr only counts warnings in system headers, unless clang-tidy itself failed.
+    print(result.stdout or result.stderr, end="", flush=True)
+    return False
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("files", nargs="*")
+    options = parser.parse_args()
+    wanted = {pathlib.Path(file).resolve().relative_to(ROOT) for file in options.files}
+
+    units = units_of_the_rooms()
+    if not units:
+        sys.exit("tidy: the build knows no unit of the rooms; nothing was checked")
+    CLEAN.mkdir(parents=True, exist_ok=True)
+    common = output_of([TOOL, "--version"]) + (ROOT / ".clang-tidy").read_bytes()
+    for unit in units:
+        unit["state"] = state(unit, common)
+    for stale in {path.name for path in CLEAN.iterdir()} - {unit["state"] for unit in units}:
+        (CLEAN / stale).unlink()
+
+    unknown = wanted - {unit["path"] for unit in units}
+    if unknown:
+        sys.exit(f"tidy: no unit of the build: {', '.join(map(str, sorted(unknown)))}")
+    chosen = [unit for unit in units if not wanted or unit["path"] in wanted]
+    due = [unit for unit in chosen if not (CLEAN / unit["state"]).exists()]
+    with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
+        bad = list(pool.map(check, due)).count(False)
+    print(f"tidy: {len(chosen)} units, {len(chosen) - len(due)} unchanged, {len(due)} checked, {bad} with findings")
+    sys.exit(1 if bad else 0)
+
+
+if __name__ == "__main__":
+    main()
