@@ -8,6 +8,7 @@ namespace {
 constexpr double gate_factor = 1.5;
 constexpr double update_seconds = 0.05;
 constexpr double millionths_per_unit = 1e6;
+constexpr double increment_max = 9e18;
 }  // namespace
 
 Increment step(const CounterStep& counter) {
@@ -25,7 +26,8 @@ Increment step(const CounterStep& counter) {
     return {StepVerdict::reset, 0};
   }
   const double gate = gate_factor * std::max(largest, counter.rate_max * millionths_per_unit * update_seconds);
-  if (static_cast<double>(delta) > gate) return {StepVerdict::reset, 0};
+  // Written so that a limit that is not a number books nothing, and so that the cast cannot turn negative.
+  if (!(static_cast<double>(delta) <= std::min(gate, increment_max))) return {StepVerdict::reset, 0};
   return {StepVerdict::booked, static_cast<std::int64_t>(delta)};
 }
 

@@ -40,10 +40,7 @@ std::optional<CpuTimes> parse_line(std::string_view line) {
   CpuTimes times;
   times.cpu = static_cast<unsigned>(*cpu);
   times.iowait = ticks[4];
-<<<<<<< HEAD
-=======
   times.steal = ticks[7];
->>>>>>> textfile
   times.busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
   times.total = times.busy + ticks[3] + ticks[4];
   return times;
@@ -141,13 +138,10 @@ Result<std::vector<CpuTimes>> Utilization::read() {
 Result<std::map<unsigned, double>> Utilization::sample() {
   Result<std::vector<CpuTimes>> cpus = read();
   if (!cpus) return cpus.error();
-<<<<<<< HEAD
-=======
   if (steal_ == Steal::idle) {
     for (CpuTimes& times : *cpus)
       times.busy -= times.steal;  // `total` keeps it, so that it is idle time
   }
->>>>>>> textfile
   if (!same_cpus(previous_, *cpus)) topology_ = read_topology(sysfs_);
   std::map<unsigned, double> ratios = busy_ratios(previous_, *cpus, topology_);
   previous_ = std::move(*cpus);

@@ -20,28 +20,19 @@
 namespace perjoule {
 
 // Ticks since boot. `total` holds everything, `busy` all but idle and iowait. iowait is kept apart because the kernel
-<<<<<<< HEAD
-// lets it run backwards (it is booked on the cpu where the task slept); steal counts as busy: someone used the cpu.
-=======
 // lets it run backwards (it is booked on the cpu where the task slept); steal, when the hypervisor ran somebody else,
 // is a part of busy: someone used the cpu.
->>>>>>> textfile
 struct CpuTimes {
   unsigned cpu = 0;
   std::uint64_t busy = 0;
   std::uint64_t total = 0;
   std::uint64_t iowait = 0;
-<<<<<<< HEAD
-};
-
-=======
   std::uint64_t steal = 0;
 };
 
 // What stolen time counts as: busy for who asks how much of the cpu is left, idle for who asks what this machine used.
 enum class Steal : std::uint8_t { busy, idle };
 
->>>>>>> textfile
 // The cpuN lines up to the first line that is none, in ascending order of cpu. Lines that are malformed, out of order
 // or cut (no newline) are left out: at most 8192.
 [[nodiscard]] std::vector<CpuTimes> parse_cpu_times(std::string_view text);
@@ -63,12 +54,8 @@ using Topology = std::map<unsigned, unsigned>;  // cpu -> package
 // line behind it can be megabytes). Reads the topology again when cpus came or went.
 class Utilization {
  public:
-<<<<<<< HEAD
-  explicit Utilization(const Roots& roots) : stat_(roots.procfs / "stat"), sysfs_(roots.sysfs) {}
-=======
   explicit Utilization(const Roots& roots, Steal steal = Steal::busy)
       : stat_(roots.procfs / "stat"), sysfs_(roots.sysfs), steal_(steal) {}
->>>>>>> textfile
   [[nodiscard]] Result<std::map<unsigned, double>> sample();
   [[nodiscard]] const Topology& topology() const { return topology_; }
   // The cpus that were online at the last call.
@@ -79,10 +66,7 @@ class Utilization {
 
   sysfs::File stat_;
   std::filesystem::path sysfs_;
-<<<<<<< HEAD
-=======
   Steal steal_;
->>>>>>> textfile
   std::size_t head_bytes_ = 16 * 1024;
   std::vector<CpuTimes> previous_;
   Topology topology_;

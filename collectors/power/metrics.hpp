@@ -20,19 +20,7 @@ inline constexpr auto cpu_package_power = gauge<Unit::watt>(
     "package", "source");
 
 inline constexpr auto dram_energy = persisted_counter<Unit::joule>(
-    "perjoule_dram_energy_joules_total", "Energy of the memory of a CPU package, from its RAPL counter.", "package");
-
-inline constexpr auto sensor_power = gauge<Unit::watt>(
-    "perjoule_sensor_power_watts",
-    "Power as a sensor chip reports it (hwmon powerN_input or powerN_average, or a board's own counters). Not additive "
-    "over roles: a node's inlet holds what its parts use.",
-    "chip", "sensor", "role");
-
-inline constexpr auto sensor_energy =
-    persisted_counter<Unit::joule>("perjoule_sensor_energy_joules_total",
-                                   "Energy of a sensor: the chip's own counter (hwmon energyN_input) where it has one, "
-                                   "else the integral of its power. "
-                                   "Not additive over roles.",
-                                   "chip", "sensor", "role");
+    "perjoule_dram_energy_joules_total",
+    "Energy of the memory behind a package (RAPL dram); it lies outside the package's energy.", "package");
 
 }  // namespace perjoule

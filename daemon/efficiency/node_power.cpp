@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "collectors/power/metrics.hpp"
+#include "collectors/shared_metrics.hpp"
 
 namespace perjoule {
 

@@ -1,0 +1,212 @@
+// Temperatures, fans, power and energy of the sensor chips that the kernel's hwmon class knows.
+//
+// Source: Documentation/hwmon/sysfs-interface.rst (millidegrees, rpm, microwatts, microjoules). Drivers answer EAGAIN,
+// EIO, ENODATA and ENXIO for single channels while their bus is busy or the device sleeps: such a channel faults alone.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "collectors/collector.hpp"
+#include "collectors/thermal/hwmon_channel.hpp"
+#include "collectors/thermal/hwmon_chip.hpp"
+#include "collectors/thermal/metrics.hpp"
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::uint64_t limits_every = 60;  // samples: limits change rarely, and some need a slow bus
+constexpr double celsius_min = -100;
+constexpr double celsius_max = 250;
+// Limits outside are registers that nobody set: NVMe shows 65261.85 C and -273.15 C.
+constexpr double limit_celsius_min = -60;
+constexpr double limit_celsius_max = 200;
+constexpr double rpm_max = 200'000;
+constexpr double power_max_default = 20'000;
+
+constexpr auto power_limit = gauge<Unit::watt>(
+    "perjoule_sensor_power_limit_watts",
+    "Power limit that a sensor chip names: cap is in force (hwmon powerN_cap), max is where it alarms or caps "
+    "(powerN_max). Absent where none is set.",
+    "chip", "sensor", "role", "limit");
+
+// Registers of all ones or of the smallest number stand for "no reading", whatever the unit.
+bool is_sentinel(std::int64_t value) {
+  return value == 0x7fffffff || value == -0x80000000LL;
+}
+
+class Hwmon final : public Collector {
+ public:
+  Hwmon(Chip chip, std::vector<Channel> channels, double power_max)
+      : chip_(std::move(chip)), channels_(std::move(channels)), power_max_(power_max) {}
+
+  Result<void> sample(Batch& batch) override {
+    const bool refresh = samples_++ % limits_every == 0;
+    bool any = false;
+    std::optional<Error> failure;
+    for (Channel& channel : channels_) {
+      if (refresh) read_limits(channel);
+      if (is_off(channel)) continue;
+      Result<void> read = channel.kind == ChannelKind::energy ? meter(channel, batch) : gauge_of(channel, batch);
+      if (read) {
+        any = true;
+        show_limits(channel, batch);
+        continue;
+      }
+      batch.fault(channel.sensor, read.error());
+      // A channel that is there and fails says more than one that is gone.
+      if (!failure || failure->fault == Fault::absent) failure = std::move(read.error());
+    }
+    if (!any && failure) return *std::move(failure);
+    return {};
+  }
+
+ private:
+  static bool is_off(Channel& channel) {
+    if (channel.fault) {
+      const auto fault = channel.fault->integer();
+      if (fault && *fault != 0) return true;
+    }
+    if (channel.enable) {
+      const auto enable = channel.enable->integer();
+      if (enable && *enable == 0) return true;
+    }
+    return false;
+  }
+
+  void read_limits(Channel& channel) const {
+    const bool thermal = channel.kind == ChannelKind::temperature;
+    for (ChannelLimit& limit : channel.limits) {
+      const auto raw = limit.file.integer();
+      limit.value.reset();
+      if (!raw || is_sentinel(*raw)) continue;
+      const double value = thermal ? celsius_from_milli(*raw).value() : watts_from_micro(*raw).value();
+      const bool plausible = thermal ? value >= limit_celsius_min && value <= limit_celsius_max  //
+                                     : value > 0 && value <= power_max_;
+      if (plausible) limit.value = value;
+    }
+  }
+
+  void show_limits(const Channel& channel, Batch& batch) const {
+    for (const ChannelLimit& limit : channel.limits) {
+      if (!limit.value) continue;
+      if (channel.kind == ChannelKind::temperature) {
+        batch.add(temperature_limit, celsius(*limit.value), chip_.label, channel.sensor, channel.role, limit.name);
+      } else {
+        batch.add(power_limit, watts(*limit.value), chip_.label, channel.sensor, channel.role, limit.name);
+      }
+    }
+  }
+
+  Result<void> meter(Channel& channel, Batch& batch) const {
+    const auto microjoules = channel.input.unsigned_integer();
+    if (!microjoules) return microjoules.error();
+    const CounterReading counter = {channel.device, *microjoules, 0, power_max_, Origin::counter};
+    const Metric* rate = channel.paired ? nullptr : &sensor_power;
+    batch.meter(sensor_energy, rate, counter, chip_.label, channel.sensor, channel.role);
+    return {};
+  }
+
+  Result<void> gauge_of(Channel& channel, Batch& batch) const {
+    const auto raw = channel.input.integer();
+    if (!raw) return raw.error();
+    if (is_sentinel(*raw)) {
+      batch.refuse(channel.sensor, fmt::format("{}: {} stands for no reading", channel.input.path().native(), *raw));
+    } else if (channel.kind == ChannelKind::temperature) {
+      show_temperature(channel, celsius_from_milli(*raw), batch);
+    } else if (channel.kind == ChannelKind::fan) {
+      show_fan(channel, rpm(static_cast<double>(*raw)), batch);
+    } else {
+      show_power(channel, watts_from_micro(*raw), batch);
+    }
+    return {};
+  }
+
+  void show_temperature(const Channel& channel, Celsius value, Batch& batch) const {
+    if (value.value() < celsius_min || value.value() > celsius_max) {
+      refuse(channel, value.value(), "C", batch);
+    } else {
+      batch.add(temperature, value, chip_.label, channel.sensor, channel.role);
+    }
+  }
+
+  void show_fan(const Channel& channel, Rpm value, Batch& batch) const {
+    if (value.value() < 0 || value.value() > rpm_max) {
+      refuse(channel, value.value(), "rpm", batch);
+    } else {
+      batch.add(fan_speed, value, chip_.label, channel.sensor);
+    }
+  }
+
+  void show_power(const Channel& channel, Watts value, Batch& batch) const {
+    if (value.value() < 0 || value.value() > power_max_) {
+      refuse(channel, value.value(), "W", batch);
+    } else if (channel.paired) {
+      batch.add(sensor_power, value, chip_.label, channel.sensor, channel.role);
+    } else {
+      const PowerReading source = {channel.device, power_max_, Origin::integrated};
+      batch.integrate(sensor_energy, &sensor_power, value, source, chip_.label, channel.sensor, channel.role);
+    }
+  }
+
+  static void refuse(const Channel& channel, double value, std::string_view unit, Batch& batch) {
+    batch.refuse(channel.sensor, fmt::format("{}: {} {} is not plausible", channel.input.path().native(), value, unit));
+  }
+
+  Chip chip_;
+  std::vector<Channel> channels_;
+  double power_max_;
+  std::uint64_t samples_ = 0;
+};
+
+Result<std::vector<Probe>> make_hwmon(const Options& options, const Roots& roots) {
+  const std::vector<std::string> excluded = options.list("exclude");
+  const double power_max = options.number("power_max", power_max_default);
+  std::vector<Probe> probes;
+  for (Chip& chip : find_chips(roots.sysfs)) {
+    if (std::ranges::count(excluded, chip.name) > 0 || std::ranges::count(excluded, chip.label) > 0) continue;
+    std::vector<Channel> channels = find_channels(chip);
+    if (channels.empty()) continue;
+    const bool integrated = std::ranges::any_of(
+        channels, [](const Channel& channel) { return channel.kind == ChannelKind::power && !channel.paired; });
+    std::string device = chip.label;
+    auto collector = std::make_unique<Hwmon>(std::move(chip), std::move(channels), power_max);
+    probes.push_back({std::move(device), std::move(collector), integrated});
+  }
+  if (probes.empty()) {
+    return Error{Fault::absent, fmt::format("{}: no sensor chip", (roots.sysfs / "class/hwmon").native())};
+  }
+  return probes;
+}
+
+constexpr std::array<const Metric*, 6> metrics = {&temperature,  &temperature_limit, &fan_speed,
+                                                  &sensor_power, &sensor_energy,     &power_limit};
+
+constexpr std::array<Option, 2> options = {
+    {{"power_max", OptionType::power, "20 kW",
+      "Largest power that a sensor may mean; readings above it are refused and counted (4294967295 W is a driver's "
+      "error code).",
+      1, 10e6},
+     {"exclude", OptionType::text_list, "", "Chips to leave out, by driver name (\"nvme\") or by their label chip."}}};
+
+}  // namespace
+
+extern const Entry hwmon_entry;
+const Entry hwmon_entry = {
+    .name = "hwmon",
+    .help = "Temperatures, fans, power and energy of sensor chips, from /sys/class/hwmon.",
+    .metrics = metrics,
+    .options = options,
+    .enabled = true,
+    .period = std::chrono::milliseconds(5000),
+    .deadline = std::chrono::milliseconds(2000),
+    .make = make_hwmon,
+};
+
+}  // namespace perjoule

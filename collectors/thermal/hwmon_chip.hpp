@@ -1,0 +1,36 @@
+// The sensor chips of a host: where they are, what they are called, and what their sensors stand for.
+//
+// find_chips lists directories and reads name files (regular files only): lanes only. The rest is pure.
+// Source: Documentation/hwmon/sysfs-interface.rst.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace perjoule {
+
+struct Chip {
+  std::filesystem::path directory;  // holds the attributes: hwmonN, or hwmonN/device with old drivers
+  std::string name;                 // as the driver says: "nvme"; may be empty
+  std::string label;                // unique on this host, stable over reboots: "nvme-0000:01:00.0"
+};
+
+// class/hwmon, or where that does not exist the hwmonN directories below devices/ (at most 12 deep, 20,000 entries). At
+// most 1024 chips.
+[[nodiscard]] std::vector<Chip> find_chips(const std::filesystem::path& sysfs);
+
+// The address of the device that a path below sysfs leads to: the last component with a digit and one of ":.-" (PCI,
+// I2C, platform, SCSI, ACPI names); "" where there is none. hwmonN and other running numbers never are.
+[[nodiscard]] std::string bus_address(const std::filesystem::path& relative);
+
+// "nvme" and "0000:01:00.0" -> "nvme-0000:01:00.0"; "coretemp" and "coretemp.0" -> "coretemp.0".
+[[nodiscard]] std::string chip_label(std::string_view name, std::string_view address);
+
+// cpu, inlet, outlet, board, nvme, nic, psu, gpu, node, other. `sensor` is the channel's label, or "" without one.
+[[nodiscard]] std::string_view temperature_role(std::string_view chip, std::string_view sensor);
+// node, psu_in, psu_out, cpu, gpu, nic, nvme, other.
+[[nodiscard]] std::string_view power_role(std::string_view chip, std::string_view sensor);
+
+}  // namespace perjoule

@@ -1,0 +1,89 @@
+#include "collectors/batch.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <string_view>
+
+#include "tests/fakes/readings.hpp"
+
+using namespace perjoule;
+
+namespace {
+constexpr auto temperature =
+    gauge<Unit::celsius>("perjoule_test_celsius", "A temperature of a test.", "chip", "sensor");
+constexpr auto energy = persisted_counter<Unit::joule>("perjoule_test_joules_total", "An energy of a test.", "zone");
+constexpr auto power = gauge<Unit::watt>("perjoule_test_watts", "A power of a test.", "zone");
+constexpr auto plain = gauge<Unit::none>("perjoule_test_things", "A count of a test.");
+}  // namespace
+
+TEST_CASE("the three forms keep what they were given") {
+  Batch batch;
+  batch.add(temperature, celsius_from_milli(45500), "nvme", "Composite");
+  batch.add(plain, count(3));
+  CounterReading counter;
+  counter.device = "package-0";
+  counter.value = 7;
+  counter.wrap = 100;
+  counter.rate_max = 95;
+  batch.meter(energy, &power, counter, "0");
+  batch.integrate(energy, nullptr, watts(12.5), {"chip/power1", 20000, Origin::modelled}, "1");
+  REQUIRE(batch.readings().size() == 4);
+  CHECK(line(batch, batch.readings()[0]) == "perjoule_test_celsius{chip=\"nvme\",sensor=\"Composite\"} 45.5");
+  CHECK(line(batch, batch.readings()[1]) == "perjoule_test_things 3");
+  CHECK(line(batch, batch.readings()[2]) ==
+        "perjoule_test_joules_total{zone=\"0\"} meter 7 wrap 100 max 95 package-0 counter rate perjoule_test_watts");
+  CHECK(line(batch, batch.readings()[3]) ==
+        "perjoule_test_joules_total{zone=\"1\"} integrate 12.5 max 20000 chip/power1 modelled");
+}
+
+TEST_CASE("labels and devices come back as they were, whatever bytes they hold, up to a NUL") {
+  std::mt19937_64 random(3);
+  Batch batch;
+  std::vector<std::pair<std::string, std::string>> given;
+  for (int i = 0; i < 500; ++i) {
+    given.emplace_back(hostile(random, "ab\"\\\n,", 40), hostile(random, "xyz", 40));
+    batch.integrate(energy, &power, watts(1), {given.back().second, 1}, given.back().first);
+    batch.add(temperature, celsius_from_milli(1), given.back().first, given.back().second);
+  }
+  for (std::size_t i = 0; i < given.size(); ++i) {
+    const auto& [label, device] = given[i];
+    const Reading& integral = batch.readings()[2 * i];
+    const Reading& value = batch.readings()[2 * i + 1];
+    CHECK(batch.label(integral, 0) == label.substr(0, label.find('\0')));
+    CHECK(batch.device(integral) == device);
+    CHECK(batch.label(value, 1) == device.substr(0, device.find('\0')));
+    CHECK(batch.device(value) == "");
+    CHECK(batch.labels(value).size() == batch.label(value, 0).size() + batch.label(value, 1).size() + 2);
+  }
+}
+
+TEST_CASE("faults and refusals are all counted, and 64 are kept") {
+  Batch batch;
+  for (int i = 0; i < 50; ++i)
+    batch.fault("a", {Fault::transient, "EIO"});
+  for (int i = 0; i < 50; ++i)
+    batch.refuse("b", "4294967295 W");
+  CHECK(batch.fault_count() == 50);
+  CHECK(batch.refused_count() == 50);
+  CHECK(batch.faults().size() == 64);
+  CHECK(batch.faults().back().item == "b");
+}
+
+TEST_CASE("a cleared batch is as good as new, and allocates nothing to be filled again") {
+  Batch batch;
+  for (int round = 0; round < 2; ++round) {
+    batch.add(temperature, celsius_from_milli(20000), "chip", "temp1");
+    batch.refuse("x", "why");
+    const Reading* first = batch.readings().data();
+    batch.clear();
+    CHECK(batch.readings().empty());
+    CHECK(batch.faults().empty());
+    CHECK(batch.refused_count() == 0);
+    batch.add(temperature, celsius_from_milli(21000), "other", "temp2");
+    CHECK(batch.readings().data() == first);
+    CHECK(line(batch, batch.readings()[0]) == "perjoule_test_celsius{chip=\"other\",sensor=\"temp2\"} 21");
+    batch.clear();
+  }
+}
