@@ -19,7 +19,7 @@ CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 CREATE TABLE series(id INTEGER PRIMARY KEY, metric TEXT NOT NULL, labels TEXT NOT NULL, unit TEXT NOT NULL,
                     kind INTEGER NOT NULL, UNIQUE(metric, labels)) STRICT;
 CREATE TABLE grp(id INTEGER PRIMARY KEY, source TEXT NOT NULL, device TEXT NOT NULL, period_ms INTEGER NOT NULL,
-                 members BLOB NOT NULL, closed_ms INTEGER) STRICT;
+                 members BLOB NOT NULL, closed_seq INTEGER) STRICT;
 CREATE TABLE tail(seq INTEGER PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, d BLOB NOT NULL) STRICT;
 CREATE INDEX tail_time ON tail(last_ms, first_ms);
 )",

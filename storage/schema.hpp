@@ -3,20 +3,21 @@
 // behind it.
 //
 // ledger.db, version 1: small, committed each second, never expired
-//   total    key        exposition identity, name{label="value"}
-//            millionths the total in millionths of the metric's unit; it never falls
-//   meter    key        the total that this meter feeds
-//            boot_id raw steady_ns wall_ms power_microwatts   the last read (storage/ledger_rows.hpp)
-//   meta     name value
+//   total   key         exposition identity, name{label="value"}
+//           millionths  total in millionths of the metric's unit; it never falls
+//   meter   key         the total that this meter feeds; the other columns are its last read (storage/ledger_rows.hpp)
+//   meta    name value
 //
 // history.db, version 1
-//   series   id metric labels unit kind    unit: the suffix of the name ("watts"); kind: 0 gauge, 1 counter
-//   grp      id source device period_ms    one per membership: `members` holds series ids in column order as varints
-//   and
-//            members closed_ms             never changes; closed_ms is the last stamp of a grp that another one
-//            replaced
-//   tail     seq first_ms last_ms d        one frame per commit (storage/frame.hpp); stamps of its earliest and last
-//   tick meta     name value
+//   series  id metric labels unit kind   unit: the suffix of the name ("watts"); kind: 0 gauge, 1 counter
+//   grp     id source device period_ms   one row per membership
+//           members     series ids in column order, differences as varints (storage/varint.hpp); never changes
+//           closed_seq  the last frame before another grp replaced this one; NULL while it is in use
+//   tail    seq         one frame per commit, ascending as they were written
+//           first_ms last_ms             the smallest and largest stamp in it
+//           d           storage/frame.hpp
+//   meta    name value
+//
 // Sealed chunks and roll-ups come as further tables with the key slot << 24 | grp.id; they delete the tail rows they
 // cover.
 #pragma once
