@@ -1,0 +1,227 @@
+#include "storage/database.hpp"
+
+#include <fmt/format.h>
+#include <sqlite3.h>
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr int busy_timeout_ms = 250;
+
+Cause cause_of(int code) {
+  switch (code & 0xff) {
+    case SQLITE_OK:
+      return Cause::none;
+    case SQLITE_FULL:
+      return Cause::full;
+    case SQLITE_IOERR:
+      return Cause::io;
+    case SQLITE_READONLY:
+      return Cause::read_only;
+    case SQLITE_CORRUPT:
+    case SQLITE_NOTADB:
+      return Cause::corrupt;
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+      return Cause::busy;
+    case SQLITE_CANTOPEN:
+    case SQLITE_PERM:
+    case SQLITE_AUTH:
+      return Cause::cannot_open;
+    default:
+      return Cause::other;
+  }
+}
+
+Error error_of(Cause cause, std::string what) {
+  switch (cause) {
+    case Cause::full:
+      return {Fault::transient, std::move(what), "free space on that file system"};
+    case Cause::read_only:
+      return {Fault::broken, std::move(what), "make the file, its directory and the file system writable"};
+    case Cause::cannot_open:
+      return {Fault::denied, std::move(what), "make the directory writable for the daemon's user"};
+    case Cause::corrupt:
+      return {Fault::broken, std::move(what)};
+    default:
+      return {Fault::transient, std::move(what)};
+  }
+}
+
+// Percent-encoding for a file: URI, which is the only way to ask for immutable.
+std::string immutable_uri(std::string_view path) {
+  std::string uri = "file:";
+  for (char c : path) {
+    if (c == '%' || c == '?' || c == '#') {
+      uri += fmt::format("%{:02x}", static_cast<unsigned char>(c));
+    } else {
+      uri += c;
+    }
+  }
+  return uri + "?immutable=1";
+}
+
+}  // namespace
+
+namespace database_detail {
+
+Handle::~Handle() {
+  sqlite3_close_v2(database);
+}
+
+Error Handle::fail(int code) {
+  cause = cause_of(code);
+  const char* message = database != nullptr ? sqlite3_errmsg(database) : sqlite3_errstr(code);
+  return error_of(cause, fmt::format("{}: {} (SQLite {})", path, message, code));
+}
+
+}  // namespace database_detail
+
+void Statement::close() {
+  sqlite3_finalize(statement_);
+  statement_ = nullptr;
+}
+
+// A bind fails only on a wrong index or without memory; the statement's step then says so or NOT NULL does.
+Statement& Statement::bind(int index, std::int64_t value) {
+  sqlite3_bind_int64(statement_, index, value);
+  return *this;
+}
+
+Statement& Statement::bind(int index, std::string_view text) {
+  sqlite3_bind_text64(statement_, index, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_STATIC,
+                      SQLITE_UTF8);
+  return *this;
+}
+
+Statement& Statement::bind_blob(int index, std::string_view bytes) {
+  sqlite3_bind_blob64(statement_, index, bytes.data() == nullptr ? "" : bytes.data(), bytes.size(), SQLITE_STATIC);
+  return *this;
+}
+
+Result<bool> Statement::step() {
+  int code = sqlite3_step(statement_);
+  if (code == SQLITE_ROW) return true;
+  if (code == SQLITE_DONE) {
+    reset();
+    return false;
+  }
+  Error error = handle_->fail(code);
+  reset();
+  return error;
+}
+
+Result<void> Statement::run() {
+  for (;;) {
+    auto row = step();
+    if (!row) return row.error();
+    if (!*row) return {};
+  }
+}
+
+void Statement::reset() {
+  sqlite3_reset(statement_);
+  sqlite3_clear_bindings(statement_);
+}
+
+std::int64_t Statement::integer(int column) const {
+  return sqlite3_column_int64(statement_, column);
+}
+
+std::string_view Statement::text(int column) const {
+  const auto* bytes = sqlite3_column_text(statement_, column);
+  if (bytes == nullptr) return {};
+  return {reinterpret_cast<const char*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+std::string_view Statement::blob(int column) const {
+  const void* bytes = sqlite3_column_blob(statement_, column);
+  if (bytes == nullptr) return {};
+  return {static_cast<const char*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<Connection> Connection::open(const std::filesystem::path& path, Mode mode) {
+  Connection connection;
+  connection.handle_ = std::make_unique<database_detail::Handle>();
+  auto& handle = *connection.handle_;
+  handle.path = path.string();
+  int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  flags |= mode == Mode::read_write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
+  if (mode == Mode::immutable) flags |= SQLITE_OPEN_URI;
+  const std::string name = mode == Mode::immutable ? immutable_uri(handle.path) : handle.path;
+  int code = sqlite3_open_v2(name.c_str(), &handle.database, flags, nullptr);
+  if (code != SQLITE_OK) return handle.fail(code);
+  sqlite3_busy_timeout(handle.database, busy_timeout_ms);
+  sqlite3_db_config(handle.database, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
+  sqlite3_db_config(handle.database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  return connection;
+}
+
+Result<void> Connection::run(const std::string& sql) {
+  int code = sqlite3_exec(handle_->database, sql.c_str(), nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) return handle_->fail(code);
+  return {};
+}
+
+Result<std::int64_t> Connection::integer(std::string_view sql) {
+  auto statement = prepare(sql);
+  if (!statement) return statement.error();
+  auto row = statement->step();
+  if (!row) return row.error();
+  return *row ? statement->integer(0) : 0;
+}
+
+Result<std::string> Connection::text(std::string_view sql) {
+  auto statement = prepare(sql);
+  if (!statement) return statement.error();
+  auto row = statement->step();
+  if (!row) return row.error();
+  return *row ? std::string(statement->text(0)) : std::string();
+}
+
+Result<Statement> Connection::prepare(std::string_view sql) {
+  Statement statement;
+  statement.handle_ = handle_.get();
+  int code =
+      sqlite3_prepare_v2(handle_->database, sql.data(), static_cast<int>(sql.size()), &statement.statement_, nullptr);
+  if (code != SQLITE_OK) return handle_->fail(code);
+  return statement;
+}
+
+std::int64_t Connection::last_id() const {
+  return sqlite3_last_insert_rowid(handle_->database);
+}
+
+std::int64_t Connection::changes() const {
+  return sqlite3_changes64(handle_->database);
+}
+
+bool Connection::writable() const {
+  return sqlite3_db_readonly(handle_->database, "main") == 0;
+}
+
+Result<void> Connection::in_place() {
+  int moved = 0;
+  sqlite3_file_control(handle_->database, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+  if (moved == 0) return {};
+  return Error{Fault::broken, fmt::format("{}: was moved or deleted while it was open", handle_->path)};
+}
+
+void Connection::leave_as_is() {
+  sqlite3_db_config(handle_->database, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
+}
+
+void Connection::keep_wal() {
+  int keep = 1;
+  sqlite3_file_control(handle_->database, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
+}
+
+// SQLite has rolled back by itself after some errors (full disk, failed I/O); the cause of the first error is kept.
+void Connection::roll_back() {
+  if (sqlite3_get_autocommit(handle_->database) == 0) {
+    sqlite3_exec(handle_->database, "ROLLBACK", nullptr, nullptr, nullptr);
+  }
+}
+
+}  // namespace perjoule::storage

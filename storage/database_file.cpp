@@ -1,0 +1,188 @@
+#include "storage/database_file.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
+#include <ctime>
+#include <fstream>
+#include <optional>
+#include <system_error>
+
+namespace perjoule::storage {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr int kept_max = 16;
+// Memory stays bounded whatever the file's size: 1 MiB of pages, nothing mapped, no temporary files.
+constexpr const char* bounded_memory = "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
+constexpr std::array companions = {"-wal", "-shm", "-journal"};
+
+fs::path beside(const fs::path& path, std::string_view suffix) {
+  return path.string() + std::string(suffix);
+}
+
+std::int64_t size_or_zero(const fs::path& path) {
+  std::error_code error;
+  auto size = fs::file_size(path, error);
+  return error ? 0 : static_cast<std::int64_t>(size);
+}
+
+std::uint32_t big_endian(const unsigned char* bytes) {
+  return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
+}
+
+// Why the file cannot be ours, from its first bytes, before SQLite touches it (a roll-back would change a stranger's
+// file). Source: sqlite.org/fileformat2.html, section 1.3. `application_id` is written before the file enters WAL mode.
+Result<std::optional<std::string>> stranger(const fs::path& path, const Format& format) {
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) {
+    if (errno == ENOENT) return std::optional<std::string>();
+    return error_from_errno(errno, path.string());
+  }
+  if (!S_ISREG(status.st_mode)) return std::optional<std::string>("it is not a regular file");
+  if (status.st_size == 0) {
+    if (size_or_zero(beside(path, "-wal")) == 0) return std::optional<std::string>();
+    return std::optional<std::string>("it is empty beside a write-ahead log");
+  }
+  std::ifstream file(path, std::ios::binary);
+  if (!file) return error_from_errno(errno, path.string());
+  std::array<unsigned char, 100> header{};
+  file.read(reinterpret_cast<char*>(header.data()), header.size());
+  if (file.gcount() != static_cast<std::streamsize>(header.size()) ||
+      std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
+    return std::optional<std::string>("it is not an SQLite database");
+  }
+  if (big_endian(&header[68]) != static_cast<std::uint32_t>(format.application_id)) {
+    return std::optional<std::string>(fmt::format("it is not a perjoule {}", format.what));
+  }
+  return std::optional<std::string>();
+}
+
+Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t now_ms, Notes& notes) {
+  const std::string stem =
+      fmt::format("{}.kept-{:%Y-%m-%dT%H-%M-%SZ}", path.string(), fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)));
+  int kept = 0;
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(path.parent_path(), error)) {
+    const std::string name = entry.path().filename().string();
+    const bool companion =
+        std::any_of(companions.begin(), companions.end(), [&](const char* suffix) { return name.ends_with(suffix); });
+    if (name.starts_with(path.filename().string() + ".kept-") && !companion) ++kept;
+  }
+  if (kept >= kept_max) {
+    return Error{Fault::denied, fmt::format("{}: {}, and {} files are kept aside already", path.string(), why, kept),
+                 fmt::format("look at {}.kept-* and remove what is not needed", path.string())};
+  }
+  fs::path target = stem;
+  for (int n = 1; fs::exists(fs::symlink_status(target, error)); ++n)
+    target = fmt::format("{}-{}", stem, n);
+  fs::rename(path, target, error);
+  if (error) return error_from_errno(error.value(), fmt::format("rename {} to {}", path.string(), target.string()));
+  for (const char* suffix : companions)
+    fs::rename(beside(path, suffix), beside(target, suffix), error);
+  notes.push_back(fmt::format("{}: {}; it is kept as {} and a new {} was made", path.string(), why, target.string(),
+                              path.filename().string()));
+  return {};
+}
+
+// Empty when all is well with an open file of ours; else why it has to be set aside.
+Result<std::string> damage(Connection& connection, const Format& format) {
+  auto version = connection.integer("PRAGMA user_version");
+  if (version && *version > static_cast<std::int64_t>(format.migrations.size())) {
+    return fmt::format("it was written by a newer version (format {}, this one knows {})", *version,
+                       format.migrations.size());
+  }
+  auto check = version ? connection.text("PRAGMA quick_check(1)") : Result<std::string>(version.error());
+  if (check) return *check == "ok" ? std::string() : fmt::format("it is damaged ({})", *check);
+  if (connection.cause() != Cause::corrupt) return check.error();
+  return fmt::format("it is damaged ({})", check.error().what);
+}
+
+// New files are made outside WAL mode, so that their first bytes name us from the first moment on.
+Result<void> migrate(Connection& connection, const Format& format) {
+  auto version = connection.integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version == 0) {
+    if (auto made = connection.run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL"); !made) return made;
+  }
+  for (std::size_t next = static_cast<std::size_t>(*version); next < format.migrations.size(); ++next) {
+    auto applied = connection.transaction([&] {
+      return connection.run(fmt::format("PRAGMA application_id={}; PRAGMA user_version={}; {}", format.application_id,
+                                        next + 1, format.migrations[next]));
+    });
+    if (!applied) return applied;
+  }
+  return {};
+}
+
+Result<Connection> open_writable(const fs::path& path) {
+  auto connection = Connection::open(path, Connection::Mode::read_write);
+  if (!connection) return connection;
+  // SQLite opens what it may not write read-only, without a word.
+  if (!connection->writable()) {
+    return Error{Fault::denied, fmt::format("{}: may not be written", path.string()),
+                 "chown it to the daemon's user, or mount its file system read-write"};
+  }
+  return connection;
+}
+
+}  // namespace
+
+Result<Connection> open_database(const fs::path& path, const Format& format, std::int64_t now_ms, Notes& notes) {
+  auto why = stranger(path, format);
+  if (!why) return why.error();
+  if (*why) {
+    if (auto kept = keep_aside(path, **why, now_ms, notes); !kept) return kept.error();
+  }
+  auto connection = open_writable(path);
+  if (!connection) return connection;
+  auto harm = damage(*connection, format);
+  if (!harm) return harm.error();
+  if (!harm->empty()) {
+    connection->leave_as_is();
+    { const Connection closed = std::move(*connection); }
+    if (auto kept = keep_aside(path, *harm, now_ms, notes); !kept) return kept.error();
+    connection = open_writable(path);
+    if (!connection) return connection;
+  }
+  if (auto migrated = migrate(*connection, format); !migrated) return migrated.error();
+  auto set =
+      connection->run(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint={}; "
+                                  "PRAGMA journal_size_limit=8388608; PRAGMA cell_size_check=ON; {}",
+                                  format.wal_pages, bounded_memory));
+  if (!set) return set.error();
+  return connection;
+}
+
+Result<Connection> open_database_read_only(const fs::path& path, const Format& format) {
+  auto why = stranger(path, format);
+  if (!why) return why.error();
+  if (*why) return Error{Fault::broken, fmt::format("{}: {}", path.string(), **why)};
+  auto connection = Connection::open(path, Connection::Mode::read_only);
+  if (!connection) return connection;
+  auto version = connection->integer("PRAGMA user_version");
+  // Without a running daemon there may be no WAL index, and it cannot be made in a directory that may not be written.
+  const bool no_index = connection->cause() == Cause::cannot_open || connection->cause() == Cause::read_only;
+  if (!version && no_index && size_or_zero(beside(path, "-wal")) == 0) {
+    connection = Connection::open(path, Connection::Mode::immutable);
+    if (!connection) return connection;
+    version = connection->integer("PRAGMA user_version");
+  }
+  if (!version) return version.error();
+  if (*version != static_cast<std::int64_t>(format.migrations.size())) {
+    return Error{Fault::broken, fmt::format("{}: has format {}, this version reads {}", path.string(), *version,
+                                            format.migrations.size())};
+  }
+  if (auto set = connection->run(bounded_memory); !set) return set.error();
+  return connection;
+}
+
+}  // namespace perjoule::storage

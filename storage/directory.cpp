@@ -1,0 +1,78 @@
+#include "storage/directory.hpp"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+#include <string>
+
+namespace perjoule::storage {
+
+namespace {
+
+Error not_usable(int number, const std::filesystem::path& what, const std::filesystem::path& directory) {
+  Error error = error_from_errno(number, what.string());
+  error.fault = number == EACCES || number == EPERM || number == EROFS ? Fault::denied : Fault::transient;
+  if (number == ENOTDIR) {
+    error.remedy = "a file stands where the directory should be: move it, or choose another --storage.path";
+  } else if (number == ENOSPC) {
+    error.remedy = "free space on that file system";
+  } else if (number == EROFS) {
+    error.remedy = "mount that file system read-write, choose another --storage.path, or run with --no-storage";
+  } else {
+    error.remedy = fmt::format("sudo install -d -m 0750 -o perjoule -g perjoule {0}; sudo chown -R perjoule: {0}",
+                               directory.string());
+  }
+  return error;
+}
+
+// mkdir -p with 0750; a race with another maker is fine.
+int make_directories(const std::filesystem::path& path) {
+  std::filesystem::path so_far;
+  for (const auto& part : path) {
+    so_far /= part;
+    if (::mkdir(so_far.c_str(), 0750) == 0 || errno == EEXIST) continue;
+    const int number = errno;
+    struct stat status {};
+    if (::stat(so_far.c_str(), &status) != 0) return number;  // "/" on a read-only root answers EROFS and exists
+  }
+  return 0;
+}
+
+std::string holder(int lock) {
+  std::array<char, 32> text{};
+  const auto size = ::pread(lock, text.data(), text.size(), 0);
+  std::string pid(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
+  pid.erase(pid.find_last_not_of(" \n") + 1);
+  return pid.empty() || pid.find_first_not_of("0123456789") != std::string::npos ? "unknown" : pid;
+}
+
+}  // namespace
+
+Result<Directory> Directory::claim(const std::filesystem::path& path) {
+  if (const int number = make_directories(path); number != 0) return not_usable(number, path, path);
+  const auto file = path / "lock";
+  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  if (lock < 0) return not_usable(errno, file, path);
+  Directory directory(path, lock);
+  if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
+    if (errno != EWOULDBLOCK) return not_usable(errno, file, path);
+    return Error{Fault::denied, fmt::format("{}: in use by the process with pid {}", path.string(), holder(lock)),
+                 "stop that process (systemctl stop perjoule), or give this one another --storage.path"};
+  }
+  // The pid is only for the message above: a full disk does not stop the claim.
+  const std::string pid = fmt::format("{}\n", ::getpid());
+  if (::ftruncate(lock, 0) == 0) [[maybe_unused]]
+    auto written = ::pwrite(lock, pid.data(), pid.size(), 0);
+  return directory;
+}
+
+Directory::~Directory() {
+  if (lock_ >= 0) ::close(lock_);
+}
+
+}  // namespace perjoule::storage

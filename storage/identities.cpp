@@ -1,0 +1,179 @@
+#include "storage/identities.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "storage/varint.hpp"
+
+namespace perjoule::storage {
+
+std::string pack_members(std::span<const std::int64_t> members) {
+  std::string packed;
+  std::uint64_t last = 0;
+  for (auto member : members) {
+    put_varint(packed, zigzag(static_cast<std::uint64_t>(member) - last));
+    last = static_cast<std::uint64_t>(member);
+  }
+  return packed;
+}
+
+std::vector<std::int64_t> unpack_members(std::string_view packed) {
+  std::vector<std::int64_t> members;
+  ByteReader reader(packed);
+  std::uint64_t last = 0;
+  while (reader.left() > 0) {
+    last += reader.zigzagged();
+    if (!reader.ok()) break;
+    members.push_back(static_cast<std::int64_t>(last));
+  }
+  return members;
+}
+
+Result<Identities> Identities::make(Connection& connection) {
+  Identities made;
+  const auto prepare = [&](Statement& statement, std::string_view sql) -> Result<void> {
+    auto prepared = connection.prepare(sql);
+    if (!prepared) return prepared.error();
+    statement = std::move(*prepared);
+    return {};
+  };
+  if (auto done =
+          prepare(made.insert_series_,
+                  "INSERT INTO series(metric, labels, unit, kind) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
+                  "unit = excluded.unit, kind = excluded.kind RETURNING id");
+      !done) {
+    return done.error();
+  }
+  if (auto done =
+          prepare(made.insert_grp_, "INSERT INTO grp(source, device, period_ms, members) VALUES(?1, ?2, ?3, ?4)");
+      !done) {
+    return done.error();
+  }
+  if (auto done = prepare(made.close_grp_, "UPDATE grp SET closed_seq = ?2 WHERE id = ?1"); !done) return done.error();
+  if (auto done =
+          prepare(made.find_grp_,
+                  "SELECT id, members, period_ms FROM grp WHERE source = ?1 AND device = ?2 AND closed_seq IS NULL "
+                  "ORDER BY id DESC LIMIT 1");
+      !done) {
+    return done.error();
+  }
+  return made;
+}
+
+Result<void> Identities::describe(const SeriesDescription& series) {
+  insert_series_.bind(1, series.metric).bind(2, series.labels).bind(3, suffix(series.unit));
+  insert_series_.bind(4, static_cast<std::int64_t>(series.kind));
+  auto row = insert_series_.step();
+  if (!row) return row.error();
+  staged_.series[series.id] = insert_series_.integer(0);
+  return insert_series_.run();
+}
+
+void Identities::describe(const GroupDescription& group) {
+  staged_.groups[group.id] = Group{group, {}, false};
+}
+
+std::int64_t Identities::file_id(SeriesId series) const {
+  if (auto found = staged_.series.find(series); found != staged_.series.end()) return found->second;
+  if (auto found = kept_.series.find(series); found != kept_.series.end()) return found->second;
+  return 0;
+}
+
+Result<const Identities::Columns*> Identities::columns(Connection& connection, GroupId id,
+                                                       std::span<const SeriesId> present, std::int64_t last_seq) {
+  const auto holds_all = [&](const Group& group) {
+    return group.columns.grp != 0 && std::all_of(present.begin(), present.end(),
+                                                 [&](SeriesId series) { return group.columns.of.contains(series); });
+  };
+  auto staged = staged_.groups.find(id);
+  if (staged == staged_.groups.end()) {
+    auto kept = kept_.groups.find(id);
+    if (kept == kept_.groups.end()) {
+      return Error{Fault::transient,
+                   fmt::format("history: group {} was not described", static_cast<std::uint32_t>(id))};
+    }
+    if (holds_all(kept->second)) return &kept->second.columns;
+    staged = staged_.groups.emplace(id, kept->second).first;
+  }
+  Group& group = staged->second;
+  if (!group.looked_up) {
+    if (auto found = look_up(group); !found) return found.error();
+  }
+  if (!holds_all(group)) {
+    if (auto replaced = replace(connection, group, present, last_seq); !replaced) return replaced.error();
+  }
+  return &group.columns;
+}
+
+Result<void> Identities::look_up(Group& group) {
+  group.looked_up = true;
+  find_grp_.bind(1, group.description.source).bind(2, group.description.device);
+  auto row = find_grp_.step();
+  if (!row) return row.error();
+  if (!*row) return {};
+  group.columns.grp = find_grp_.integer(0);
+  const auto members = unpack_members(find_grp_.blob(1));
+  const bool same_period = find_grp_.integer(2) == group.description.period_ms;
+  find_grp_.reset();
+  group.columns.count = members.size();
+  if (!same_period) return {};  // no column is known, so that `replace` closes the row
+  // The row of an earlier run knows its columns by file id; they get the names of this run.
+  std::unordered_map<std::int64_t, std::size_t> column_of;
+  for (std::size_t column = 0; column < members.size(); ++column)
+    column_of.emplace(members[column], column);
+  for (const auto* names : {&kept_, &staged_}) {
+    for (const auto& [series, file] : names->series) {
+      if (auto column = column_of.find(file); column != column_of.end()) group.columns.of[series] = column->second;
+    }
+  }
+  return {};
+}
+
+Result<void> Identities::replace(Connection& connection, Group& group, std::span<const SeriesId> present,
+                                 std::int64_t last_seq) {
+  Columns fresh;
+  std::vector<std::int64_t> members;
+  for (SeriesId series : present) {
+    const std::int64_t file = file_id(series);
+    if (file == 0) {
+      return Error{Fault::transient,
+                   fmt::format("history: series {} was not described", static_cast<std::uint32_t>(series))};
+    }
+    fresh.of.emplace(series, members.size());
+    members.push_back(file);
+  }
+  fresh.count = members.size();
+  if (group.columns.grp != 0) {
+    if (auto closed = close_grp_.bind(1, group.columns.grp).bind(2, last_seq).run(); !closed) return closed;
+  }
+  const std::string packed = pack_members(members);
+  insert_grp_.bind(1, group.description.source).bind(2, group.description.device);
+  insert_grp_.bind(3, group.description.period_ms).bind_blob(4, packed);
+  if (auto inserted = insert_grp_.run(); !inserted) return inserted;
+  fresh.grp = connection.last_id();
+  group.columns = std::move(fresh);
+  return {};
+}
+
+void Identities::keep() {
+  for (auto& [id, file] : staged_.series)
+    kept_.series[id] = file;
+  for (auto& [id, group] : staged_.groups)
+    kept_.groups[id] = std::move(group);
+  forget();
+}
+
+void Identities::forget() {
+  staged_ = {};
+}
+
+std::unordered_set<std::int64_t> Identities::series_in_use() const {
+  std::unordered_set<std::int64_t> ids;
+  for (const auto& [id, file] : kept_.series)
+    ids.insert(file);
+  return ids;
+}
+
+}  // namespace perjoule::storage

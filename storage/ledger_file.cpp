@@ -1,0 +1,114 @@
+#include "storage/ledger_file.hpp"
+
+#include <fmt/format.h>
+
+#include <bit>
+#include <utility>
+
+namespace perjoule::storage {
+
+namespace {
+
+// Pages beyond those in use. Free, they take what rows need whose integers grow longer. Writing them once stretches the
+// WAL to its largest size: what is left before a checkpoint (ledger_format.wal_pages) and one commit that rewrites
+// every row.
+constexpr std::int64_t reserve_pages = 96;
+
+// Two transactions: a page that is made and freed in one would never reach the WAL.
+Result<void> write_and_free(Connection& connection, std::int64_t pages) {
+  auto made = connection.transaction([&] {
+    return connection.run(
+        fmt::format("CREATE TABLE reserve(d BLOB) STRICT; INSERT INTO reserve VALUES(zeroblob({}))", pages * 4096));
+  });
+  if (!made) return made;
+  return connection.transaction([&] { return connection.run("DROP TABLE reserve"); });
+}
+
+Result<void> reserve(Connection& connection) {
+  // What is left of a start that was killed between the two transactions.
+  if (auto dropped = connection.run("DROP TABLE IF EXISTS reserve"); !dropped) return dropped;
+  // From its start on, so that a WAL that is stretched already does not grow with each start.
+  if (auto emptied = connection.run("PRAGMA wal_checkpoint(RESTART)"); !emptied) return emptied;
+  auto pages = connection.integer("PRAGMA page_count");
+  if (!pages) return pages.error();
+  auto free = connection.integer("PRAGMA freelist_count");
+  if (!free) return free.error();
+  auto reserved = write_and_free(connection, reserve_pages + *pages - *free);
+  // On a full disk the pages that an earlier start set aside have to do.
+  if (!reserved && *free > reserve_pages / 2) reserved = write_and_free(connection, *free - 4);
+  return reserved;
+}
+
+Result<LedgerRows> load_rows(Connection& connection) {
+  LedgerRows rows;
+  auto totals = connection.prepare("SELECT key, millionths FROM total");
+  if (!totals) return totals.error();
+  for (;;) {
+    auto row = totals->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    rows.totals.push_back({std::string(totals->text(0)), totals->integer(1)});
+  }
+  auto meters = connection.prepare("SELECT key, boot_id, raw, steady_ns, wall_ms, power_microwatts FROM meter");
+  if (!meters) return meters.error();
+  for (;;) {
+    auto row = meters->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    rows.meters.push_back({std::string(meters->text(0)), std::string(meters->text(1)),
+                           std::bit_cast<std::uint64_t>(meters->integer(2)), meters->integer(3), meters->integer(4),
+                           meters->integer(5)});
+  }
+  return rows;
+}
+
+}  // namespace
+
+Result<LedgerFile> LedgerFile::open(const std::filesystem::path& path, std::int64_t now_ms, Notes& notes) {
+  auto connection = open_database(path, ledger_format, now_ms, notes);
+  if (!connection) return connection.error();
+  connection->keep_wal();
+  if (auto reserved = reserve(*connection); !reserved) {
+    notes.push_back(fmt::format("no space set aside for the ledger: {}", reserved.error().what));
+  }
+  auto total = connection->prepare(
+      "INSERT INTO total VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET millionths = max(millionths, "
+      "excluded.millionths)");
+  if (!total) return total.error();
+  auto meter = connection->prepare("INSERT OR REPLACE INTO meter VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
+  if (!meter) return meter.error();
+  return LedgerFile(std::move(*connection), std::move(*total), std::move(*meter));
+}
+
+Result<LedgerRows> LedgerFile::load_read_only(const std::filesystem::path& path) {
+  auto connection = open_database_read_only(path, ledger_format);
+  if (!connection) return connection.error();
+  return load_rows(*connection);
+}
+
+// A close with a size limit would cut the WAL to nothing, and with it the space that it holds.
+LedgerFile::~LedgerFile() {
+  if (connection_.is_open()) [[maybe_unused]]
+    auto kept = connection_.run("PRAGMA journal_size_limit=-1");
+}
+
+Result<LedgerRows> LedgerFile::load() {
+  return load_rows(connection_);
+}
+
+Result<void> LedgerFile::commit(const LedgerRows& changed) {
+  if (auto in_place = connection_.in_place(); !in_place) return in_place;
+  return connection_.transaction([&]() -> Result<void> {
+    for (const auto& row : changed.totals) {
+      if (auto done = total_.bind(1, row.key).bind(2, row.millionths).run(); !done) return done;
+    }
+    for (const auto& row : changed.meters) {
+      meter_.bind(1, row.key).bind(2, row.boot_id).bind(3, std::bit_cast<std::int64_t>(row.raw));
+      meter_.bind(4, row.steady_ns).bind(5, row.wall_ms).bind(6, row.power_microwatts);
+      if (auto done = meter_.run(); !done) return done;
+    }
+    return {};
+  });
+}
+
+}  // namespace perjoule::storage

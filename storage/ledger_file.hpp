@@ -1,0 +1,39 @@
+// ledger.db: totals and meters, committed each second. It goes on when the disk is full: the space that rewriting rows
+// takes (its WAL, a reserve of free pages) is allocated when the file is opened, and kept.
+//
+// One thread at a time. Blocks.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+
+#include "storage/database_file.hpp"
+#include "storage/ledger_rows.hpp"
+
+namespace perjoule::storage {
+
+class LedgerFile {
+ public:
+  // `notes`: what was set aside (storage/database_file.hpp), or that there was no room for the reserve.
+  [[nodiscard]] static Result<LedgerFile> open(const std::filesystem::path& path, std::int64_t now_ms, Notes& notes);
+  // The rows of a ledger that may not be written at present.
+  [[nodiscard]] static Result<LedgerRows> load_read_only(const std::filesystem::path& path);
+
+  ~LedgerFile();
+  LedgerFile(LedgerFile&&) noexcept = default;
+  LedgerFile& operator=(LedgerFile&&) noexcept = default;
+
+  [[nodiscard]] Result<LedgerRows> load();
+  // One transaction, on disk when it returns. A total that is smaller than the stored one leaves the stored one.
+  // Fault broken: open it anew (it was moved, deleted or damaged).
+  [[nodiscard]] Result<void> commit(const LedgerRows& changed);
+
+ private:
+  LedgerFile(Connection connection, Statement total, Statement meter)
+      : connection_(std::move(connection)), total_(std::move(total)), meter_(std::move(meter)) {}
+  Connection connection_;  // before its statements: they are closed first
+  Statement total_;
+  Statement meter_;
+};
+
+}  // namespace perjoule::storage

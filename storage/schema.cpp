@@ -1,0 +1,34 @@
+#include "storage/schema.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr std::string_view ledger_migrations[] = {
+    R"(
+CREATE TABLE total(key TEXT PRIMARY KEY, millionths INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE meter(key TEXT PRIMARY KEY, boot_id TEXT NOT NULL, raw INTEGER NOT NULL, steady_ns INTEGER NOT NULL,
+                   wall_ms INTEGER NOT NULL, power_microwatts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+)",
+};
+
+constexpr std::string_view history_migrations[] = {
+    R"(
+CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
+CREATE TABLE series(id INTEGER PRIMARY KEY, metric TEXT NOT NULL, labels TEXT NOT NULL, unit TEXT NOT NULL,
+                    kind INTEGER NOT NULL, UNIQUE(metric, labels)) STRICT;
+CREATE TABLE grp(id INTEGER PRIMARY KEY, source TEXT NOT NULL, device TEXT NOT NULL, period_ms INTEGER NOT NULL,
+                 members BLOB NOT NULL, closed_seq INTEGER) STRICT;
+CREATE TABLE tail(seq INTEGER PRIMARY KEY, first_ms INTEGER NOT NULL, last_ms INTEGER NOT NULL, d BLOB NOT NULL) STRICT;
+CREATE INDEX tail_time ON tail(last_ms, first_ms);
+)",
+};
+
+}  // namespace
+
+// "pjLg" and "pjHi". The ledger's WAL is small, because its whole space is allocated beforehand.
+const Format ledger_format{"ledger", 0x706a4c67, ledger_migrations, 64};
+const Format history_format{"history", 0x706a4869, history_migrations, 1000};
+
+}  // namespace perjoule::storage

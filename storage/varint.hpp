@@ -1,0 +1,76 @@
+// Integers of seven bits a byte, least significant first, the high bit set on all bytes but the last; signed ones
+// zigzag (0, -1, 1, -2, ...), so that what is near zero is one byte. Differences wrap, so that any 64-bit value
+// round-trips. Values only; any thread.
+#pragma once
+
+#include <bit>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+namespace perjoule::storage {
+
+constexpr std::uint64_t zigzag(std::uint64_t difference) {
+  return (difference << 1) ^ (0 - (difference >> 63));
+}
+constexpr std::uint64_t unzigzag(std::uint64_t coded) {
+  return (coded >> 1) ^ (0 - (coded & 1));
+}
+
+constexpr std::size_t varint_size(std::uint64_t value) {
+  return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
+}
+
+inline void put_varint(std::string& out, std::uint64_t value) {
+  for (; value >= 0x80; value >>= 7)
+    out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80)));
+  out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+}
+
+// Reads from untrusted bytes. The first read that does not fit makes `ok()` false for good; reads then give 0.
+class ByteReader {
+ public:
+  explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
+
+  std::uint64_t varint() {
+    std::uint64_t value = 0;
+    for (unsigned shift = 0; shift < 64 && !rest_.empty(); shift += 7) {
+      const auto byte = static_cast<unsigned char>(rest_.front());
+      rest_.remove_prefix(1);
+      if (shift == 63 && byte > 1) break;
+      value |= std::uint64_t{byte & 0x7fU} << shift;
+      if (byte < 0x80) return value;
+    }
+    return fail();
+  }
+  std::uint64_t zigzagged() { return unzigzag(varint()); }
+  std::uint64_t little_endian(std::size_t size) {
+    const std::string_view taken = bytes(size);
+    std::uint64_t value = 0;
+    for (std::size_t n = taken.size(); n-- > 0;)
+      value = value << 8 | static_cast<unsigned char>(taken[n]);
+    return value;
+  }
+  std::string_view bytes(std::uint64_t size) {
+    if (size > rest_.size()) {
+      fail();
+      return {};
+    }
+    const std::string_view taken = rest_.substr(0, static_cast<std::size_t>(size));
+    rest_.remove_prefix(taken.size());
+    return taken;
+  }
+  [[nodiscard]] std::size_t left() const { return rest_.size(); }
+  [[nodiscard]] bool ok() const { return ok_; }
+
+ private:
+  std::uint64_t fail() {
+    ok_ = false;
+    rest_ = {};
+    return 0;
+  }
+  std::string_view rest_;
+  bool ok_ = true;
+};
+
+}  // namespace perjoule::storage
