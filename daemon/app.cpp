@@ -11,6 +11,7 @@
 #include <boost/asio/use_awaitable.hpp>
 #include <chrono>
 #include <csignal>
+#include <filesystem>
 #include <future>
 #include <utility>
 
@@ -61,31 +62,53 @@ int App::run() {
   return 0;
 }
 
-// Without storage the totals start at zero; with it, a directory that cannot be used stops the start, while a disk that
-// is full or read-only does not: the writer tries again at each commit.
+// Without storage the totals start at zero. A directory that another daemon holds, or that this user may not write,
+// stops the start; a disk that is full or fails later does not: the writer tries again at each commit.
 bool App::open_storage() {
   storage::LedgerRows rows;
-  if (settings_.storage.enabled) {
-    storage::WriterSetup setup;
-    setup.directory = settings_.storage.path;
-    setup.raw_ms = settings_.storage.retention.raw.count();
-    setup.bytes_max = settings_.storage.retention.size_bytes;
-    setup.post = [this](std::function<void()> task) { asio::post(loop_, std::move(task)); };
-    Result<std::unique_ptr<storage::Writer>> opened = storage::Writer::open(std::move(setup), clock_.now().wall_ms, rows);
-    if (!opened) {
-      const Error& error = opened.error();
-      log_.error("cannot use the storage", {{"path", settings_.storage.path.native()}, {"error", error.what}, {"remedy", error.remedy}});
-      return false;
-    }
-    writer_ = std::move(*opened);
-    for (const std::string& note : writer_->notes()) log_.warn("storage", {{"note", note}});
-  }
+  if (settings_.storage.enabled && !open_files(rows)) return false;
   ledger_.emplace(rows, boot_id(settings_.roots));
   recorder_.emplace(latest_, *ledger_, writer_.get());
   sources_.emplace(recorder_->series(), latest_,
                    [this](const SourceStatus& before, const SourceStatus& after) { report_change(before, after); });
-  const OnLateness lateness = [this](std::int64_t late_ns) { instruments_.lateness(static_cast<double>(late_ns) / 1e9); };
-  sampler_.emplace(loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness);
+  const OnLateness lateness = [this](std::int64_t late_ns) {
+    instruments_.lateness(static_cast<double>(late_ns) / 1e9);
+  };
+  sampler_.emplace(
+      loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness);
+  return true;
+}
+
+bool App::open_files(storage::LedgerRows& rows) {
+  const std::filesystem::path& path = settings_.storage.path;
+  const auto refuse = [&](const Error& error) {
+    log_.error("cannot use the storage", {{"path", path.native()}, {"error", error.what}, {"remedy", error.remedy}});
+    return false;
+  };
+  Result<storage::Directory> directory = storage::Directory::claim(path);
+  if (!directory) return refuse(directory.error());
+  directory_.emplace(std::move(*directory));
+
+  std::unique_ptr<storage::LedgerFile> ledger;
+  storage::Notes notes;
+  Result<storage::LedgerFile> opened = storage::LedgerFile::open(path / "ledger.db", clock_.now().wall_ms, notes);
+  for (const std::string& note : notes)
+    log_.warn("storage", {{"note", note}});
+  Result<storage::LedgerRows> loaded =
+      opened ? opened->load() : storage::LedgerFile::load_read_only(path / "ledger.db");
+  if (opened) ledger = std::make_unique<storage::LedgerFile>(std::move(*opened));
+  // Starting from zero where totals exist would make every counter fall.
+  if (!loaded && std::filesystem::exists(path / "ledger.db")) return refuse(loaded.error());
+  if (!opened) log_.error("storing fails; sampling and scraping go on", {{"error", opened.error().what}});
+  if (loaded) rows = std::move(*loaded);
+
+  const auto note = [this](const std::string& text) { log_.warn("storage", {{"note", text}}); };
+  writer_ =
+      std::make_unique<storage::Writer>(storage::files_in(
+                                            path, [this] { return clock_.now().wall_ms; }, note),
+                                        std::move(ledger), storage::WriterLimits{},
+                                        [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
+  writer_->retention(settings_.storage.retention.raw.count(), settings_.storage.retention.size_bytes);
   return true;
 }
 
@@ -139,10 +162,12 @@ void App::commit(std::uint64_t second) {
 
 void App::refresh(std::uint64_t second) {
   web::Board::Content content;
-  for (const auto& [key, status] : sources_->list()) content.sources.push_back(status);
+  for (const auto& [key, status] : sources_->list())
+    content.sources.push_back(status);
   content.ready = sources_->settled();
-  content.storage = writer_ == nullptr ? "off: totals start at zero with each start"
-                                       : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
+  content.storage = writer_ == nullptr
+                        ? "off: totals start at zero with each start"
+                        : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
   board_.set(std::move(content));
   const Stamp now = clock_.now();
   instruments_.http(server_->stats());
@@ -231,7 +256,8 @@ std::string App::reload_from_web() {
   auto done = std::make_shared<std::promise<std::string>>();
   std::future<std::string> answer = done->get_future();
   asio::post(loop_, [this, done] { done->set_value(reload()); });
-  if (answer.wait_for(reload_deadline) != std::future_status::ready) return "the daemon is busy; the reload will follow\n";
+  if (answer.wait_for(reload_deadline) != std::future_status::ready)
+    return "the daemon is busy; the reload will follow\n";
   return answer.get();
 }
 
@@ -242,13 +268,9 @@ void App::shut_down() {
   const bool lanes_ended = lanes_.drain(lanes_deadline);
   bool flushed = true;
   if (writer_) {
-    // A commit that is under way has to come back before the last one is asked for.
     const auto until = std::chrono::steady_clock::now() + flush_deadline;
-    loop_.restart();
-    while (recorder_->committing() && std::chrono::steady_clock::now() < until) loop_.run_one_until(until);
-    if (!recorder_->committing()) recorder_->commit(true);
-    flushed = writer_->stop(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(until - std::chrono::steady_clock::now()),
-                                     std::chrono::milliseconds(100)));
+    recorder_->commit_last();
+    flushed = writer_->stop(until);
   }
   clean_ = lanes_ended && flushed;
   if (!lanes_ended) log_.warn("a call still hangs in a driver; its thread is left behind");

@@ -19,6 +19,7 @@
 #include "daemon/sampler.hpp"
 #include "daemon/sources.hpp"
 #include "daemon/web/routes.hpp"
+#include "storage/directory.hpp"
 #include "storage/writer.hpp"
 
 namespace perjoule {
@@ -38,6 +39,7 @@ class App {
 
  private:
   bool open_storage();
+  bool open_files(storage::LedgerRows& rows);
   bool listen();
   void start_sources(const config::Settings& settings);
   asio::awaitable<void> housekeeping();
@@ -61,6 +63,7 @@ class App {
   LaneThreads lanes_;
   Instruments instruments_;
   Latest latest_;
+  std::optional<storage::Directory> directory_;
   std::unique_ptr<storage::Writer> writer_;
   std::optional<Ledger> ledger_;
   std::optional<Recorder> recorder_;

@@ -239,6 +239,12 @@ void Recorder::commit(bool history, const OnReport& on_report) {
                 [this, on_report](const storage::Report& report) { finish_commit(report, on_report); });
 }
 
+void Recorder::commit_last() {
+  if (sink_ == nullptr) return;
+  if (committing_) ledger_.restore();
+  sink_->commit(++generation_, ledger_.take_changed(), true, {});
+}
+
 void Recorder::finish_commit(const storage::Report& report, const OnReport& on_report) {
   committing_ = false;
   for (auto& [probe, pending] : in_flight_) {

@@ -49,10 +49,12 @@ class Recorder {
   Accepted accept(ProbeId probe, const Batch& batch, const Stamp& stamp);
 
   // Commits the ledger, with `history` the samples too. One commit is in flight at a time: while the disk is slow the
-  // next one waits for the next call. `now` keeps the shown totals of live sources fresh when the disk refuses.
+  // next one waits for the next call. When the disk refuses, the shown
+  // totals of live sources stay as they are, and fresh.
   using OnReport = std::function<void(const storage::Report&)>;
   void commit(bool history, const OnReport& on_report = {});
-  [[nodiscard]] bool committing() const { return committing_; }
+  // At the end: everything, also while a commit is in flight. Nobody hears of its outcome but the sink.
+  void commit_last();
 
   [[nodiscard]] SeriesTable& series() { return series_; }
 
