@@ -115,11 +115,11 @@ class Rapl final : public Collector {
   Result<void> sample(Batch& batch) override {
     std::optional<Error> failure;
     for (Zone& zone : zones_) {
-      Result<void> read = sample(zone, batch);
+      const Result<void> read = sample(zone, batch);
       if (read) continue;
       batch.fault(zone.device, read.error());
       // One zone that is there and fails says more than one that is gone.
-      if (!failure || failure->fault == Fault::absent) failure = std::move(read.error());
+      if (!failure || failure->fault == Fault::absent) failure = read.error();
     }
     if (failure && batch.readings().empty()) return *std::move(failure);
     return {};
@@ -215,10 +215,10 @@ Result<std::vector<Probe>> make_rapl(const Options&, const Roots& roots) {
   bool open = false;
   std::vector<Probe> probes;
   for (std::vector<Zone>& group : groups) {
-    Result<void> readable = sysfs::readable(group.front().energy.path());
+    const Result<void> readable = sysfs::readable(group.front().energy.path());
     const bool closed = !readable && readable.error().fault == Fault::denied;
     open = open || !closed;
-    if (closed) denied = with_remedy(std::move(readable.error()));
+    if (closed) denied = with_remedy(readable.error());
     std::string device = group.front().device;
     probes.push_back({std::move(device), std::make_unique<Rapl>(std::move(group))});
   }

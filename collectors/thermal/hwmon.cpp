@@ -38,7 +38,7 @@ constexpr auto power_limit = gauge<Unit::watt>(
 
 // Registers of all ones or of the smallest number stand for "no reading", whatever the unit.
 bool is_sentinel(std::int64_t value) {
-  return value == 0x7fffffff || value == -0x80000000LL;
+  return value == 0x7fffffff || value == 0xffffffff || value == -0x80000000LL;
 }
 
 class Hwmon final : public Collector {
@@ -53,7 +53,7 @@ class Hwmon final : public Collector {
     for (Channel& channel : channels_) {
       if (refresh) read_limits(channel);
       if (is_off(channel)) continue;
-      Result<void> read = channel.kind == ChannelKind::energy ? meter(channel, batch) : gauge_of(channel, batch);
+      const Result<void> read = channel.kind == ChannelKind::energy ? meter(channel, batch) : gauge_of(channel, batch);
       if (read) {
         any = true;
         show_limits(channel, batch);
@@ -61,7 +61,7 @@ class Hwmon final : public Collector {
       }
       batch.fault(channel.sensor, read.error());
       // A channel that is there and fails says more than one that is gone.
-      if (!failure || failure->fault == Fault::absent) failure = std::move(read.error());
+      if (!failure || failure->fault == Fault::absent) failure = read.error();
     }
     if (!any && failure) return *std::move(failure);
     return {};

@@ -114,9 +114,11 @@ struct Builder {
   void add_power_and_energy(const Numbers& powers, Numbers energies) {
     std::set<std::string> used;
     std::erase_if(energies, [](const auto& entry) { return !entry.second.attributes.contains("input"); });
-    for (const auto& [number, found] : powers) {
+    for (const auto& power : powers) {
+      const unsigned number = power.first;
+      const Found& found = power.second;
       const bool value = found.attributes.contains("input") || found.attributes.contains("average");
-      const auto partner = std::ranges::find_if(energies, [&](const auto& entry) {
+      const auto partner = std::ranges::find_if(energies, [&found, number](const auto& entry) {
         if (!found.label.empty() && !entry.second.label.empty()) return entry.second.label == found.label;
         return entry.first == number;
       });

@@ -20,6 +20,12 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
+std::vector<Probe> probes_of(const Roots& roots) {
+  Result<std::vector<Probe>> probes = cpu_entry.make({}, roots);
+  REQUIRE(probes.has_value());
+  return std::move(*probes);
+}
+
 Lines sample(Probe& probe) {
   Batch batch;
   REQUIRE(probe.collector->sample(batch).has_value());
@@ -38,7 +44,7 @@ TEST_CASE("two packages: utilisation from the second call on, clocks and pressur
                    {"sys/devices/system/cpu/cpu0/topology/physical_package_id", "0\n"},
                    {"sys/devices/system/cpu/cpu1/topology/physical_package_id", "1\n"},
                    {"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "1200000\n"}});
-  std::vector<Probe> probes = std::move(cpu_entry.make({}, tree.roots()).value());
+  std::vector<Probe> probes = probes_of(tree.roots());
   REQUIRE(probes.size() == 1);
   const Lines first = {"perjoule_cpu_clock_hertz{package=\"0\"} 1200000000",
                        "perjoule_pressure_full_seconds_total{resource=\"io\"} 2.5e-05",
@@ -55,7 +61,7 @@ TEST_CASE("without cpufreq the clock is that of /proc/cpuinfo, without both ther
   const Tree tree(
       {{"proc/stat", "cpu0 0 0 0 0\ncpu1 0 0 0 0\nintr 0\n"},
        {"proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 2000.000\n\nprocessor\t: 1\ncpu MHz\t\t: 3000.500\n"}});
-  std::vector<Probe> probes = std::move(cpu_entry.make({}, tree.roots()).value());
+  std::vector<Probe> probes = probes_of(tree.roots());
   CHECK(sample(probes[0]) == Lines{"perjoule_cpu_clock_hertz{package=\"0\"} 2500250000"});
   tree.remove("proc/cpuinfo");
   CHECK(sample(probes[0]).empty());
@@ -67,7 +73,7 @@ TEST_CASE("a clock of zero or of nonsense is left out, the other cpus count") {
                    {"sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq", "0\n"},
                    {"sys/devices/system/cpu/cpu2/cpufreq/scaling_cur_freq", "4294967295\n"},
                    {"sys/devices/system/cpu/cpu3/cpufreq/scaling_cur_freq", "3400000\n"}});
-  std::vector<Probe> probes = std::move(cpu_entry.make({}, tree.roots()).value());
+  std::vector<Probe> probes = probes_of(tree.roots());
   CHECK(sample(probes[0]) == Lines{"perjoule_cpu_clock_hertz{package=\"0\"} 3400000000"});
 }
 
@@ -80,7 +86,7 @@ TEST_CASE("make reads no value, and a host without /proc/stat has no cpu source"
 
 TEST_CASE("when /proc/stat vanishes the pressure stays; when all is gone the source is absent") {
   const Tree tree({{"proc/stat", "cpu0 0 0 0 0\nintr 0\n"}, {"proc/pressure/memory", "some avg10=0 total=7\n"}});
-  std::vector<Probe> probes = std::move(cpu_entry.make({}, tree.roots()).value());
+  std::vector<Probe> probes = probes_of(tree.roots());
   CHECK(sample(probes[0]).size() == 1);
   tree.write("proc/stat", "");
   Batch batch;
@@ -115,7 +121,7 @@ TEST_CASE("the captured host") {
     MESSAGE("skipped: no capture here");
     return;
   }
-  std::vector<Probe> probes = std::move(cpu_entry.make({}, roots).value());
+  std::vector<Probe> probes = probes_of(roots);
   Batch batch;
   CHECK(probes[0].collector->sample(batch).has_value());
   CHECK(contains(lines(batch), "perjoule_pressure_full_seconds_total{resource=\"memory\"} 2.5e-05"));

@@ -194,21 +194,23 @@ TEST_CASE("what no sensor can mean is refused and counted") {
                               {"power1_input", "2147483647"}, {"power1_average", "20000000001"},
                               {"fan1_input", "200001"},       {"fan1_input", "-1"},
                               {"fan1_input", "2147483647"},   {"temp1_input", "9223372036854775807"}};
-  for (const auto& [file, text] : refused) {
+  for (const auto& row : refused) {
+    const std::string_view file = row[0];
+    const std::string_view text = row[1];
     CAPTURE(file);
     CAPTURE(text);
     const auto [shown, count] = one(file, text);
     CHECK(shown.empty());
     CHECK(count == 1);
   }
-  for (const auto& [file, text] : {std::pair{"temp1_input", "-44000"},
-                                   {"temp1_input", "0"},
-                                   {"power1_input", "0"},
-                                   {"fan1_input", "0"},
-                                   {"power1_input", "20000000000"},
-                                   {"temp1_input", "250000"}}) {
-    CAPTURE(text);
-    CHECK(one(file, text).first.size() == 1);
+  for (const auto& row : {std::pair{"temp1_input", "-44000"},
+                          {"temp1_input", "0"},
+                          {"power1_input", "0"},
+                          {"fan1_input", "0"},
+                          {"power1_input", "20000000000"},
+                          {"temp1_input", "250000"}}) {
+    CAPTURE(row.second);
+    CHECK(one(row.first, row.second).first.size() == 1);
   }
 }
 
@@ -295,7 +297,10 @@ TEST_CASE("roles of temperatures") {
                            {"dps650", "ambient", "inlet"},  {"amdgpu", "edge", "gpu"},
                            {"xdpe12284", "", "board"},      {"", "", "other"},
                            {"whatever", "", "other"}};
-  for (const auto& [chip, sensor, role] : rows) {
+  for (const auto& row : rows) {
+    const std::string_view chip = row[0];
+    const std::string_view sensor = row[1];
+    const std::string_view role = row[2];
     CAPTURE(chip);
     CHECK(temperature_role(chip, sensor) == role);
   }
@@ -308,7 +313,10 @@ TEST_CASE("roles of powers: a regulator's input is not the node's") {
                            {"ltc4287", "pin", "other"},   {"zenpower", "SVI2_P_Core", "cpu"},
                            {"amdgpu", "PPT", "gpu"},      {"i915_gt0", "", "other"},
                            {"nct6775", "", "other"}};
-  for (const auto& [chip, sensor, role] : rows) {
+  for (const auto& row : rows) {
+    const std::string_view chip = row[0];
+    const std::string_view sensor = row[1];
+    const std::string_view role = row[2];
     CAPTURE(chip);
     CHECK(power_role(chip, sensor) == role);
   }
