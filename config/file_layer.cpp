@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
 #include <system_error>
 
@@ -33,17 +34,15 @@ Checked<std::string> read_whole(const std::filesystem::path& path) {
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     complaint.what = "not a regular file";
   } else {
-    // One byte more than allowed tells a file that is too long from one that just fits.
-    text.resize(json::text_max + 1);
-    std::size_t length = 0;
-    while (length < text.size()) {
-      const ssize_t count = ::read(descriptor, text.data() + length, text.size() - length);
+    // Beyond the limit only to tell a file that is too long from one that just fits.
+    std::array<char, 16384> part;
+    while (text.size() <= json::text_max) {
+      const ssize_t count = ::read(descriptor, part.data(), part.size());
       if (count < 0 && errno == EINTR) continue;
       if (count < 0) complaint.what = "cannot read: " + message(errno);
       if (count <= 0) break;
-      length += static_cast<std::size_t>(count);
+      text.append(part.data(), static_cast<std::size_t>(count));
     }
-    text.resize(length);
   }
   ::close(descriptor);
   if (!complaint.what.empty()) return complaint;
