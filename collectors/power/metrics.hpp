@@ -3,6 +3,7 @@
 #pragma once
 
 #include "collectors/metric.hpp"
+#include "collectors/sensor_metrics.hpp"
 
 namespace perjoule {
 
@@ -15,18 +16,5 @@ inline constexpr auto cpu_package_energy = persisted_counter<Unit::joule>(
 inline constexpr auto cpu_package_power = gauge<Unit::watt>(
     "perjoule_cpu_package_power_watts",
     "Mean power of a CPU package since the sample before, from the same source as its energy.", "package", "source");
-
-inline constexpr auto sensor_power = gauge<Unit::watt>(
-    "perjoule_sensor_power_watts",
-    "Power as a sensor chip reports it (hwmon powerN_input or powerN_average, or a board's own counters). Not additive "
-    "over roles: a node's inlet holds what its parts use.",
-    "chip", "sensor", "role");
-
-inline constexpr auto sensor_energy =
-    persisted_counter<Unit::joule>("perjoule_sensor_energy_joules_total",
-                                   "Energy of a sensor: the chip's own counter (hwmon energyN_input) where it has one, "
-                                   "else the integral of its power. "
-                                   "Not additive over roles.",
-                                   "chip", "sensor", "role");
 
 }  // namespace perjoule
