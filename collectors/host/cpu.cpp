@@ -21,6 +21,7 @@ namespace perjoule {
 namespace {
 
 constexpr std::size_t cpuinfo_bytes_max = std::size_t{8} * 1024 * 1024;
+constexpr std::uint64_t look_again_every = 60;  // samples
 
 constexpr auto utilization_metric = gauge<Unit::ratio>(
     "perjoule_cpu_utilization_ratio",
@@ -70,6 +71,18 @@ class Cpu final : public Collector {
  private:
   void clocks(Batch& batch) {
     std::map<unsigned, Mean> packages;
+    // Without cpufreq its files are looked for only now and then: hundreds of failed opens are no cheap tick.
+    if (has_cpufreq_ || samples_ % look_again_every == 0) packages = clocks_from_cpufreq();
+    has_cpufreq_ = !packages.empty();
+    ++samples_;
+    if (packages.empty()) packages = clocks_from_cpuinfo();
+    for (const auto& [package, mean] : packages) {
+      batch.add(clock_metric, hertz(mean.sum / static_cast<double>(mean.count)), fmt::to_string(package));
+    }
+  }
+
+  std::map<unsigned, Mean> clocks_from_cpufreq() {
+    std::map<unsigned, Mean> packages;
     for (const CpuTimes& cpu : utilization_.cpus()) {
       const std::optional<double> hertz_now = clock_of(cpu.cpu);
       if (!hertz_now) continue;
@@ -77,10 +90,7 @@ class Cpu final : public Collector {
       mean.sum += *hertz_now;
       ++mean.count;
     }
-    if (packages.empty()) packages = clocks_from_cpuinfo();
-    for (const auto& [package, mean] : packages) {
-      batch.add(clock_metric, hertz(mean.sum / static_cast<double>(mean.count)), fmt::to_string(package));
-    }
+    return packages;
   }
 
   // A cpu without cpufreq, or one that just went offline, has no clock to show: that is no fault.
@@ -126,6 +136,8 @@ class Cpu final : public Collector {
   Utilization utilization_;
   Roots roots_;
   std::map<unsigned, sysfs::File> frequency_;
+  bool has_cpufreq_ = true;
+  std::uint64_t samples_ = 0;
   std::vector<std::pair<std::string, sysfs::File>> pressure_;
 };
 

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "collectors/metric.hpp"
+#include "collectors/sensor_metrics.hpp"
 
 namespace perjoule {
 

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "collectors/collector.hpp"
+#include "collectors/sensor_metrics.hpp"
 #include "collectors/thermal/hwmon_channel.hpp"
 #include "collectors/thermal/hwmon_chip.hpp"
 #include "collectors/thermal/metrics.hpp"

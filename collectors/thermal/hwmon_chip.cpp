@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <span>
 #include <system_error>
 
 #include "collectors/sysfs.hpp"
@@ -29,62 +30,55 @@ bool contains(std::string_view text, std::string_view word) {
   return text.find(word) != std::string_view::npos;
 }
 
+// What a chip is, by how its driver's name begins.
+using Drivers = std::span<const std::string_view>;
+
+// On the die, or seen from a BMC over PECI; ARM's thermal zone; those that meter the package's power.
+constexpr auto cpu_drivers =
+    std::to_array<std::string_view>({"coretemp", "k10temp", "k8temp", "cpu_thermal", "via_cputemp", "peci_cputemp",
+                                     "peci-cputemp", "fam15h_power", "amd_energy", "zenpower"});
+// drivetemp is SATA: the role stands for storage devices, by its best known kind.
+constexpr auto nvme_drivers = std::to_array<std::string_view>({"nvme", "drivetemp"});
+constexpr auto gpu_drivers = std::to_array<std::string_view>({"amdgpu", "radeon", "nouveau", "i915", "xe"});
+// mlx is ConnectX, i350bb igb's own name, sfp a transceiver's.
+constexpr auto nic_drivers = std::to_array<std::string_view>(
+    {"mlx", "bnxt", "ixgbe", "igb", "i350bb", "ice", "i40e", "tg3", "sfp", "nfp", "hinic", "iwlwifi"});
+// ACPI meters the whole machine, unless its oem_info says otherwise (power_role).
+constexpr auto node_drivers = std::to_array<std::string_view>({"power_meter"});
+// Delta dps, IBM cffps, Inspur ipsps, Acbel fsg, Bel pfe, common redundant supplies; pmbus is the generic driver.
+constexpr auto psu_drivers =
+    std::to_array<std::string_view>({"dps", "ibm-cffps", "cffps", "inspur-ipsps", "ipsps", "fsp", "fsg", "acbel", "pfe",
+                                     "crps", "psu", "pmbus", "corsairpsu"});
+// Super I/O, ACPI thermal zones, vendors' controllers, plain I2C sensors (inlet where their label says so), chipsets.
+constexpr auto board_drivers =
+    std::to_array<std::string_view>({"nct", "it8", "f71", "w83", "acpitz", "asus", "dell", "lm75", "lm9", "tmp", "adt7",
+                                     "max6", "emc", "pch", "ipmi", "surface"});
+// Voltage regulators and hot-swap controllers have pin and pout labels like a power supply, but sit on the board behind
+// it: their power is a part of the node's.
+constexpr auto regulators = std::to_array<std::string_view>(
+    {"xdpe", "isl", "raa", "tps", "mp2", "mp5", "ir3", "pxe", "lm25", "ltc", "adm", "max", "ucd", "ina"});
+
 struct NamedRole {
-  std::string_view prefix;  // of the chip's name
   std::string_view role;
+  Drivers drivers;
 };
+constexpr std::array<NamedRole, 7> roles = {{{"cpu", cpu_drivers},
+                                             {"nvme", nvme_drivers},
+                                             {"gpu", gpu_drivers},
+                                             {"nic", nic_drivers},
+                                             {"node", node_drivers},
+                                             {"psu", psu_drivers},
+                                             {"board", board_drivers}}};
 
-// What a chip is by its driver. The first prefix that fits counts. Voltage regulators and hot-swap controllers have
-// pin/pout labels like a power supply, but sit on the board behind it: their power is a part of the node's.
-constexpr std::array<NamedRole, 59> chip_roles = {
-    {
-        {"coretemp", "cpu"},                           // Intel, on-die
-        {"k10temp", "cpu"},                            // AMD since family 10h, on-die
-        {"k8temp", "cpu"},       {"zenpower", "cpu"},  // AMD, out-of-tree driver with power
-        {"fam15h_power", "cpu"}, {"amd_energy", "cpu"},
-        {"cpu_thermal", "cpu"},                            // ARM thermal zones
-        {"via_cputemp", "cpu"},  {"peci_cputemp", "cpu"},  // seen from a BMC
-        {"peci-cputemp", "cpu"}, {"nvme", "nvme"},
-        {"drivetemp", "nvme"},  // SATA: the role is "storage device" by its best known kind
-        {"amdgpu", "gpu"},       {"radeon", "gpu"},
-        {"nouveau", "gpu"},      {"i915", "gpu"},
-        {"xe", "gpu"},           {"mlx", "nic"},  // ConnectX: mlx4, mlx5
-        {"bnxt", "nic"},         {"ixgbe", "nic"},
-        {"igb", "nic"},          {"i350bb", "nic"},  // igb's own name for it
-        {"ice", "nic"},          {"i40e", "nic"},
-        {"tg3", "nic"},          {"sfp", "nic"},  // transceivers
-        {"nfp", "nic"},          {"hinic", "nic"},
-        {"iwlwifi", "nic"},      {"power_meter", "node"},  // ACPI: the whole machine, unless oem_info says otherwise
-        {"dps", "psu"},                                    // Delta
-        {"ibm-cffps", "psu"},    {"cffps", "psu"},
-        {"inspur-ipsps", "psu"}, {"ipsps", "psu"},
-        {"fsp", "psu"},          {"fsg", "psu"},    // Acbel
-        {"acbel", "psu"},        {"pfe", "psu"},    // Bel
-        {"crps", "psu"},                            // common redundant power supply
-        {"psu", "psu"},          {"pmbus", "psu"},  // the generic driver
-        {"corsairpsu", "psu"},   {"nct", "board"},  // super I/O
-        {"it8", "board"},        {"f71", "board"},
-        {"w83", "board"},        {"acpitz", "board"},  // ACPI thermal zone
-        {"asus", "board"},       {"dell", "board"},
-        {"lm75", "board"},                          // board sensors; inlet where their label says so
-        {"lm9", "board"},        {"tmp", "board"},  // TI TMP75, TMP421
-        {"adt7", "board"},       {"max6", "board"},
-        {"emc", "board"},        {"pch", "board"},  // Intel chipset
-        {"ipmi", "board"},       {"surface", "board"},
-    }};
-
-constexpr std::array<std::string_view, 14> regulators = {"xdpe", "isl",  "raa", "tps", "mp2", "mp5", "ir3",
-                                                         "pxe",  "lm25", "ltc", "adm", "max", "ucd", "ina"};
-
-std::string_view role_of_chip(std::string_view chip) {
-  for (const NamedRole& row : chip_roles) {
-    if (chip.starts_with(row.prefix)) return row.role;
-  }
-  return contains(chip, "net") ? "nic" : "other";
+bool begins_with_one(std::string_view chip, Drivers drivers) {
+  return std::ranges::any_of(drivers, [chip](std::string_view prefix) { return chip.starts_with(prefix); });
 }
 
-bool is_regulator(std::string_view chip) {
-  return std::ranges::any_of(regulators, [chip](std::string_view prefix) { return chip.starts_with(prefix); });
+std::string_view role_of_chip(std::string_view chip) {
+  for (const NamedRole& row : roles) {
+    if (begins_with_one(chip, row.drivers)) return row.role;
+  }
+  return contains(chip, "net") ? "nic" : "other";
 }
 
 bool is_hwmon(std::string_view name) {
@@ -153,7 +147,7 @@ std::string_view temperature_role(std::string_view chip_name, std::string_view s
   const std::string sensor = lower(sensor_label);
   if (contains(sensor, "inlet") || contains(sensor, "ambient")) return "inlet";
   if (contains(sensor, "exhaust") || contains(sensor, "outlet")) return "outlet";
-  if (is_regulator(chip)) return "board";
+  if (begins_with_one(chip, regulators)) return "board";
   return role_of_chip(chip);
 }
 
@@ -171,8 +165,8 @@ std::string_view power_role(std::string_view chip_name, std::string_view sensor_
   // amd_energy shows each core and the socket that holds them; i915 the card and its tiles.
   if (sensor.starts_with("ecore") || chip.starts_with("i915_gt")) return "other";
   if (role == "cpu" || role == "gpu" || role == "nic" || role == "nvme") return role;
-  if (is_regulator(chip)) return "other";
-  if (sensor == "pin" || sensor == "iin" || sensor == "vin" || sensor == "pin1") return "psu_in";
+  if (begins_with_one(chip, regulators)) return "other";
+  if (sensor == "pin" || sensor == "pin1") return "psu_in";
   if (sensor.starts_with("pout")) return "psu_out";
   return "other";
 }

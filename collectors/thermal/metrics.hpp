@@ -3,7 +3,7 @@
 #pragma once
 
 #include "collectors/metric.hpp"
-#include "collectors/shared_metrics.hpp"
+#include "collectors/sensor_metrics.hpp"
 
 namespace perjoule {
 

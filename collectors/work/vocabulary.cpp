@@ -7,7 +7,7 @@
 #include <cstdint>
 #include <utility>
 
-#include "collectors/shared_metrics.hpp"
+#include "collectors/sensor_metrics.hpp"
 #include "collectors/work/metrics.hpp"
 
 namespace perjoule {

@@ -4,7 +4,7 @@
 #include <utility>
 
 #include "collectors/power/metrics.hpp"
-#include "collectors/shared_metrics.hpp"
+#include "collectors/sensor_metrics.hpp"
 
 namespace perjoule {
 

@@ -115,6 +115,19 @@ TEST_CASE("utilisation of 256 cpus in front of a huge interrupt line") {
   CHECK(utilization.sample().value() == expected);
 }
 
+TEST_CASE("a cpu that comes online is found in the topology then") {
+  const Tree tree(
+      {{"proc/stat", "cpu0 0 0 0 0\nintr 0\n"}, {"sys/devices/system/cpu/cpu0/topology/physical_package_id", "0"}});
+  Utilization utilization(tree.roots());
+  REQUIRE(utilization.sample().has_value());
+  tree.write("sys/devices/system/cpu/cpu1/topology/physical_package_id", "1");
+  tree.write("proc/stat", "cpu0 1 0 0 1\ncpu1 0 0 0 0\nintr 0\n");
+  REQUIRE(utilization.sample().has_value());
+  tree.write("proc/stat", "cpu0 2 0 0 2\ncpu1 0 0 0 1\nintr 0\n");
+  const std::map<unsigned, double> expected = {{0, 0.5}, {1, 0.0}};
+  CHECK(utilization.sample().value() == expected);
+}
+
 TEST_CASE("every cpu is read where the head of the file grows") {
   // 16 KiB end somewhere inside these lines.
   for (unsigned cpus : {400U, 500U, 1000U, 8192U}) {

@@ -1,5 +1,5 @@
-// Families that drivers of more than one room fill. A driver includes no other room's headers, so what they share is
-// declared here, once.
+// What a sensor shows, whichever room its driver is in: hwmon chips report power and energy beside temperatures, and a
+// textfile publishes inlet temperatures. They are vocabulary because a driver knows no other room.
 #pragma once
 
 #include "collectors/metric.hpp"
