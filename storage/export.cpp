@@ -1,0 +1,143 @@
+#include "storage/export.hpp"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <cmath>
+#include <ctime>
+#include <iterator>
+#include <string>
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr std::size_t piece_bytes = 64 * 1024;
+
+void put_value(std::string& out, double value) {
+  if (std::isnan(value)) {
+    out += "NaN";
+  } else if (std::isinf(value)) {
+    out += value > 0 ? "+Inf" : "-Inf";
+  } else {
+    std::array<char, 32> text{};
+    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
+    out.append(text.data(), end);
+  }
+}
+
+struct Time {
+  std::int64_t seconds = 0;
+  int milliseconds = 0;  // 0 to 999, before the epoch too
+};
+
+Time split(std::int64_t wall_ms) {
+  Time time{wall_ms / 1000, static_cast<int>(wall_ms % 1000)};
+  if (time.milliseconds < 0) {
+    --time.seconds;
+    time.milliseconds += 1000;
+  }
+  return time;
+}
+
+void put_seconds(std::string& out, std::int64_t wall_ms) {
+  const bool negative = wall_ms < 0;
+  const auto size = negative ? 0 - static_cast<std::uint64_t>(wall_ms) : static_cast<std::uint64_t>(wall_ms);
+  fmt::format_to(std::back_inserter(out), "{}{}.{:03}", negative ? "-" : "", size / 1000, size % 1000);
+}
+
+// `# TYPE` and `# UNIT` of the family of a metric. A counter's family is its name without _total.
+void put_family(std::string& out, const SeriesDescription& series) {
+  std::string_view family = series.metric;
+  const bool counter = series.kind == Kind::counter && family.ends_with("_total");
+  if (counter) family.remove_suffix(6);
+  fmt::format_to(std::back_inserter(out), "# TYPE {} {}\n", family, counter ? "counter" : "gauge");
+  const std::string_view unit = suffix(series.unit);
+  if (!unit.empty() && family.ends_with(fmt::format("_{}", unit))) {
+    fmt::format_to(std::back_inserter(out), "# UNIT {} {}\n", family, unit);
+  }
+}
+
+void put_quoted(std::string& out, std::string_view text) {
+  out.push_back('"');
+  for (char c : text) {
+    if (c == '"') out.push_back('"');
+    out.push_back(c);
+  }
+  out.push_back('"');
+}
+
+// Hands over pieces, so that a long history is never in memory as text.
+class Pieces {
+ public:
+  explicit Pieces(const WriteText& write) : write_(write) {}
+  std::string& text() { return text_; }
+  // False: stop.
+  bool pass(bool all) {
+    if (text_.empty() || (text_.size() < piece_bytes && !all)) return open_;
+    open_ = open_ && write_(text_);
+    text_.clear();
+    return open_;
+  }
+
+ private:
+  const WriteText& write_;
+  std::string text_;
+  bool open_ = true;
+};
+
+}  // namespace
+
+Result<void> export_openmetrics(Store& store, const Selection& selection, const WriteText& write) {
+  Pieces pieces(write);
+  std::string metric;
+  auto read = store.read(selection, [&](const SeriesDescription& series, const std::vector<Point>& points) {
+    if (series.metric != metric) put_family(pieces.text(), series);
+    metric = series.metric;
+    const std::string name = series.labels.empty() ? metric + " " : fmt::format("{}{{{}}} ", metric, series.labels);
+    for (const auto& point : points) {
+      pieces.text() += name;
+      put_value(pieces.text(), point.value);
+      pieces.text() += ' ';
+      put_seconds(pieces.text(), point.wall_ms);
+      pieces.text() += '\n';
+      if (!pieces.pass(false)) return false;
+    }
+    return true;
+  });
+  if (!read) return read;
+  pieces.text() += "# EOF\n";
+  pieces.pass(true);
+  return {};
+}
+
+Result<void> export_csv(Store& store, const Selection& selection, const WriteText& write) {
+  Pieces pieces(write);
+  pieces.text() = "time,metric,labels,value\n";
+  std::int64_t formatted = INT64_MIN;  // the second that `time` spells
+  std::string time;
+  auto read = store.read(selection, [&](const SeriesDescription& series, const std::vector<Point>& points) {
+    std::string name = "," + series.metric + ",";
+    put_quoted(name, series.labels);
+    name += ',';
+    for (const auto& point : points) {
+      const Time at = split(point.wall_ms);
+      if (at.seconds != formatted)
+        time = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(at.seconds)));
+      formatted = at.seconds;
+      fmt::format_to(std::back_inserter(pieces.text()), "{}.{:03}Z", time, at.milliseconds);
+      pieces.text() += name;
+      put_value(pieces.text(), point.value);
+      pieces.text() += '\n';
+      if (!pieces.pass(false)) return false;
+    }
+    return true;
+  });
+  if (!read) return read;
+  pieces.pass(true);
+  return {};
+}
+
+}  // namespace perjoule::storage

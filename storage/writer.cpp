@@ -1,0 +1,298 @@
+#include "storage/writer.hpp"
+
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "storage/sqlite_store.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr int retain_calls = 4;  // after each history commit; the rest has time until the next
+
+std::size_t bytes_of(const Tick& tick) {
+  return sizeof(Tick) + tick.samples.size() * sizeof(Sample);
+}
+
+double seconds_since(std::chrono::steady_clock::time_point start) {
+  return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+// Rows with the flag set (or all of them); clears the flag.
+template <class Row, class Map>
+void take_rows(Map& known, bool all, std::vector<Row>& out) {
+  for (auto& [key, entry] : known) {
+    if (!entry.changed && !all) continue;
+    entry.changed = false;
+    out.push_back(entry.row);
+  }
+}
+
+}  // namespace
+
+WriterFiles files_in(const std::filesystem::path& directory, std::function<std::int64_t()> now_ms,
+                     std::function<void(const std::string&)> note) {
+  WriterFiles files;
+  files.ledger = [=]() -> Result<std::unique_ptr<LedgerFile>> {
+    Notes notes;
+    auto ledger = LedgerFile::open(directory / "ledger.db", now_ms(), notes);
+    for (const auto& line : notes)
+      note(line);
+    if (!ledger) return ledger.error();
+    return std::make_unique<LedgerFile>(std::move(*ledger));
+  };
+  files.history = [=]() -> Result<std::unique_ptr<Store>> {
+    Notes notes;
+    auto store = SqliteStore::open(directory / "history.db", now_ms(), notes);
+    for (const auto& line : notes)
+      note(line);
+    if (!store) return store.error();
+    return std::unique_ptr<Store>(std::move(*store));
+  };
+  return files;
+}
+
+Writer::Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, WriterLimits limits, Post post)
+    : files_(std::move(files)), limits_(limits), post_(std::move(post)), ledger_(std::move(ledger)), thread_([this] {
+        run();
+      }) {}
+
+Writer::~Writer() {
+  {
+    const std::lock_guard lock(mutex_);
+    stopping_ = true;
+  }
+  changed_.notify_all();
+  thread_.join();
+}
+
+void Writer::describe(SeriesDescription series) {
+  const std::lock_guard lock(mutex_);
+  series_.push_back(std::move(series));
+}
+
+void Writer::describe(GroupDescription group) {
+  const std::lock_guard lock(mutex_);
+  groups_.push_back(std::move(group));
+}
+
+void Writer::push(Tick tick) {
+  const std::lock_guard lock(mutex_);
+  ++waiting_ticks_;
+  waiting_bytes_ += bytes_of(tick);
+  queue_.push_back({next_number_++, std::move(tick)});
+  keep_within_limits();
+}
+
+void Writer::keep_within_limits() {
+  while (!queue_.empty() && (waiting_ticks_ > limits_.ticks || waiting_bytes_ > limits_.bytes)) {
+    const Tick& oldest = queue_.front().tick;
+    --waiting_ticks_;
+    waiting_bytes_ -= bytes_of(oldest);
+    dropped_samples_ += oldest.samples.size();
+    queue_.pop_front();
+  }
+}
+
+void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) {
+  std::optional<Request> replaced;
+  {
+    const std::lock_guard lock(mutex_);
+    for (auto& row : changed.totals) {
+      auto& entry = totals_[row.key];
+      entry = {std::move(row), true};
+    }
+    for (auto& row : changed.meters) {
+      auto& entry = meters_[row.key];
+      entry = {std::move(row), true};
+    }
+    replaced = std::exchange(waiting_, std::nullopt);
+    const bool also = replaced && replaced->history;
+    waiting_ = Request{generation, history || also, next_number_, std::move(done)};
+  }
+  changed_.notify_all();
+  if (!replaced) return;
+  Report report;
+  report.generation = replaced->generation;
+  report.error = "the disk is slow: the commit before is still running, and a newer one has taken over";
+  post_([tell = std::move(replaced->done), report] { tell(report); });
+}
+
+void Writer::retention(std::int64_t raw_ms, std::int64_t bytes_max) {
+  const std::lock_guard lock(mutex_);
+  raw_ms_ = raw_ms;
+  bytes_max_ = bytes_max;
+}
+
+bool Writer::stop(std::chrono::steady_clock::time_point deadline) {
+  std::unique_lock lock(mutex_);
+  stopping_ = true;
+  changed_.notify_all();
+  return changed_.wait_until(lock, deadline, [this] { return ended_; }) && all_committed_;
+}
+
+void Writer::run() {
+  std::unique_lock lock(mutex_);
+  for (;;) {
+    changed_.wait(lock, [this] { return waiting_ || stopping_; });
+    if (!waiting_) break;
+    Request request = std::move(*waiting_);
+    waiting_.reset();
+    lock.unlock();
+    Report report = serve(request);
+    lock.lock();
+    report.dropped_samples = std::exchange(dropped_samples_, 0);
+    const bool nothing_left = queue_.empty() || queue_.front().number >= request.before;
+    all_committed_ = report.ledger_committed && nothing_left;
+    lock.unlock();
+    post_([tell = std::move(request.done), report = std::move(report)] { tell(report); });
+    lock.lock();
+  }
+  lock.unlock();
+  // Closing writes, too: it is part of what stop() waits for.
+  store_.reset();
+  ledger_.reset();
+  lock.lock();
+  ended_ = true;
+  changed_.notify_all();
+}
+
+Report Writer::serve(const Request& request) {
+  Report report;
+  report.generation = request.generation;
+  auto start = std::chrono::steady_clock::now();
+  auto ledger = commit_ledger();
+  report.ledger_seconds = seconds_since(start);
+  report.ledger_committed = ledger.has_value();
+  if (!ledger) {
+    report.error = ledger.error().what;
+    return report;
+  }
+  if (!request.history) return report;
+  start = std::chrono::steady_clock::now();
+  report.history_attempted = true;
+  auto history = commit_history(request.before, report);
+  report.history_seconds = seconds_since(start);
+  if (!history) report.error = history.error().what;
+  return report;
+}
+
+Result<void> Writer::commit_ledger() {
+  const bool all = ledger_ == nullptr;
+  if (all) {
+    auto opened = files_.ledger();
+    if (!opened) return opened.error();
+    ledger_ = std::move(*opened);
+  }
+  const LedgerRows rows = take_changed(all);
+  auto committed = ledger_->commit(rows);
+  if (committed) return {};
+  offer_again(rows);
+  // Without a ledger that knows all rows, the next commit has to offer all.
+  if (all || committed.error().fault == Fault::broken) ledger_.reset();
+  return committed;
+}
+
+Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
+  if (store_ == nullptr) {
+    auto opened = files_.history();
+    if (!opened) return opened.error();
+    store_ = std::move(*opened);
+    series_stored_ = 0;
+    groups_stored_ = 0;
+  }
+  std::deque<Queued> taken = take_ticks(before);
+  std::vector<std::uint64_t> numbers;
+  Frame frame;
+  std::size_t bytes = 0;
+  for (auto& queued : taken) {
+    bytes += bytes_of(queued.tick);
+    report.appended_samples += queued.tick.samples.size();
+    numbers.push_back(queued.number);
+    frame.ticks.push_back(std::move(queued.tick));
+  }
+  auto appended = append(frame);
+  {
+    const std::lock_guard lock(mutex_);
+    if (appended) {
+      waiting_ticks_ -= frame.ticks.size();
+      waiting_bytes_ -= bytes;
+    } else {
+      for (std::size_t n = frame.ticks.size(); n-- > 0;)
+        queue_.push_front({numbers[n], std::move(frame.ticks[n])});
+      keep_within_limits();
+    }
+  }
+  if (!appended) {
+    report.appended_samples = 0;
+    if (appended.error().fault == Fault::broken) store_.reset();
+    return appended;
+  }
+  report.history_committed = true;
+  const std::int64_t newest_ms = frame.ticks.empty() ? 0 : frame.ticks.back().wall_ms;
+  return retain(newest_ms, report.size);
+}
+
+Result<void> Writer::append(Frame& frame) {
+  {
+    const std::lock_guard lock(mutex_);
+    frame.series.assign(series_.begin() + static_cast<std::ptrdiff_t>(series_stored_), series_.end());
+    frame.groups.assign(groups_.begin() + static_cast<std::ptrdiff_t>(groups_stored_), groups_.end());
+  }
+  auto appended = store_->append(frame);
+  if (!appended) return appended;
+  series_stored_ += frame.series.size();
+  groups_stored_ += frame.groups.size();
+  return {};
+}
+
+// Age counts from the newest stamp that was stored: the writer needs no clock, and a daemon that samples nothing
+// forgets nothing.
+Result<void> Writer::retain(std::int64_t newest_ms, StoreSize& size) {
+  std::int64_t raw_ms = 0;
+  std::int64_t bytes_max = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    raw_ms = raw_ms_;
+    bytes_max = bytes_max_;
+  }
+  const std::int64_t oldest_ms = raw_ms > 0 && newest_ms > 0 ? newest_ms - raw_ms : INT64_MIN;
+  for (int call = 0; call < retain_calls; ++call) {
+    auto more = store_->retain(oldest_ms, bytes_max > 0 ? bytes_max : INT64_MAX);
+    if (!more) return more.error();
+    if (!*more) break;
+  }
+  auto now = store_->size();
+  if (!now) return now.error();
+  size = *now;
+  return {};
+}
+
+LedgerRows Writer::take_changed(bool all) {
+  const std::lock_guard lock(mutex_);
+  LedgerRows rows;
+  take_rows(totals_, all, rows.totals);
+  take_rows(meters_, all, rows.meters);
+  return rows;
+}
+
+void Writer::offer_again(const LedgerRows& rows) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& row : rows.totals)
+    totals_[row.key].changed = true;
+  for (const auto& row : rows.meters)
+    meters_[row.key].changed = true;
+}
+
+std::deque<Writer::Queued> Writer::take_ticks(std::uint64_t before) {
+  const std::lock_guard lock(mutex_);
+  const auto end =
+      std::find_if(queue_.begin(), queue_.end(), [&](const Queued& each) { return each.number >= before; });
+  std::deque<Queued> taken(std::move_iterator(queue_.begin()), std::move_iterator(end));
+  queue_.erase(queue_.begin(), end);
+  return taken;
+}
+
+}  // namespace perjoule::storage
