@@ -6,7 +6,7 @@
 
 namespace perjoule {
 
-inline constexpr auto temperature = gauge<Unit::celsius>(
+inline constexpr auto sensor_temperature = gauge<Unit::celsius>(
     "perjoule_temperature_celsius",
     "Temperature as a sensor chip or a thermal zone reports it (hwmon tempN_input, thermal_zoneN/temp).", "chip",
     "sensor", "role");

@@ -113,7 +113,7 @@ bool App::open_files(storage::LedgerRows& rows) {
 }
 
 bool App::listen() {
-  web::Setup setup{.clock = clock_, .latest = latest_, .instruments = instruments_, .board = board_};
+  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}};
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();

@@ -60,7 +60,7 @@ void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::Co
     std::vector<std::string>& into = arguments.values[flag];
     app.add_flag("--no-" + flag + "{false}", into, fmt::format("Do not read {}.", section.name));
   }
-  app.add_flag("--no-storage{false}", arguments.values["storage.enabled"],
+  app.add_flag("--no-storage{false}", arguments.values["storage"],
                "Keep no file at all: totals start at zero with each start.");
 }
 

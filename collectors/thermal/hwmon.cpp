@@ -133,7 +133,7 @@ class Hwmon final : public Collector {
     if (value.value() < celsius_min || value.value() > celsius_max) {
       refuse(channel, value.value(), "C", batch);
     } else {
-      batch.add(temperature, value, chip_.label, channel.sensor, channel.role);
+      batch.add(sensor_temperature, value, chip_.label, channel.sensor, channel.role);
     }
   }
 
@@ -186,7 +186,7 @@ Result<std::vector<Probe>> make_hwmon(const Options& options, const Roots& roots
   return probes;
 }
 
-constexpr std::array<const Metric*, 6> metrics = {&temperature,  &temperature_limit, &fan_speed,
+constexpr std::array<const Metric*, 6> metrics = {&sensor_temperature,  &temperature_limit, &fan_speed,
                                                   &sensor_power, &sensor_energy,     &power_limit};
 
 constexpr std::array<Option, 2> options = {

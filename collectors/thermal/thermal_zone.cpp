@@ -63,7 +63,7 @@ class ThermalZone final : public Collector {
     if (value.value() < celsius_min || value.value() > celsius_max) {
       batch.refuse(zone_.name, fmt::format("{}: {} C is not plausible", temperature_.path().native(), value.value()));
     } else {
-      batch.add(temperature, value, zone_.chip, zone_.name, zone_.role);
+      batch.add(sensor_temperature, value, zone_.chip, zone_.name, zone_.role);
     }
     if (samples_++ % limits_every == 0) read_limits();
     for (const auto& [limit, degrees] : limits_) {
@@ -160,7 +160,7 @@ Result<std::vector<Probe>> make_thermal_zone(const Options&, const Roots& roots)
   return probes;
 }
 
-constexpr std::array<const Metric*, 2> metrics = {&temperature, &temperature_limit};
+constexpr std::array<const Metric*, 2> metrics = {&sensor_temperature, &temperature_limit};
 
 }  // namespace
 

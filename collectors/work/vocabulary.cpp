@@ -51,7 +51,7 @@ constexpr Word word() {
 
 constexpr std::array words = {word<facility_power>(), word<circuit_current>(),
                               word<circuit_rating>(), word<phase_imbalance>(),
-                              word<work>(),           word<temperature>()};
+                              word<work>(),           word<sensor_temperature>()};
 
 constexpr auto metric_list = [] {
   std::array<const Metric*, words.size()> list = {};
@@ -112,7 +112,7 @@ class Vocabulary::Sink final : public ExpositionSink {
     if (why.empty()) why = order_labels(metric, sample.labels, series.labels);
     if (why.empty() && sample.timestamp_seconds) why = "a timestamp: the file's own time counts";
     if (why.empty()) why = check_value(metric, sample.value);
-    if (why.empty() && &metric == &temperature && series.labels[2] != "inlet") {
+    if (why.empty() && &metric == &sensor_temperature && series.labels[2] != "inlet") {
       why = "of temperatures only role=\"inlet\" comes from a textfile";
     }
     if (!why.empty()) return why;

@@ -52,7 +52,7 @@ struct Setup {
   const Latest& latest;
   Instruments& instruments;
   const Board& board;
-  std::string telemetry_path = "/metrics";
+  std::string telemetry_path;
   std::string version;  // for the page
   // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
