@@ -100,7 +100,7 @@ Result<std::size_t> SqliteStore::collect(const Selection& selection, std::span<F
       const std::size_t keep = taking / 2;
       for (std::size_t n = keep; n < taking; ++n) {
         points -= found[n].points.size();
-        found[n].points = {};
+        std::vector<Point>().swap(found[n].points);
       }
       taking = keep;
     }
@@ -119,7 +119,7 @@ Result<void> SqliteStore::read(const Selection& selection, const Each& each) {
     for (auto& series : rest.first(*taken)) {
       put_in_order(series.points);
       if (!series.points.empty() && !each(series.description, series.points)) return {};
-      series.points = {};
+      std::vector<Point>().swap(series.points);  // `= {}` would keep the memory
     }
     rest = rest.subspan(*taken);
   }

@@ -6,40 +6,12 @@
 #include <algorithm>
 
 #include "history.hpp"
+#include "loop.hpp"
 #include "scratch.hpp"
-#include "storage/sqlite_store.hpp"
 
 namespace perjoule::storage {
 
 namespace {
-
-// The daemon's loop: runs what was posted, on the test's thread.
-class Loop {
- public:
-  Writer::Post post() {
-    return [this](std::function<void()> function) {
-      {
-        const std::lock_guard lock(mutex_);
-        posted_.push_back(std::move(function));
-      }
-      arrived_.notify_all();
-    };
-  }
-  // A bound for a writer that never answers; a test that passes does not wait for it.
-  void run_one() {
-    std::unique_lock lock(mutex_);
-    REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(60), [this] { return !posted_.empty(); }));
-    auto function = std::move(posted_.front());
-    posted_.pop_front();
-    lock.unlock();
-    function();
-  }
-
- private:
-  std::mutex mutex_;
-  std::condition_variable arrived_;
-  std::deque<std::function<void()>> posted_;
-};
 
 // A disk that is slow, full or broken when the test says so. It outlives the stores that are opened on it.
 struct Disk {
@@ -366,54 +338,6 @@ TEST_CASE("writer: stop waits for what was asked, says whether it is on disk, an
   bench.disk.wait_until_stuck();
   CHECK_FALSE(bench.writer.stop(std::chrono::steady_clock::now()));
   bench.disk.set([&] { bench.disk.slow = false; });
-}
-
-TEST_CASE("writer: on real files, over a read-only spell, nothing is lost and nothing doubled") {
-  SmallDisk disk("8m");
-  if (!disk) return;
-  RandomHistory history(21);
-  Loop loop;
-  std::vector<std::string> notes;
-  std::mutex mutex;
-  int failed = 0;
-  {
-    Writer writer(files_in(
-                      disk.path(), [] { return std::int64_t{1795515072000}; },
-                      [&](const std::string& line) {
-                        const std::lock_guard lock(mutex);
-                        notes.push_back(line);
-                      }),
-                  nullptr, {}, loop.post());
-    for (std::uint64_t n = 1; n <= 30; ++n) {
-      if (n == 10) {
-        disk.fill();
-      }
-      if (n == 20) disk.make_room();
-      const Frame frame = history.next_frame(40);
-      history.expect(frame);
-      for (const auto& series : frame.series)
-        writer.describe(series);
-      for (const auto& group : frame.groups)
-        writer.describe(group);
-      for (const auto& tick : frame.ticks)
-        writer.push(tick);
-      Report report;
-      writer.commit(n, {{{"total", static_cast<std::int64_t>(n)}}, {}}, true,
-                    [&](Report each) { report = std::move(each); });
-      loop.run_one();
-      CHECK(report.ledger_committed);
-      CHECK(report.dropped_samples == 0);
-      if (!report.history_committed) ++failed;
-    }
-    CHECK(writer.stop(std::chrono::steady_clock::now() + std::chrono::seconds(60)));
-  }
-  CHECK(failed > 0);
-  CHECK(failed < 11);
-  CHECK(notes.empty());
-  auto store = SqliteStore::open_read_only(disk / "history.db");
-  REQUIRE(store);
-  CHECK(read_all(**store) == history.cells());
-  CHECK(LedgerFile::load_read_only(disk / "ledger.db")->totals.at(0).millionths == 30);
 }
 
 }  // namespace perjoule::storage
