@@ -186,8 +186,8 @@ Result<std::vector<Probe>> make_hwmon(const Options& options, const Roots& roots
   return probes;
 }
 
-constexpr std::array<const Metric*, 6> metrics = {&sensor_temperature,  &temperature_limit, &fan_speed,
-                                                  &sensor_power, &sensor_energy,     &power_limit};
+constexpr std::array<const Metric*, 6> metrics = {&sensor_temperature, &temperature_limit, &fan_speed,
+                                                  &sensor_power,       &sensor_energy,     &power_limit};
 
 constexpr std::array<Option, 2> options = {
     {{"power_max", OptionType::power, "20 kW",
