@@ -1,9 +1,12 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <array>
 #include <cstdio>
 
 #include "daemon/commands.hpp"
+#include "daemon/metrics.hpp"
 #include "daemon/survey.hpp"
 
 namespace perjoule {
@@ -58,10 +61,17 @@ std::string json_labels(std::string_view labels) {
   return out + '}';
 }
 
+// The table shows the host; `doctor` shows the sources.
+bool about_sources(const Metric& metric) {
+  constexpr std::array<const Metric*, 5> families = {&source_state, &collector_last_success, &collector_duration,
+                                                     &collector_faults, &collector_missed_ticks};
+  return std::find(families.begin(), families.end(), &metric) != families.end();
+}
+
 void print_table(const Survey& survey) {
   std::string family;
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
-    if (metric.name.starts_with("perjoule_source_state") || metric.name.starts_with("perjoule_collector_")) return;
+    if (about_sources(metric)) return;
     if (family != metric.name) fmt::print("{}{}\n", family.empty() ? "" : "\n", metric.name);
     family = metric.name;
     fmt::print("  {:<70} {:>16} {}\n", labels, number(value), suffix(metric.unit));

@@ -26,7 +26,7 @@ die() { say "$*"; exit 1; }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# One question for all of them: dpkg's database takes longer to open than to read. dpkg-query fails when it does not know
+# One question for all of them: dpkg's database takes longer to open than to read. dpkg-query fails when it knows not
 # one of the names, and still answers for the others.
 missing() {
   local known
@@ -72,7 +72,8 @@ install_packages() {
   apt-get update -q || say "warning: apt-get update failed; going on with the lists that are there"
   for package in "$@"; do
     case " ${optional_packages[*]} " in
-      *" $package "*) apt-cache show "$package" >/dev/null 2>&1 || { say "no $package here: going on without it"; continue; } ;;
+      *" $package "*)
+        apt-cache show "$package" >/dev/null 2>&1 || { say "no $package here: going on without it"; continue; } ;;
     esac
     available+=("$package")
   done
@@ -106,7 +107,7 @@ if [ "${PERJOULE_PLAN_SHOWN:-}" != yes ]; then
   say "for $profile, these packages will be installed with apt-get: ${absent[*]}"
 fi
 if installed libboost1.74-dev && ! installed libboost1.81-dev; then
-  die "libboost1.74-dev is installed and excludes libboost1.81-dev, which perjoule needs. Nothing was changed. If nothing
+  die "libboost1.74-dev is installed and excludes libboost1.81-dev, which perjoule needs. Nothing was changed. If no
   else needs it: apt-get remove libboost1.74-dev, then run this again"
 fi
 

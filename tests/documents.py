@@ -1,7 +1,8 @@
 #!/usr/bin/env python3
 """The worked examples of CONTRIBUTING.md compile, and what the documents link to in this repository exists.
 
-An example that names its file in its first line (```cpp, then "// collectors/...") is a whole unit; the others are excerpts.
+An example that names its file in its first line (```cpp, then "// collectors/...") is a whole unit; the others are
+excerpts.
 """
 import pathlib
 import re
@@ -12,7 +13,8 @@ import tempfile
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 UNIT = re.compile(r"^```cpp\n// ((?:collectors|tests)/\S+\.cpp)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
-FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion", "-Wshadow",
+FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion",
+         "-Wshadow",
          "-Wold-style-cast", "-Werror", f"-I{ROOT}", f'-DPERJOULE_SOURCE_DIR="{ROOT}"']
 
 

@@ -31,7 +31,7 @@ LIBRARY_HOMES = {
     "doctest/": (),
 }
 CLOCK_HOMES = ("daemon/clock",)
-TIMER_HOMES = ("daemon/clock", "daemon/http/")
+TIMER_HOMES = ("tests/fakes/virtual_clock", "daemon/clock", "daemon/http/")
 LINES_MAX, TEST_LINES_MAX, COLUMNS_MAX = 400, 600, 120
 CPP = (".cpp", ".hpp", ".h", ".def")
 CODE = CPP + (".py", ".sh", ".cmake", "CMakeLists.txt")

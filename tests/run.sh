@@ -3,7 +3,7 @@
 #
 #   tests/run.sh [--quick]     --quick: the dev build with its tests, and nothing else
 #
-# All stages run, also after one failed. A stage counts the tests that ctest counted; a stage without ctest counts as one.
+# All stages run, also after one failed. A stage counts the tests that ctest counted; one without ctest counts as one.
 # JOBS=n changes the number of parallel jobs (default 2: a unit under a sanitizer takes more than a gigabyte).
 set -uo pipefail
 
@@ -18,7 +18,8 @@ case "${1:-}" in
 esac
 
 # A second checkout of the same sources finds the first one's objects.
-export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
+export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
+export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 export CTEST_OUTPUT_ON_FAILURE=1
 export ASAN_OPTIONS=detect_leaks=1:strict_string_checks=1 UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
 export TSAN_OPTIONS=halt_on_error=1:second_deadlock_stack=1
@@ -48,7 +49,8 @@ stage() {
   fi
   passed_total=$((passed_total + passed))
   failed_total=$((failed_total + failed))
-  table+=$(printf '%-10s %6d s %6d passed %4d failed %4d skipped' "$name" $((SECONDS - begin)) "$passed" "$failed" "$skipped")$'\n'
+  table+=$(printf '%-10s %6d s %6d passed %4d failed %4d skipped' \
+    "$name" $((SECONDS - begin)) "$passed" "$failed" "$skipped")$'\n'
 }
 
 # build PRESET [TARGETS...]
@@ -91,7 +93,9 @@ sanitized() {
   [ -n "$targets" ] && build "$preset" $targets && run_ctest "$preset" -R '^(unit_|simulation)' -LE e2e
 }
 
-format() { find config collectors storage daemon tests -name '*.[ch]pp' -print0 | xargs -0 clang-format-14 --dry-run --Werror; }
+format() {
+  find config collectors storage daemon tests -name '*.[ch]pp' -print0 | xargs -0 clang-format-14 --dry-run --Werror
+}
 tidy() { tests/tidy.py --jobs "$jobs"; }
 scripts() { find . -path ./build -prune -o \( -name '*.sh' -o -path './.ci/run' \) -print0 | xargs -0 shellcheck; }
 documents() { tests/documents.py; }

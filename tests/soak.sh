@@ -17,7 +17,8 @@ failed=0
 mkdir -p build/soak
 for name in "${names[@]}"; do
   script=tests/soak/$name
-  echo "==== $name; needs: $(sed -n 's/^# needs: //p' "$script" 2>/dev/null | head -n 1 | grep . || echo "nothing special")"
+  needs=$(sed -n 's/^# needs: //p' "$script" 2>/dev/null | head -n 1)
+  echo "==== $name; needs: ${needs:-nothing special}"
   begin=$SECONDS
   if "$script" </dev/null 2>&1 | tee "build/soak/$name.log"; then
     passed=$((passed + 1))

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """clang-tidy over the rooms, as .clang-tidy says.
 
-A unit that was clean is not looked at again until it, a project header that it includes, its compiler flags, .clang-tidy
+A unit that was clean is skipped until it, a project header that it includes, its compiler flags, .clang-tidy
 or clang-tidy itself changes: build/tidy/clean/ holds one empty file per clean state, named by a hash of all of them.
 
     tests/tidy.py [--jobs N] [FILE...]     without files: every unit of config, collectors, storage and daemon

@@ -58,7 +58,8 @@ constexpr std::string_view head = R"(<!DOCTYPE html>
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 68rem; margin: 2rem auto; padding: 0 1rem; }
 h1 { font-size: 1.5rem; } h2 { font-size: 1.1rem; margin-top: 2rem; }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
-th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0; border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
+th, td { text-align: left; vertical-align: top; padding: .35rem .8rem .35rem 0;
+  border-bottom: 1px solid color-mix(in srgb, currentColor 20%, transparent); }
 td.number { text-align: right; } code { font-size: .9em; overflow-wrap: anywhere; }
 </style></head><body>
 )";

@@ -1,13 +1,20 @@
 # Writes revision.hpp from git, and touches it only when it changes.
-execute_process(COMMAND git -C ${SOURCE} rev-parse --short=12 HEAD OUTPUT_VARIABLE revision OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-execute_process(COMMAND git -C ${SOURCE} rev-parse --abbrev-ref HEAD OUTPUT_VARIABLE branch OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
-if(NOT revision)
-  set(revision unknown)
-endif()
-if(NOT branch)
-  set(branch unknown)
-endif()
-set(text "#pragma once\n#define PERJOULE_VERSION \"${VERSION}\"\n#define PERJOULE_REVISION \"${revision}\"\n#define PERJOULE_BRANCH \"${branch}\"\n")
+function(ask_git variable)
+  execute_process(COMMAND git -C ${SOURCE} ${ARGN}
+    OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
+  if(NOT answer)
+    set(answer unknown)
+  endif()
+  set(${variable} ${answer} PARENT_SCOPE)
+endfunction()
+
+ask_git(revision rev-parse --short=12 HEAD)
+ask_git(branch rev-parse --abbrev-ref HEAD)
+string(CONCAT text
+  "#pragma once\n"
+  "#define PERJOULE_VERSION \"${VERSION}\"\n"
+  "#define PERJOULE_REVISION \"${revision}\"\n"
+  "#define PERJOULE_BRANCH \"${branch}\"\n")
 if(EXISTS ${OUT})
   file(READ ${OUT} before)
 endif()

@@ -5,7 +5,7 @@
 #include <set>
 
 #include "config/keys.hpp"
-#include "fixture.hpp"
+#include "tests/unit/config/fixture.hpp"
 
 namespace perjoule::config {
 namespace {

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "fixture.hpp"
+#include "tests/unit/config/fixture.hpp"
 
 namespace perjoule::config {
 namespace {

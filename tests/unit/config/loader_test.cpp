@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "fixture.hpp"
+#include "tests/unit/config/fixture.hpp"
 
 namespace perjoule::config {
 namespace {

@@ -4,7 +4,7 @@
 #include <random>
 
 #include "config/source_text.hpp"
-#include "fixture.hpp"
+#include "tests/unit/config/fixture.hpp"
 
 namespace perjoule::config {
 namespace {
@@ -163,7 +163,8 @@ constexpr Case cases[] = {
    help: set both or neither
 )"},
     {R"({"efficiency": {"power_model": {"idle": "90 W", "max": "80 W"}}})",
-     R"(perjoule.json:1:56: error: efficiency.power_model.max: 80 W is not above the idle power of 90 W (perjoule.json:1)
+     "perjoule.json:1:56: error: efficiency.power_model.max: "
+     R"(80 W is not above the idle power of 90 W (perjoule.json:1)
     1 | {"efficiency": {"power_model": {"idle": "90 W", "max": "80 W"}}}
       |                                                        ^^^^^^
 )"},

@@ -7,8 +7,8 @@
 #include <cstdlib>
 #include <limits>
 
-#include "scratch.hpp"
 #include "storage/sqlite_store.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

@@ -8,8 +8,8 @@
 #include <map>
 #include <random>
 
-#include "scratch.hpp"
 #include "storage/varint.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

@@ -10,8 +10,8 @@
 #include <utility>
 #include <vector>
 
-#include "scratch.hpp"
 #include "storage/store.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

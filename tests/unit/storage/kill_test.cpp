@@ -7,10 +7,10 @@
 #include <algorithm>
 #include <memory>
 
-#include "history.hpp"
-#include "scratch.hpp"
 #include "storage/ledger_file.hpp"
 #include "storage/sqlite_store.hpp"
+#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

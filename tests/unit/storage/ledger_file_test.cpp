@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "scratch.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

@@ -5,8 +5,8 @@
 
 #include <algorithm>
 
-#include "history.hpp"
-#include "scratch.hpp"
+#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

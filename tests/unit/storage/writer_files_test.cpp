@@ -1,10 +1,10 @@
 #include <doctest/doctest.h>
 
-#include "history.hpp"
-#include "loop.hpp"
-#include "scratch.hpp"
 #include "storage/sqlite_store.hpp"
 #include "storage/writer.hpp"
+#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/loop.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 

@@ -5,9 +5,9 @@
 
 #include <algorithm>
 
-#include "history.hpp"
-#include "loop.hpp"
-#include "scratch.hpp"
+#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/loop.hpp"
+#include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 
