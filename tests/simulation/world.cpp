@@ -53,6 +53,7 @@ struct Device {
   // What nobody can know: a counter that restarts near its wrap, a power that changes between two readings.
   bool reset_since_reading = false;
   std::int64_t undecidable_uj = 0;
+  bool unread_since_boot = false;
   // The first row that reached the disk: energy is compared from there on.
   bool kept = false;
   std::int64_t kept_us = 0;
@@ -135,6 +136,7 @@ class World {
   void begin();
   void end();
   void strike();
+  void lose_sight(Device& device);
   void watch_totals();
   void watch_states();
   void check_ticks();
@@ -260,6 +262,7 @@ void World::accept(Device& device, std::int64_t at_us) {
       ++outcome_.counts.wraps;
   }
   device.reset_since_reading = false;
+  device.unread_since_boot = false;
   device.accepted_us = at_us;
 }
 
@@ -276,6 +279,7 @@ void World::begin() {
     // What was not committed is forgotten: the next reading is bridged from the row that is on the disk.
     const auto row = disk_.meters.find(total_key(device));
     const std::int64_t base_us = row == disk_.meters.end() ? -1 : row->second.steady_ns / 1000;
+    device.unread_since_boot = row != disk_.meters.end() && row->second.boot_id != boot_;
     if (base_us < device.accepted_us && device.reset_at_us > base_us) device.reset_since_reading = true;
     device.accepted_us = base_us;
   }
@@ -360,6 +364,13 @@ void World::watch_states() {
   }
 }
 
+// A gap over a reboot is measured on the wall clock: a step in it, and nobody can say how long the gap was.
+void World::lose_sight(Device& device) {
+  const auto row = disk_.meters.find(total_key(device));
+  if (row == disk_.meters.end()) return;
+  device.undecidable_uj += (now_us() - row->second.steady_ns / 1000 + 200'000'000) * watts_max;
+}
+
 void World::strike() {
   for (Device& device : devices_) {
     if (device.counter && happens(reset, 1.0 / 600)) {
@@ -379,6 +390,9 @@ void World::strike() {
     clock_.step_wall((forward ? 1 : -1) * between(10, 7'200'000));
     ++realignments_;
     stepped_ns_ = clock_.now().steady_ns;
+    for (Device& device : devices_) {
+      if (device.unread_since_boot) lose_sight(device);
+    }
     return;
   }
   if (happens(stall, 1.0 / 700)) {
@@ -400,11 +414,8 @@ void World::strike() {
         device.reset_at_us = now_us();
         device.reset_offset = 0;
         device.accepted_us = -1;
-        // A gap over a reboot is measured on the wall clock: a step in it, and nobody can say how long the gap was.
         const auto row = disk_.meters.find(total_key(device));
-        if (row != disk_.meters.end() && row->second.steady_ns < stepped_ns_) {
-          device.undecidable_uj += (now_us() - row->second.steady_ns / 1000 + 100'000'000) * watts_max;
-        }
+        if (row != disk_.meters.end() && row->second.steady_ns < stepped_ns_) lose_sight(device);
       }
     } else {
       ++outcome_.counts.kills;
