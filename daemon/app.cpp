@@ -19,6 +19,7 @@
 #include "daemon/boot.hpp"
 #include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/own_power.hpp"
 #include "daemon/schedule.hpp"
 
 namespace perjoule {
@@ -29,6 +30,7 @@ constexpr std::chrono::milliseconds lanes_deadline{500};
 constexpr std::chrono::milliseconds flush_deadline{1000};
 constexpr std::chrono::seconds reload_deadline{2};
 constexpr std::uint64_t process_seconds = 5;
+constexpr std::int64_t announce_wait_ns = 5 * nanoseconds_per_second;
 
 std::string seconds_text(std::int64_t from_ns, std::int64_t to_ns) {
   return fmt::format("{:.1f} s", static_cast<double>(to_ns - from_ns) / 1e9);
@@ -54,6 +56,7 @@ int App::run() {
   log_.info("starting", {{"version", build_.version}, {"revision", build_.revision}});
   if (!open_storage() || !listen()) return 1;
   instruments_.reload(true, static_cast<double>(clock_.now().wall_ms) / 1000);
+  watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
   start_sources(settings_);
   asio::co_spawn(loop_, housekeeping(), asio::detached);
   asio::co_spawn(loop_, signals(), asio::detached);
@@ -170,22 +173,33 @@ void App::refresh(std::uint64_t second) {
                         : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
   board_.set(std::move(content));
   const Stamp now = clock_.now();
+  if (!announced_ && sources_->settled()) announce(now);
   instruments_.http(server_->stats());
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
+}
+
+// The first numbers, once every source has had its first call: what an operator looks for after a start. The node's
+// energy needs two calls, so its power may come a second later.
+void App::announce(const Stamp& now) {
+  std::string numbers;
+  latest_.visit(now.steady_ns, [&numbers](const Metric& metric, std::string_view labels, double value) {
+    if (&metric == &node_power) numbers = fmt::format("node {:.1f} W, {}", value, labels);
+  });
+  if (settled_ns_ == 0) settled_ns_ = now.steady_ns;
+  if (numbers.empty() && now.steady_ns - settled_ns_ < announce_wait_ns) return;
+  announced_ = true;
+  log_.info("ready", {{"series", std::to_string(latest_.fresh(now.steady_ns))},
+                      {"power", numbers.empty() ? "unknown" : numbers}});
 }
 
 void App::report_change(const SourceStatus& before, const SourceStatus& after) {
   const SourceState state = *after.state;
   const std::string_view was = before.state ? name(*before.state) : "starting";
   const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
-  log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, "source",
-             {{"source", after.source},
-              {"device", after.device},
-              {"state", name(state)},
-              {"was", was},
-              {"why", after.what},
-              {"remedy", after.remedy}});
+  const std::string subject = after.device.empty() ? after.source : after.source + ' ' + after.device;
+  log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
+             {{"was", was}, {"why", after.what}, {"remedy", after.remedy}});
 }
 
 // One line when storing starts to fail and one when it is well again, not one per commit.
@@ -249,6 +263,7 @@ void App::apply(const config::Loaded& loaded) {
   settings_.storage.retention = next.storage.retention;
   settings_.collectors = next.collectors;
   settings_.power_model = next.power_model;
+  watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
 }
 
 // On the web thread: hands the work to the loop and waits a bounded time for its word.

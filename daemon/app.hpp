@@ -46,6 +46,7 @@ class App {
   asio::awaitable<void> signals();
   void commit(std::uint64_t second);
   void refresh(std::uint64_t second);
+  void announce(const Stamp& now);
   std::string reload();
   std::string reload_from_web();
   void apply(const config::Loaded& loaded);
@@ -76,7 +77,7 @@ class App {
   std::unique_ptr<Alarm> tick_;
   std::string storage_error_;
   double watts_per_busy_cpu_ = 0;
-  bool history_failing_ = false;
+  std::int64_t settled_ns_ = 0;
   bool announced_ = false;
   bool stopping_ = false;
   bool clean_ = true;

@@ -60,6 +60,7 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
     line = fmt::format("time={} level={} msg=", time, name(level));
     append_value(line, message);
     for (const auto& [key, value] : fields) {
+      if (value.empty()) continue;
       line.append(" ").append(key).append("=");
       append_value(line, value);
     }
@@ -68,6 +69,7 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
   line = fmt::format(R"({{"time":"{}","level":"{}","msg":)", time, name(level));
   append_quoted(line, message);
   for (const auto& [key, value] : fields) {
+    if (value.empty()) continue;
     line += ',';
     append_quoted(line, key);
     line += ':';

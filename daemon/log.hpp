@@ -36,7 +36,7 @@ class Log {
   config::LogFormat format_;
 };
 
-// One line without its newline, as write() prints it; `wall_ms` since the epoch.
+// Fields that are empty are left out. One line without its newline, as write() prints it; `wall_ms` since the epoch.
 [[nodiscard]] std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
                                       std::string_view message, std::initializer_list<Log::Field> fields);
 
