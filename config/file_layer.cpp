@@ -35,7 +35,7 @@ Checked<std::string> read_whole(const std::filesystem::path& path) {
     complaint.what = "not a regular file";
   } else {
     // Beyond the limit only to tell a file that is too long from one that just fits.
-    std::array<char, 16384> part;
+    std::array<char, 16384> part{};
     while (text.size() <= json::text_max) {
       const ssize_t count = ::read(descriptor, part.data(), part.size());
       if (count < 0 && errno == EINTR) continue;

@@ -183,7 +183,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   }
 
   // An error that ends the reading is the only one told: what came before it may follow from it.
-  void stop(Problem problem) { problems_.assign(1, std::move(problem)); }
+  void stop(const Problem& problem) { problems_.assign(1, problem); }
 
   // Of the value or key being read: "alerts.rules[2].alert".
   [[nodiscard]] std::string path() const {

@@ -168,44 +168,61 @@ std::string blank_extensions(std::string_view text) {
   return blanked;
 }
 
+namespace {
+
+// Behind the last thing that is there: the caret stands on a line that says something.
+Problem explain_end(std::string_view text, std::string_view want, const std::optional<Place>& open) {
+  const std::size_t last = text.find_last_not_of(blanks);
+  const std::size_t behind = last == std::string_view::npos ? 0 : last + 1;
+  std::string help =
+      open ? fmt::format("the bracket of line {} is not closed", open->line) : "an empty configuration is {}";
+  return problem_at(text, behind, behind, fmt::format("expected {}, got the end of the file", want), std::move(help));
+}
+
+std::size_t end_of_character(std::string_view text, std::size_t at) {
+  std::size_t end = at + 1;
+  while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
+    ++end;
+  return end;
+}
+
+// What stands at `at` instead of what was expected, and what may help.
+struct Found {
+  std::size_t end = 0;
+  std::string help = {};
+};
+Found find_stray(std::string_view text, std::size_t at, Read read, bool wants_value, bool wants_key) {
+  const char c = text[at];
+  if (c == '"') {
+    const bool behind = read == Read::member || read == Read::item;
+    return {string_end(text, at), behind ? "a comma is missing before it" : ""};
+  }
+  if (c == '\'') return {at + 1, "texts and keys stand in double quotes"};
+  if (!is_word(c)) return {end_of_character(text, at)};
+  std::size_t end = at + 1;
+  while (end < text.size() && is_word(text[end]))
+    ++end;
+  return {end, wants_value || wants_key ? help_for_word(text.substr(at, end - at), wants_value) : ""};
+}
+
+}  // namespace
+
 Problem explain_syntax_error(std::string_view text, std::size_t from, Read read, std::optional<Place> open) {
   std::size_t at = skip(text, from, blanks);
   const std::string_view want = expected(text, at, read);
   const bool wants_value = want.starts_with("a value") || read == Read::nothing;
   const bool wants_key = want.starts_with("a key");
-  if (at >= text.size()) {
-    // Behind the last thing that is there: the caret stands on a line that says something.
-    const std::size_t last = text.find_last_not_of(blanks);
-    const std::size_t behind = last == std::string_view::npos ? 0 : last + 1;
-    std::string help =
-        open ? fmt::format("the bracket of line {} is not closed", open->line) : "an empty configuration is {}";
-    return problem_at(text, behind, behind, fmt::format("expected {}, got the end of the file", want), std::move(help));
-  }
+  if (at >= text.size()) return explain_end(text, want, open);
   const char c = text[at];
+  const bool digit = c >= '0' && c <= '9';
   if (c == '"' && (wants_value || wants_key)) return explain_string(text, at);
-  if (wants_value && (c == '-' || (c >= '0' && c <= '9'))) return explain_number(text, at);
-  if (c >= '0' && c <= '9' && at > 0 && text[at - 1] == '0') {
+  if (wants_value && (c == '-' || digit)) return explain_number(text, at);
+  if (digit && at > 0 && text[at - 1] == '0') {
     return problem_at(text, at - 1, skip(text, at, number_characters), "a number starts with 0", "write it without");
   }
-  std::size_t end = at + 1;
-  std::string help;
-  if (is_word(c)) {
-    while (end < text.size() && is_word(text[end]))
-      ++end;
-    if (wants_value || wants_key) help = help_for_word(text.substr(at, end - at), wants_value);
-  } else if (c == '\'') {
-    help = "texts and keys stand in double quotes";
-  } else if (static_cast<unsigned char>(c) >= 0x80) {
-    while (end < text.size() && (static_cast<unsigned char>(text[end]) & 0xC0U) == 0x80U)
-      ++end;
-  }
-  if (c == '"') {
-    end = string_end(text, at);
-    if (read == Read::member || read == Read::item) help = "a comma is missing before it";
-  }
-  const std::string_view got = text.substr(at, std::min<std::size_t>(end - at, 60));
-  return problem_at(text, at, end, fmt::format("expected {}, got {}", want, c == '"' ? "a text" : quote(got)),
-                    std::move(help));
+  Found found = find_stray(text, at, read, wants_value, wants_key);
+  const std::string got = c == '"' ? "a text" : quote(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
+  return problem_at(text, at, found.end, fmt::format("expected {}, got {}", want, got), std::move(found.help));
 }
 
 }  // namespace perjoule::config::json

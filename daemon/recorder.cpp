@@ -242,7 +242,7 @@ void Recorder::commit(bool history, const OnReport& on_report) {
 void Recorder::commit_last() {
   if (sink_ == nullptr) return;
   if (committing_) ledger_.restore();
-  sink_->commit(++generation_, ledger_.take_changed(), true, {});
+  sink_->commit(++generation_, ledger_.take_changed(), true, [](const storage::Report&) {});
 }
 
 void Recorder::finish_commit(const storage::Report& report, const OnReport& on_report) {

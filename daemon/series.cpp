@@ -2,39 +2,15 @@
 
 #include <utility>
 
+#include "config/utf8.hpp"
+
 namespace perjoule {
-
-namespace {
-
-// Length of the well-formed UTF-8 character at the start of `text`, 0 when it is not one (Unicode 15, table 3-7).
-std::size_t character_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0U; };
-  const auto follows = [&](std::size_t i, unsigned low = 0x80, unsigned high = 0xBF) {
-    return byte(i) >= low && byte(i) <= high;
-  };
-  const unsigned lead = byte(0);
-  if (lead < 0x80) return 1;
-  if (lead >= 0xC2 && lead <= 0xDF) return follows(1) ? 2 : 0;
-  if (lead >= 0xE0 && lead <= 0xEF) {
-    const unsigned low = lead == 0xE0 ? 0xA0 : 0x80;
-    const unsigned high = lead == 0xED ? 0x9F : 0xBF;
-    return follows(1, low, high) && follows(2) ? 3 : 0;
-  }
-  if (lead >= 0xF0 && lead <= 0xF4) {
-    const unsigned low = lead == 0xF0 ? 0x90 : 0x80;
-    const unsigned high = lead == 0xF4 ? 0x8F : 0xBF;
-    return follows(1, low, high) && follows(2) && follows(3) ? 4 : 0;
-  }
-  return 0;
-}
-
-}  // namespace
 
 std::string clean_label(std::string_view value, std::size_t bytes_max) {
   std::string clean;
   clean.reserve(value.size());
   while (!value.empty()) {
-    const std::size_t length = character_length(value);
+    const std::size_t length = utf8_length(value);
     std::string_view piece = length == 0 ? std::string_view("\xEF\xBF\xBD") : value.substr(0, length);
     if (length == 1 && static_cast<unsigned char>(value.front()) < 0x20) piece = " ";
     if (clean.size() + piece.size() > bytes_max) break;

@@ -2,7 +2,7 @@
 """clang-tidy over the rooms, as .clang-tidy says.
 
 A unit that was clean is skipped until it, a project header that it includes, its compiler flags, .clang-tidy
-or clang-tidy itself changes: build/tidy/clean/ holds one empty file per clean state, named by a hash of all of them.
+or clang-tidy itself changes: ~/.cache/perjoule-tidy holds one empty file per clean state, named by a hash of all of them.
 
     tests/tidy.py [--jobs N] [FILE...]     without files: every unit of config, collectors, storage and daemon
 """
@@ -15,14 +15,17 @@ import pathlib
 import re
 import subprocess
 import sys
+import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/tidy"
-CLEAN = BUILD / "clean"
+# Outside the build folder, as ccache is: a fresh clone of a tree that was clean is clean.
+CLEAN = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "perjoule-tidy"
 TOOL = "clang-tidy-19"
 ROOMS = ("config", "collectors", "storage", "daemon")
 # The analyzer reports what is not so inside Asio's awaitable; Asio lives in daemon/ alone.
 ANALYZER = "--checks=clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-deadcode.*,clang-analyzer-unix.*"
+KEPT_SECONDS = 60 * 24 * 3600
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -93,8 +96,9 @@ def main():
     common = output_of([TOOL, "--version"]) + (ROOT / ".clang-tidy").read_bytes()
     for unit in units:
         unit["state"] = state(unit, common)
-    for stale in {path.name for path in CLEAN.iterdir()} - {unit["state"] for unit in units}:
-        (CLEAN / stale).unlink()
+    for stamp in CLEAN.iterdir():
+        if time.time() - stamp.stat().st_mtime > KEPT_SECONDS:
+            stamp.unlink()
 
     unknown = wanted - {unit["path"] for unit in units}
     if unknown:

@@ -115,8 +115,8 @@ TEST_CASE("hostile cpuinfo and pressure give plausible numbers or none") {
 
 TEST_CASE("the captured host") {
   Roots roots;
-  roots.procfs = "/work/shared/data/host/procfs/proc";
-  roots.sysfs = "/work/shared/data/host/procfs/sys";
+  roots.procfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/proc";
+  roots.sysfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/sys";
   if (!std::filesystem::exists(roots.procfs)) {
     MESSAGE("skipped: no capture here");
     return;

@@ -218,7 +218,7 @@ TEST_CASE("hostile bytes in every file give a meter with a limit, or a fault") {
 
 TEST_CASE("the captured host") {
   Roots roots;
-  roots.sysfs = "/work/shared/data/host/procfs/sys";
+  roots.sysfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/sys";
   if (!std::filesystem::exists(roots.sysfs)) {
     MESSAGE("skipped: no capture here");
     return;

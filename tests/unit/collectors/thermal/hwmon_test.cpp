@@ -375,7 +375,7 @@ TEST_CASE("whatever names, labels and values hold, no series appears twice and n
 
 TEST_CASE("the captured host has its NVMe drive below devices only") {
   Roots roots;
-  roots.sysfs = "/work/shared/data/host/procfs/sys";
+  roots.sysfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/sys";
   if (!std::filesystem::exists(roots.sysfs)) {
     MESSAGE("skipped: no capture here");
     return;

@@ -134,7 +134,7 @@ TEST_CASE("hostile bytes in every file") {
 
 TEST_CASE("the captured host") {
   Roots roots;
-  roots.sysfs = "/work/shared/data/host/procfs/sys";
+  roots.sysfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/sys";
   if (!std::filesystem::exists(roots.sysfs)) {
     MESSAGE("skipped: no capture here");
     return;

@@ -340,7 +340,8 @@ TEST_CASE("captures of inference engines parse") {
   const char* folder = std::getenv("PERJOULE_CAPTURES");
   std::size_t files = 0;
   std::error_code none;
-  for (const auto& entry : std::filesystem::directory_iterator(folder ? folder : "/work/shared/data/workload", none)) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(folder ? folder : PERJOULE_SOURCE_DIR "/../shared/data/workload", none)) {
     if (entry.path().extension() != ".prom") continue;
     std::ifstream in(entry.path());
     std::stringstream text;
