@@ -158,9 +158,13 @@ asio::awaitable<void> App::housekeeping() {
   }
 }
 
+// A slow disk may keep one commit past the next second: the history's turn is kept for the commit that comes after.
 void App::commit(std::uint64_t second) {
   const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
-  recorder_->commit(second % every == every - 1, [this](const storage::Report& report) { report_storage(report); });
+  history_due_ = history_due_ || second % every == every - 1;
+  if (recorder_->committing()) return;
+  recorder_->commit(history_due_, [this](const storage::Report& report) { report_storage(report); });
+  history_due_ = false;
 }
 
 void App::refresh(std::uint64_t second) {

@@ -78,6 +78,7 @@ class App {
   std::string storage_error_;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
+  bool history_due_ = false;
   bool announced_ = false;
   bool stopping_ = false;
   bool clean_ = true;

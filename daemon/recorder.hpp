@@ -53,6 +53,7 @@ class Recorder {
   // totals of live sources stay as they are, and fresh.
   using OnReport = std::function<void(const storage::Report&)>;
   void commit(bool history, const OnReport& on_report = {});
+  [[nodiscard]] bool committing() const { return committing_; }
   // At the end: everything, also while a commit is in flight. Nobody hears of its outcome but the sink.
   void commit_last();
 

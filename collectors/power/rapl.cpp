@@ -77,11 +77,11 @@ Error with_remedy(Error error) {
 }
 
 struct Zone {
-  Zone(const ZoneKind& kind_, std::string package_, std::filesystem::path directory_)
-      : kind(&kind_),
-        package(std::move(package_)),
-        device(fmt::format("{}-{}", kind_.name, package)),
-        directory(std::move(directory_)),
+  Zone(const ZoneKind& zone_kind, std::string zone_package, std::filesystem::path zone_directory)
+      : kind(&zone_kind),
+        package(std::move(zone_package)),
+        device(fmt::format("{}-{}", zone_kind.name, package)),
+        directory(std::move(zone_directory)),
         energy(directory / "energy_uj") {}
 
   const ZoneKind* kind;

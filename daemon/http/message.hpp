@@ -15,6 +15,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order, names may repeat
   std::string accept;                                      // header values; "" when absent
   std::string accept_encoding;
+  std::string host;  // as the client named this server; "" from HTTP/1.0
   std::string body;
   bool loopback = false;  // the peer's address is 127.0.0.0/8, ::1 or a local socket
 };

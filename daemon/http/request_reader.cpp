@@ -61,6 +61,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
         return append(taken.request.accept_encoding, value);
       case field::host:
         ++hosts_;
+        taken.request.host = value;
         return;
       case field::expect:
         if (!beast::iequals(text, "100-continue"))

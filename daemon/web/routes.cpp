@@ -48,6 +48,14 @@ http::Response only(std::string methods) {
   return response;
 }
 
+// A page of another site that has its name resolve to 127.0.0.1 (DNS rebinding) comes over loopback too, but under its
+// own name: what is for local eyes answers only to an address or to localhost.
+bool names_this_host(std::string_view host) {
+  if (host.starts_with('[')) return true;
+  host = host.substr(0, host.find(':'));
+  return host.empty() || host == "localhost" || host.find_first_not_of("0123456789.") == std::string_view::npos;
+}
+
 bool reads(const http::Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
@@ -149,7 +157,7 @@ http::Response Routes::metrics(const http::Request& request) {
 }
 
 http::Response Routes::page(const http::Request& request) const {
-  if (!request.loopback)
+  if (!request.loopback || !names_this_host(request.host))
     return plain(403, "this page answers loopback clients only; /metrics and /-/healthy answer everybody.\n");
   http::Response response;
   response.content_type = "text/html; charset=utf-8";
