@@ -166,7 +166,7 @@ Result<std::string_view> File::head(std::size_t bytes) {
 
 Result<std::string_view> File::text() {
   // The page is on the stack and only the text is kept: a chip has hundreds of files of a few bytes.
-  std::array<char, text_max + 1> page;
+  std::array<char, text_max + 1> page;  // NOLINT(cppcoreguidelines-pro-type-member-init): 4 KiB per read
   const Result<std::size_t> size = read(page.data(), page.size());
   if (!size) return size.error();
   if (*size > text_max) return too_long(path_, text_max);
@@ -230,7 +230,7 @@ Result<std::uint64_t> parse_unsigned(std::string_view text) {
 
 Result<std::vector<unsigned>> parse_cpu_list(std::string_view text) {
   const std::string_view whole = trimmed(text);
-  const Error malformed{Fault::transient, fmt::format("\"{}\" is not a list of cpus", shown(whole))};
+  Error malformed{Fault::transient, fmt::format("\"{}\" is not a list of cpus", shown(whole))};
   std::vector<unsigned> cpus;
   for (std::string_view rest = whole; !rest.empty();) {
     const std::size_t comma = rest.find(',');

@@ -17,13 +17,12 @@
 #include "daemon/commands.hpp"
 #include "daemon/describe.hpp"
 
-extern char** environ;
-
 namespace {
 
 using namespace perjoule;
 
 struct Arguments {
+  std::string command = "run";
   std::string config_file;
   std::map<std::string, std::vector<std::string>> values;  // flag -> what was given
   std::string once_format = "table";
@@ -107,6 +106,70 @@ int describe(const std::string& what, const std::vector<config::CollectorSection
   return exit_ok;
 }
 
+void add_commands(CLI::App& app, Arguments& arguments) {
+  app.add_subcommand("run", "Run in the foreground (the default).");
+  auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
+  once->add_option("--format", arguments.once_format, "table, json or prometheus")
+      ->check(CLI::IsMember({"table", "json", "prometheus"}));
+  app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
+  auto* check = app.add_subcommand("check-config",
+                                   "Read the configuration, say all that is wrong with it, exit 78 if something is.");
+  check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
+  app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
+  auto* describe = app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys.");
+  describe->add_option("what", arguments.describe_what)
+      ->required()
+      ->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
+  auto* exported = app.add_subcommand("export", "History to stdout.");
+  exported->add_option("--format", arguments.exported.format, "openmetrics or csv")
+      ->check(CLI::IsMember({"openmetrics", "csv"}));
+  exported->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
+  exported->add_option("--to", arguments.exported.to, "End, inclusive.");
+  exported->add_option("--metric", arguments.exported.metric, "One family; default all.");
+  exported->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")->allow_extra_args(false);
+  app.require_subcommand(0, 1);
+}
+
+int run_export_command(const config::Settings& settings, Arguments& arguments) {
+  for (const std::string& label : arguments.exported_labels) {
+    const std::size_t equals = label.find('=');
+    if (equals == std::string::npos) {
+      fmt::print(stderr, "--label={}: expected key=value\n", label);
+      return exit_usage;
+    }
+    arguments.exported.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
+  }
+  return run_export(settings, arguments.exported);
+}
+
+// The commands that need the configuration; all of them fail with it.
+int run_configured(Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
+  config::Input input;
+  input.collectors = sections;
+  if (!arguments.check_file.empty()) arguments.config_file = arguments.check_file;
+  if (!arguments.config_file.empty()) input.file = arguments.config_file;
+  input.environment = perjoule_environment();
+  input.flags = given_flags(arguments);
+  const config::Outcome outcome = config::load(input);
+  if (!outcome.loaded) {
+    fmt::print(stderr, "{}\n", config::render(outcome.refusals));
+    return exit_configuration;
+  }
+  const config::Settings& settings = outcome.loaded->settings;
+  if (arguments.command == "once") return run_once(settings, arguments.once_format);
+  if (arguments.command == "doctor") return run_doctor(settings);
+  if (arguments.command == "export") return run_export_command(settings, arguments);
+  if (arguments.command == "check-config") {
+    fmt::print("the configuration is good\n");
+    return exit_ok;
+  }
+  if (arguments.command == "print-config") {
+    fmt::print("{}", config::print_config(*outcome.loaded));
+    return exit_ok;
+  }
+  return run_daemon(input, *outcome.loaded);
+}
+
 int run(int argc, char** argv) {
   const std::vector<config::CollectorSection> sections = collector_sections();
   Arguments arguments;
@@ -117,78 +180,23 @@ int run(int argc, char** argv) {
   app.add_option("--config.file", arguments.config_file,
                  "Configuration (JSON with comments); conf.d/*.json beside it is read too.");
   add_flags(app, arguments, sections);
-  auto* run_command = app.add_subcommand("run", "Run in the foreground (the default).");
-  auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
-  once->add_option("--format", arguments.once_format, "table, json or prometheus")
-      ->check(CLI::IsMember({"table", "json", "prometheus"}));
-  auto* doctor =
-      app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
-  auto* check = app.add_subcommand("check-config",
-                                   "Read the configuration, say all that is wrong with it, exit 78 if something is.");
-  check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
-  auto* print = app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
-  auto* describe_command = app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys.");
-  describe_command->add_option("what", arguments.describe_what)
-      ->required()
-      ->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
-  auto* export_command = app.add_subcommand("export", "History to stdout.");
-  export_command->add_option("--format", arguments.exported.format, "openmetrics or csv")
-      ->check(CLI::IsMember({"openmetrics", "csv"}));
-  export_command->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
-  export_command->add_option("--to", arguments.exported.to, "End, inclusive.");
-  export_command->add_option("--metric", arguments.exported.metric, "One family; default all.");
-  export_command->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")
-      ->allow_extra_args(false);
-  app.require_subcommand(0, 1);
+  add_commands(app, arguments);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;
   }
-
-  if (*describe_command) return describe(arguments.describe_what, sections);
-  config::Input input;
-  input.collectors = sections;
-  if (*check && !arguments.check_file.empty()) arguments.config_file = arguments.check_file;
-  if (!arguments.config_file.empty()) input.file = arguments.config_file;
-  input.environment = perjoule_environment();
-  input.flags = given_flags(arguments);
-  const config::Outcome outcome = config::load(input);
-  if (!outcome.loaded) {
-    fmt::print(stderr, "{}\n", config::render(outcome.refusals));
-    return exit_configuration;
-  }
-  const config::Settings& settings = outcome.loaded->settings;
-  if (*check) {
-    fmt::print("the configuration is good\n");
-    return exit_ok;
-  }
-  if (*print) {
-    fmt::print("{}", config::print_config(*outcome.loaded));
-    return exit_ok;
-  }
-  if (*once) return run_once(settings, arguments.once_format);
-  if (*doctor) return run_doctor(settings);
-  if (*export_command) {
-    for (const std::string& label : arguments.exported_labels) {
-      const std::size_t equals = label.find('=');
-      if (equals == std::string::npos) {
-        fmt::print(stderr, "--label={}: expected key=value\n", label);
-        return exit_usage;
-      }
-      arguments.exported.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
-    }
-    return run_export(settings, arguments.exported);
-  }
-  (void)run_command;
-  return run_daemon(input, *outcome.loaded);
+  const std::vector<CLI::App*> chosen = app.get_subcommands();
+  if (!chosen.empty()) arguments.command = chosen.front()->get_name();
+  if (arguments.command == "describe") return describe(arguments.describe_what, sections);
+  return run_configured(arguments, sections);
 }
 
 }  // namespace
 
 int main(int argc, char** argv) {
   // Every lane is a thread; an arena for each of them would be resident memory for a few kilobytes of text.
-  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_ARENA_MAX, 2);  // NOLINT(concurrency-mt-unsafe): no thread has been started yet
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -35,8 +35,8 @@ class Sampler {
   Sampler& operator=(const Sampler&) = delete;
 
   void start(const Entry& entry, const config::CollectorSettings& settings, const Roots& roots);
-  // Ends the source's coroutines and takes its series out. A call that is under way is abandoned.
-  void stop(std::string_view source);
+  // Ends the coroutines of the source of that name and takes its series out. A call that is under way is abandoned.
+  void stop(std::string_view name);
   void stop_all();
   [[nodiscard]] std::vector<std::string> running() const;
 

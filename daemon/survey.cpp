@@ -32,13 +32,14 @@ bool done(const Sources& sources, unsigned calls) {
   return std::all_of(sources.list().begin(), sources.list().end(), enough);
 }
 
-asio::awaitable<void> watch(asio::io_context& loop, Clock& clock, const Sources& sources, unsigned calls,
+// What it points to lives as long as the loop runs.
+asio::awaitable<void> watch(asio::io_context* loop, Clock* clock, const Sources* sources, unsigned calls,
                             std::int64_t until_ns) {
-  const std::unique_ptr<Alarm> alarm = clock.alarm();
+  const std::unique_ptr<Alarm> alarm = clock->alarm();
   do {
-    co_await alarm->wait_until(clock.now().steady_ns + look_again_ns);
-  } while (!done(sources, calls) && clock.now().steady_ns < until_ns);
-  loop.stop();
+    co_await alarm->wait_until(clock->now().steady_ns + look_again_ns);
+  } while (!done(*sources, calls) && clock->now().steady_ns < until_ns);
+  loop->stop();
 }
 
 }  // namespace
@@ -63,7 +64,7 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
     sampler->start(*entry, collector, settings.roots);
   }
   const std::int64_t until_ns = clock.now().steady_ns + limit.count() * nanoseconds_per_millisecond;
-  asio::co_spawn(loop, watch(loop, clock, sources, calls, until_ns), asio::detached);
+  asio::co_spawn(loop, watch(&loop, &clock, &sources, calls, until_ns), asio::detached);
   loop.run();
   for (const auto& [key, status] : sources.list())
     result->sources.push_back(status);

@@ -34,9 +34,9 @@ class Identities {
   [[nodiscard]] Result<void> describe(const SeriesDescription& series);
   void describe(const GroupDescription& group);
 
-  // The columns for ticks of `group` that hold `present`. A grp row never changes: when a series is new to the group,
-  // the ones present make a new row, and the old one is closed with `last_seq`.
-  [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId group, std::span<const SeriesId> present,
+  // The columns for ticks of group `id` that hold `present`. A grp row never changes: when a series is new to the
+  // group, the ones present make a new row, and the old one is closed with `last_seq`.
+  [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const SeriesId> present,
                                                std::int64_t last_seq);
   void keep();
   void forget();

@@ -22,6 +22,8 @@ class LedgerFile {
   ~LedgerFile();
   LedgerFile(LedgerFile&&) noexcept = default;
   LedgerFile& operator=(LedgerFile&&) noexcept = default;
+  LedgerFile(const LedgerFile&) = delete;
+  LedgerFile& operator=(const LedgerFile&) = delete;
 
   [[nodiscard]] Result<LedgerRows> load();
   // One transaction, on disk when it returns. A total that is smaller than the stored one leaves the stored one.

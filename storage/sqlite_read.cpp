@@ -52,41 +52,49 @@ Result<std::vector<SqliteStore::Found>> SqliteStore::select(const Selection& sel
   }
 }
 
-// Fills the points of the first of `found`; returns of how many. The later ones give way when the points get too many.
-Result<std::size_t> SqliteStore::collect(const Selection& selection, std::span<Found> found) {
+// Which columns of which grp hold the points of which of `found`.
+Result<SqliteStore::ColumnsByGroup> SqliteStore::columns_of(std::span<const Found> found) {
   std::unordered_map<std::int64_t, std::size_t> position;
   for (std::size_t n = 0; n < found.size(); ++n)
     position.emplace(found[n].id, n);
-  // By grp, then by column: whose points they are.
-  std::unordered_map<std::int64_t, std::unordered_map<std::size_t, std::size_t>> columns;
+  ColumnsByGroup columns;
   auto groups = connection_.prepare("SELECT id, members FROM grp");
   if (!groups) return groups.error();
   for (;;) {
     auto row = groups->step();
     if (!row) return row.error();
-    if (!*row) break;
+    if (!*row) return columns;
     const auto members = unpack_members(groups->blob(1));
     for (std::size_t column = 0; column < members.size(); ++column) {
-      if (auto at = position.find(members[column]); at != position.end()) {
-        columns[groups->integer(0)].emplace(column, at->second);
-      }
+      const auto at = position.find(members[column]);
+      if (at != position.end()) columns[groups->integer(0)].emplace(column, at->second);
     }
   }
+}
+
+// Appends what of a column lies in the range; returns how many points that were.
+std::size_t SqliteStore::take(const ColumnView& view, const Selection& selection, std::vector<Point>& points) {
+  const std::size_t before = points.size();
+  for (std::size_t n = 0; n < view.values.size(); ++n) {
+    const std::int64_t stamp = view.stamps_ms[n];
+    const bool wanted = stamp >= selection.from_ms && stamp <= selection.to_ms;
+    if (view.present[n] != 0 && wanted) points.push_back({stamp, view.values[n]});
+  }
+  return points.size() - before;
+}
+
+// Fills the points of the first of `found`; returns of how many. The later ones give way when the points get too many.
+Result<std::size_t> SqliteStore::collect(const Selection& selection, std::span<Found> found) {
+  const Result<ColumnsByGroup> columns = columns_of(found);
+  if (!columns) return columns.error();
   std::size_t taking = found.size();
   std::size_t points = 0;
   std::uint64_t undecodable = 0;
-  const auto want = [&](std::int64_t group) { return columns.contains(group); };
-  const auto take = [&](const ColumnView& view) {
-    const auto& of_group = columns.at(view.group);
+  const auto want = [&](std::int64_t group) { return columns->contains(group); };
+  const auto take_column = [&](const ColumnView& view) {
+    const auto& of_group = columns->at(view.group);
     const auto at = of_group.find(view.column);
-    if (at == of_group.end() || at->second >= taking) return;
-    auto& series = found[at->second].points;
-    for (std::size_t n = 0; n < view.values.size(); ++n) {
-      const std::int64_t stamp = view.stamps_ms[n];
-      if (view.present[n] == 0 || stamp < selection.from_ms || stamp > selection.to_ms) continue;
-      series.push_back({stamp, view.values[n]});
-      ++points;
-    }
+    if (at != of_group.end() && at->second < taking) points += take(view, selection, found[at->second].points);
   };
   auto frames = connection_.prepare("SELECT d FROM tail WHERE last_ms >= ?1 AND first_ms <= ?2 ORDER BY last_ms, seq");
   if (!frames) return frames.error();
@@ -95,14 +103,13 @@ Result<std::size_t> SqliteStore::collect(const Selection& selection, std::span<F
     auto row = frames->step();
     if (!row) return row.error();
     if (!*row) break;
-    if (!decode_frame(frames->blob(0), want, take)) ++undecodable;
+    if (!decode_frame(frames->blob(0), want, take_column)) ++undecodable;
     while (points > points_per_pass && taking > 1) {
-      const std::size_t keep = taking / 2;
-      for (std::size_t n = keep; n < taking; ++n) {
+      for (std::size_t n = taking / 2; n < taking; ++n) {
         points -= found[n].points.size();
         std::vector<Point>().swap(found[n].points);
       }
-      taking = keep;
+      taking /= 2;
     }
   }
   undecodable_ = std::max(undecodable_, undecodable);  // each pass meets the same ones

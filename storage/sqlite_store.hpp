@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <memory>
 #include <optional>
+#include <unordered_map>
 
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
@@ -47,6 +48,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<std::int64_t> used_bytes();
   [[nodiscard]] Result<void> drop_unused();
   [[nodiscard]] Result<std::vector<Found>> select(const Selection& selection);
+  using ColumnsByGroup = std::unordered_map<std::int64_t, std::unordered_map<std::size_t, std::size_t>>;
+  [[nodiscard]] Result<ColumnsByGroup> columns_of(std::span<const Found> found);
+  static std::size_t take(const ColumnView& view, const Selection& selection, std::vector<Point>& points);
   [[nodiscard]] Result<std::size_t> collect(const Selection& selection, std::span<Found> found);
 
   std::filesystem::path path_;

@@ -32,8 +32,8 @@ void take_rows(Map& known, bool all, std::vector<Row>& out) {
 
 }  // namespace
 
-WriterFiles files_in(const std::filesystem::path& directory, std::function<std::int64_t()> now_ms,
-                     std::function<void(const std::string&)> note) {
+WriterFiles files_in(const std::filesystem::path& directory, const std::function<std::int64_t()>& now_ms,
+                     const std::function<void(const std::string&)>& note) {
   WriterFiles files;
   files.ledger = [=]() -> Result<std::unique_ptr<LedgerFile>> {
     Notes notes;

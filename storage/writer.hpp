@@ -33,8 +33,8 @@ struct WriterFiles {
 };
 
 // ledger.db and history.db in a directory. `now_ms` and `note` (a line for the log) are called on the writer's thread.
-[[nodiscard]] WriterFiles files_in(const std::filesystem::path& directory, std::function<std::int64_t()> now_ms,
-                                   std::function<void(const std::string&)> note);
+[[nodiscard]] WriterFiles files_in(const std::filesystem::path& directory, const std::function<std::int64_t()>& now_ms,
+                                   const std::function<void(const std::string&)>& note);
 
 // Ticks that wait, those being committed included.
 struct WriterLimits {

@@ -2,7 +2,7 @@
 """clang-tidy over the rooms, as .clang-tidy says.
 
 A unit that was clean is skipped until it, a project header that it includes, its compiler flags, .clang-tidy
-or clang-tidy itself changes: ~/.cache/perjoule-tidy holds one empty file per clean state, named by a hash of all of them.
+or clang-tidy itself changes: ~/.cache/perjoule-tidy holds one empty file per clean state, named by a hash of all.
 
     tests/tidy.py [--jobs N] [FILE...]     without files: every unit of config, collectors, storage and daemon
 """

@@ -129,7 +129,7 @@ std::vector<Zone> find_zones(const std::filesystem::path& root, const std::vecto
   for (const std::string& name : names) {
     if (!name.starts_with("thermal_zone") || zones.size() >= zones_max) continue;
     auto type = sysfs::read_text(root / name / "type");
-    Zone zone{root / name, name, type && !type->empty() ? std::move(*type) : name, ""};
+    Zone zone{root / name, name, type && !type->empty() ? *type : name, ""};
     zone.role = role_of(zone.chip);
     ++types[zone.chip];
     zones.push_back(std::move(zone));

@@ -51,12 +51,12 @@ class Parser {
   bool set_help(std::size_t at, std::string_view text);
   bool set_type(std::size_t at, std::string_view word);
   bool sample();
-  bool belongs(std::string_view name, std::size_t at);
+  bool belongs(std::string_view metric, std::size_t at);
   bool labels();
   bool label();
   bool label_value(std::string_view* out);
   bool timestamp(std::optional<double>* out);
-  bool exemplar(std::string_view name);
+  bool exemplar(std::string_view metric);
 
   bool open() const { return dialect_ == Dialect::openmetrics; }
   char peek() const { return at_ < text_.size() ? text_[at_] : '\n'; }

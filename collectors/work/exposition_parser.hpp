@@ -68,11 +68,9 @@ struct ExpositionSample {
 
 class ExpositionSink {
  public:
+  virtual ~ExpositionSink() = default;
   // "" to go on; else why this sample is refused, which ends the parse with the sample's place.
   [[nodiscard]] virtual std::string sample(const ExpositionSample& sample) = 0;
-
- protected:
-  ~ExpositionSink() = default;
 };
 
 struct ExpositionError {

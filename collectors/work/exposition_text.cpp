@@ -8,6 +8,8 @@
 #include <limits>
 #include <system_error>
 
+#include "config/utf8.hpp"
+
 namespace perjoule::exposition {
 
 namespace {
@@ -95,22 +97,9 @@ std::string shown(std::string_view text) {
 }
 
 std::size_t find_bad_byte(std::string_view text) {
-  const auto at = [text](std::size_t i) { return i < text.size() ? static_cast<unsigned char>(text[i]) : 0u; };
   for (std::size_t i = 0; i < text.size();) {
-    const unsigned first = at(i);
-    const std::size_t length = first < 0x80   ? 1
-                               : first < 0xc2 ? 0
-                               : first < 0xe0 ? 2
-                               : first < 0xf0 ? 3
-                               : first < 0xf5 ? 4
-                                              : 0;
-    if (first == 0 || length == 0) return i;
-    for (std::size_t k = 1; k < length; ++k) {
-      if ((at(i + k) & 0xc0) != 0x80) return i;
-    }
-    const unsigned second = at(i + 1);
-    if ((first == 0xe0 && second < 0xa0) || (first == 0xed && second > 0x9f)) return i;
-    if ((first == 0xf0 && second < 0x90) || (first == 0xf4 && second > 0x8f)) return i;
+    const std::size_t length = text[i] == '\0' ? 0 : utf8_length(text.substr(i));
+    if (length == 0) return i;
     i += length;
   }
   return std::string_view::npos;

@@ -2,8 +2,8 @@
 // and the habit (write to another name, then rename) are those of node_exporter's textfile collector; unlike it, names
 // are held to a published vocabulary, a file with an error is refused whole, and a file that nobody renews goes stale.
 #include <fmt/format.h>
-#include <time.h>
 #include <unistd.h>
+#include <ctime>
 
 #include <algorithm>
 #include <cerrno>

@@ -40,21 +40,21 @@ Connection::Connection(tcp::socket peer, const Limits& limits)
 
 Connection& Connections::add(tcp::socket socket, const Limits& limits) {
   auto& connection = waiting_.emplace_back(std::move(socket), limits);
-  connection.list = &waiting_;
-  connection.self = std::prev(waiting_.end());
+  connection.list_ = &waiting_;
+  connection.self_ = std::prev(waiting_.end());
   ++accepted;
   ++open;
   return connection;
 }
 
 void Connections::forget(Connection& connection) {
-  if (connection.list != &closed_) --open;
-  connection.list->erase(connection.self);
+  if (connection.list_ != &closed_) --open;
+  connection.list_->erase(connection.self_);
 }
 
 void Connections::move(Connection& connection, List& list, List::iterator before) {
-  list.splice(before, *connection.list, connection.self);
-  connection.list = &list;
+  list.splice(before, *connection.list_, connection.self_);
+  connection.list_ = &list;
 }
 
 void Connections::served(Connection& connection) {

@@ -39,8 +39,8 @@ struct Connection {
 
  private:
   friend class Connections;
-  std::list<Connection>* list = nullptr;
-  std::list<Connection>::iterator self;
+  std::list<Connection>* list_ = nullptr;
+  std::list<Connection>::iterator self_;
 };
 
 // A connection's coroutine refers to it until it calls `forget`; closing one only makes its coroutine find that out.

@@ -11,8 +11,8 @@
 namespace perjoule::http {
 namespace {
 
-constexpr int kGzipWindow = 15 + 16;  // the greatest window; + 16 asks for a gzip header and trailer
-constexpr int kMemoryLevel = 8;       // zlib's default
+constexpr int gzip_window = 15 + 16;  // the greatest window; + 16 asks for a gzip header and trailer
+constexpr int memory_level = 8;       // zlib's default
 
 std::string_view trimmed(std::string_view text) {
   auto first = text.find_first_not_of(" \t");
@@ -48,19 +48,19 @@ bool weight_admits(std::string_view parameter) {
 
 std::string gzip(std::string_view text, int level) {
   z_stream stream{};
-  if (deflateInit2(&stream, std::clamp(level, 1, 9), Z_DEFLATED, kGzipWindow, kMemoryLevel, Z_DEFAULT_STRATEGY) != Z_OK)
+  if (deflateInit2(&stream, std::clamp(level, 1, 9), Z_DEFLATED, gzip_window, memory_level, Z_DEFAULT_STRATEGY) != Z_OK)
     throw std::bad_alloc();
   std::string packed(deflateBound(&stream, text.size()), '\0');
   // zlib counts in unsigned int, so a longer text goes in by parts.
-  constexpr std::size_t kPart = std::numeric_limits<uInt>::max();
+  constexpr std::size_t part_bytes = std::numeric_limits<uInt>::max();
   std::size_t written = 0;
   int status = Z_OK;
   while (status == Z_OK) {
-    auto part = text.substr(0, kPart);
+    auto part = text.substr(0, part_bytes);
     stream.next_in = reinterpret_cast<const Bytef*>(part.data());
     stream.avail_in = static_cast<uInt>(part.size());
     stream.next_out = reinterpret_cast<Bytef*>(packed.data() + written);
-    stream.avail_out = static_cast<uInt>(std::min(packed.size() - written, kPart));
+    stream.avail_out = static_cast<uInt>(std::min(packed.size() - written, part_bytes));
     auto room = stream.avail_out;
     status = deflate(&stream, part.size() == text.size() ? Z_FINISH : Z_NO_FLUSH);
     written += room - stream.avail_out;

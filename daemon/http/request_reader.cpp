@@ -46,7 +46,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
     if (method != verb::get && method != verb::head && method != verb::post && method != verb::put)
       return refuse(405, "this server knows GET, HEAD, POST and PUT", error);
     auto decoded = decode_target({target.data(), target.size()});
-    if (!decoded) return refuse(400, kTargetRule, error);
+    if (!decoded) return refuse(400, target_rule, error);
     taken.request.path = std::move(decoded->path);
     taken.request.query = std::move(decoded->query);
   }

@@ -68,12 +68,12 @@ bool is_value(std::string_view text) {
 }
 
 bool is_framing(std::string_view name) {
-  static constexpr std::array<std::string_view, 5> kOwn = {"content-length", "content-type", "content-encoding",
-                                                           "connection", "transfer-encoding"};
+  static constexpr std::array<std::string_view, 5> own = {"content-length", "content-type", "content-encoding",
+                                                          "connection", "transfer-encoding"};
   std::string lower(name);
   for (char& c : lower)
     if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return std::find(kOwn.begin(), kOwn.end(), lower) != kOwn.end();
+  return std::find(own.begin(), own.end(), lower) != own.end();
 }
 
 }  // namespace

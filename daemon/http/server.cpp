@@ -42,10 +42,10 @@ using Phase = Connection::Phase;
 
 namespace {
 
-constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::milliseconds kAcceptPause{100};  // after the kernel has no descriptor or memory for a connection
-constexpr std::chrono::milliseconds kLeaveTimeout{1000};  // how long a client may take to close after its last answer
-constexpr std::size_t kLeaveBytes = 1024 * 1024;          // and what it may still send
+constexpr auto tuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::chrono::milliseconds accept_pause{100};  // after the kernel has no descriptor or memory for a connection
+constexpr std::chrono::milliseconds leave_timeout{1000};  // how long a client may take to close after its last answer
+constexpr std::size_t leave_bytes = 1024 * 1024;          // and what it may still send
 
 }  // namespace
 
@@ -66,6 +66,7 @@ class Server::Implementation {
  private:
   asio::awaitable<void> watch();
   asio::awaitable<void> accept(tcp::acceptor& acceptor);
+  // The connection outlives its coroutine: `connections_` keeps it until the coroutine itself calls forget.
   asio::awaitable<void> serve(Connection& connection);
   asio::awaitable<bool> receive(Connection& connection);
   asio::awaitable<bool> answer(Connection& connection);
@@ -145,7 +146,7 @@ Stats Server::Implementation::stats() const {
 asio::awaitable<void> Server::Implementation::watch() {
   for (;;) {
     watch_.expires_at(connections_.close_overdue(Clock::now()));
-    co_await watch_.async_wait(kTuple);
+    co_await watch_.async_wait(tuple);
   }
 }
 
@@ -156,11 +157,13 @@ void Server::Implementation::enter(Connection& connection, Phase phase, Clock::d
   if (connection.deadline < watch_.expiry()) watch_.expires_at(connection.deadline);
 }
 
-asio::awaitable<void> Server::Implementation::accept(tcp::acceptor& acceptor) {
+asio::awaitable<void>
+Server::Implementation::accept(  // NOLINTNEXTLINE(cppcoreguidelines-avoid-reference-coroutine-parameters)
+    tcp::acceptor& acceptor) {
   asio::steady_timer pause(context_);
   for (;;) {
     // Without a free descriptor accept(2) fails whether or not a client is there, so one is awaited first.
-    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, kTuple);
+    auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, tuple);
     error_code error = failed;
     tcp::socket socket(context_);
     if (!error) acceptor.accept(socket, error);
@@ -169,8 +172,8 @@ asio::awaitable<void> Server::Implementation::accept(tcp::acceptor& acceptor) {
     } else if (error != asio::error::would_block && error != asio::error::connection_aborted) {
       // Out of descriptors or memory: give one back and wait, for the kernel would repeat itself at once.
       connections_.evict();
-      pause.expires_after(kAcceptPause);
-      co_await pause.async_wait(kTuple);
+      pause.expires_after(accept_pause);
+      co_await pause.async_wait(tuple);
     }
   }
 }
@@ -182,14 +185,15 @@ void Server::Implementation::admit(tcp::socket socket) {
   asio::co_spawn(context_, serve(connection), asio::detached);
 }
 
-asio::awaitable<void> Server::Implementation::serve(Connection& connection) {
+asio::awaitable<void> Server::Implementation::serve(
+    Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   while (co_await receive(connection)) {
     if (!co_await answer(connection)) break;
     auto wait = connection.pace.take(Clock::now());
     if (wait > Clock::duration::zero()) {
       ++delayed_;
       connection.pause.expires_after(wait);
-      co_await connection.pause.async_wait(kTuple);
+      co_await connection.pause.async_wait(tuple);
     }
   }
   co_await leave(connection);
@@ -205,10 +209,11 @@ error_code Server::Implementation::read_some(Connection& connection, std::string
 }
 
 // True: a whole request is there. False: none will come.
-asio::awaitable<bool> Server::Implementation::receive(Connection& connection) {
+asio::awaitable<bool> Server::Implementation::receive(
+    Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   auto state = connection.reader.read({});
   // Clients who send ahead take turns with the others.
-  if (state != RequestReader::State::idle) co_await asio::post(kTuple);
+  if (state != RequestReader::State::idle) co_await asio::post(tuple);
   for (;;) {
     if (!connection.socket.is_open()) co_return false;
     if (state == RequestReader::State::complete) co_return true;
@@ -217,7 +222,7 @@ asio::awaitable<bool> Server::Implementation::receive(Connection& connection) {
       co_return false;
     }
     note_progress(connection, state);
-    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, kTuple);
+    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, tuple);
     std::string_view bytes;
     if (error || read_some(connection, bytes)) co_return false;
     if (!bytes.empty()) state = connection.reader.read(bytes);
@@ -251,7 +256,8 @@ std::optional<Response> Server::Implementation::call_handler(const Request& requ
 }
 
 // True: the connection may bring another request.
-asio::awaitable<bool> Server::Implementation::answer(Connection& connection) {
+asio::awaitable<bool> Server::Implementation::answer(
+    Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   auto [request, keep_alive, http_1_0] = connection.reader.take();
   ++requests_;
   auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
@@ -283,7 +289,7 @@ asio::awaitable<bool> Server::Implementation::answer(Connection& connection) {
     }
     connections_.writing(connection);
     enter(connection, Phase::writing, limits_.write_timeout);
-    auto [failed, rest] = co_await asio::async_write(connection.socket, parts, kTuple);
+    auto [failed, rest] = co_await asio::async_write(connection.socket, parts, tuple);
     if (failed || !connection.socket.is_open()) co_return false;
   }
   connections_.served(connection);
@@ -292,16 +298,17 @@ asio::awaitable<bool> Server::Implementation::answer(Connection& connection) {
 }
 
 // Closing while the client still sends would make its kernel discard the answer, so its end is awaited, within bounds.
-asio::awaitable<void> Server::Implementation::leave(Connection& connection) {
+asio::awaitable<void> Server::Implementation::leave(
+    Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   if (!connection.socket.is_open()) co_return;
   error_code ignored;
   connection.socket.shutdown(tcp::socket::shutdown_send, ignored);
   connections_.leaving(connection);
-  enter(connection, Phase::leaving, kLeaveTimeout);
+  enter(connection, Phase::leaving, leave_timeout);
   std::string_view bytes;
-  for (std::size_t discarded = 0; discarded < kLeaveBytes; discarded += bytes.size()) {
+  for (std::size_t discarded = 0; discarded < leave_bytes; discarded += bytes.size()) {
     if (read_some(connection, bytes)) co_return;
-    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, kTuple);
+    auto [error] = co_await connection.socket.async_wait(tcp::socket::wait_read, tuple);
     if (error) co_return;
   }
 }

@@ -49,7 +49,7 @@ std::optional<Query> decode_query(std::string_view text) {
     auto part = text.substr(0, text.find('&'));
     text.remove_prefix(std::min(text.size(), part.size() + 1));
     if (part.empty()) continue;
-    if (query.size() == kMaxParameters) return std::nullopt;
+    if (query.size() == max_parameters) return std::nullopt;
     auto equals = part.find('=');
     auto name = unescape(part.substr(0, equals), ' ');
     auto value = unescape(equals == std::string_view::npos ? std::string_view{} : part.substr(equals + 1), ' ');

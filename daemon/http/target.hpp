@@ -17,16 +17,16 @@ struct Target {
   Query query;       // decoded, in order, names may repeat
 };
 
-inline constexpr std::size_t kMaxParameters = 256;
-inline constexpr std::string_view kTargetRule =
+inline constexpr std::size_t max_parameters = 256;
+inline constexpr std::string_view target_rule =
     "the target is a path from /, each % in it before two hexadecimal digits other than 00, at most 256 parameters";
 
-// Origin form ("/a?b=c") and absolute form ("http://host/a?b=c"). None when `text` breaks kTargetRule or holds a
+// Origin form ("/a?b=c") and absolute form ("http://host/a?b=c"). None when `text` breaks target_rule or holds a
 // control character, a space or a fragment.
 [[nodiscard]] std::optional<Target> decode_target(std::string_view text);
 
 // "a=1&b=x+y%21&c": '+' is a space, a name without '=' has the value "", empty parts are skipped. Also the body of a
-// form (application/x-www-form-urlencoded). None on an invalid escape, an escaped NUL, or more than kMaxParameters.
+// form (application/x-www-form-urlencoded). None on an invalid escape, an escaped NUL, or more than max_parameters.
 [[nodiscard]] std::optional<Query> decode_query(std::string_view text);
 
 }  // namespace perjoule::http

@@ -141,16 +141,16 @@ class Client {
   std::string kept_;
 };
 
-inline constexpr std::size_t kBigBody = 32 * 1024 * 1024;  // more than the kernel's buffers of one connection hold
+inline constexpr std::size_t big_body = 32 * 1024 * 1024;  // more than the kernel's buffers of one connection hold
 
-// "/": hello. "/big": kBigBody bytes. "/throw", "/split": a handler's faults. Others: method, path, query and body.
+// "/": hello. "/big": big_body bytes. "/throw", "/split": a handler's faults. Others: method, path, query and body.
 inline Response site(const Request& request) {
-  static const auto kBig = make_body(std::string(kBigBody, 'x'));
+  static const auto big = make_body(std::string(big_body, 'x'));
   Response response;
   if (request.path == "/") {
     response.body = make_body("hello");
   } else if (request.path == "/big") {
-    response.body = kBig;
+    response.body = big;
   } else if (request.path == "/throw") {
     throw std::runtime_error("a fault of the handler");
   } else if (request.path == "/split") {

@@ -9,18 +9,18 @@ using State = RequestReader::State;
 
 namespace {
 
-constexpr std::size_t kHeader = 1024;
-constexpr std::size_t kBody = 256;
+constexpr std::size_t header = 1024;
+constexpr std::size_t body = 256;
 
-const std::string kGet =
+const std::string get =
     "GET /m?a=1 HTTP/1.1\r\nHost: h\r\nAccept: text/plain\r\nAccept-Encoding: gzip\r\naccept: */*\r\n\r\n";
-const std::string kPost = "POST /q HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nx=1+2";
-const std::string kChunked =
+const std::string post = "POST /q HTTP/1.1\r\nHost: h\r\nContent-Length: 5\r\n\r\nx=1+2";
+const std::string chunked =
     "PUT /c HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n3;ext=1\r\nabc\r\n2\r\nde\r\n0\r\nAccept: "
     "forged\r\n\r\n";
 
 unsigned refused_with(std::string_view text) {
-  RequestReader reader(kHeader, kBody);
+  RequestReader reader(header, body);
   if (reader.read(text) != State::refused) return 0;
   CHECK_FALSE(reader.refusal().why.empty());
   return reader.refusal().status;
@@ -29,9 +29,9 @@ unsigned refused_with(std::string_view text) {
 }  // namespace
 
 TEST_CASE("request reader: the same requests however the bytes are cut") {
-  const std::string stream = kGet + "\r\n" + kPost + kChunked + kGet;
+  const std::string stream = get + "\r\n" + post + chunked + get;
   for (std::size_t step = 1; step <= stream.size(); ++step) {
-    RequestReader reader(kHeader, kBody);
+    RequestReader reader(header, body);
     std::vector<std::string> seen;
     for (std::size_t at = 0; at < stream.size(); at += step) {
       auto state = reader.read(std::string_view(stream).substr(at, step));
@@ -52,7 +52,7 @@ TEST_CASE("request reader: the same requests however the bytes are cut") {
 }
 
 TEST_CASE("request reader: states on the way") {
-  RequestReader reader(kHeader, kBody);
+  RequestReader reader(header, body);
   CHECK(reader.read("") == State::idle);
   CHECK(reader.read("\r\n") == State::idle);
   CHECK(reader.read("PO") == State::header);
@@ -69,7 +69,7 @@ TEST_CASE("request reader: states on the way") {
 
 TEST_CASE("request reader: whether the connection goes on") {
   auto keeps = [](std::string_view text) {
-    RequestReader reader(kHeader, kBody);
+    RequestReader reader(header, body);
     REQUIRE(reader.read(text) == State::complete);
     return reader.take().keep_alive;
   };
@@ -102,21 +102,21 @@ TEST_CASE("request reader: what is refused, and as what") {
 TEST_CASE("request reader: the header's limit holds for one field and for many, however they come") {
   std::string base = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
   auto of_size = [&](std::size_t size) { return base + std::string(size - base.size() - 4, 'a') + "\r\n\r\n"; };
-  CHECK(refused_with(of_size(kHeader + 1)) == 431);
-  CHECK(refused_with(of_size(kHeader)) == 0);
+  CHECK(refused_with(of_size(header + 1)) == 431);
+  CHECK(refused_with(of_size(header)) == 0);
 
   std::string many = "GET / HTTP/1.1\r\nHost: h\r\n";
   for (int i = 0; i < 1000; ++i)
     many += "A: b\r\n";
   for (std::size_t step : {std::size_t{1}, std::size_t{6}, std::size_t{100}, many.size()}) {
-    RequestReader reader(kHeader, kBody);
+    RequestReader reader(header, body);
     auto state = State::header;
     std::size_t at = 0;
     for (; at < many.size() && state == State::header; at += step)
       state = reader.read(std::string_view(many).substr(at, step));
     CHECK(state == State::refused);
     CHECK(reader.refusal().status == 431);
-    CHECK(at <= kHeader + step);
+    CHECK(at <= header + step);
   }
 }
 
@@ -126,10 +126,10 @@ TEST_CASE("request reader: a chunked body has bounds too") {
   CHECK(refused_with(base + "ffffffffffffffff\r\n") == 413);
   CHECK(refused_with(base + "fffffffffffffffff\r\n") == 400);
   CHECK(refused_with(base + "zz\r\n") == 400);
-  CHECK(refused_with(base + "1;" + std::string(kHeader, 'e')) == 431);
-  CHECK(refused_with(base + "0\r\nX: " + std::string(kHeader, 'e')) == 431);
+  CHECK(refused_with(base + "1;" + std::string(header, 'e')) == 431);
+  CHECK(refused_with(base + "0\r\nX: " + std::string(header, 'e')) == 431);
   std::string ones = base;
-  for (std::size_t i = 0; i < kBody; ++i)
+  for (std::size_t i = 0; i < body; ++i)
     ones += "1\r\nx\r\n";
   CHECK(refused_with(ones + "0\r\n\r\n") == 0);
   CHECK(refused_with(ones + "1\r\nx\r\n") == 413);
@@ -137,7 +137,7 @@ TEST_CASE("request reader: a chunked body has bounds too") {
 
 TEST_CASE("request reader: no bytes crash it or pass its bounds") {
   std::mt19937 random(42);
-  const std::string seeds[] = {kGet, kPost, kChunked};
+  const std::string seeds[] = {get, post, chunked};
   for (int round = 0; round < 5000; ++round) {
     std::string text = seeds[random() % 3] + seeds[random() % 3];
     for (auto n = random() % 8; n > 0; --n) {
@@ -158,7 +158,7 @@ TEST_CASE("request reader: no bytes crash it or pass its bounds") {
       }
       if (text.empty()) text = "x";
     }
-    RequestReader reader(kHeader, kBody);
+    RequestReader reader(header, body);
     auto state = State::idle;
     for (std::size_t at = 0; at < text.size() && state != State::refused;) {
       auto step = 1 + random() % 50;
@@ -166,7 +166,7 @@ TEST_CASE("request reader: no bytes crash it or pass its bounds") {
       at += step;
       while (state == State::complete) {
         auto taken = reader.take();
-        CHECK(taken.request.body.size() <= kBody);
+        CHECK(taken.request.body.size() <= body);
         CHECK(taken.request.path.starts_with('/'));
         state = reader.read({});
       }

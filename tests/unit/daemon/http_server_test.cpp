@@ -85,7 +85,7 @@ TEST_CASE("server: a body larger than the kernel's buffers arrives whole, then t
   Client client(site.server);
   client.send("GET /big HTTP/1.1\r\nHost: h\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n");
   auto big = client.receive();
-  CHECK(big.body.size() == kBigBody);
+  CHECK(big.body.size() == big_body);
   CHECK(big.body.find_first_not_of('x') == std::string::npos);
   CHECK(client.receive().body == "hello");
 }

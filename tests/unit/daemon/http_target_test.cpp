@@ -9,11 +9,11 @@ using namespace perjoule::http;
 namespace {
 
 std::string escaped(std::string_view text) {
-  static constexpr char kHex[] = "0123456789abcdef";
+  static constexpr char hex[] = "0123456789abcdef";
   std::string out;
   for (char c : text) {
     auto byte = static_cast<unsigned char>(c);
-    out += {'%', kHex[byte / 16], kHex[byte % 16]};
+    out += {'%', hex[byte / 16], hex[byte % 16]};
   }
   return out;
 }
@@ -40,11 +40,11 @@ TEST_CASE("target: what is refused") {
     CHECK_FALSE_MESSAGE(decode_target(bad), std::string(bad));
 }
 
-TEST_CASE("target: at most kMaxParameters") {
+TEST_CASE("target: at most max_parameters") {
   std::string query = "a=1";
-  for (std::size_t i = 1; i < kMaxParameters; ++i)
+  for (std::size_t i = 1; i < max_parameters; ++i)
     query += "&a=1";
-  CHECK(decode_query(query)->size() == kMaxParameters);
+  CHECK(decode_query(query)->size() == max_parameters);
   CHECK_FALSE(decode_query(query + "&a=1"));
 }
 
@@ -63,9 +63,9 @@ TEST_CASE("target: every text but NUL survives escaping, and no bytes crash") {
     CHECK(target->query == Query{{name, value}});
 
     std::string hostile = "/";
-    static constexpr char kLikely[] = "%0aAfF?&=+/:#";
+    static constexpr char likely[] = "%0aAfF?&=+/:#";
     for (auto n = random() % 40; n > 0; --n)
-      hostile += kLikely[random() % (sizeof kLikely)];
+      hostile += likely[random() % (sizeof likely)];
     if (auto decoded = decode_target(hostile)) CHECK(decoded->path.starts_with('/'));
   }
 }
