@@ -18,6 +18,9 @@
 
 namespace perjoule {
 
+// Length of the well-formed UTF-8 character at the start of `text`, 0 when there is none (Unicode 15, table 3-7).
+[[nodiscard]] std::size_t character_length(std::string_view text);
+
 // `a="b",c="d"` with the escapes of the exposition format; `values` are the label values, each followed by a NUL.
 [[nodiscard]] std::string label_text(const Metric& metric, std::string_view values);
 
