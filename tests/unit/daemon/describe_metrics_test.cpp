@@ -34,9 +34,7 @@ TEST_CASE("every family stands in its groups, once in each, and the text shows e
       CHECK(std::count(line.begin(), line.end(), '|') == 5);
     }
     std::size_t rows = 0;
-    for (std::size_t at = section.find("
-| `"); at != std::string::npos; at = section.find("
-| `", at + 1))
+    for (std::size_t at = section.find("\n| `"); at != std::string::npos; at = section.find("\n| `", at + 1))
       ++rows;
     CHECK(rows == group.metrics.size());
   }
