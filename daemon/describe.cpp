@@ -48,6 +48,7 @@ std::string describe_metrics() {
         labels += (i > 0 ? ", " : "") + std::string(metric->labels[i]);
       std::string_view type = metric->kind == Kind::gauge ? "gauge" : "counter";
       if (metric->persisted) type = "counter, persisted";
+      if (Instruments::is_histogram(*metric)) type = "histogram";
       out += fmt::format("| `{}` | {} | {} | {} |\n", metric->name, type, labels, metric->help);
     }
   }

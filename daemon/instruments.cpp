@@ -1,5 +1,6 @@
 #include "daemon/instruments.hpp"
 
+#include <fmt/format.h>
 #include <prometheus/counter.h>
 #include <prometheus/gauge.h>
 #include <prometheus/histogram.h>
@@ -192,6 +193,10 @@ std::span<const Metric* const> Instruments::metrics() {
   return all_metrics;
 }
 
+bool Instruments::is_histogram(const Metric& metric) {
+  return &metric == &storage_commit || &metric == &scrape_duration || &metric == &sampling_lateness;
+}
+
 void Instruments::storage(const storage::Report& report) {
   Families& all = *families_;
   all.appended.Increment(static_cast<double>(report.appended_samples));
@@ -287,11 +292,11 @@ void append_labels(std::string& out, const std::vector<prometheus::ClientMetric:
   out += '}';
 }
 
-// OpenMetrics wants canonical floats: 1.0, not 1.
+// OpenMetrics wants canonical floats: 1.0 and 0.0001, where the shortest text would be 1 and 1e-04.
 std::string bound(double value) {
-  std::string text;
-  append_number(text, value);
-  if (std::isfinite(value) && text.find_first_of(".e") == std::string::npos) text += ".0";
+  if (!std::isfinite(value)) return "+Inf";
+  std::string text = fmt::format("{}", value);
+  if (text.find_first_of(".e") == std::string::npos) text += ".0";
   return text;
 }
 
@@ -317,7 +322,7 @@ void Instruments::write(std::string& out, Format format, const Latest::Admit& ad
     const auto found = families_->by_name.find(family.name);
     if (found == families_->by_name.end() || (admit && !admit(*found->second))) continue;
     std::string header = family_header(*found->second, format);
-    const bool histogram = family.type == prometheus::MetricType::Histogram;
+    const bool histogram = is_histogram(*found->second);
     if (histogram) header.replace(header.find(" gauge\n"), 7, " histogram\n");
     out += header;
     for (const prometheus::ClientMetric& metric : family.metric) {

@@ -43,6 +43,8 @@ class Instruments {
   void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
   // Every family above, for `describe` and the tests.
   [[nodiscard]] static std::span<const Metric* const> metrics();
+  // A family that is written as a histogram; its Metric says gauge, for Kind knows only what collectors read.
+  [[nodiscard]] static bool is_histogram(const Metric& metric);
 
  private:
   struct Families;

@@ -4,8 +4,11 @@
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <chrono>
 #include <ctime>
+
+#include "config/utf8.hpp"
 
 namespace perjoule {
 
@@ -25,23 +28,13 @@ std::string_view name(config::LogLevel level) {
   return "unknown";
 }
 
-void append_quoted(std::string& line, std::string_view text) {
-  line += '"';
-  for (char c : text) {
-    if (c == '"' || c == '\\') {
-      line += '\\';
-      line += c;
-    } else if (static_cast<unsigned char>(c) < 0x20) {
-      line += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      line += c;
-    }
-  }
-  line += '"';
+bool needs_quotes(char c) {
+  const auto byte = static_cast<unsigned char>(c);
+  return byte <= ' ' || byte >= 0x7F || c == '"' || c == '\\' || c == '=';
 }
 
 void append_value(std::string& line, std::string_view text) {
-  const bool plain = !text.empty() && text.find_first_of(" \"\\=\n\t\r") == std::string_view::npos;
+  const bool plain = !text.empty() && std::none_of(text.begin(), text.end(), needs_quotes);
   if (plain) {
     line += text;
   } else {
@@ -50,6 +43,24 @@ void append_value(std::string& line, std::string_view text) {
 }
 
 }  // namespace
+
+void append_quoted(std::string& line, std::string_view text) {
+  line += '"';
+  while (!text.empty()) {
+    const std::size_t length = utf8_length(text);
+    const auto byte = static_cast<unsigned char>(text.front());
+    if (length == 0) {
+      line += "\xEF\xBF\xBD";
+    } else if (byte < 0x20 || byte == 0x7F) {
+      line += fmt::format("\\u{:04x}", byte);
+    } else {
+      if (byte == '"' || byte == '\\') line += '\\';
+      line += text.substr(0, length);
+    }
+    text.remove_prefix(std::max<std::size_t>(length, 1));
+  }
+  line += '"';
+}
 
 std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
                         std::string_view message, std::initializer_list<Log::Field> fields) {

@@ -6,6 +6,7 @@
 #include <cstdio>
 
 #include "daemon/commands.hpp"
+#include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/survey.hpp"
 
@@ -23,16 +24,9 @@ std::string number(double value) {
 }
 
 std::string json_string(std::string_view text) {
-  std::string out = "\"";
-  for (char c : text) {
-    if (c == '"' || c == '\\') out += '\\';
-    if (static_cast<unsigned char>(c) < 0x20) {
-      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
-    } else {
-      out += c;
-    }
-  }
-  return out + '"';
+  std::string out;
+  append_quoted(out, text);
+  return out;
 }
 
 // `a="b",c="d"` as JSON members: the exposition's escapes of quotes and backslashes are JSON's too.

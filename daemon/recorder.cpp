@@ -112,7 +112,7 @@ void Recorder::emit(const Totals& totals) {
 }
 
 void Recorder::accept_value(const Resolved& resolved, const Reading& reading, Accepted& accepted) {
-  if (!resolved.series || !std::isfinite(reading.value)) {
+  if (!resolved.series || !std::isfinite(reading.value) || is_repeated(*resolved.series)) {
     ++accepted.refused;
     return;
   }
@@ -121,7 +121,7 @@ void Recorder::accept_value(const Resolved& resolved, const Reading& reading, Ac
 
 void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                              const Stamp& stamp, Accepted& accepted) {
-  if (resolved.total == nullptr) {
+  if (resolved.total == nullptr || is_repeated(resolved.total->front().series)) {
     ++accepted.refused;
     return;
   }
@@ -183,6 +183,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   current_ = probe;
   plain_.clear();
   persisted_.clear();
+  ++passes_;
   std::size_t position = 0;
   for (const Reading& reading : batch.readings()) {
     const Resolved& resolved = resolve(state, position++, batch, reading);
@@ -193,7 +194,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
     }
   }
   derive_node(stamp);
-  ++batches_;
+  ++passes_;
   drop_repeats(plain_, accepted);
   drop_repeats(persisted_, accepted);
   accepted.samples = plain_.size() + persisted_.size();
@@ -202,14 +203,13 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
 }
 
 void Recorder::drop_repeats(std::vector<Sample>& samples, Accepted& accepted) {
-  seen_.resize(series_.size());
-  const auto repeated = [&](const Sample& sample) {
-    std::uint64_t& seen = seen_[static_cast<std::size_t>(sample.series)];
-    if (seen == batches_) return true;
-    seen = batches_;
-    return false;
-  };
-  accepted.refused += std::erase_if(samples, repeated);
+  accepted.refused += std::erase_if(samples, [this](const Sample& sample) { return is_repeated(sample.series); });
+}
+
+bool Recorder::is_repeated(SeriesId id) {
+  const auto index = static_cast<std::size_t>(id);
+  if (seen_.size() <= index) seen_.resize(series_.size());
+  return std::exchange(seen_[index], passes_) == passes_;
 }
 
 void Recorder::publish(const ProbeState& probe, const Stamp& stamp) {

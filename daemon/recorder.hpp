@@ -98,7 +98,8 @@ class Recorder {
   void derive_node(const Stamp& stamp);
   void show(ProbeState& probe, SeriesId id);
   void emit(const Totals& totals);
-  // Two readings of one series in a batch (a driver's mistake): the first one counts.
+  // Two readings of one series in a batch (a driver's mistake): the first one counts, for the ledger too.
+  [[nodiscard]] bool is_repeated(SeriesId id);
   void drop_repeats(std::vector<Sample>& samples, Accepted& accepted);
   void publish(const ProbeState& probe, const Stamp& stamp);
   void finish_commit(const storage::Report& report, const OnReport& on_report);
@@ -115,8 +116,8 @@ class Recorder {
   std::map<ProbeId, Pending> in_flight_;  // in the commit that is under way
   std::map<std::string, Totals, std::less<>> totals_;
   ProbeId current_{};
-  std::vector<std::uint64_t> seen_;  // by series: the batch that held it last
-  std::uint64_t batches_ = 0;
+  std::vector<std::uint64_t> seen_;  // by series: the pass that met it last
+  std::uint64_t passes_ = 0;         // over the readings of a batch, then over its samples
   std::uint64_t generation_ = 0;
   bool committing_ = false;
 };

@@ -146,11 +146,15 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
     co_await look(source, found);
     if (source->stopped) co_return;
     merge(source, *found);
-    const std::int64_t wait_ns = source->rebuild ? source->backoff_ns : look_period_ns;
+    // A probe that broke rings: the next look then comes as soon as the back-off since the last one allows.
+    const std::int64_t looked_ns = clock_.now().steady_ns;
+    const auto next_ns = [&] { return looked_ns + (source->rebuild ? source->backoff_ns : look_period_ns); };
+    while (clock_.now().steady_ns < next_ns()) {
+      co_await source->alarm->wait_until(next_ns());
+      if (source->stopped) co_return;
+    }
     source->backoff_ns = source->rebuild ? std::min(source->backoff_ns * 2, look_period_ns) : backoff_first_ns;
     source->rebuild = false;
-    co_await source->alarm->wait_until(clock_.now().steady_ns + wait_ns);
-    if (source->stopped) co_return;
   }
 }
 
@@ -175,20 +179,18 @@ asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_
 
 void Sampler::merge(const std::shared_ptr<Source>& source, Look& found) {
   const std::string_view name = source->entry->name;
-  const Stamp now = clock_.now();
-  if (!found.probes) {
-    const Error& error = found.probes.error();
-    // Devices that are being watched speak for themselves.
-    if (source->runs.empty()) sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, 0, 0}, now);
-    return;
+  if (found.probes) {
+    for (Probe& probe : *found.probes) {
+      if (!source->runs.contains(probe.device)) open(source, std::move(probe));
+    }
   }
-  bool nameless = false;
-  for (Probe& probe : *found.probes) {
-    nameless = nameless || probe.device.empty();
-    if (source->runs.find(probe.device) == source->runs.end()) open(source, std::move(probe));
+  if (source->runs.empty()) {
+    const Error error = found.probes ? Error{Fault::absent, "no device found"} : found.probes.error();
+    sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, 0, 0}, clock_.now());
+  } else if (!source->runs.contains("")) {
+    // Devices that are being watched speak for themselves: the source needs no line of its own.
+    sources_.forget(name, "");
   }
-  // A source whose devices are shown one by one needs no line of its own.
-  if (!nameless && !source->runs.empty()) sources_.forget(name, "");
 }
 
 void Sampler::open(const std::shared_ptr<Source>& source, Probe probe) {

@@ -118,7 +118,7 @@ Result<CoefficientsChoice> read_coefficients(const Roots& roots) {
 
 constexpr Option option_table[] = {
     {"always", OptionType::boolean, "false",
-     "Model the packages even where a meter measures them; sums over the families then count them twice"},
+     "Model the packages even where a meter measures them; sums over the families then count them twice."},
 };
 
 Result<std::vector<Probe>> make(const Options& options, const Roots& roots) {

@@ -103,10 +103,10 @@ class Textfile final : public Collector {
 };
 
 constexpr Option option_table[] = {
-    {"directory", OptionType::text, "", "Where the *.prom files are; null: the source is absent"},
-    {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago vanish", 1,
+    {"directory", OptionType::text, "", "Where the *.prom files are; without it the source is absent."},
+    {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago vanish.", 1,
      31'536'000},
-    {"file_limit", OptionType::integer, "64", "At most so many files are read, the first in name order", 1, 1024},
+    {"file_limit", OptionType::integer, "64", "At most so many files are read, the first in name order.", 1, 1024},
 };
 
 Result<std::vector<Probe>> make(const Options& options, const Roots&) {

@@ -82,10 +82,12 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   const auto best = derived.best ? std::optional(derived.best->source) : std::nullopt;
 
   // The leader is the first fresh member of the best source.
+  const Member* leader = nullptr;
   bool led = false;
   for (auto& [id, member] : members_) {
     const bool fresh = now_ns - member.steady_ns <= member.stale_after_ns;
     if (best && member.source == *best && fresh) {
+      leader = &member;
       led = member.updated;
       break;
     }
@@ -94,14 +96,12 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
     member.updated = false;
   if (!led) return std::nullopt;
 
-  bool first = true;
   std::int64_t unobserved_us = 0;
   for (auto& [id, member] : members_) {
     const std::int64_t booked = std::exchange(member.unbooked, 0);
     if (member.source != *best) continue;
     // Only one of several meters may book the node's energy.
-    if (*best != NodeSource::meter || first) derived.booked += booked;
-    first = false;
+    if (*best != NodeSource::meter || &member == leader) derived.booked += booked;
     derived.origin = member.origin;
     unobserved_us = std::max(unobserved_us, member.unobserved_us);
   }

@@ -1,0 +1,35 @@
+#!/usr/bin/env bash
+# The files that are written by perjouled itself, and the golden scrapes.
+#
+#   tests/generate.sh              builds the dev preset and writes them all anew
+#   tests/generate.sh --check BIN  compares the shipped files with what BIN prints; exit 1 when one differs
+set -euo pipefail
+
+cd "$(dirname "$(readlink -f "$0")")/.."
+readonly generated=("config config/perjoule.json" "schema config/perjoule.schema.json"
+  "metrics deploy/metrics.md" "keys deploy/configuration.md")
+
+case "${1:-}" in
+  "")
+    cmake --preset dev >/dev/null
+    ninja -C build/dev perjouled unit_daemon
+    for entry in "${generated[@]}"; do
+      read -r what file <<<"$entry"
+      build/dev/perjouled describe "$what" >"$file"
+    done
+    PERJOULE_UPDATE_GOLDEN=1 build/dev/tests/unit_daemon --test-case='golden*'
+    ;;
+  --check)
+    binary=${2:?--check wants the binary}
+    status=0
+    for entry in "${generated[@]}"; do
+      read -r what file <<<"$entry"
+      if ! diff -u "$file" <("$binary" describe "$what"); then
+        echo "$file is not what \`perjouled describe $what\` prints; to write it anew: tests/generate.sh" >&2
+        status=1
+      fi
+    done
+    exit $status
+    ;;
+  *) sed -n '2,5s/^# \{0,1\}//p' "$0"; exit 2 ;;
+esac

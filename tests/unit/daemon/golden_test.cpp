@@ -1,0 +1,142 @@
+// What a scrape shows of two known hosts, byte for byte: tests/golden/*.txt. The real collectors, sampler and recorder
+// run on virtual time, so that every number is known. PERJOULE_UPDATE_GOLDEN=1 writes the files anew.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "collectors/registry.hpp"
+#include "daemon/describe.hpp"
+#include "daemon/instruments.hpp"
+#include "daemon/sampler.hpp"
+#include "tests/fakes/virtual_clock.hpp"
+#include "tests/unit/daemon/golden_host.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = nanoseconds_per_second;
+constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
+constexpr std::uint64_t seconds = 31;  // the slowest collector's third sample has come
+
+// Depends on the process that runs.
+bool is_fixed(const Metric& metric) {
+  return !metric.name.starts_with("process_") && metric.name != "perjoule_self_energy_joules_total";
+}
+
+void feed(Instruments& instruments) {
+  storage::Report report;
+  report.ledger_committed = true;
+  report.history_attempted = true;
+  report.history_committed = true;
+  report.ledger_seconds = 0.003;
+  report.history_seconds = 0.03;
+  report.appended_samples = 100;
+  report.size = {4096, 17, start.wall_ms, 1};
+  instruments.storage(report);
+  instruments.http({});
+  instruments.scrape(1000, 0.0002);
+  instruments.lateness(0.0002);
+  instruments.reload(true, static_cast<double>(start.wall_ms) / 1000);
+  instruments.series(50, 0);
+}
+
+struct Scrapes {
+  std::string text;
+  std::string openmetrics;
+};
+
+Scrapes scrape(const GoldenHost& host, bool self) {
+  asio::io_context loop(1);
+  fakes::VirtualClock clock(loop, start);
+  Latest latest;
+  Ledger ledger({}, "boot");
+  Recorder recorder(latest, ledger, nullptr);
+  Sources sources(recorder.series(), latest, {});
+  const MakeLane lanes = [&] {
+    return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
+  };
+  std::optional<Sampler> sampler;
+  sampler.emplace(loop, clock, lanes, recorder, sources);
+  for (const Entry* entry : registry()) {
+    config::CollectorSettings settings;
+    settings.period = entry->period;
+    settings.deadline = entry->deadline;
+    settings.stale_after = std::max<config::Milliseconds>(3 * entry->period, config::Milliseconds(10'000));
+    if (entry->name == "textfile") settings.options.set("directory", host.textfiles());
+    sampler->start(*entry, settings, host.roots());
+  }
+  for (std::uint64_t second = 0; second < seconds; ++second) {
+    host.second(second);
+    clock.run_until(start.steady_ns + static_cast<std::int64_t>(second) * second_ns + second_ns / 2);
+  }
+  Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
+  feed(instruments);
+  Scrapes scrapes;
+  latest.write(scrapes.text, Format::text, clock.now().steady_ns);
+  latest.write(scrapes.openmetrics, Format::openmetrics, clock.now().steady_ns);
+  if (self) {
+    instruments.write(scrapes.text, Format::text, is_fixed);
+    instruments.write(scrapes.openmetrics, Format::openmetrics, is_fixed);
+  }
+  scrapes.openmetrics += "# EOF\n";
+  sampler.reset();
+  clock.run_until(clock.now().steady_ns + 10 * second_ns);
+  return scrapes;
+}
+
+// Equal, or written when the environment asks for it. The first line that differs says more than two whole files.
+void compare(const std::string& name, const std::string& text) {
+  const std::string path = std::string(PERJOULE_SOURCE_DIR) + "/tests/golden/" + name;
+  if (std::getenv("PERJOULE_UPDATE_GOLDEN") != nullptr) {  // NOLINT(concurrency-mt-unsafe): one thread
+    std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
+  }
+  std::ifstream in(path, std::ios::binary);
+  const std::string golden{std::istreambuf_iterator<char>(in), {}};
+  const auto line_at = [](const std::string& of, std::size_t at) {
+    const std::size_t begin = at == 0 ? 0 : of.rfind('\n', at - 1) + 1;
+    return begin <= of.size() ? of.substr(begin, of.find('\n', begin) - begin) : std::string();
+  };
+  std::size_t at = 0;
+  while (at < golden.size() && at < text.size() && golden[at] == text[at])
+    ++at;
+  INFO(path << " differs; tests/generate.sh writes it anew");
+  if (golden != text) CHECK(line_at(text, at) == line_at(golden, at));
+  CHECK(golden.size() == text.size());
+}
+
+std::set<std::string> families_of(const std::string& text) {
+  std::set<std::string> families;
+  for (std::size_t at = text.find("# TYPE "); at != std::string::npos; at = text.find("# TYPE ", at + 1))
+    families.insert(text.substr(at + 7, text.find(' ', at + 7) - at - 7));
+  return families;
+}
+
+}  // namespace
+
+TEST_CASE("golden scrapes: every metric of the catalogue is in one, and nothing else is") {
+  const Scrapes metered = scrape(GoldenHost(true), true);
+  const Scrapes modelled = scrape(GoldenHost(false), false);
+  compare("metrics.txt", metered.text);
+  compare("metrics.openmetrics.txt", metered.openmetrics);
+  compare("metrics_modelled.txt", modelled.text);
+  compare("metrics_modelled.openmetrics.txt", modelled.openmetrics);
+
+  std::set<std::string> shown = families_of(metered.text);
+  shown.merge(families_of(modelled.text));
+  std::set<std::string> catalogue;
+  for (const MetricGroup& group : metric_groups()) {
+    for (const Metric* metric : group.metrics) {
+      if (is_fixed(*metric)) catalogue.emplace(metric->name);
+    }
+  }
+  for (const std::string& name : catalogue)
+    CHECK_MESSAGE(shown.contains(name), name << " is in no golden scrape");
+  for (const std::string& name : shown)
+    CHECK_MESSAGE(catalogue.contains(name), name << " is shown and in no collector's list");
+}

@@ -1,0 +1,78 @@
+// A sink whose commits end when the test says so, and how it says so.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "storage/sink.hpp"
+
+namespace perjoule {
+
+class HandSink : public storage::Sink {
+ public:
+  struct Commit {
+    std::uint64_t generation = 0;
+    storage::LedgerRows changed;
+    bool history = false;
+    OnReport done;
+  };
+
+  void describe(storage::SeriesDescription series) override { described_[series.id] = std::move(series); }
+  void describe(storage::GroupDescription group) override { groups[group.id] = std::move(group); }
+  void push(storage::Tick tick) override {
+    undescribed += groups.contains(tick.group) ? 0U : 1U;
+    for (const Sample& sample : tick.samples)
+      undescribed += described_.contains(sample.series) ? 0U : 1U;
+    ticks.push_back(std::move(tick));
+  }
+  void commit(std::uint64_t generation, storage::LedgerRows changed, bool history, OnReport done) override {
+    commits.push_back({generation, std::move(changed), history, std::move(done)});
+  }
+  void retention(std::int64_t, std::int64_t) override {}
+
+  // Ends the oldest commit.
+  void answer(bool works) {
+    const Commit commit = std::move(commits.front());
+    commits.pop_front();
+    storage::Report report;
+    report.generation = commit.generation;
+    report.ledger_committed = works;
+    report.history_attempted = commit.history;
+    report.history_committed = works && commit.history;
+    if (!works) report.error = "no space left";
+    for (const auto& row : commit.changed.totals) {
+      if (works) totals_[row.key] = row.millionths;
+    }
+    for (const auto& row : commit.changed.meters) {
+      if (works) meters_[row.key] = row;
+    }
+    if (commit.done) commit.done(report);
+  }
+
+  [[nodiscard]] std::int64_t total(const std::string& key) const { return totals_.at(key); }
+  // As a ledger that is opened again would give them.
+  [[nodiscard]] storage::LedgerRows rows() const {
+    storage::LedgerRows rows;
+    for (const auto& [key, millionths] : totals_)
+      rows.totals.push_back({key, millionths});
+    for (const auto& [key, row] : meters_)
+      rows.meters.push_back(row);
+    return rows;
+  }
+
+  std::deque<Commit> commits;
+  std::vector<storage::Tick> ticks;
+  std::map<storage::GroupId, storage::GroupDescription> groups;
+  std::uint64_t undescribed = 0;
+
+ private:
+  std::map<SeriesId, storage::SeriesDescription> described_;
+  std::map<std::string, std::int64_t> totals_;
+  std::map<std::string, storage::MeterRow> meters_;
+};
+
+}  // namespace perjoule

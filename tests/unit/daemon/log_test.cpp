@@ -1,0 +1,114 @@
+#include "daemon/log.hpp"
+
+#include <doctest/doctest.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+
+#include "config/utf8.hpp"
+#include "daemon/series.hpp"
+#include "tests/fakes/readings.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t wall_ms = 1'795'424'400'007;
+
+std::string logfmt(std::string_view message, std::initializer_list<Log::Field> fields = {}) {
+  return format_line(config::LogFormat::logfmt, wall_ms, config::LogLevel::warn, message, fields);
+}
+
+// Reads a JSON string at `at` (RFC 8259, section 7) and moves behind it. Only what a log line may hold passes: \uXXXX
+// below 0x80, escaped quotes and backslashes, well-formed UTF-8.
+std::optional<std::string> json_string(std::string_view text, std::size_t& at) {
+  if (at >= text.size() || text[at] != '"') return std::nullopt;
+  std::string out;
+  for (++at; at < text.size();) {
+    const auto byte = static_cast<unsigned char>(text[at]);
+    if (byte == '"') {
+      ++at;
+      return out;
+    }
+    if (byte < 0x20) return std::nullopt;
+    if (byte != '\\') {
+      const std::size_t length = utf8_length(text.substr(at));
+      if (length == 0) return std::nullopt;
+      out += text.substr(at, length);
+      at += length;
+      continue;
+    }
+    if (at + 1 < text.size() && (text[at + 1] == '"' || text[at + 1] == '\\')) {
+      out += text[at + 1];
+      at += 2;
+    } else if (text.substr(at).starts_with("\\u00")) {
+      out += static_cast<char>(std::stoi(std::string(text.substr(at + 4, 2)), nullptr, 16));
+      at += 6;
+    } else {
+      return std::nullopt;
+    }
+  }
+  return std::nullopt;
+}
+
+// An object of strings, as a log line is.
+std::optional<std::map<std::string, std::string>> json_object(std::string_view text) {
+  std::map<std::string, std::string> object;
+  std::size_t at = 1;
+  if (!text.starts_with('{')) return std::nullopt;
+  for (;;) {
+    const auto key = json_string(text, at);
+    if (!key || at >= text.size() || text[at++] != ':') return std::nullopt;
+    const auto value = json_string(text, at);
+    if (!value || at >= text.size() || !object.emplace(*key, *value).second) return std::nullopt;
+    if (text[at] == '}') return at + 1 == text.size() ? std::optional(object) : std::nullopt;
+    if (text[at++] != ',') return std::nullopt;
+  }
+}
+
+}  // namespace
+
+TEST_CASE("a logfmt line quotes what is not a plain word") {
+  CHECK(logfmt("source") == "time=2026-11-23T09:00:00.007Z level=warn msg=source");
+  CHECK(logfmt("two words", {{"path", "/sys/a=b"}, {"why", ""}, {"device", "package-0"}}) ==
+        R"(time=2026-11-23T09:00:00.007Z level=warn msg="two words" path="/sys/a=b" why="" device=package-0)");
+  CHECK(logfmt("a", {{"k", "x\ny\"z\\"}}).ends_with(R"(k="x\u000ay\"z\\")"));
+}
+
+TEST_CASE("no byte of a device's name reaches the terminal raw, and a line stays a line") {
+  for (int byte = 1; byte < 256; ++byte) {
+    const std::string text(1, static_cast<char>(byte));
+    const std::string line = logfmt("m", {{"device", text}});
+    const std::string value = line.substr(line.find("device=") + 7);
+    if (byte < 0x20 || byte == 0x7F) {
+      CHECK(value.starts_with("\"\\u00"));
+      CHECK(value.find(text) == std::string::npos);
+    }
+    if (byte >= 0x80) CHECK(value == "\"\xEF\xBF\xBD\"");
+    for (char c : line)
+      CHECK((static_cast<unsigned char>(c) >= 0x20));
+  }
+}
+
+TEST_CASE("a JSON line reads back, whatever the fields hold") {
+  std::mt19937_64 random(51);
+  for (int round = 0; round < 5000; ++round) {
+    const std::string value = hostile(random, "\"\\\n\t\x1B\x7F{}[],: a\xC3\xA9\xE2\x82\xAC\xFF", 60);
+    const std::string line =
+        format_line(config::LogFormat::json, wall_ms, config::LogLevel::error, "source", {{"why", value}, {"n", "1"}});
+    const auto object = json_object(line);
+    REQUIRE(object);
+    REQUIRE(object->at("level") == "error");
+    REQUIRE(object->at("time") == "2026-11-23T09:00:00.007Z");
+    REQUIRE(object->at("n") == "1");
+    std::string valid;
+    for (std::string_view rest = value; !rest.empty();) {
+      const std::size_t length = utf8_length(rest);
+      valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : rest.substr(0, length);
+      rest.remove_prefix(length == 0 ? 1 : length);
+    }
+    REQUIRE(object->at("why") == valid);
+  }
+}

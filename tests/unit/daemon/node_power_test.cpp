@@ -1,0 +1,189 @@
+#include "daemon/efficiency/node_power.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <vector>
+
+#include "collectors/power/metrics.hpp"
+#include "daemon/series.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t stale_ns = 10 * second_ns;
+
+struct Part {
+  SeriesId series;
+  const Metric* metric;
+  std::string labels;
+  Origin origin;
+};
+
+Part package(unsigned id) {
+  return {SeriesId{id}, &cpu_package_energy, label_values({std::to_string(id), "rapl"}), Origin::counter};
+}
+Part modelled(unsigned id) {
+  return {SeriesId{id}, &cpu_package_energy, label_values({std::to_string(id), "modelled"}), Origin::modelled};
+}
+Part dram(unsigned id) {
+  return {SeriesId{id}, &dram_energy, label_values({std::to_string(id)}), Origin::counter};
+}
+Part sensor(unsigned id, std::string_view role) {
+  return {SeriesId{id}, &sensor_energy, label_values({"chip", "power" + std::to_string(id), role}), Origin::integrated};
+}
+
+void observe(NodePower& node, const Part& part, std::int64_t now_ns, std::optional<double> watts, std::int64_t booked,
+             std::int64_t unobserved_us = 0) {
+  node.observe({part.series, part.metric, part.labels, part.origin, watts, booked, unobserved_us, now_ns, stale_ns});
+}
+
+}  // namespace
+
+TEST_CASE("each source by what feeds it") {
+  const struct {
+    std::vector<Part> parts;
+    NodeSource source;
+    Origin origin;
+    double watts;
+  } cases[] = {
+      {{sensor(1, "node")}, NodeSource::meter, Origin::integrated, 100},
+      {{sensor(1, "psu_in"), sensor(2, "psu_in")}, NodeSource::psu, Origin::integrated, 200},
+      {{package(1), package(2), dram(3)}, NodeSource::sum, Origin::counter, 300},
+      {{modelled(1), modelled(2)}, NodeSource::modelled, Origin::modelled, 200},
+  };
+  for (const auto& of : cases) {
+    NodePower node;
+    for (const Part& part : of.parts)
+      observe(node, part, 0, 100, 1000);
+    const auto derived = node.derive(0);
+    REQUIRE(derived);
+    CHECK(derived->best->source == of.source);
+    CHECK(derived->best->watts == of.watts);
+    CHECK(derived->origin == of.origin);
+    CHECK(derived->booked == static_cast<std::int64_t>(of.parts.size()) * 1000);
+    CHECK(derived->readings.size() == 1);
+  }
+}
+
+TEST_CASE("what is part of no source makes no node") {
+  NodePower node;
+  for (const char* role : {"cpu", "gpu", "psu_out", "nvme", "other", ""})
+    observe(node, sensor(1, role), 0, 100, 1000);
+  CHECK_FALSE(node.derive(0));
+}
+
+TEST_CASE("the node's energy is the sum of its members' to the microjoule, derived once per period") {
+  std::mt19937_64 random(41);
+  NodePower node;
+  std::int64_t members_uj = 0;
+  std::int64_t node_uj = 0;
+  std::int64_t now_ns = 0;
+  for (int tick = 0; tick < 1000; ++tick) {
+    now_ns += second_ns;
+    int derivations = 0;
+    // Two packages with their memory in probes of their own, in either order, the second one sometimes late.
+    const bool swapped = random() % 2 == 0;
+    for (const unsigned probe : {swapped ? 1U : 0U, swapped ? 0U : 1U}) {
+      if (probe == 1 && random() % 10 == 0) continue;
+      for (const Part& part : {package(10 + probe), dram(20 + probe)}) {
+        const auto booked = static_cast<std::int64_t>(random() % 400'000'000);
+        members_uj += booked;
+        observe(node, part, now_ns, static_cast<double>(booked) / 1e6, booked);
+      }
+      if (const auto derived = node.derive(now_ns)) {
+        ++derivations;
+        node_uj += derived->booked;
+      }
+    }
+    REQUIRE(derivations == 1);
+  }
+  // What came behind the last derivation is booked by the next one.
+  observe(node, package(10), now_ns + second_ns, 1, 0);
+  node_uj += node.derive(now_ns + second_ns)->booked;
+  CHECK(node_uj == members_uj);
+}
+
+TEST_CASE("a member that is silent takes its source out until it speaks, or until its life span is over") {
+  NodePower node;
+  observe(node, package(1), 0, 100, 0);
+  observe(node, package(2), 0, 50, 0);
+  observe(node, modelled(3), 0, 300, 0);
+  CHECK(node.derive(0)->best->source == NodeSource::sum);
+  // A reset: the counter has no rate this time. A sum without it would be a fall in power that did not happen.
+  observe(node, package(1), second_ns, std::nullopt, 0, 1'000'000);
+  observe(node, package(2), second_ns, 50, 50);
+  observe(node, modelled(3), second_ns, 300, 300);
+  const auto without = node.derive(second_ns);
+  REQUIRE(without);
+  CHECK(without->best->source == NodeSource::modelled);
+  CHECK(without->best_changed);
+  CHECK(without->gone == std::vector<NodeSource>{NodeSource::sum});
+  // Silent for its whole life span: no member any more.
+  const std::int64_t later = second_ns + stale_ns + 1;
+  observe(node, package(2), later, 60, 60);
+  observe(node, modelled(3), later, 300, 300);
+  const auto rest = node.derive(later);
+  REQUIRE(rest);
+  CHECK(rest->best->source == NodeSource::sum);
+  CHECK(rest->best->watts == 60);
+}
+
+TEST_CASE("when the source changes, energy is booked under the one that is best then, and no joule twice") {
+  NodePower node;
+  const Part meter = sensor(1, "node");
+  std::int64_t booked[2] = {0, 0};
+  for (int tick = 0; tick < 100; ++tick) {
+    const std::int64_t now_ns = tick * second_ns;
+    const bool metered = tick < 30 || tick >= 60;
+    if (metered) observe(node, meter, now_ns, 500, 500);
+    observe(node, package(2), now_ns, 100, 100);
+    const auto derived = node.derive(now_ns);
+    if (!derived) continue;
+    booked[derived->best->source == NodeSource::meter ? 0 : 1] += derived->booked;
+    if (derived->best->source == NodeSource::meter) CHECK(derived->readings.size() == 2);
+  }
+  // The meter leads in 70 ticks; while its last value is still fresh nobody derives, then the packages do.
+  CHECK(booked[0] == 70 * 500);
+  CHECK(booked[1] > 0);
+  CHECK(booked[1] <= 30 * 100);
+}
+
+TEST_CASE("of several meters the largest is shown, one books, and another takes over when that one dies") {
+  NodePower node;
+  observe(node, sensor(1, "node"), 0, 480, 480);
+  observe(node, sensor(2, "node"), 0, 500, 500);
+  const auto both = node.derive(0);
+  REQUIRE(both);
+  CHECK(both->best->watts == 500);
+  CHECK(both->booked == 480);
+  std::int64_t booked = 0;
+  for (int tick = 1; tick <= 30; ++tick) {
+    observe(node, sensor(2, "node"), tick * second_ns, 500, 500);
+    if (const auto derived = node.derive(tick * second_ns)) booked += derived->booked;
+  }
+  // Until the first one has been silent for its life span nobody derives; the other one has all of that time.
+  CHECK(booked == 30 * 500);
+}
+
+TEST_CASE("the node's gap is the longest of its members', and only while their source is the best one") {
+  NodePower node;
+  observe(node, package(1), 0, 100, 0);
+  observe(node, package(2), 0, 100, 0, 3'000'000);
+  CHECK(node.derive(0)->unobserved_us == 3'000'000);
+  observe(node, package(1), second_ns, 100, 0, 2'000'000);
+  observe(node, package(2), second_ns, 100, 0);
+  CHECK(node.derive(second_ns)->unobserved_us == 0);
+  // A meter that comes up brings gaps of its own past: they are not the node's.
+  observe(node, sensor(9, "node"), 2 * second_ns, 500, 0, 90'000'000);
+  observe(node, package(1), 2 * second_ns, 100, 0);
+  const auto changed = node.derive(2 * second_ns);
+  REQUIRE(changed);
+  CHECK(changed->best_changed);
+  CHECK(changed->unobserved_us == 0);
+  observe(node, sensor(9, "node"), 3 * second_ns, 500, 0, 1'000'000);
+  CHECK(node.derive(3 * second_ns)->unobserved_us == 1'000'000);
+}

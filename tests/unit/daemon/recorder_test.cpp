@@ -1,0 +1,265 @@
+#include "daemon/recorder.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <deque>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "collectors/power/metrics.hpp"
+#include "daemon/metrics.hpp"
+#include "tests/unit/daemon/hand_sink.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t wall_start_ms = 1'795'424'400'000;
+
+constexpr auto heat = gauge<Unit::celsius>("perjoule_test_celsius", "Heat of a test.", "sensor");
+
+Stamp at(std::int64_t seconds) {
+  return {seconds * second_ns, wall_start_ms + seconds * 1000};
+}
+
+Batch package(std::uint64_t raw, std::string_view source = "rapl", Origin origin = Origin::counter) {
+  Batch batch;
+  batch.meter(cpu_package_energy, &cpu_package_power, {"package-0", raw, 0, 400, origin}, "0", source);
+  return batch;
+}
+
+struct Daemon {
+  explicit Daemon(bool storage = true, const storage::LedgerRows& rows = {}, std::size_t series_max = 1000)
+      : ledger(rows, "boot"), recorder(latest, ledger, storage ? &sink : nullptr, series_max) {}
+
+  std::optional<double> shown(const Metric& metric, std::initializer_list<std::string_view> labels,
+                              std::int64_t seconds) {
+    const auto id = recorder.series().identify(metric, label_values(labels));
+    REQUIRE(id);
+    return latest.value(*id, seconds * second_ns);
+  }
+  std::optional<double> energy(std::int64_t seconds, std::string_view source = "rapl") {
+    return shown(cpu_package_energy, {"0", source}, seconds);
+  }
+  void commit(bool works) {
+    recorder.commit(true);
+    sink.answer(works);
+  }
+  ProbeId open() { return recorder.open({"rapl", "package-0", second_ns, 10 * second_ns}); }
+
+  HandSink sink;
+  Latest latest;
+  Ledger ledger;
+  Recorder recorder;
+};
+
+}  // namespace
+
+TEST_CASE("a persisted counter is shown when the ledger that holds it has been committed, a gauge at once") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.recorder.accept(probe, package(50'000'000), at(2));
+  CHECK(daemon.shown(cpu_package_power, {"0", "rapl"}, 2) == 50.0);
+  CHECK(daemon.shown(node_power, {"sum"}, 2) == 50.0);
+  CHECK_FALSE(daemon.energy(2));
+  daemon.recorder.commit(false);
+  CHECK_FALSE(daemon.energy(2));
+  daemon.sink.answer(true);
+  CHECK(daemon.energy(2) == 50.0);
+  CHECK(daemon.shown(node_energy, {"sum"}, 2) == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "counter"}, 2) == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"node", "counter"}, 2) == 50.0);
+  CHECK(daemon.shown(energy_unobserved, {"package-0"}, 2) == 0.0);
+}
+
+TEST_CASE("a reading that comes while a commit is in flight is shown by the next one") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.recorder.commit(false);
+  daemon.recorder.accept(probe, package(70'000'000), at(2));
+  daemon.recorder.commit(false);  // the disk is slow: this one waits for the next call
+  CHECK(daemon.sink.commits.size() == 1);
+  daemon.sink.answer(true);
+  CHECK(daemon.energy(2) == 0.0);
+  daemon.commit(true);
+  CHECK(daemon.energy(2) == 70.0);
+}
+
+TEST_CASE("failing commits keep what was shown, and keep it fresh; nothing is lost") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(0));
+  daemon.commit(true);
+  std::vector<std::string> errors;
+  for (int second = 1; second <= 60; ++second) {
+    daemon.recorder.accept(probe, package(static_cast<std::uint64_t>(second) * 10'000'000), at(second));
+    daemon.recorder.commit(true, [&](const storage::Report& report) { errors.push_back(report.error); });
+    daemon.sink.answer(false);
+    CHECK(daemon.energy(second) == 0.0);
+  }
+  CHECK(errors == std::vector<std::string>(60, "no space left"));
+  daemon.commit(true);
+  CHECK(daemon.energy(60) == 600.0);
+  CHECK(daemon.sink.total("perjoule_cpu_package_energy_joules_total{package=\"0\",source=\"rapl\"}") == 600'000'000);
+  // A source that has died is not kept fresh by commits.
+  daemon.commit(true);
+  CHECK_FALSE(daemon.energy(71));
+}
+
+TEST_CASE("without storage everything is shown at once") {
+  Daemon daemon(false);
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.recorder.accept(probe, package(50'000'000), at(2));
+  CHECK(daemon.energy(2) == 50.0);
+  daemon.recorder.commit(true);
+  daemon.recorder.commit_last();
+  CHECK(daemon.sink.commits.empty());
+}
+
+TEST_CASE("when a device's source changes, the counter of the old source stays with its value") {
+  Daemon daemon;
+  const ProbeId metered = daemon.open();
+  daemon.recorder.accept(metered, package(0), at(1));
+  daemon.recorder.accept(metered, package(50'000'000), at(2));
+  daemon.commit(true);
+  daemon.recorder.close(metered);
+  CHECK_FALSE(daemon.energy(2));
+  const ProbeId modelled = daemon.recorder.open({"power_model", "", second_ns, 10 * second_ns});
+  for (int second = 3; second <= 40; ++second) {
+    Batch batch;
+    batch.integrate(cpu_package_energy, &cpu_package_power, watts(10), {"package-0", 400, Origin::modelled}, "0",
+                    "modelled");
+    daemon.recorder.accept(modelled, batch, at(second));
+    daemon.commit(true);
+  }
+  CHECK(daemon.energy(40, "modelled") == 370.0);
+  CHECK(daemon.energy(40, "rapl") == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "counter"}, 40) == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "modelled"}, 40) == 370.0);
+  CHECK(daemon.shown(node_energy, {"sum"}, 40) == 50.0);
+  CHECK_FALSE(daemon.shown(node_power, {"sum"}, 40));
+  CHECK(daemon.shown(node_power, {"modelled"}, 40) == 10.0);
+  // Over a restart too: the ledger knows the sibling, no probe has read it yet.
+  Daemon again(true, daemon.sink.rows());
+  const ProbeId probe = again.recorder.open({"power_model", "", second_ns, 10 * second_ns});
+  Batch batch;
+  batch.integrate(cpu_package_energy, &cpu_package_power, watts(10), {"package-0", 400, Origin::modelled}, "0",
+                  "modelled");
+  again.recorder.accept(probe, batch, at(41));
+  again.commit(true);
+  CHECK(again.energy(41, "rapl") == 50.0);
+  CHECK(again.energy(41, "modelled") == 370.0);
+}
+
+TEST_CASE("of two readings of one series in a batch the first counts, on the books too") {
+  Daemon daemon(false);
+  const ProbeId probe = daemon.open();
+  const auto accept = [&](std::uint64_t first, std::uint64_t second, std::int64_t seconds) {
+    Batch batch;
+    for (const std::uint64_t raw : {first, second})
+      batch.meter(cpu_package_energy, &cpu_package_power, {"package-0", raw, 0, 400, Origin::counter}, "0", "rapl");
+    batch.add(heat, celsius(40), "a");
+    batch.add(heat, celsius(99), "a");
+    return daemon.recorder.accept(probe, batch, at(seconds));
+  };
+  accept(100'000'000, 50'000'000, 1);
+  const Recorder::Accepted accepted = accept(110'000'000, 60'000'000, 2);
+  CHECK(accepted.refused == 2);
+  CHECK(daemon.energy(2) == 10.0);
+  CHECK(daemon.shown(cpu_package_power, {"0", "rapl"}, 2) == 10.0);
+  CHECK(daemon.shown(node_power, {"sum"}, 2) == 10.0);
+  CHECK(daemon.shown(heat, {"a"}, 2) == 40.0);
+}
+
+TEST_CASE("values that are not finite are refused, and the series goes stale") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  Batch good;
+  good.add(heat, celsius(40), "a");
+  CHECK(daemon.recorder.accept(probe, good, at(1)).samples == 1);
+  for (double bad : {std::nan(""), HUGE_VAL, -HUGE_VAL}) {
+    Batch batch;
+    batch.add(heat, celsius(bad), "a");
+    const auto accepted = daemon.recorder.accept(probe, batch, at(5));
+    CHECK(accepted.refused == 1);
+    CHECK(accepted.samples == 0);
+  }
+  CHECK(daemon.shown(heat, {"a"}, 11) == 40.0);
+  CHECK_FALSE(daemon.shown(heat, {"a"}, 12));
+}
+
+TEST_CASE("close takes the probe's series out, also those of a commit that is under way") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.commit(true);
+  daemon.recorder.accept(probe, package(50'000'000), at(2));
+  CHECK(daemon.energy(2) == 0.0);
+  daemon.recorder.commit(true);
+  daemon.recorder.close(probe);
+  daemon.sink.answer(true);
+  CHECK_FALSE(daemon.energy(2));
+  CHECK_FALSE(daemon.shown(cpu_package_power, {"0", "rapl"}, 2));
+  CHECK_FALSE(daemon.shown(energy_by_source, {"package-0", "counter"}, 2));
+  // A late batch of a closed probe is not accepted.
+  CHECK(daemon.recorder.accept(probe, package(60'000'000), at(3)).samples == 0);
+  // The device comes back: its total goes on.
+  const ProbeId again = daemon.open();
+  daemon.recorder.accept(again, package(80'000'000), at(4));
+  daemon.commit(true);
+  CHECK(daemon.energy(4) == 80.0);
+}
+
+TEST_CASE("beyond the bound of series new readings are refused and counted, and old ones go on") {
+  Daemon daemon(false, {}, 10);
+  const ProbeId probe = daemon.open();
+  std::uint64_t refused = 0;
+  for (int second = 1; second <= 3; ++second) {
+    Batch batch;
+    for (int i = 0; i < 50; ++i)
+      batch.add(heat, celsius(i), std::to_string(i));
+    batch.meter(cpu_package_energy, &cpu_package_power, {"package-0", 1, 0, 400, Origin::counter}, "0", "rapl");
+    const auto accepted = daemon.recorder.accept(probe, batch, at(second));
+    CHECK(accepted.samples == 10);
+    refused += accepted.refused;
+  }
+  CHECK(refused == 3 * 41);
+  CHECK(daemon.latest.fresh(3 * second_ns) == 10);
+  CHECK(daemon.recorder.series().refused() > 0);
+}
+
+TEST_CASE("the last commit holds everything, also while another one is in flight") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.recorder.accept(probe, package(30'000'000), at(2));
+  daemon.recorder.commit(false);
+  daemon.recorder.accept(probe, package(50'000'000), at(3));
+  daemon.recorder.commit_last();
+  REQUIRE(daemon.sink.commits.size() == 2);
+  CHECK(daemon.sink.commits[1].history);
+  daemon.sink.commits.pop_front();  // the one in flight never comes back
+  daemon.sink.answer(true);
+  CHECK(daemon.sink.total("perjoule_cpu_package_energy_joules_total{package=\"0\",source=\"rapl\"}") == 50'000'000);
+}
+
+TEST_CASE("what is shown is what is stored: series and groups are described before a tick uses them") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  for (int second = 0; second < 5; ++second)
+    daemon.recorder.accept(probe, package(static_cast<std::uint64_t>(second) * 1'000'000), at(second));
+  CHECK(daemon.sink.undescribed == 0);
+  REQUIRE(daemon.sink.ticks.size() == 5);
+  CHECK(daemon.sink.ticks[4].wall_ms == wall_start_ms + 4000);
+  CHECK(daemon.sink.groups.at(storage::GroupId{0}).period_ms == 1000);
+  // Steady state: the same samples in the same order.
+  REQUIRE(daemon.sink.ticks[3].samples.size() == daemon.sink.ticks[4].samples.size());
+  for (std::size_t i = 0; i < daemon.sink.ticks[3].samples.size(); ++i)
+    CHECK(daemon.sink.ticks[3].samples[i].series == daemon.sink.ticks[4].samples[i].series);
+}

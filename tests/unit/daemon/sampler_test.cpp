@@ -1,0 +1,365 @@
+// The sampler on virtual time: hangs, absences, breaks, stops. What devices read stands in other tests.
+#include "daemon/sampler.hpp"
+
+#include <doctest/doctest.h>
+
+#include <fmt/format.h>
+
+#include <map>
+#include <optional>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "tests/fakes/virtual_clock.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = nanoseconds_per_second;
+constexpr std::int64_t milli_ns = nanoseconds_per_millisecond;
+constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
+
+constexpr auto heat = gauge<Unit::celsius>("perjoule_test_celsius", "Heat of a test.", "device");
+
+// What the collectors below play; Entry::make is a plain function and finds it here.
+struct Script {
+  std::vector<std::string> devices = {"a"};
+  std::optional<Error> look_error;
+  std::int64_t look_ns = milli_ns;
+  std::map<std::string, Error> errors;            // by device: what the next calls return
+  std::map<std::string, std::int64_t> durations;  // by device; else 1 ms
+  std::vector<std::int64_t> looks;                // when make was called, since the start
+  std::map<std::string, std::vector<std::int64_t>> calls;
+  std::int64_t duration_ns = 0;  // of the call or look that has just run
+  const Clock* clock = nullptr;
+  [[nodiscard]] std::int64_t now() const { return clock->now().steady_ns - start.steady_ns; }
+};
+Script* script = nullptr;
+
+class Scripted : public Collector {
+ public:
+  explicit Scripted(std::string device) : device_(std::move(device)) {}
+  Result<void> sample(Batch& batch) override {
+    script->calls[device_].push_back(script->now());
+    const auto duration = script->durations.find(device_);
+    script->duration_ns = duration == script->durations.end() ? milli_ns : duration->second;
+    const auto error = script->errors.find(device_);
+    if (error != script->errors.end()) return error->second;
+    batch.add(heat, celsius(static_cast<double>(script->calls[device_].size())), device_);
+    return {};
+  }
+
+ private:
+  std::string device_;
+};
+
+Result<std::vector<Probe>> make(const Options&, const Roots&) {
+  script->looks.push_back(script->now());
+  script->duration_ns = script->look_ns;
+  if (script->look_error) return *script->look_error;
+  std::vector<Probe> probes;
+  for (const std::string& device : script->devices)
+    probes.push_back({device, std::make_unique<Scripted>(device)});
+  return probes;
+}
+
+constexpr std::array<const Metric*, 1> metrics = {&heat};
+const Entry entry{.name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make = make};
+
+struct Fixture {
+  Script played;
+  asio::io_context loop{1};
+  fakes::VirtualClock clock{loop, start};
+  Latest latest;
+  Ledger ledger{{}, "boot"};
+  Recorder recorder{latest, ledger, nullptr};
+  Sources sources{recorder.series(), latest, {}};
+  std::int64_t late_ns = 0;
+  std::optional<Sampler> sampler;
+
+  Fixture() {
+    script = &played;
+    played.clock = &clock;
+    const MakeLane lanes = [this] {
+      return std::make_unique<fakes::VirtualLane>(clock, [this] { return played.duration_ns; });
+    };
+    sampler.emplace(loop, clock, lanes, recorder, sources,
+                    [this](std::int64_t ns) { late_ns = std::max(late_ns, ns); });
+  }
+  ~Fixture() {
+    sampler.reset();
+    run(0);
+  }
+  Fixture(const Fixture&) = delete;
+  Fixture& operator=(const Fixture&) = delete;
+
+  void begin() {
+    config::CollectorSettings settings;
+    settings.stale_after = config::Milliseconds(3000);
+    sampler->start(entry, settings, Roots{});
+  }
+  void run(std::int64_t seconds) { clock.run_until(clock.now().steady_ns + seconds * second_ns); }
+  const SourceStatus& status(const std::string& device) {
+    const auto found = sources.list().find({"scripted", device});
+    REQUIRE(found != sources.list().end());
+    return found->second;
+  }
+  bool listed(const std::string& device) { return sources.list().contains({"scripted", device}); }
+  std::uint64_t ticks(const std::string& device) {
+    const SourceStatus& of = status(device);
+    return of.samples + of.timeouts + of.missed;
+  }
+  std::optional<double> shown(std::string_view device) {
+    const auto id = recorder.series().identify(heat, label_values({device}));
+    return latest.value(*id, clock.now().steady_ns);
+  }
+};
+
+}  // namespace
+
+TEST_CASE_FIXTURE(Fixture, "a steady device is called once a period, aligned to the wall clock") {
+  begin();
+  CHECK_FALSE(sources.settled());
+  run(10);
+  CHECK(status("a").state == SourceState::ok);
+  CHECK_FALSE(listed(""));
+  CHECK(sources.settled());
+  for (std::size_t i = 0; i < played.calls["a"].size(); ++i)
+    CHECK(played.calls["a"][i] == static_cast<std::int64_t>(i + 1) * second_ns);
+  CHECK(ticks("a") == 9);  // the call at 10 s has not come back
+  CHECK(late_ns == 0);
+  CHECK(played.looks.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a hang is stuck at its deadline, costs its own series only, and ends within two periods") {
+  played.devices = {"a", "b"};
+  begin();
+  run(5);
+  played.durations["a"] = 30 * second_ns + 500 * milli_ns;
+  run(1);  // the call that hangs begins at 6 s
+  played.durations.erase("a");
+  clock.run_until(start.steady_ns + 6 * second_ns + 899 * milli_ns);
+  CHECK(status("a").state == SourceState::ok);
+  clock.run_until(start.steady_ns + 6 * second_ns + 900 * milli_ns);
+  CHECK(status("a").state == SourceState::stuck);
+  run(10);
+  CHECK(status("a").timeouts == 1);
+  CHECK(status("a").missed == 10);
+  CHECK_FALSE(shown("a"));
+  CHECK(status("b").state == SourceState::ok);
+  CHECK(shown("b") == 16.0);
+  // It returns at 36.5 s. What it read is too old to be of use.
+  clock.run_until(start.steady_ns + 36 * second_ns + 600 * milli_ns);
+  CHECK(status("a").state == SourceState::stuck);
+  CHECK_FALSE(shown("a"));
+  clock.run_until(start.steady_ns + 38 * second_ns);
+  CHECK(status("a").state == SourceState::ok);
+  CHECK(shown("a") == 7.0);
+  CHECK(played.calls["a"].size() == 8);
+  run(10);
+  CHECK(ticks("a") == 47);
+  CHECK(ticks("b") == 47);
+}
+
+TEST_CASE_FIXTURE(Fixture, "samples, timeouts and misses are the ticks, whatever calls take") {
+  std::mt19937_64 random(71);
+  begin();
+  for (int i = 0; i < 2000; ++i) {
+    played.durations["a"] = static_cast<std::int64_t>(random() % 4 == 0 ? random() % 5000 : random() % 900) * milli_ns;
+    if (random() % 50 == 0) clock.stall(static_cast<std::int64_t>(random() % 5000) * milli_ns);
+    run(1);
+  }
+  played.durations["a"] = milli_ns;
+  run(10);
+  clock.run_until(clock.now().steady_ns / second_ns * second_ns + 500 * milli_ns);
+  CHECK(ticks("a") == static_cast<std::uint64_t>((clock.now().steady_ns - start.steady_ns) / second_ns));
+  CHECK(status("a").timeouts > 0);
+  CHECK(status("a").missed > status("a").timeouts);
+  // No burst: behind a stall the late call and the one that is due follow each other, never three.
+  for (std::size_t i = 2; i < played.calls["a"].size(); ++i)
+    CHECK(played.calls["a"][i] / second_ns > played.calls["a"][i - 2] / second_ns);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a device that is gone is absent, and is looked for again each minute") {
+  begin();
+  run(10);
+  played.errors["a"] = Error{Fault::absent, "gone"};
+  played.devices.clear();
+  run(1);
+  run(1);
+  CHECK(status("a").state == SourceState::absent);
+  CHECK(status("a").faults == 0);
+  CHECK_FALSE(shown("a"));
+  const std::size_t calls = played.calls["a"].size();
+  run(40);
+  CHECK(played.calls["a"].size() == calls);
+  CHECK(played.looks.size() == 1);
+  run(10);
+  CHECK(played.looks.size() == 2);
+  CHECK(status("").state == SourceState::absent);
+  played.devices = {"a"};
+  played.errors.clear();
+  run(57);
+  CHECK(played.looks.size() == 2);
+  run(4);
+  CHECK(played.looks.size() == 3);
+  CHECK(status("a").state == SourceState::ok);
+  CHECK_FALSE(listed(""));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a device that breaks is built again, at first at once, then with back-off") {
+  begin();
+  run(20);
+  played.errors["a"] = Error{Fault::broken, "EBADF"};
+  run(150);
+  CHECK(status("a").state == SourceState::error);
+  CHECK(status("a").what == "EBADF");
+  std::vector<std::int64_t> gaps;
+  for (std::size_t i = 2; i < played.looks.size(); ++i)
+    gaps.push_back((played.looks[i] - played.looks[i - 1] + second_ns / 2) / second_ns);
+  CHECK(played.looks[1] / second_ns == 21);
+  // The second look has reset nothing: 5 s, and twice as long each time, up to a minute.
+  CHECK(gaps == std::vector<std::int64_t>{10, 20, 40, 60});
+  played.errors.clear();
+  run(120);
+  CHECK(status("a").state == SourceState::ok);
+  // A minute without a break: the next one is mended at once again.
+  const std::size_t looks = played.looks.size();
+  const std::size_t calls = played.calls["a"].size();
+  played.errors["a"] = Error{Fault::broken, "EBADF"};
+  run(1);
+  played.errors.clear();
+  run(8);
+  CHECK(played.looks.size() > looks);
+  CHECK(played.calls["a"].size() >= calls + 2);
+  CHECK(status("a").state == SourceState::ok);
+}
+
+TEST_CASE_FIXTURE(Fixture, "errors of a call: transient ones are counted, denied ones name the remedy") {
+  begin();
+  run(3);
+  played.errors["a"] = Error{Fault::transient, "EIO"};
+  run(5);
+  CHECK(status("a").state == SourceState::error);
+  CHECK(status("a").faults >= 4);
+  played.errors["a"] = Error{Fault::denied, "EACCES", "setcap"};
+  run(2);
+  CHECK(status("a").state == SourceState::denied);
+  CHECK(status("a").remedy == "setcap");
+  played.errors.clear();
+  run(2);
+  CHECK(status("a").state == SourceState::ok);
+  CHECK(status("a").remedy.empty());
+  CHECK(played.calls["a"].size() == 12);
+}
+
+TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging") {
+  SUBCASE("what make says is the source's state, and it is asked again each minute") {
+    played.look_error = Error{Fault::denied, "EACCES", "setcap"};
+    begin();
+    run(30);
+    CHECK(status("").state == SourceState::denied);
+    CHECK(status("").remedy == "setcap");
+    CHECK(sources.settled());
+    played.look_error.reset();
+    run(32);
+    CHECK(status("a").state == SourceState::ok);
+    CHECK_FALSE(listed(""));
+  }
+  SUBCASE("no device and no error is absent too: readiness does not wait for it") {
+    played.devices.clear();
+    begin();
+    run(2);
+    CHECK(status("").state == SourceState::absent);
+    CHECK(sources.settled());
+  }
+  SUBCASE("a look that hangs is stuck at its deadline, and what it finds in the end is used") {
+    played.look_ns = 100 * second_ns;
+    begin();
+    run(4);
+    CHECK_FALSE(sources.settled());
+    run(1);
+    CHECK(status("").state == SourceState::stuck);
+    CHECK(sources.settled());
+    run(90);
+    CHECK(played.looks.size() == 1);
+    run(8);
+    CHECK(status("a").state == SourceState::ok);
+    CHECK_FALSE(listed(""));
+  }
+  SUBCASE("a later look that hangs and then fails says nothing of devices that are being watched") {
+    begin();
+    run(30);
+    played.look_ns = 20 * second_ns;
+    played.look_error = Error{Fault::transient, "EIO"};
+    run(40);
+    CHECK(status("").state == SourceState::stuck);
+    run(20);
+    CHECK_FALSE(listed(""));
+    CHECK(status("a").state == SourceState::ok);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a nameless device keeps the source's own line") {
+  played.devices = {""};
+  begin();
+  run(130);
+  CHECK(status("").state == SourceState::ok);
+  CHECK(played.looks.size() == 3);
+  CHECK(ticks("") == 129);
+}
+
+TEST_CASE_FIXTURE(Fixture, "new devices are found by the next look, old ones are left alone") {
+  begin();
+  run(10);
+  played.devices = {"a", "b"};
+  run(60);
+  CHECK(status("b").state == SourceState::ok);
+  CHECK(ticks("a") == 69);
+}
+
+TEST_CASE_FIXTURE(Fixture, "stop during a call abandons it: its series go, and its late return changes nothing") {
+  begin();
+  run(5);
+  played.durations["a"] = 10 * second_ns;
+  run(1);
+  sampler->stop("scripted");
+  CHECK(sampler->running().empty());
+  CHECK(sources.list().empty());
+  CHECK_FALSE(shown("a"));
+  CHECK(latest.fresh(clock.now().steady_ns) == 0);
+  const std::size_t calls = played.calls["a"].size();
+  run(30);
+  CHECK(played.calls["a"].size() == calls);
+  CHECK(latest.fresh(clock.now().steady_ns) == 0);
+  // Started again, it goes on.
+  played.durations.clear();
+  begin();
+  run(3);
+  CHECK(status("a").state == SourceState::ok);
+  sampler->stop("unknown");
+  sampler->stop_all();
+  CHECK(sampler->running().empty());
+}
+
+TEST_CASE_FIXTURE(Fixture, "stop while a look hangs") {
+  played.look_ns = 100 * second_ns;
+  begin();
+  run(10);
+  sampler->stop("scripted");
+  run(200);
+  CHECK(sources.list().empty());
+  CHECK(played.looks.size() == 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a loop that was stalled is late once, and does not catch up in a burst") {
+  begin();
+  clock.run_until(start.steady_ns + 10 * second_ns + 500 * milli_ns);
+  clock.stall(5 * second_ns);
+  clock.run_until(start.steady_ns + 20 * second_ns + 500 * milli_ns);
+  CHECK(late_ns == 4 * second_ns + 500 * milli_ns);
+  CHECK(ticks("a") == 20);
+  CHECK(status("a").missed == 3);
+}
