@@ -120,14 +120,15 @@ class Daemon:
     """perjouled in the foreground; `flags` replace the defaults below, where they name the same."""
 
     def __init__(self, binary, directory, *flags, words=(), environment=None, listen="127.0.0.1:0", wait=True,
-                 cwd=None):
+                 **options):
+        """`words` stand before the command, as setpriv does; `options` go to Popen."""
         self.log_path = pathlib.Path(directory) / f"log-{time.monotonic_ns()}"
         given = [f"--web.listen-address={listen}", *map(str, flags)]
         if not any(flag.startswith(("--storage.path", "--no-storage")) for flag in given):
             given.append(f"--storage.path={pathlib.Path(directory) / 'store'}")
         with open(self.log_path, "wb") as log:
             self.process = subprocess.Popen([*words, str(binary), *given], stderr=log, stdout=log,
-                                            stdin=subprocess.DEVNULL, env=clean_environment(environment), cwd=cwd)
+                                            stdin=subprocess.DEVNULL, env=clean_environment(environment), **options)
         self.port = None
         if wait:
             try:
