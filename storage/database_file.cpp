@@ -163,6 +163,13 @@ Result<Connection> open_database(const fs::path& path, const Format& format, std
 }
 
 Result<Connection> open_database_read_only(const fs::path& path, const Format& format) {
+  // SQLite says of a missing file what it says of a forbidden one.
+  std::error_code unknown;
+  if (!fs::exists(path, unknown) && !unknown) {
+    return Error{Fault::absent, fmt::format("{}: no such file", path.string()),
+                 "name the daemon's directory with --storage.path; a daemon that has just started makes it within "
+                 "--storage.commit"};
+  }
   auto why = stranger(path, format);
   if (!why) return why.error();
   if (*why) return Error{Fault::broken, fmt::format("{}: {}", path.string(), **why)};

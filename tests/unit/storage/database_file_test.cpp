@@ -228,6 +228,10 @@ TEST_CASE("database: causes and faults can be told apart") {
   REQUIRE(reader);
   CHECK_FALSE(reader->run("DELETE FROM meta"));
   CHECK(reader->cause() == Cause::read_only);
+  auto missing = open_database_read_only(scratch / "nowhere" / "history.db", history_format);
+  REQUIRE_FALSE(missing);
+  CHECK(missing.error().fault == Fault::absent);
+  CHECK(missing.error().what.find("no such file") != std::string::npos);
 
   CHECK(connection->in_place());
   std::filesystem::rename(path, scratch / "elsewhere");

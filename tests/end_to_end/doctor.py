@@ -1,0 +1,63 @@
+#!/usr/bin/env python3
+"""`perjouled doctor`: what is found, denied or absent, and the command that mends it."""
+import re
+import shutil
+import sys
+
+from harness import Daemon, Tree, as_nobody, check, equal, main, run
+
+
+def states(printed):
+    """(source, device) -> state, from the table."""
+    rows = {}
+    for line in printed.splitlines()[1:]:
+        if match := re.match(r"(\S+) +(?:(\S+) +)?(ok|absent|denied|error|stuck|off)\b", line):
+            rows[match[1], match[2] or ""] = match[3]
+    return rows
+
+
+def this_host(binary, _):
+    ended = run([binary, "doctor"], seconds=15)
+    equal((ended.returncode, ended.stderr), (0, ""), f"doctor on this host\n{ended.stdout}")
+    found = states(ended.stdout)
+    equal(found["cpu", ""], "ok", "cpu")
+    check({source for source, _ in found} >= {"rapl", "hwmon", "thermal_zone", "power_model", "textfile"}, found)
+
+
+def denied(binary, directory):
+    tree = Tree(directory)
+    energy = tree.package(0, 1000000)
+    energy.chmod(0o400)
+    copy = shutil.copy(binary, directory / "perjouled")  # a build below a private home cannot be run by others
+    words = as_nobody()
+    ended = run([*words, copy, "doctor", *tree.flags], seconds=15)
+    if not words:
+        energy.chmod(0)
+        ended = run([copy, "doctor", *tree.flags], seconds=15)
+    equal(ended.returncode, 77, f"exit code\n{ended.stdout}{ended.stderr}")
+    equal(states(ended.stdout)["rapl", ""], "denied", "rapl")
+    check("remedy: " in ended.stdout and "CAP_DAC_READ_SEARCH" in ended.stdout, ended.stdout)
+    check("setcap" in ended.stdout, ended.stdout)
+
+    with Daemon(copy, directory, *tree.flags, "--no-storage", words=words) as daemon:
+        seen = daemon.scrape_until(lambda scrape: scrape["perjoule_node_power_watts"], "power of the node")
+        equal([labels["source"] for labels, _ in seen["perjoule_node_power_watts"]], ["modelled"], "its source")
+        equal(seen.state("rapl"), "denied", "state of rapl")
+        equal(len(daemon.lines("source=rapl", "state=denied", "remedy=", "setcap")), 1, "said once, with the remedy")
+        daemon.stop()
+
+
+def one_of_two_denied(binary, directory):
+    tree = Tree(directory)
+    tree.package(0, 1000000).chmod(0o444)
+    closed = tree.package(1, 1000000)
+    closed.chmod(0 if not as_nobody() else 0o400)
+    copy = shutil.copy(binary, directory / "perjouled")
+    ended = run([*as_nobody(), copy, "doctor", *tree.flags], seconds=15)
+    found = states(ended.stdout)
+    equal((found["rapl", "package-0"], found["rapl", "package-1"]), ("ok", "denied"), ended.stdout)
+    equal(ended.returncode, 77, "exit code")
+
+
+if __name__ == "__main__":
+    sys.exit(main([this_host, denied, one_of_two_denied]))
