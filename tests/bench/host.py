@@ -113,8 +113,14 @@ class Server:
         raise SystemExit(f"{self.name} did not answer: see {self.log.name}")
 
     def get(self, path, encoding="identity", accepted=(200,)):
-        self.connection.request("GET", path, headers={"Accept-Encoding": encoding})
-        response = self.connection.getresponse()
+        headers = {"Accept-Encoding": encoding}
+        self.connection.request("GET", path, headers=headers)
+        try:
+            response = self.connection.getresponse()
+        except http.client.RemoteDisconnected:  # it has closed a connection that was idle for long
+            self.connection.close()
+            self.connection.request("GET", path, headers=headers)
+            response = self.connection.getresponse()
         body = response.read()
         if response.status not in accepted:
             raise SystemExit(f"{self.name} answers {response.status} to {path}")

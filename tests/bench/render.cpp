@@ -66,10 +66,12 @@ int main() {
       samples[i].value = values.next(*series[i].metric);
     latest.set(samples, 0, Latest::never_stale);
   };
+  std::size_t bytes = 0;
   const auto render_ours = [&] {
     std::string text;
-    text.reserve(64 * 1024);
+    text.reserve(bytes);  // as daemon/web does
     latest.write(text, Format::text, 0);
+    bytes = text.size();
     return text;
   };
 

@@ -1,4 +1,4 @@
-// The series that the benchmarks show: those of a host with sensor chips, 32 series a chip, and values that look read.
+// The series that the benchmarks show: those of a host's sensor chips, with values as the kernel gives them.
 #pragma once
 
 #include <prometheus/gauge.h>
