@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
 #include <utility>
@@ -109,10 +110,11 @@ http::Response Routes::reload(const http::Request& request) const {
 std::string Routes::render(Format format, const Latest::Admit& admit, bool self) {
   const auto before = std::chrono::steady_clock::now();
   std::string out;
-  out.reserve(64 * 1024);
+  out.reserve(largest_ + largest_ / 16);
   setup_.latest.write(out, format, setup_.clock.now().steady_ns, admit);
   if (self) setup_.instruments.write(out, format);
   if (format == Format::openmetrics) out += "# EOF\n";
+  largest_ = std::max(largest_, out.size());
   setup_.instruments.scrape(out.size(),
                             std::chrono::duration<double>(std::chrono::steady_clock::now() - before).count());
   return out;

@@ -77,6 +77,7 @@ class Routes {
   std::string render(Format format, const Latest::Admit& admit, bool self);
 
   Setup setup_;
+  std::size_t largest_ = 32 * 1024;   // of the texts rendered so far: the next one is written without growing
   std::array<Rendered, 2> rendered_;  // by Format
 };
 

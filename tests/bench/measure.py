@@ -1,0 +1,206 @@
+#!/usr/bin/env python3
+"""The measuring half of run.sh; it expects what that built in build/bench."""
+import contextlib
+import json
+import math
+import os
+import pathlib
+import re
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+from host import Sensors, Server, free_port
+
+BUILD = pathlib.Path("build/bench").absolute()
+SCRATCH = BUILD / "measured"
+RUNS = 5
+AS_JSON = "--json" in sys.argv
+
+
+def say(text):
+    print(f"# {text}", file=sys.stderr, flush=True)
+
+
+def figure(name, ours, unit, peer=None, theirs=None):
+    """Prints the medians; the ratio is the median of the runs' own ratios."""
+    value = statistics.median(ours)
+    row = {"figure": name, "value": value, "unit": unit}
+    if peer:
+        ratio = statistics.median(b / a for a, b in zip(ours, theirs))
+        row |= {"peer": peer, "peer_value": statistics.median(theirs), "ratio": ratio}
+    texts = [f"{field:.4g}" if isinstance(field, float) else str(field) for field in row.values()]
+    print(json.dumps(row) if AS_JSON else " ".join(texts), flush=True)
+
+
+def program(name, *arguments):
+    """Lines "FIGURE NUMBER..." of a program, as lists of numbers by figure."""
+    text = subprocess.run([BUILD / "tests/bench" / name, *arguments], check=True, capture_output=True, text=True).stdout
+    rows = {}
+    for line in text.splitlines():
+        key, *numbers = line.split()
+        rows.setdefault(key, []).append([float(number) for number in numbers])
+    return rows
+
+
+def start_daemon(sensors, periods, *flags):
+    port = free_port()
+    config = SCRATCH / "perjouled.json"
+    config.write_text(json.dumps({"collectors": {name: {"period": period} for name, period in periods.items()}}))
+    command = [BUILD / "perjouled", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
+               f"--path.sysfs={sensors.root}", *flags]
+    return Server("perjouled", command, port, SCRATCH / "perjouled.log")
+
+
+def start_node_exporter():
+    port = free_port()
+    command = ["prometheus-node-exporter", f"--web.listen-address=127.0.0.1:{port}"]
+    return Server("node_exporter", command, port, SCRATCH / "node_exporter.log")
+
+
+def start_exposer():
+    log = SCRATCH / "exposer.log"
+    log.unlink(missing_ok=True)
+    server = Server("prometheus_cpp", [BUILD / "tests/bench/bench_exposer"], 0, log)
+    while not log.read_text().endswith("\n"):
+        if server.process.poll() is not None:
+            raise SystemExit(f"prometheus_cpp ended: see {log}")
+        time.sleep(0.01)
+    server.connection.port = int(log.read_text())
+    return server
+
+
+def wait_until_ready(daemon):
+    while daemon.get("/-/ready", accepted=(200, 503))[0] != 200:
+        time.sleep(0.1)
+
+
+def spent(servers, seconds, rate, encoding=None):
+    """CPU seconds of each server over a window in which each is scraped `rate` times a second, or left alone."""
+    before = [server.cpu_seconds() for server in servers]
+    begin = time.monotonic()
+    for scrape in range(round(seconds * rate)):
+        time.sleep(max(begin + scrape / rate - time.monotonic(), 0))
+        if encoding:
+            for server in servers:
+                server.get("/metrics", encoding)
+    time.sleep(max(begin + seconds - time.monotonic(), 0))
+    return [server.cpu_seconds() - was for server, was in zip(servers, before)]
+
+
+def scrape():
+    rows = program("bench_render")["scrape_render_us_per_series"]
+    figure("scrape_render_us_per_series", [row[0] for row in rows], "us", "prometheus_cpp", [row[1] for row in rows])
+
+    # The daemon samples by its own clock, node_exporter when it is scraped: what sampling costs the daemon is in
+    # daemon_cpu_percent. Sensors are read once a minute and the windows lie between two reads; what an idle server uses
+    # in a window of the same length is taken off. 5 Hz: the daemon renders at most ten times a second, so that here each
+    # scrape is a rendering.
+    seconds, rate = 16, 5
+    with contextlib.ExitStack() as stack:
+        sensors = Sensors(17)
+        stack.callback(sensors.close)
+        servers = [start_daemon(sensors, {"hwmon": "1m", "thermal_zone": "1m"}, "--no-storage"), start_node_exporter(),
+                   start_exposer()]
+        for server in servers:
+            stack.callback(server.close)
+        for server in servers:
+            server.wait()
+        say("scrape: waiting for the daemon's first reading of all sensors (at the full minute)")
+        wait_until_ready(servers[0])
+        series = [server.series() for server in servers]
+        say("series: " + ", ".join(f"{server.name} {count}" for server, count in zip(servers, series)))
+        costs = {"identity": [], "gzip": []}
+        for _ in range(RUNS):
+            time.sleep((2 - time.time()) % 60)
+            idle = spent(servers, seconds, rate)
+            for encoding, of_encoding in costs.items():
+                busy = spent(servers, seconds, rate, encoding)
+                of_encoding.append([max(b - i, 0) * 1e6 / (seconds * rate) / n for b, i, n in zip(busy, idle, series)])
+            say(f"CPU ms in {seconds} s idle: " + ", ".join(f"{s.name} {i * 1e3:.1f}" for s, i in zip(servers, idle)))
+    for encoding, name in (("identity", "scrape_http_us_per_series"), ("gzip", "scrape_http_gzip_us_per_series")):
+        for peer in (1, 2):
+            figure(name, [run[0] for run in costs[encoding]], "us", servers[peer].name, [run[peer] for run in costs[encoding]])
+
+
+def quantile_of_lateness(before, after, quantile):
+    """Of the calls between two scrapes, in seconds; linear inside a bucket, as Prometheus' histogram_quantile."""
+    def buckets(text):
+        return [(float(le), float(n)) for le, n in
+                re.findall(r'^perjoule_sampling_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)]
+    counts = [(le, n - m) for (le, n), (_, m) in zip(buckets(after), buckets(before))]
+    rank = quantile * counts[-1][1]
+    lower, below = 0.0, 0.0
+    for upper, count in counts:
+        if count >= rank and count > below:
+            return lower if math.isinf(upper) else lower + (upper - lower) * (rank - below) / (count - below)
+        lower, below = upper, count
+    raise SystemExit("the daemon counted no call of a collector")
+
+
+def daemon():
+    """500 series of sensors at one second, stored on disk, scraped once a second; node_exporter beside it likewise."""
+    seconds = 30
+    rows = {name: [] for name in ("start", "cpu", "rss", "peak", "late", "peer_cpu", "peer_rss")}
+    for _ in range(RUNS):
+        with contextlib.ExitStack() as stack:
+            sensors = Sensors(8)
+            stack.callback(sensors.close)
+            sensors.churn()
+            storage = SCRATCH / "storage"
+            shutil.rmtree(storage, ignore_errors=True)
+            storage.mkdir(mode=0o700)
+            periods = {name: "1s" for name in ("hwmon", "thermal_zone", "rapl", "cpu")}
+            ours = start_daemon(sensors, periods, f"--storage.path={storage}")
+            stack.callback(ours.close)
+            rows["start"].append(ours.wait())
+            theirs = start_node_exporter()
+            stack.callback(theirs.close)
+            theirs.wait()
+            wait_until_ready(ours)
+            spent([ours, theirs], 5, 1, "identity")  # warm
+            before = ours.text()
+            cpu, peer_cpu = spent([ours, theirs], seconds, 1, "identity")
+            rows["cpu"].append(cpu / seconds * 100)
+            rows["peer_cpu"].append(peer_cpu / seconds * 100)
+            rows["rss"].append(ours.memory_mib("VmRSS"))
+            rows["peak"].append(ours.memory_mib("VmHWM"))
+            rows["peer_rss"].append(theirs.memory_mib("VmRSS"))
+            rows["late"].append(quantile_of_lateness(before, ours.text(), 0.99) * 1e6)
+            fresh = re.search(r"^perjoule_series (\S+)$", before, re.MULTILINE)[1]
+            say(f"series: {fresh} of sources, {ours.series()} in a scrape; node_exporter {theirs.series()}; "
+                f"CPU {rows['cpu'][-1]:.3f} %, RSS {rows['rss'][-1]:.1f} MiB")
+    figure("daemon_cpu_percent_500_series", rows["cpu"], "%", "node_exporter", rows["peer_cpu"])
+    figure("daemon_rss_mib_500_series", rows["rss"], "MiB", "node_exporter", rows["peer_rss"])
+    figure("daemon_rss_peak_mib_500_series", rows["peak"], "MiB")
+    figure("sampling_lateness_p99_us", rows["late"], "us")
+    figure("start_to_first_scrape_ms", rows["start"], "ms")
+
+
+def storage():
+    rows = {}
+    for _ in range(RUNS):
+        directory = SCRATCH / "tail"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        for name, values in program("bench_storage", directory).items():
+            rows.setdefault(name, []).append(values[0][0])
+    for name, values in rows.items():
+        figure(name, values, "us" if "_us_" in name else "bytes")
+
+
+def main():
+    group = sys.argv[1]
+    shutil.rmtree(SCRATCH, ignore_errors=True)
+    SCRATCH.mkdir(parents=True)
+    say(f"load averages {os.getloadavg()}, {os.cpu_count()} CPUs")
+    for name, measure in (("scrape", scrape), ("storage", storage), ("daemon", daemon)):
+        if group in (name, "all"):
+            measure()
+    say(f"load averages {os.getloadavg()}")
+
+
+if __name__ == "__main__":
+    main()
