@@ -52,7 +52,7 @@ def scraper(port, seconds):
         try:
             good = scrape()
         except (OSError, http.client.HTTPException):
-            # A server may close a connection between two requests; clients, Prometheus too, then ask again on a new one.
+            # A server may close a connection between two requests: clients, Prometheus too, ask again on a new one.
             connection.close()
             connects += 1
             try:
