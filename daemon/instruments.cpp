@@ -113,10 +113,15 @@ std::size_t open_descriptors() {
 
 struct Instruments::Families {
   prometheus::Registry registry;
-  const std::map<std::string_view, const Metric*> by_name = [] {
-    std::map<std::string_view, const Metric*> names;
+  struct Shown {
+    const Metric* metric = nullptr;
+    std::array<std::string, 2> headers;  // by Format
+  };
+  const std::map<std::string_view, Shown> by_name = [] {
+    std::map<std::string_view, Shown> names;
     for (const Metric* metric : all_metrics)
-      names.emplace(metric->name, metric);
+      names[metric->name] = {metric,
+                             {family_header(*metric, Format::text), family_header(*metric, Format::openmetrics)}};
     return names;
   }();
 
@@ -320,11 +325,11 @@ void append_histogram(std::string& out, const std::string& name, const prometheu
 void Instruments::write(std::string& out, Format format, const Latest::Admit& admit) const {
   for (const prometheus::MetricFamily& family : families_->registry.Collect()) {
     const auto found = families_->by_name.find(family.name);
-    if (found == families_->by_name.end() || (admit && !admit(*found->second))) continue;
-    std::string header = family_header(*found->second, format);
-    const bool histogram = is_histogram(*found->second);
-    if (histogram) header.replace(header.find(" gauge\n"), 7, " histogram\n");
+    if (found == families_->by_name.end() || (admit && !admit(*found->second.metric))) continue;
+    const std::string& header = found->second.headers[static_cast<std::size_t>(format)];
+    const bool histogram = family.type == prometheus::MetricType::Histogram;
     out += header;
+    if (histogram) out.replace(out.rfind(" gauge\n"), 7, " histogram\n");
     for (const prometheus::ClientMetric& metric : family.metric) {
       if (histogram) {
         append_histogram(out, family.name, metric);

@@ -77,17 +77,19 @@ void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels)
   const std::lock_guard lock(mutex_);
   const auto index = static_cast<std::size_t>(id);
   if (slots_.size() <= index) slots_.resize(index + 1);
-  std::string& prefix = slots_[index].prefix;
-  prefix = metric.name;
-  if (!labels.empty()) prefix.append("{").append(labels).append("}");
-  prefix += ' ';
   Family& family = families_[metric.name];
   if (family.metric == nullptr) {
     family.metric = &metric;
     family.text_header = family_header(metric, Format::text);
     family.openmetrics_header = family_header(metric, Format::openmetrics);
   }
-  family.slots.push_back(static_cast<std::uint32_t>(index));
+  std::string& prefixes = family.prefixes;
+  const std::size_t begin = prefixes.size();
+  prefixes += metric.name;
+  if (!labels.empty()) prefixes.append("{").append(labels).append("}");
+  prefixes += ' ';
+  family.lines.push_back({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(begin),
+                          static_cast<std::uint32_t>(prefixes.size() - begin)});
 }
 
 void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns) {
@@ -121,12 +123,12 @@ void Latest::write(std::string& out, Format format, std::int64_t now_ns, const A
   for (const auto& [name, family] : families_) {
     if (admit && !admit(*family.metric)) continue;
     bool headed = false;
-    for (const std::uint32_t index : family.slots) {
-      const Slot& slot = slots_[index];
+    for (const Line& line : family.lines) {
+      const Slot& slot = slots_[line.slot];
       if (!is_fresh(slot, now_ns)) continue;
       if (!headed) out += format == Format::text ? family.text_header : family.openmetrics_header;
       headed = true;
-      out += slot.prefix;
+      out += family.prefix(line);
       append_number(out, slot.value);
       out += '\n';
     }
@@ -151,10 +153,10 @@ std::size_t Latest::fresh(std::int64_t now_ns) const {
 void Latest::visit(std::int64_t now_ns, const Each& each) const {
   const std::lock_guard lock(mutex_);
   for (const auto& [name, family] : families_) {
-    for (const std::uint32_t index : family.slots) {
-      const Slot& slot = slots_[index];
+    for (const Line& line : family.lines) {
+      const Slot& slot = slots_[line.slot];
       if (!is_fresh(slot, now_ns)) continue;
-      std::string_view labels = slot.prefix;
+      std::string_view labels = family.prefix(line);
       labels.remove_prefix(name.size());
       labels.remove_suffix(1);
       if (!labels.empty()) labels = labels.substr(1, labels.size() - 2);

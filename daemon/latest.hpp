@@ -57,13 +57,21 @@ class Latest {
     double value = 0;
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = -1;  // -1: not set
-    std::string prefix;
+  };
+  struct Line {
+    std::uint32_t slot = 0;
+    std::uint32_t begin = 0;  // of its `name{labels} ` in the family's prefixes
+    std::uint32_t size = 0;
   };
   struct Family {
     const Metric* metric = nullptr;
     std::string text_header;
     std::string openmetrics_header;
-    std::vector<std::uint32_t> slots;
+    std::string prefixes;  // one behind the other in the order of writing: a scrape finds memory cold and reads it once
+    std::vector<Line> lines;
+    [[nodiscard]] std::string_view prefix(const Line& line) const {
+      return std::string_view(prefixes).substr(line.begin, line.size);
+    }
   };
   [[nodiscard]] static bool is_fresh(const Slot& slot, std::int64_t now_ns) {
     return slot.stale_after_ns >= 0 && now_ns - slot.steady_ns <= slot.stale_after_ns;

@@ -196,7 +196,13 @@ int run(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   // Every lane is a thread; an arena for each of them would be resident memory for a few kilobytes of text.
-  mallopt(M_ARENA_MAX, 2);  // NOLINT(concurrency-mt-unsafe): no thread has been started yet
+  // NOLINTBEGIN(concurrency-mt-unsafe): no thread has been started yet
+  mallopt(M_ARENA_MAX, 2);
+  // A scrape's text and zlib's state come and go: given back to the kernel each time, they cost more in page faults
+  // than in rendering and packing.
+  mallopt(M_TRIM_THRESHOLD, 1 << 20);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  // NOLINTEND(concurrency-mt-unsafe)
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {

@@ -29,6 +29,7 @@ class Sensors:
         for zone in range(4):
             directory = self.root / f"class/thermal/thermal_zone{zone}"
             self._write(directory / "type", f"zone{zone}")
+            self._write(directory / "mode", "enabled")
             self._reading(directory / "temp", 30000, 60000)
         self.stopping = threading.Event()
         self.thread = None

@@ -26,8 +26,8 @@ def all_errors_at_once(binary, directory):
     for command in (["check-config", path], ["check-config", f"--config.file={path}"], [f"--config.file={path}"]):
         ended = run([binary, *command])
         equal(ended.returncode, 78, f"exit code of {command}")
-        for place, words in ((3, ("listen_adress", "did you mean", "listen_address")), (4, ("storage.commit", "parsecs")),
-                             (5, ("collectors.rapl.enabled",)), (5, ("collectors.warp",))):
+        for place, *words in ((3, "listen_adress", "did you mean", "listen_address"), (4, "storage.commit", "parsecs"),
+                              (5, "collectors.rapl.enabled"), (5, "collectors.warp")):
             blocks = re.split(r"(?m)^(?=\S+: error: )", ended.stderr)
             found = [block for block in blocks if f"{path}:{place}:" in block and all(word in block for word in words)]
             equal(len(found), 1, f"refusals at line {place} with {words} in:\n{ended.stderr}")
@@ -40,8 +40,14 @@ def all_errors_at_once(binary, directory):
 
 
 def origins(binary, directory):
-    path = write(directory, "perjoule.json", '{\n  "storage": {\n    "commit": "10s",\n    "path": "/a"\n  },\n'
-                                             '  "log": { "level": "warn" }, "collectors": { "cpu": { "period": "2s" } }\n}\n')
+    path = write(directory, "perjoule.json", """{
+  "storage": {
+    "commit": "10s",
+    "path": "/a"
+  },
+  "log": { "level": "warn" }, "collectors": { "cpu": { "period": "2s" } }
+}
+""")
     more = write(directory, "conf.d/10.json", '{ "storage": { "path": "/b" } }\n')
     last = write(directory, "conf.d/20.json", '\n{ "storage": { "retention": { "raw": "7d" } } }\n')
     ended = run([binary, "print-config", f"--config.file={path}", "--log.format", "json", "--no-collector.hwmon"],
@@ -88,7 +94,7 @@ def reload_by_signal(binary, directory):
 
         write(directory, "perjoule.json", "{ nonsense")
         daemon.process.send_signal(signal.SIGHUP)
-        bad = daemon.scrape_until(lambda seen: seen.value("perjoule_config_last_reload_successful") == 0, "a bad reload")
+        bad = daemon.scrape_until(lambda seen: seen.value("perjoule_config_last_reload_successful") == 0, "a bad one")
         equal(bad.value("perjoule_temperature_celsius"), 27.8, "the running configuration stays")
         equal(bad.value("perjoule_config_last_reload_success_timestamp_seconds"), at_start, "time of the last good one")
         check(daemon.lines("configuration not reloaded", "perjoule.json:1:"), "the log says where")

@@ -102,7 +102,7 @@ def fill_and_free(binary, directory, disk):
             except OSError:
                 pass  # the disk is full
         failing = daemon.scrape_until(
-            lambda scrape: scrape.value("perjoule_storage_failed_commits_total", file="history") > 0, "commits fail", 20)
+            lambda scrape: scrape.value("perjoule_storage_failed_commits_total", file="history") > 0, "failures", 20)
         dropped = None
         for _ in for_seconds(45, every=0.2):
             meter.advance(10)
@@ -115,8 +115,7 @@ def fill_and_free(binary, directory, disk):
             if dropped > 0:
                 break
         check(dropped and dropped > 0, "no drop was counted")
-        for key in ("perjoule_temperature_celsius",):
-            equal(len(seen[key]), 60, "series while the disk is full")
+        equal(len(seen["perjoule_temperature_celsius"]), 60, "series while the disk is full")
         check(seen.value("perjoule_collector_last_success_timestamp_seconds", source="rapl", device="package-0")
               > failing.value("perjoule_collector_last_success_timestamp_seconds", source="rapl", device="package-0"),
               "sampling goes on")

@@ -59,5 +59,18 @@ def one_of_two_denied(binary, directory):
     equal(ended.returncode, 77, "exit code")
 
 
+def hung(binary, directory):
+    tree = Tree(directory)
+    tree.zone(0, "acpitz", 27800)
+    tree.fifo("class/thermal/thermal_zone0/temp")
+    ended = run([binary, "doctor", *tree.flags], seconds=8)
+    found = states(ended.stdout)
+    equal((found["thermal_zone", "thermal_zone0"], found["cpu", ""]), ("stuck", "ok"), ended.stdout)
+    equal(ended.returncode, 1, "exit code")
+    ended = run([binary, "once", "--format=prometheus", *tree.flags], seconds=8)
+    check("perjoule_cpu_utilization_ratio{" in ended.stdout, "once prints what the others delivered")
+    equal(ended.returncode, 0, "exit code of once")
+
+
 if __name__ == "__main__":
-    sys.exit(main([this_host, denied, one_of_two_denied]))
+    sys.exit(main([this_host, denied, one_of_two_denied, hung]))

@@ -1,7 +1,7 @@
 """What the end-to-end tests and the long runs share: start perjouled, scrape it, read what it says, end it.
 
-Everything listens on the loopback interface on a port that the kernel picks. A wait polls with a deadline. Every process
-is ended when its `with` block is left, also by a failure.
+Everything listens on the loopback interface on a port that the kernel picks. A wait polls with a deadline. Every
+process is ended when its `with` block is left, also by a failure.
 """
 import gzip
 import http.client

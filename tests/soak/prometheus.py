@@ -148,7 +148,8 @@ def kill_times(chance, seconds, kills):
     """Moments spread over the run, at least LEAST seconds apart."""
     room = seconds - 2 * LEAST - kills * LEAST
     check(room > 0, f"{seconds} s are too few for {kills} kills")
-    return [LEAST + at + index * LEAST for index, at in enumerate(sorted(chance.uniform(0, room) for _ in range(kills)))]
+    moments = sorted(chance.uniform(0, room) for _ in range(kills))
+    return [LEAST * (index + 1) + at for index, at in enumerate(moments)]
 
 
 def live(targets, chance, options):

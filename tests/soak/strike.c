@@ -1,10 +1,10 @@
 /* Preloaded into perjouled by kill.py: stops the writer's thread at a chosen system call inside a transaction, so that
  * kill -9 hits it there.
  *
- * SOAK_STRIKE=commit:N or retention:N: the N-th write or sync, counted since the start, of transactions that insert into
- * the history's tail, or delete from it. SOAK_PIPE: the descriptor that gets one byte when the thread stands there. The
- * thread then waits for its end. SQLite is a shared library here, so its calls to libc, and the daemon's to it, pass
- * through this file. A transaction that only stores has no DELETE in it, because retention has a transaction of its own. */
+ * SOAK_STRIKE=commit:N or retention:N: the N-th write or sync, counted since the start, of transactions that insert
+ * into the history's tail, or delete from it; retention has transactions of its own. SOAK_PIPE: the descriptor that
+ * gets one byte when the thread stands there. The thread then waits for its end. SQLite is a shared library here, so
+ * its calls to libc, and the daemon's to it, pass through this file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>
