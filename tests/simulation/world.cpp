@@ -53,6 +53,7 @@ struct Device {
   // What nobody can know: a counter that restarts near its wrap, a power that changes between two readings.
   bool reset_since_reading = false;
   std::int64_t undecidable_uj = 0;
+  bool bridged = false;  // the daemon that runs has taken a reading
   // The first row that reached the disk: energy is compared from there on.
   bool kept = false;
   std::int64_t kept_us = 0;
@@ -249,6 +250,13 @@ std::int64_t World::call_duration() {
 
 // The daemon takes this reading: what lies between it and the one before can no longer be told apart by anybody.
 void World::accept(Device& device, std::int64_t at_us) {
+  // A gap over a reboot is measured on the wall clock: a step in it, before or after the reboot, and nobody can say how
+  // long the gap was.
+  const auto row = disk_.meters.find(total_key(device));
+  if (!std::exchange(device.bridged, true) && row != disk_.meters.end() && row->second.boot_id != boot_ &&
+      row->second.steady_ns < stepped_ns_) {
+    device.undecidable_uj += (at_us - row->second.steady_ns / 1000) * watts_max;
+  }
   if (device.accepted_us >= 0) {
     const std::int64_t interval_us = at_us - device.accepted_us;
     if (device.counter && device.reset_since_reading)
@@ -273,6 +281,7 @@ void World::begin() {
     device.call_ns = -1;
     device.calls = 0;
     device.dropped = false;
+    device.bridged = false;
     // What was not committed is forgotten: the next reading is bridged from the row that is on the disk.
     const auto row = disk_.meters.find(total_key(device));
     const std::int64_t base_us = row == disk_.meters.end() ? -1 : row->second.steady_ns / 1000;
@@ -400,11 +409,6 @@ void World::strike() {
         device.reset_at_us = now_us();
         device.reset_offset = 0;
         device.accepted_us = -1;
-        // A gap over a reboot is measured on the wall clock: a step in it, and nobody can say how long the gap was.
-        const auto row = disk_.meters.find(total_key(device));
-        if (row != disk_.meters.end() && row->second.steady_ns < stepped_ns_) {
-          device.undecidable_uj += (now_us() - row->second.steady_ns / 1000 + 100'000'000) * watts_max;
-        }
       }
     } else {
       ++outcome_.counts.kills;
