@@ -73,7 +73,7 @@ std::optional<std::map<std::string, std::string>> json_object(std::string_view t
 TEST_CASE("a logfmt line quotes what is not a plain word") {
   CHECK(logfmt("source") == "time=2026-11-23T09:00:00.007Z level=warn msg=source");
   CHECK(logfmt("two words", {{"path", "/sys/a=b"}, {"why", ""}, {"device", "package-0"}}) ==
-        R"(time=2026-11-23T09:00:00.007Z level=warn msg="two words" path="/sys/a=b" why="" device=package-0)");
+        R"(time=2026-11-23T09:00:00.007Z level=warn msg="two words" path="/sys/a=b" device=package-0)");
   CHECK(logfmt("a", {{"k", "x\ny\"z\\"}}).ends_with(R"(k="x\u000ay\"z\\")"));
 }
 
@@ -109,6 +109,6 @@ TEST_CASE("a JSON line reads back, whatever the fields hold") {
       valid += length == 0 ? std::string_view("\xEF\xBF\xBD") : rest.substr(0, length);
       rest.remove_prefix(length == 0 ? 1 : length);
     }
-    REQUIRE(object->at("why") == valid);
+    REQUIRE((valid.empty() ? !object->contains("why") : object->at("why") == valid));
   }
 }
