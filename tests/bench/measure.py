@@ -17,6 +17,7 @@ from host import Sensors, Server, free_port
 BUILD = pathlib.Path("build/bench").absolute()
 SCRATCH = BUILD / "measured"
 RUNS = 5
+COLLECTORS = ("hwmon", "thermal_zone", "rapl", "cpu")
 AS_JSON = "--json" in sys.argv
 
 
@@ -102,7 +103,7 @@ def scrape():
     with contextlib.ExitStack() as stack:
         sensors = Sensors(17)
         stack.callback(sensors.close)
-        servers = [start_daemon(sensors, {"hwmon": "1m", "thermal_zone": "1m"}, "--no-storage"), start_node_exporter(),
+        servers = [start_daemon(sensors, {name: "1m" for name in COLLECTORS}, "--no-storage"), start_node_exporter(),
                    start_exposer()]
         for server in servers:
             stack.callback(server.close)
@@ -153,8 +154,7 @@ def daemon():
             storage = SCRATCH / "storage"
             shutil.rmtree(storage, ignore_errors=True)
             storage.mkdir(mode=0o700)
-            periods = {name: "1s" for name in ("hwmon", "thermal_zone", "rapl", "cpu")}
-            ours = start_daemon(sensors, periods, f"--storage.path={storage}")
+            ours = start_daemon(sensors, {name: "1s" for name in COLLECTORS}, f"--storage.path={storage}")
             stack.callback(ours.close)
             rows["start"].append(ours.wait())
             theirs = start_node_exporter()
