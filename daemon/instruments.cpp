@@ -13,8 +13,11 @@
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <map>
+#include <initializer_list>
+#include <mutex>
 #include <string_view>
+#include <type_traits>
+#include <vector>
 
 namespace perjoule {
 
@@ -109,43 +112,73 @@ std::size_t open_descriptors() {
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
 }
 
+// `{a="b"}`, or nothing.
+std::string label_set(const prometheus::Labels& labels) {
+  std::string text;
+  for (const auto& [name, value] : labels) {
+    text += text.empty() ? '{' : ',';
+    text.append(name).append("=\"");
+    for (char c : value) {
+      if (c == '\\' || c == '"') text += '\\';
+      text += c;
+    }
+    text += '"';
+  }
+  if (!text.empty()) text += '}';
+  return text;
+}
+
+// An instrument and its text up to the value: Registry::Collect would copy every name, help and label at each scrape.
+template <class T>
+struct Shown {
+  const Metric* metric = nullptr;
+  std::array<std::string, 2> headers;  // by Format
+  std::string labels;
+  T* instrument = nullptr;
+};
+
+template <class T>
+std::string header_of(const Metric& metric, Format format) {
+  std::string header = family_header(metric, format);
+  if (std::is_same_v<T, prometheus::Histogram>) header.replace(header.find(" gauge\n"), 7, " histogram\n");
+  return header;
+}
+
+// Those of one family are made one behind the other.
+template <class T>
+T& keep(std::vector<Shown<T>>& shown, const Metric& metric, const prometheus::Labels& labels, T& instrument) {
+  const std::array headers = {header_of<T>(metric, Format::text), header_of<T>(metric, Format::openmetrics)};
+  shown.push_back({&metric, headers, label_set(labels), &instrument});
+  return instrument;
+}
+
 }  // namespace
 
 struct Instruments::Families {
   prometheus::Registry registry;
-  struct Shown {
-    const Metric* metric = nullptr;
-    std::array<std::string, 2> headers;  // by Format
-  };
-  const std::map<std::string_view, Shown> by_name = [] {
-    std::map<std::string_view, Shown> names;
-    for (const Metric* metric : all_metrics)
-      names[metric->name] = {metric,
-                             {family_header(*metric, Format::text), family_header(*metric, Format::openmetrics)}};
-    return names;
-  }();
+  std::mutex mutex;  // of the lists; the instruments themselves are atomic
+  std::vector<Shown<prometheus::Counter>> counters;
+  std::vector<Shown<prometheus::Gauge>> gauges;
+  std::vector<Shown<prometheus::Histogram>> histograms;
 
   prometheus::Gauge& gauge_of(const Metric& metric, const prometheus::Labels& labels = {}) {
-    return prometheus::BuildGauge()
-        .Name(std::string(metric.name))
-        .Help(std::string(metric.help))
-        .Register(registry)
-        .Add(labels);
+    const std::lock_guard lock(mutex);
+    auto& family =
+        prometheus::BuildGauge().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry);
+    return keep(gauges, metric, labels, family.Add(labels));
   }
   prometheus::Counter& counter_of(const Metric& metric, const prometheus::Labels& labels = {}) {
-    return prometheus::BuildCounter()
-        .Name(std::string(metric.name))
-        .Help(std::string(metric.help))
-        .Register(registry)
-        .Add(labels);
+    const std::lock_guard lock(mutex);
+    auto& family =
+        prometheus::BuildCounter().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry);
+    return keep(counters, metric, labels, family.Add(labels));
   }
   prometheus::Histogram& histogram_of(const Metric& metric, const prometheus::Histogram::BucketBoundaries& buckets,
                                       const prometheus::Labels& labels = {}) {
-    return prometheus::BuildHistogram()
-        .Name(std::string(metric.name))
-        .Help(std::string(metric.help))
-        .Register(registry)
-        .Add(labels, buckets);
+    const std::lock_guard lock(mutex);
+    auto& family =
+        prometheus::BuildHistogram().Name(std::string(metric.name)).Help(std::string(metric.help)).Register(registry);
+    return keep(histograms, metric, labels, family.Add(labels, buckets));
   }
 
   prometheus::Gauge& reload_ok = gauge_of(reload_successful);
@@ -277,26 +310,6 @@ void Instruments::process(double watts_per_busy_cpu) {
 
 namespace {
 
-void append_labels(std::string& out, const std::vector<prometheus::ClientMetric::Label>& labels,
-                   std::string_view le = {}) {
-  if (labels.empty() && le.empty()) return;
-  out += '{';
-  for (const auto& label : labels) {
-    if (out.back() != '{') out += ',';
-    out.append(label.name).append("=\"");
-    for (char c : label.value) {
-      if (c == '\\' || c == '"') out += '\\';
-      out += c;
-    }
-    out += '"';
-  }
-  if (!le.empty()) {
-    if (out.back() != '{') out += ',';
-    out.append("le=\"").append(le).append("\"");
-  }
-  out += '}';
-}
-
 // OpenMetrics wants canonical floats: 1.0 and 0.0001, where the shortest text would be 1 and 1e-04.
 std::string bound(double value) {
   if (!std::isfinite(value)) return "+Inf";
@@ -305,43 +318,53 @@ std::string bound(double value) {
   return text;
 }
 
-void append_histogram(std::string& out, const std::string& name, const prometheus::ClientMetric& metric) {
-  const auto line = [&](std::string_view suffix, std::string_view le, double value) {
-    out.append(name).append(suffix);
-    append_labels(out, metric.label, le);
-    out += ' ';
-    append_number(out, value);
-    out += '\n';
-  };
-  for (const auto& bucket : metric.histogram.bucket) {
-    line("_bucket", bound(bucket.upper_bound), static_cast<double>(bucket.cumulative_count));
+void append_line(std::string& out, std::initializer_list<std::string_view> parts, double value) {
+  for (const std::string_view part : parts)
+    out += part;
+  out += ' ';
+  append_number(out, value);
+  out += '\n';
+}
+
+void append_value(std::string& out, const Shown<prometheus::Counter>& shown) {
+  append_line(out, {shown.metric->name, shown.labels}, shown.instrument->Value());
+}
+
+void append_value(std::string& out, const Shown<prometheus::Gauge>& shown) {
+  append_line(out, {shown.metric->name, shown.labels}, shown.instrument->Value());
+}
+
+void append_value(std::string& out, const Shown<prometheus::Histogram>& shown) {
+  const std::string_view name = shown.metric->name;
+  const std::string& labels = shown.labels;
+  const std::string before = labels.empty() ? "{" : labels.substr(0, labels.size() - 1) + ',';
+  const prometheus::ClientMetric::Histogram histogram = shown.instrument->Collect().histogram;
+  for (const auto& bucket : histogram.bucket) {
+    append_line(out, {name, "_bucket", before, "le=\"", bound(bucket.upper_bound), "\"}"},
+                static_cast<double>(bucket.cumulative_count));
   }
-  line("_sum", {}, metric.histogram.sample_sum);
-  line("_count", {}, static_cast<double>(metric.histogram.sample_count));
+  append_line(out, {name, "_sum", labels}, histogram.sample_sum);
+  append_line(out, {name, "_count", labels}, static_cast<double>(histogram.sample_count));
+}
+
+template <class T>
+void append_all(std::string& out, Format format, const Latest::Admit& admit, const std::vector<Shown<T>>& all) {
+  const Metric* family = nullptr;
+  for (const Shown<T>& shown : all) {
+    if (admit && !admit(*shown.metric)) continue;
+    if (shown.metric != family) out += shown.headers[static_cast<std::size_t>(format)];
+    family = shown.metric;
+    append_value(out, shown);
+  }
 }
 
 }  // namespace
 
 void Instruments::write(std::string& out, Format format, const Latest::Admit& admit) const {
-  for (const prometheus::MetricFamily& family : families_->registry.Collect()) {
-    const auto found = families_->by_name.find(family.name);
-    if (found == families_->by_name.end() || (admit && !admit(*found->second.metric))) continue;
-    const std::string& header = found->second.headers[static_cast<std::size_t>(format)];
-    const bool histogram = family.type == prometheus::MetricType::Histogram;
-    out += header;
-    if (histogram) out.replace(out.rfind(" gauge\n"), 7, " histogram\n");
-    for (const prometheus::ClientMetric& metric : family.metric) {
-      if (histogram) {
-        append_histogram(out, family.name, metric);
-        continue;
-      }
-      out += family.name;
-      append_labels(out, metric.label);
-      out += ' ';
-      append_number(out, family.type == prometheus::MetricType::Counter ? metric.counter.value : metric.gauge.value);
-      out += '\n';
-    }
-  }
+  const std::lock_guard lock(families_->mutex);
+  append_all(out, format, admit, families_->counters);
+  append_all(out, format, admit, families_->gauges);
+  append_all(out, format, admit, families_->histograms);
 }
 
 }  // namespace perjoule

@@ -13,8 +13,8 @@ import time
 
 
 class Sensors:
-    """sysfs with hwmon chips of 19 channels (16 temperatures with limits, two fans, one power), two RAPL packages and four
-    thermal zones. `churn` rewrites the readings in place once a second, as hardware would."""
+    """sysfs with hwmon chips of 19 channels (16 temperatures with limits, two fans, one power), two RAPL packages and
+    four thermal zones. `churn` rewrites the readings in place once a second, as hardware would."""
 
     def __init__(self, chips):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-bench-", dir="/dev/shm"))
@@ -136,7 +136,7 @@ class Server:
         return sum(1 for line in self.text().splitlines() if line and not line.startswith("#"))
 
     def cpu_seconds(self):
-        """Of the whole process, threads that have ended included, in nanoseconds' steps (its clock of clock_gettime(2))."""
+        """Of the whole process, threads that have ended included: its clock of clock_gettime(2)."""
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def memory_mib(self, field):

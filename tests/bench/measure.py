@@ -17,6 +17,7 @@ from host import Sensors, Server, free_port
 BUILD = pathlib.Path("build/bench").absolute()
 SCRATCH = BUILD / "measured"
 RUNS = 5
+COLLECTORS = ("hwmon", "thermal_zone", "rapl", "cpu")
 AS_JSON = "--json" in sys.argv
 
 
@@ -25,12 +26,12 @@ def say(text):
 
 
 def figure(name, ours, unit, peer=None, theirs=None):
-    """Prints the medians; the ratio is the median of the runs' own ratios."""
+    """Prints the medians and their ratio."""
     value = statistics.median(ours)
     row = {"figure": name, "value": value, "unit": unit}
     if peer:
-        ratio = statistics.median(b / a for a, b in zip(ours, theirs))
-        row |= {"peer": peer, "peer_value": statistics.median(theirs), "ratio": ratio}
+        of_peer = statistics.median(theirs)
+        row |= {"peer": peer, "peer_value": of_peer, "ratio": of_peer / value}
     texts = [f"{field:.4g}" if isinstance(field, float) else str(field) for field in row.values()]
     print(json.dumps(row) if AS_JSON else " ".join(texts), flush=True)
 
@@ -95,14 +96,14 @@ def scrape():
     figure("scrape_render_us_per_series", [row[0] for row in rows], "us", "prometheus_cpp", [row[1] for row in rows])
 
     # The daemon samples by its own clock, node_exporter when it is scraped: what sampling costs the daemon is in
-    # daemon_cpu_percent. Sensors are read once a minute and the windows lie between two reads; what an idle server uses
-    # in a window of the same length is taken off. 5 Hz: the daemon renders at most ten times a second, so that here each
-    # scrape is a rendering.
+    # daemon_cpu_percent. Sensors are read once a minute and the windows lie between two reads; what an idle server
+    # uses in a window of the same length is taken off. 5 Hz: the daemon renders at most ten times a second, so that
+    # here each scrape is a rendering.
     seconds, rate = 16, 5
     with contextlib.ExitStack() as stack:
         sensors = Sensors(17)
         stack.callback(sensors.close)
-        servers = [start_daemon(sensors, {"hwmon": "1m", "thermal_zone": "1m"}, "--no-storage"), start_node_exporter(),
+        servers = [start_daemon(sensors, {name: "1m" for name in COLLECTORS}, "--no-storage"), start_node_exporter(),
                    start_exposer()]
         for server in servers:
             stack.callback(server.close)
@@ -118,11 +119,12 @@ def scrape():
             idle = spent(servers, seconds, rate)
             for encoding, of_encoding in costs.items():
                 busy = spent(servers, seconds, rate, encoding)
-                of_encoding.append([max(b - i, 0) * 1e6 / (seconds * rate) / n for b, i, n in zip(busy, idle, series)])
+                of_encoding.append([(b - i) * 1e6 / (seconds * rate) / n for b, i, n in zip(busy, idle, series)])
             say(f"CPU ms in {seconds} s idle: " + ", ".join(f"{s.name} {i * 1e3:.1f}" for s, i in zip(servers, idle)))
     for encoding, name in (("identity", "scrape_http_us_per_series"), ("gzip", "scrape_http_gzip_us_per_series")):
         for peer in (1, 2):
-            figure(name, [run[0] for run in costs[encoding]], "us", servers[peer].name, [run[peer] for run in costs[encoding]])
+            runs = costs[encoding]
+            figure(name, [run[0] for run in runs], "us", servers[peer].name, [run[peer] for run in runs])
 
 
 def quantile_of_lateness(before, after, quantile):
@@ -152,8 +154,7 @@ def daemon():
             storage = SCRATCH / "storage"
             shutil.rmtree(storage, ignore_errors=True)
             storage.mkdir(mode=0o700)
-            periods = {name: "1s" for name in ("hwmon", "thermal_zone", "rapl", "cpu")}
-            ours = start_daemon(sensors, periods, f"--storage.path={storage}")
+            ours = start_daemon(sensors, {name: "1s" for name in COLLECTORS}, f"--storage.path={storage}")
             stack.callback(ours.close)
             rows["start"].append(ours.wait())
             theirs = start_node_exporter()

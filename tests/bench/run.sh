@@ -16,7 +16,9 @@ for argument in "$@"; do
   case "$argument" in
     scrape | storage | daemon | all) group=$argument ;;
     --json) arguments+=(--json) ;;
-    gpu | efficiency) echo "run.sh: \"$argument\" is not measured yet: the daemon has no such collectors so far" >&2; exit 2 ;;
+    gpu | efficiency)
+      echo "run.sh: \"$argument\" is not measured yet: the daemon has no such collectors so far" >&2
+      exit 2 ;;
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "run.sh: unknown argument \"$argument\"; one of: scrape, storage, daemon, all, --json" >&2; exit 2 ;;
   esac
@@ -24,5 +26,8 @@ done
 
 deploy/install-dependencies.sh bench >&2
 mkdir -p build
-{ cmake --preset bench && ninja -C build/bench -j "${JOBS:-2}"; } >build/bench.log 2>&1 || { cat build/bench.log >&2; exit 1; }
+if ! { cmake --preset bench && ninja -C build/bench -j "${JOBS:-2}"; } >build/bench.log 2>&1; then
+  cat build/bench.log >&2
+  exit 1
+fi
 exec python3 tests/bench/measure.py "$group" "${arguments[@]}"
