@@ -12,7 +12,8 @@ constexpr double increment_max = 9e18;
 }  // namespace
 
 Increment step(const CounterStep& counter) {
-  const double seconds = std::max(static_cast<double>(counter.interval_us) / 1e6, 0.0);
+  const double apart_us = static_cast<double>(counter.interval_us) + static_cast<double>(counter.doubt_us);
+  const double seconds = std::max(apart_us / 1e6, 0.0);
   const double largest = counter.rate_max * millionths_per_unit * seconds;
   if (counter.wrap > 0 && (counter.previous > counter.wrap || counter.current > counter.wrap))
     return {StepVerdict::reset, 0};

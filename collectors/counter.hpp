@@ -15,6 +15,7 @@ struct CounterStep {
   std::uint64_t wrap = 0;        // the counter runs from 0 to `wrap` inclusive; 0: it does not wrap
   double rate_max = 0;           // units per second
   std::int64_t interval_us = 0;  // between the two reads, > 0
+  std::int64_t doubt_us = 0;     // the reads may lie that much further apart: a busy host delays the reading thread
 };
 
 enum class StepVerdict : std::uint8_t {
@@ -28,8 +29,8 @@ struct Increment {
   std::int64_t millionths = 0;
 };
 
-// The gate is 1.5 x rate_max x interval, and never less than what 50 ms at rate_max give (a counter that is updated
-// every 20 to 100 ms may deliver one update's worth more than the interval).
+// The gate is 1.5 x rate_max x the longest the interval can have been, and never less than what 50 ms at rate_max give
+// (a counter that is updated every 20 to 100 ms may deliver one update's worth more than the interval).
 [[nodiscard]] Increment step(const CounterStep& counter);
 
 }  // namespace perjoule

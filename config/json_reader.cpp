@@ -91,7 +91,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     Problem problem = explain_syntax_error(text_, last_end_, read_, open);
     // A comment has as many blanks as it had bytes, not characters.
     problem.place.column = Locator(original_).at(problem.place.offset, problem.place.offset).column;
-    stop(std::move(problem));
+    stop(problem);
     return false;
   }
 

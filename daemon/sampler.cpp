@@ -268,7 +268,9 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   report.duration_seconds = static_cast<double>(ended.ended.steady_ns - ended.started.steady_ns) / 1e9;
   report.faults = ended.batch.fault_count() + ended.batch.refused_count();
   if (ended.result) {
-    const Recorder::Accepted accepted = recorder_.accept(run.probe, ended.batch, ended.started);
+    Stamp stamp = ended.started;
+    stamp.doubt_ns = ended.ended.steady_ns - ended.started.steady_ns;
+    const Recorder::Accepted accepted = recorder_.accept(run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
     if (!ended.batch.faults().empty()) {
       const ItemFault& first = ended.batch.faults().front();

@@ -43,7 +43,7 @@ def denied(binary, directory):
         seen = daemon.scrape_until(lambda scrape: scrape["perjoule_node_power_watts"], "power of the node")
         equal([labels["source"] for labels, _ in seen["perjoule_node_power_watts"]], ["modelled"], "its source")
         equal(seen.state("rapl"), "denied", "state of rapl")
-        equal(len(daemon.lines("source=rapl", "state=denied", "remedy=", "setcap")), 1, "said once, with the remedy")
+        equal(len(daemon.lines('msg="rapl denied"', "remedy=", "setcap")), 1, "said once, with the remedy")
         daemon.stop()
 
 

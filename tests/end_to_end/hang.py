@@ -66,7 +66,7 @@ def contained(binary, directory, source, device, file, text, family):
         daemon.scrape_until(lambda seen: seen.state(source, device) == "ok", f"{device} is well again")
         took = time.monotonic() - released
         check(took < 2 * PERIOD + SLACK, f"well again after {took:.2f} s")
-        log = daemon.lines("state=stuck", f"device={device}")
+        log = daemon.lines(f'msg="{source} {device} stuck"')
         equal(len(log), 1, f"lines that say so {log}")
         daemon.stop()
 

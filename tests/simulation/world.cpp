@@ -69,7 +69,7 @@ struct Device {
 class World {
  public:
   World(std::uint64_t seed, std::int64_t seconds)
-      : random_(seed), seconds_(seconds), clock_(loop_, start), end_ns_(start.steady_ns + seconds * second_ns) {
+      : random_(seed), clock_(loop_, start), end_ns_(start.steady_ns + seconds * second_ns) {
     const std::int64_t from = start.steady_ns / 1000 - 1;
     const std::int64_t to = from + (seconds + 200) * 1'000'000;
     for (int i = 0; i < 4; ++i) {
@@ -150,7 +150,6 @@ class World {
   }
 
   std::mt19937_64 random_;
-  std::int64_t seconds_;
   asio::io_context loop_{1};
   fakes::VirtualClock clock_;
   std::int64_t end_ns_;

@@ -61,6 +61,14 @@ TEST_CASE("the gate is one and a half times the limit, and not below 50 ms of it
   CHECK(step({0, 7'500'001, 0, 100, 1'000}).verdict == StepVerdict::reset);
 }
 
+TEST_CASE("a reading that was delayed behind its stamp is not taken for a jump") {
+  // 100 W, stamped 0.1 s apart; the second read came 0.3 s behind its stamp.
+  CHECK(step({0, 40'000'000, 0, 100, 100'000}).verdict == StepVerdict::reset);
+  const Increment increment = step({0, 40'000'000, 0, 100, 100'000, 300'000});
+  CHECK(increment.verdict == StepVerdict::booked);
+  CHECK(increment.millionths == 40'000'000);
+}
+
 TEST_CASE("whatever comes in, an increment is neither negative nor above the gate") {
   std::mt19937_64 random(2);
   const double rates[] = {
