@@ -57,6 +57,8 @@ constexpr auto http_delayed = counter<Unit::none>("perjoule_http_requests_delaye
                                                   "Requests read later because their connection sent too many.");
 constexpr auto http_timeouts =
     counter<Unit::none>("perjoule_http_timeouts_total", "Connections closed because the client was too slow.");
+constexpr auto http_failures = counter<Unit::none>(
+    "perjoule_http_handler_failures_total", "Requests answered with 500: the daemon failed in them, not the client.");
 constexpr auto scrape_size =
     gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
 constexpr auto scrape_duration =
@@ -80,11 +82,11 @@ constexpr auto process_start =
     gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
 
 constexpr auto all_metrics = std::to_array<const Metric*>(
-    {&build_info,       &reload_successful, &reload_timestamp, &storage_size,    &storage_series,   &storage_oldest,
-     &storage_appended, &storage_dropped,   &storage_failures, &storage_commit,  &http_connections, &http_accepted,
-     &http_evicted,     &http_requests,     &http_refused,     &http_delayed,    &http_timeouts,    &scrape_size,
-     &scrape_duration,  &sampling_lateness, &series_fresh,     &series_refused,  &self_energy,      &process_cpu,
-     &process_resident, &process_virtual,   &process_fds,      &process_max_fds, &process_start});
+    {&build_info,       &reload_successful, &reload_timestamp,  &storage_size,   &storage_series,   &storage_oldest,
+     &storage_appended, &storage_dropped,   &storage_failures,  &storage_commit, &http_connections, &http_accepted,
+     &http_evicted,     &http_requests,     &http_refused,      &http_delayed,   &http_timeouts,    &http_failures,
+     &scrape_size,      &scrape_duration,   &sampling_lateness, &series_fresh,   &series_refused,   &self_energy,
+     &process_cpu,      &process_resident,  &process_virtual,   &process_fds,    &process_max_fds,  &process_start});
 
 const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025,
                                                                 0.05,  0.1,    0.25,  1,    5};
@@ -196,6 +198,7 @@ struct Instruments::Families {
   prometheus::Counter& refused = counter_of(http_refused);
   prometheus::Counter& delayed = counter_of(http_delayed);
   prometheus::Counter& timeouts = counter_of(http_timeouts);
+  prometheus::Counter& handler_failures = counter_of(http_failures);
   prometheus::Gauge& scrape_bytes = gauge_of(scrape_size);
   prometheus::Histogram& render = histogram_of(scrape_duration, render_buckets);
   prometheus::Histogram& late = histogram_of(sampling_lateness, lateness_buckets);
@@ -265,6 +268,7 @@ void Instruments::http(const http::Stats& stats) {
   follow(all.refused, static_cast<double>(stats.requests_refused));
   follow(all.delayed, static_cast<double>(stats.requests_delayed));
   follow(all.timeouts, static_cast<double>(stats.timeouts));
+  follow(all.handler_failures, static_cast<double>(stats.handler_failures));
 }
 
 void Instruments::scrape(std::size_t bytes, double seconds) {
