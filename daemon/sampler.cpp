@@ -44,6 +44,7 @@ struct Sampler::Call {
 
 struct Sampler::Look {
   Result<std::vector<Probe>> probes = Error{};
+  std::int64_t duration_ns = 0;
   bool done = false;
 };
 
@@ -160,8 +161,12 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
 
 // Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
 asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_ptr<Look> found) {
-  const std::function<void()> work = [found, entry = source->entry, options = source->settings.options,
-                                      roots = source->roots] { found->probes = entry->make(options, roots); };
+  const std::function<void()> work = [found, &clock = clock_, entry = source->entry, options = source->settings.options,
+                                      roots = source->roots] {
+    const std::int64_t started_ns = clock.now().steady_ns;
+    found->probes = entry->make(options, roots);
+    found->duration_ns = clock.now().steady_ns - started_ns;
+  };
   const std::function<void()> done = [found, alarm = source->alarm] {
     found->done = true;
     alarm->ring();
@@ -186,7 +191,8 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Look& found) {
   }
   if (source->runs.empty()) {
     const Error error = found.probes ? Error{Fault::absent, "no device found"} : found.probes.error();
-    sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, 0, 0}, clock_.now());
+    const double duration_seconds = static_cast<double>(found.duration_ns) / 1e9;
+    sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, duration_seconds, 0}, clock_.now());
   } else if (!source->runs.contains("")) {
     // Devices that are being watched speak for themselves: the source needs no line of its own.
     sources_.forget(name, "");

@@ -117,7 +117,7 @@ void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   for (std::size_t i = 0; status.state && i < source_states.size(); ++i)
     add(ids.states[i], status.state == source_states[i] ? 1 : 0);
   if (status.last_success_seconds > 0) add(ids.last_success, status.last_success_seconds);
-  if (status.samples > 0) add(ids.duration, status.duration_seconds);
+  if (status.duration_seconds) add(ids.duration, *status.duration_seconds);
   add(ids.faults, static_cast<double>(status.faults));
   add(ids.missed, static_cast<double>(status.missed));
   latest_.set(std::span(samples).first(count), stamp.steady_ns, Latest::never_stale);

@@ -31,9 +31,9 @@ struct SourceStatus {
   std::optional<SourceState> state;  // none: no call has ended or reached its deadline yet
   std::string what;                  // one line: why it is not ok
   std::string remedy;
-  double last_success_seconds = 0;  // 0: never
-  double duration_seconds = 0;
-  std::uint64_t samples = 0;  // calls that came back in time, also with an error
+  double last_success_seconds = 0;         // 0: never
+  std::optional<double> duration_seconds;  // of the last call that came back in time; none before it
+  std::uint64_t samples = 0;               // calls that came back in time, also with an error
   std::uint64_t timeouts = 0;
   std::uint64_t missed = 0;  // due times without a call
   std::uint64_t faults = 0;

@@ -69,13 +69,15 @@ std::string row(const SourceStatus& status, std::int64_t wall_ms) {
   if (status.last_success_seconds > 0) {
     age = fmt::format("{:.0f} s ago", std::max(static_cast<double>(wall_ms) / 1000 - status.last_success_seconds, 0.0));
   }
+  const std::string last_call =
+      status.duration_seconds ? fmt::format("{:.1f} ms", *status.duration_seconds * 1000) : "";
   std::string why = escape(status.what);
   if (!status.remedy.empty()) why += fmt::format("<br>Remedy: <code>{}</code>", escape(status.remedy));
   return fmt::format(
-      "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{:.1f} ms</td>"
+      "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>"
       "<td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",
-      escape(status.source), escape(status.device), sign(status.state), age, status.duration_seconds * 1000,
-      status.faults, status.missed, why);
+      escape(status.source), escape(status.device), sign(status.state), age, last_call, status.faults, status.missed,
+      why);
 }
 
 }  // namespace

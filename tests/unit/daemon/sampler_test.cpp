@@ -5,6 +5,7 @@
 
 #include <fmt/format.h>
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <random>
@@ -28,6 +29,7 @@ struct Script {
   std::vector<std::string> devices = {"a"};
   std::optional<Error> look_error;
   std::int64_t look_ns = milli_ns;
+  std::function<void()> while_looking;
   std::map<std::string, Error> errors;            // by device: what the next calls return
   std::map<std::string, std::int64_t> durations;  // by device; else 1 ms
   std::vector<std::int64_t> looks;                // when make was called, since the start
@@ -58,6 +60,7 @@ class Scripted : public Collector {
 Result<std::vector<Probe>> make(const Options&, const Roots&) {
   script->looks.push_back(script->now());
   script->duration_ns = script->look_ns;
+  if (script->while_looking) script->while_looking();
   if (script->look_error) return *script->look_error;
   std::vector<Probe> probes;
   for (const std::string& device : script->devices)
@@ -258,10 +261,12 @@ TEST_CASE_FIXTURE(Fixture, "errors of a call: transient ones are counted, denied
 TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging") {
   SUBCASE("what make says is the source's state, and it is asked again each minute") {
     played.look_error = Error{Fault::denied, "EACCES", "setcap"};
+    played.while_looking = [this] { clock.stall(3 * milli_ns); };
     begin();
     run(30);
     CHECK(status("").state == SourceState::denied);
     CHECK(status("").remedy == "setcap");
+    CHECK(status("").duration_seconds.value_or(-1) == 0.003);
     CHECK(sources.settled());
     played.look_error.reset();
     run(32);
@@ -282,6 +287,7 @@ TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging"
     CHECK_FALSE(sources.settled());
     run(1);
     CHECK(status("").state == SourceState::stuck);
+    CHECK_FALSE(status("").duration_seconds);
     CHECK(sources.settled());
     run(90);
     CHECK(played.looks.size() == 1);
