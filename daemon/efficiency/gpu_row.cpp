@@ -48,15 +48,15 @@ GpuRow::Gpu& GpuRow::find(std::string_view slot, std::string_view uuid) {
   const std::size_t blank = std::min(text.find(' '), text.size());
   const GpuState first = gpu_state_of(text.substr(0, blank)).value_or(GpuState::active);
   IdleFloor floor = IdleFloor::from(text.substr(std::min(blank + 1, text.size())));
-  Gpu gpu{
-      std::string(slot), std::string(uuid), GpuAccount(first, std::move(floor)), {}, {}, {}, {}, {}, false, 0, first};
+  Gpu gpu{std::string(slot), std::string(uuid), GpuAccount(first, std::move(floor)), first};
   return gpus_.emplace(std::string(uuid), std::move(gpu)).first->second;
 }
 
 void GpuRow::observe(const Observation& observation) {
   const std::string_view uuid = label_value(observation.label_values, 1);
-  if (current_ == nullptr || current_->uuid != uuid) current_ = &find(label_value(observation.label_values, 0), uuid);
-  Gpu& gpu = *current_;
+  const bool is_same = !touched_.empty() && touched_.back()->uuid == uuid;
+  Gpu& gpu = is_same ? *touched_.back() : find(label_value(observation.label_values, 0), uuid);
+  if (!std::exchange(gpu.is_touched, true)) touched_.push_back(&gpu);
   const Metric* const metric = observation.metric;
   if (metric == &gpu_energy) {
     gpu.interval = GpuInterval{observation.booked, observation.interval_us, observation.unobserved_us};
@@ -77,12 +77,14 @@ void GpuRow::observe(const Observation& observation) {
 }
 
 void GpuRow::derive(const Stamp& stamp, Derivation& derivation) {
-  Gpu* const gpu = std::exchange(current_, nullptr);
-  if (gpu == nullptr) return;
-  derive(*gpu, stamp, derivation);
-  gpu->reading = {};
-  gpu->instant_watts.reset();
-  gpu->interval.reset();
+  for (Gpu* const gpu : touched_) {
+    derive(*gpu, stamp, derivation);
+    gpu->reading = {};
+    gpu->instant_watts.reset();
+    gpu->interval.reset();
+    gpu->is_touched = false;
+  }
+  touched_.clear();
 }
 
 void GpuRow::derive(Gpu& gpu, const Stamp& stamp, Derivation& derivation) {

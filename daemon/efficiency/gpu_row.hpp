@@ -4,6 +4,7 @@
 
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/efficiency/gpu_account.hpp"
 #include "daemon/efficiency/row.hpp"
@@ -26,15 +27,16 @@ class GpuRow final : public Row {
     std::string slot;
     std::string uuid;
     GpuAccount account;
-    RecentPeak peak;
-    Agreement agreement;
+    GpuState kept_state{};     // as the ledger has it
+    std::int64_t kept_ns = 0;  // when it was handed to the ledger
+    RecentPeak peak = {};
+    Agreement agreement = {};
     // Of the batch in hand.
-    GpuReading reading;
-    std::optional<double> instant_watts;
-    std::optional<GpuInterval> interval;
-    bool is_counted = false;   // its energy comes from a counter, not from an integral
-    std::int64_t kept_ns = 0;  // when the floor was last handed to the ledger
-    GpuState kept_state{};
+    GpuReading reading = {};
+    std::optional<double> instant_watts = {};
+    std::optional<GpuInterval> interval = {};
+    bool is_touched = false;
+    bool is_counted = false;  // its energy comes from a counter, not from an integral
   };
   Gpu& find(std::string_view slot, std::string_view uuid);
   void derive(Gpu& gpu, const Stamp& stamp, Derivation& derivation);
@@ -44,7 +46,7 @@ class GpuRow final : public Row {
   std::int64_t enter_after_ns_ = 60'000'000'000;
   std::optional<double> configured_floor_;
   std::map<std::string, Gpu, std::less<>> gpus_;  // by UUID
-  Gpu* current_ = nullptr;                        // whose batch is in hand
+  std::vector<Gpu*> touched_;                     // by the batch in hand
 };
 
 }  // namespace perjoule
