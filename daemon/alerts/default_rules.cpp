@@ -60,17 +60,17 @@ constexpr std::string_view daemon_rules = R"(
   { "alert": "PerjouleSourceStuck",
     "value": { "metric": "perjoule_source_state", "match": { "state": "stuck" } },
     "levels": [ { "severity": "warning", "raise_above": 0, "for": "1m" } ],
-    "summary": "A call to {source} {device} does not come back.", "runbook": "source-stuck" },
+    "summary": "A call to {source} does not come back.", "runbook": "source-stuck" },
 
   { "alert": "PerjouleSourceFailing",
     "value": { "metric": "perjoule_source_state", "match": { "state": "error" } },
     "levels": [ { "severity": "warning", "raise_above": 0, "for": "10m", "clear_for": "1m" } ],
-    "summary": "{source} {device} fails.", "runbook": "source-failing" },
+    "summary": "{source} answers with errors.", "runbook": "source-failing" },
 
   { "alert": "PerjouleSourceDenied",
     "value": { "metric": "perjoule_source_state", "match": { "state": "denied" } },
     "levels": [ { "severity": "info", "raise_above": 0, "for": "5m" } ],
-    "summary": "perjouled may not read {source} {device}.", "runbook": "source-denied" },
+    "summary": "perjouled may not read what {source} needs.", "runbook": "source-denied" },
 
   { "alert": "PerjouleStorageDropping",
     "value": { "metric": "perjoule_storage_dropped_samples_total", "fn": "increase", "window": "5m" },

@@ -160,8 +160,8 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
       {rule(R"("value": {"metric": "perjoule_gpus"}, "over": {"metric": "perjoule_gpu_power_watts"})"),
        "alerts.rules[0].over @62: could be several: perjoule_gpu_power_watts has a label gpu that perjoule_gpus is not "
        "joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
-      {rule(
-           R"("when": [{"value": {"metric": "perjoule_gpu_power_watts"}, "above": 1}], "value": {"metric": "perjoule_gpus"})"),
+      {rule(R"("when": [{"value": {"metric": "perjoule_gpu_power_watts"}, "above": 1}], )"
+            R"("value": {"metric": "perjoule_gpus"})"),
        "alerts.rules[0].when[0].value @35: could be several: perjoule_gpu_power_watts has a label gpu that "
        "perjoule_gpus "
        "is not joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
