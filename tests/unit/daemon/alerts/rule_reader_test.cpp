@@ -117,56 +117,56 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
       {R"([{"alert": "A"}])", "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\""},
       {R"([{"alert": "PerjouleGpuLst", "enabled": false}])",
        "alerts.rules[0].alert @12: no default rule has this name | did you mean \"PerjouleGpuLost\"?"},
-      {rule(R"("valu": 1, )" + std::string(margin)), "alerts.rules[0].valu @16: unknown key | did you mean \"value\"?"},
+      {rule(R"("valu": 1, )" + std::string(margin)), "alerts.rules[0].valu @17: unknown key | did you mean \"value\"?"},
       {rule(R"("value": {"metric": "perjoule_gpu_thermal_margin"})"),
-       "alerts.rules[0].value.metric @36: unknown metric \"perjoule_gpu_thermal_margin\" | did you mean "
+       "alerts.rules[0].value.metric @37: unknown metric \"perjoule_gpu_thermal_margin\" | did you mean "
        "\"perjoule_gpu_thermal_margin_celsius\"?"},
       {rule(throttle + R"(, "match": {"raeson": "thermal"}, "fn": "rate", "window": "1m"})"),
-       "alerts.rules[0].value.match.raeson @84: perjoule_gpu_throttle_seconds_total has no label \"raeson\" | did you "
+       "alerts.rules[0].value.match.raeson @86: perjoule_gpu_throttle_seconds_total has no label \"raeson\" | did you "
        "mean \"reason\"?"},
       {rule(throttle + R"(, "match": {"reason": []}, "fn": "rate", "window": "1m"})"),
-       "alerts.rules[0].value.match.reason @94: an empty list: nothing would match"},
+       "alerts.rules[0].value.match.reason @96: an empty list: nothing would match"},
       {rule(throttle + R"(, "fn": "rates", "window": "1m"})"),
-       "alerts.rules[0].value.fn @79: expected one of last, rate, increase, delta, avg, min, max, age, got \"rates\" | "
+       "alerts.rules[0].value.fn @82: expected one of last, rate, increase, delta, avg, min, max, age, got \"rates\" | "
        "did you mean \"rate\"?"},
       {rule(throttle + R"(, "fn": "rate"})"),
-       "alerts.rules[0].value.fn @79: rate needs a window | add \"window\": \"5m\""},
+       "alerts.rules[0].value.fn @82: rate needs a window | add \"window\": \"5m\""},
       {rule(throttle + R"(, "fn": "delta", "window": "5m"})"),
-       "alerts.rules[0].value.fn @79: delta of a counter: perjoule_gpu_throttle_seconds_total only rises | use "
+       "alerts.rules[0].value.fn @82: delta of a counter: perjoule_gpu_throttle_seconds_total only rises | use "
        "\"increase\", or \"rate\" for the mean per second"},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "rate", "window": "5m"})"),
-       "alerts.rules[0].value.fn @59: rate of a gauge: perjoule_gpus can fall | use \"delta\""},
+       "alerts.rules[0].value.fn @60: rate of a gauge: perjoule_gpus can fall | use \"delta\""},
       {rule(R"("value": {"metric": "perjoule_gpus", "window": "5m"})"),
-       "alerts.rules[0].value.window @53: a window without a function over it | add \"fn\": \"avg\", or leave the "
+       "alerts.rules[0].value.window @54: a window without a function over it | add \"fn\": \"avg\", or leave the "
        "window "
        "out"},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": 300})"),
-       "alerts.rules[0].value.window @76: expected a duration such as \"5m\", got a number | write \"300s\" for "
+       "alerts.rules[0].value.window @77: expected a duration such as \"5m\", got a number | write \"300s\" for "
        "seconds"},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": "10ms"})"),
-       "alerts.rules[0].value.window @76: 10ms is out of range | the range is 1s to 1w"},
+       "alerts.rules[0].value.window @77: 10ms is out of range | the range is 1s to 7d"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": [], "max_by": []})"),
-       "alerts.rules[0].value.max_by @78: goes beside sum_by, which is there already | a term is aggregated once"},
+       "alerts.rules[0].value.max_by @79: goes beside sum_by, which is there already | a term is aggregated once"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": "gpu"})"),
-       "alerts.rules[0].value.sum_by @74: expected an array, got a text | write [\"gpu\"]"},
+       "alerts.rules[0].value.sum_by @75: expected an array, got a text | write [\"gpu\"]"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": ["node"]})"),
-       "alerts.rules[0].value.sum_by[0] @75: perjoule_gpu_power_watts has no label \"node\" | its labels: gpu, uuid"},
+       "alerts.rules[0].value.sum_by[0] @76: perjoule_gpu_power_watts has no label \"node\" | its labels: gpu, uuid"},
       {rule(R"("value": {"metric": "perjoule_job_energy_joules_total"})"),
-       "alerts.rules[0].value.metric @36: the labels of perjoule_job_energy_joules_total are not settled yet | "
+       "alerts.rules[0].value.metric @37: the labels of perjoule_job_energy_joules_total are not settled yet | "
        "aggregate it: \"sum_by\": [..]"},
       {rule(R"("value": {"metric": "perjoule_gpu_ecc_errors_total"})"),
-       "alerts.rules[0].value @25: the label severity is the alert's own | fix it with \"match\", or aggregate it away "
+       "alerts.rules[0].value @26: the label severity is the alert's own | fix it with \"match\", or aggregate it away "
        "with \"sum_by\""},
       {rule(R"("value": {"metric": "perjoule_gpus"}, "over": {"metric": "perjoule_gpu_power_watts"})"),
-       "alerts.rules[0].over @62: could be several: perjoule_gpu_power_watts has a label gpu that perjoule_gpus is not "
+       "alerts.rules[0].over @63: could be several: perjoule_gpu_power_watts has a label gpu that perjoule_gpus is not "
        "joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
       {rule(R"("when": [{"value": {"metric": "perjoule_gpu_power_watts"}, "above": 1}], )"
             R"("value": {"metric": "perjoule_gpus"})"),
-       "alerts.rules[0].when[0].value @35: could be several: perjoule_gpu_power_watts has a label gpu that "
+       "alerts.rules[0].when[0].value @36: could be several: perjoule_gpu_power_watts has a label gpu that "
        "perjoule_gpus "
        "is not joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
       {rule(R"("when": [{"value": {"metric": "perjoule_gpus"}}], )" + std::string(margin)),
-       "alerts.rules[0].when[0] @25: lacks \"above\" or \"below\""},
+       "alerts.rules[0].when[0] @26: lacks \"above\" or \"below\""},
       {R"([{"alert": "A", )" + std::string(margin) + R"(, "levels": []}])",
        "alerts.rules[0].levels @87: an empty list: nothing would ever be raised"},
       {rule(margin, R"("raise_above": 1, "raise_below": 2)"),
@@ -198,7 +198,7 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
        "alerts.rules[0].runbook @88: \"../x\" is no page and no URL | a page is named in lower case letters, digits "
        "and -"},
       {rule(std::string(margin) + R"(, "hold": "8d")"),
-       "alerts.rules[0].hold @85: 1w1d is out of range | the range is 0s to 1w"},
+       "alerts.rules[0].hold @85: 8d is out of range | the range is 0s to 7d"},
   };
   for (const Case& each : cases) {
     CAPTURE(each.text);
@@ -208,7 +208,7 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
 
 TEST_CASE("all that is wrong is said in one run, a name that is there twice with its line") {
   CHECK(refusals("[" + rule(margin).substr(1, rule(margin).size() - 2) + ",\n" + rule(margin).substr(1)) ==
-        "alerts.rules[1].alert @12: A is there twice, first in line 1");
+        "alerts.rules[1].alert @11: A is there twice, first in line 1");
   CHECK(refusals(R"([{"alert": "A", "vale": 1}, {"alert": "B", "leves": 1}])") ==
         "alerts.rules[0].vale @17: unknown key | did you mean \"value\"?\n"
         "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\"\n"
