@@ -112,3 +112,17 @@ TEST_CASE("a JSON line reads back, whatever the fields hold") {
     REQUIRE((valid.empty() ? !object->contains("why") : object->at("why") == valid));
   }
 }
+
+TEST_CASE("journald gets a priority before every line of a text") {
+  CHECK(with_priority(config::LogLevel::debug, "a\n") == "<7>a\n");
+  CHECK(with_priority(config::LogLevel::info, "a") == "<6>a");
+  CHECK(with_priority(config::LogLevel::warn, "a\nb\n") == "<4>a\n<4>b\n");
+  CHECK(with_priority(config::LogLevel::error, "\na\n\nb") == "<3>\n<3>a\n<3>\n<3>b");
+  CHECK(with_priority(config::LogLevel::error, "").empty());
+}
+
+TEST_CASE("stderr is the journal when its device and inode are the ones named") {
+  CHECK(is_journal("9:1234567", 9, 1234567));
+  for (const char* other : {"", "9:1234568", "8:1234567", "9:1234567 ", "91234567", "9:", ":1234567"})
+    CHECK_FALSE(is_journal(other, 9, 1234567));
+}
