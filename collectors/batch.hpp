@@ -9,6 +9,7 @@
 // seconds of the device. Label values are taken as they are: the recorder makes them valid UTF-8 and bounds them.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <span>
 #include <string>
@@ -22,6 +23,7 @@ namespace perjoule {
 
 // How the energy of an increment became known.
 enum class Origin : std::uint8_t { counter, integrated, modelled };
+inline constexpr std::array origins = {Origin::counter, Origin::integrated, Origin::modelled};
 
 constexpr std::string_view name(Origin origin) {
   switch (origin) {

@@ -195,6 +195,52 @@ void add_paths(std::vector<Key>& keys) {
       &Roots::nvml);
 }
 
+template <class T, Checked<T> (*parse)(std::string_view)>
+Complaints check_rate(const Value& value) {
+  const Checked<T> parsed = parse(text(value));
+  return parsed ? Complaints() : Complaints(parsed.error());
+}
+
+void add_electricity(std::vector<Key>& keys) {
+  keys.push_back({.path = "efficiency.electricity.price",
+                  .help = "What energy costs, such as 0.12 USD/kWh (or EUR/MWh); booked at the price of the time.",
+                  .null_means = "no cost is shown",
+                  .check = check_rate<Price, parse_price>,
+                  .store = [](Settings& to, const Value& v) { to.efficiency.price = *parse_price(text(v)); }});
+  keys.push_back({.path = "efficiency.electricity.carbon",
+                  .help = "What energy emits, such as 400 g/kWh (g/kWh, kg/kWh, kg/MWh, lb/MWh): the grid's average.",
+                  .null_means = "no emissions are shown",
+                  .check = check_rate<double, parse_carbon>,
+                  .store = [](Settings& to, const Value& v) { to.efficiency.carbon = *parse_carbon(text(v)); }});
+  keys.push_back({.path = "efficiency.facility.pue",
+                  .type = OptionType::number,
+                  .help = "Power usage effectiveness of the facility as a constant; cost and emissions are the node's "
+                          "energy times it.",
+                  .min = 1,
+                  .max = 10,
+                  .null_means = "cost and emissions are those of the node's own energy",
+                  .store = [](Settings& to, const Value& v) { to.efficiency.pue = number(v); }});
+}
+
+void add_idle(std::vector<Key>& keys) {
+  keys.push_back(
+      {.path = "efficiency.idle.enter_after",
+       .type = OptionType::duration,
+       .fallback = "60s",
+       .help =
+           "How long a GPU must look idle before its time counts as idle; the time before stays with the old state.",
+       .min = 1,
+       .max = hour,
+       .store = [](Settings& to, const Value& v) { to.efficiency.idle_enter_after = duration(v); }});
+  keys.push_back({.path = "efficiency.idle.floor",
+                  .type = OptionType::power,
+                  .help = "Power of a GPU in deep idle; what it draws above while it only waits is idle waste.",
+                  .min = 1,
+                  .max = 10'000,
+                  .null_means = "learnt from each GPU in deep idle",
+                  .store = [](Settings& to, const Value& v) { to.efficiency.idle_floor_watts = number(v); }});
+}
+
 void add_efficiency(std::vector<Key>& keys) {
   constexpr double watt_max = 100'000;
   keys.push_back({.path = "efficiency.power_model.idle",
@@ -266,7 +312,9 @@ std::vector<Key> keys(std::span<const CollectorSection> collectors) {
   add_storage(keys);
   add_log(keys);
   add_paths(keys);
+  add_electricity(keys);
   add_efficiency(keys);
+  add_idle(keys);
   keys.push_back({.path = "collectors.disable_defaults",
                   .type = OptionType::boolean,
                   .fallback = "false",

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "config/options.hpp"
+#include "config/rate_text.hpp"
 #include "config/roots.hpp"
 
 namespace perjoule::config {
@@ -56,6 +57,15 @@ struct PowerModel {
   friend bool operator==(const PowerModel&, const PowerModel&) = default;
 };
 
+struct Efficiency {
+  std::optional<Price> price;    // of energy; without it nothing costs anything
+  std::optional<double> carbon;  // grams per kilowatt-hour
+  std::optional<double> pue;     // of the facility, as a constant; at least 1
+  Milliseconds idle_enter_after{60000};
+  std::optional<double> idle_floor_watts;  // of a GPU in deep idle; none: learnt
+  friend bool operator==(const Efficiency&, const Efficiency&) = default;
+};
+
 struct CollectorSettings {
   bool enabled = true;
   Milliseconds period{1000};        // 100 ms to 1 h
@@ -71,6 +81,7 @@ struct Settings {
   Log log;
   Roots roots;
   PowerModel power_model;
+  Efficiency efficiency;
   std::map<std::string, CollectorSettings> collectors;  // one for every collector of the registry
   friend bool operator==(const Settings&, const Settings&) = default;
 };

@@ -19,6 +19,7 @@
 #include "daemon/boot.hpp"
 #include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/efficiency/node_power.hpp"
 #include "daemon/own_power.hpp"
 #include "daemon/schedule.hpp"
 
@@ -58,6 +59,7 @@ int App::run() {
   if (!open_storage() || !listen()) return 1;
   instruments_.reload(true, static_cast<double>(clock_.now().wall_ms) / 1000);
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
+  recorder_->configure(settings_.efficiency);
   start_sources(settings_);
   asio::co_spawn(loop_, housekeeping(), asio::detached);
   asio::co_spawn(loop_, signals(), asio::detached);
@@ -286,6 +288,8 @@ void App::apply(const config::Loaded& loaded) {
   settings_.storage.retention = next.storage.retention;
   settings_.collectors = next.collectors;
   settings_.power_model = next.power_model;
+  settings_.efficiency = next.efficiency;
+  recorder_->configure(settings_.efficiency);
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
 }
 

@@ -5,7 +5,7 @@
 #include <algorithm>
 
 #include "collectors/registry.hpp"
-#include "daemon/efficiency/node_power.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/metrics.hpp"
 
@@ -17,9 +17,9 @@ std::vector<MetricGroup> metric_groups() {
     groups.push_back(
         {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
   }
-  groups.push_back({"node",
-                    "Derived from what the collectors read.",
-                    {&node_power, &node_energy, &node_reading, &energy_by_source, &energy_unobserved}});
+  MetricGroup node{"node", "Derived from what the collectors read.", row_metrics()};
+  node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved});
+  groups.push_back(std::move(node));
   MetricGroup self{
       "self",
       "The daemon itself and its sources.",

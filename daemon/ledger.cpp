@@ -32,6 +32,8 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
     entry_of.wall_ms = row.wall_ms;
     entry_of.power_uw = row.power_microwatts;
   }
+  for (const storage::StateRow& row : loaded.states)
+    states_.insert_or_assign(row.key, row.text);
   changed_.clear();
   for (Entry& loaded_entry : entries_)
     loaded_entry.total_changed = false;
@@ -132,8 +134,32 @@ Ledger::Booking Ledger::integrate(EntryId id, const Reading& reading, const Stam
   return booking;
 }
 
+void Ledger::set_state(const std::string& key, std::string text) {
+  const auto found = states_.find(key);
+  const bool same = found == states_.end() ? text.empty() : found->second == text;
+  if (same) return;
+  changed_states_.insert(key);
+  if (text.empty()) {
+    states_.erase(found);
+  } else {
+    states_.insert_or_assign(key, std::move(text));
+  }
+}
+
+std::map<std::string, std::string> Ledger::states(std::string_view prefix) const {
+  std::map<std::string, std::string> found;
+  for (auto at = states_.lower_bound(prefix); at != states_.end() && at->first.starts_with(prefix); ++at)
+    found.insert(*at);
+  return found;
+}
+
 storage::LedgerRows Ledger::take_changed() {
   storage::LedgerRows rows;
+  for (const std::string& key : changed_states_) {
+    const auto found = states_.find(key);
+    rows.states.push_back({key, found == states_.end() ? "" : found->second});
+  }
+  taken_states_ = std::exchange(changed_states_, {});
   for (const std::size_t index : changed_) {
     Entry& entry = entries_[index];
     if (entry.total_changed) rows.totals.push_back({entry.key, entry.total});
@@ -163,6 +189,8 @@ void Ledger::restore() {
     entries_[index].meter_changed = entries_[index].metered;
   }
   taken_.clear();
+  changed_states_.merge(taken_states_);
+  taken_states_.clear();
 }
 
 }  // namespace perjoule

@@ -11,6 +11,8 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
+#include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -45,6 +47,11 @@ class Ledger {
   Booking meter(EntryId id, const Reading& reading, const Stamp& stamp);
   Booking integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns);
 
+  // Small states that their owners read back after a restart (storage/ledger_rows.hpp). "" forgets the key.
+  void set_state(const std::string& key, std::string text);
+  // The states whose key starts with `prefix`, by key.
+  [[nodiscard]] std::map<std::string, std::string> states(std::string_view prefix) const;
+
   // What has changed since the last call. When the commit fails, `restore` makes it changed again.
   [[nodiscard]] storage::LedgerRows take_changed();
   void restore();
@@ -78,6 +85,9 @@ class Ledger {
   std::unordered_map<std::string, EntryId> ids_;
   std::vector<std::size_t> changed_;
   std::vector<std::size_t> taken_;
+  std::map<std::string, std::string, std::less<>> states_;
+  std::set<std::string> changed_states_;
+  std::set<std::string> taken_states_;
 };
 
 }  // namespace perjoule

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/metrics.hpp"
 
 namespace perjoule {
@@ -34,12 +35,29 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::siz
     : latest_(latest),
       ledger_(ledger),
       sink_(sink),
-      series_(series_max, [this](SeriesId id, const SeriesTable::Series& series) {
-        latest_.declare(id, *series.metric, series.labels);
-        if (sink_ == nullptr) return;
-        sink_->describe(storage::SeriesDescription{id, std::string(series.metric->name), series.labels,
-                                                   series.metric->unit, series.metric->kind});
-      }) {}
+      series_(series_max,
+              [this](SeriesId id, const SeriesTable::Series& series) {
+                latest_.declare(id, *series.metric, series.labels);
+                if (sink_ == nullptr) return;
+                sink_->describe(storage::SeriesDescription{id, std::string(series.metric->name), series.labels,
+                                                           series.metric->unit, series.metric->kind});
+              }),
+      rows_(make_rows(ledger)) {}
+
+void Recorder::configure(const config::Efficiency& settings) {
+  for (const auto& row : rows_)
+    row->configure(settings);
+}
+
+// The rows behind the first `behind` ones that observe a family.
+Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t behind) const {
+  RowSet set;
+  for (std::size_t i = behind; i < rows_.size(); ++i) {
+    const auto inputs = rows_[i]->inputs();
+    set[i] = std::find(inputs.begin(), inputs.end(), &metric) != inputs.end();
+  }
+  return set;
+}
 
 ProbeId Recorder::open(ProbeInfo info) {
   const auto id = static_cast<ProbeId>(probes_.size());
@@ -80,7 +98,8 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
   if (probe.readings.size() <= position) probe.readings.resize(position + 1);
   Resolved& resolved = probe.readings[position];
   if (resolved.metric == reading.metric && resolved.identity == identity(batch, reading)) return resolved;
-  resolved = Resolved{reading.metric, std::string(identity(batch, reading)), {}, {}, nullptr, nullptr, nullptr};
+  resolved = Resolved{reading.metric, std::string(identity(batch, reading)), {}, {}, nullptr, nullptr,
+                      nullptr,        observers(*reading.metric, 0)};
   const std::string_view labels = batch.labels(reading);
   if (reading.form == Reading::Form::value) {
     resolved.series = series_.identify(*reading.metric, labels);
@@ -111,12 +130,15 @@ void Recorder::emit(const Totals& totals) {
     persisted_.push_back({total.series, units(ledger_.total(total.entry))});
 }
 
-void Recorder::accept_value(const Resolved& resolved, const Reading& reading, Accepted& accepted) {
+void Recorder::accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch,
+                            const Reading& reading, const Stamp& stamp, Accepted& accepted) {
   if (!resolved.series || !std::isfinite(reading.value) || is_repeated(*resolved.series)) {
     ++accepted.refused;
     return;
   }
   plain_.push_back({*resolved.series, reading.value});
+  observe(resolved.observers, {*resolved.series, reading.metric, batch.labels(reading), reading.origin, reading.value,
+                               0, 0, stamp.steady_ns, probe.info.stale_after_ns, 0});
 }
 
 void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
@@ -142,38 +164,63 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
     if (totals_of != nullptr) emit(*totals_of);
   }
-  node_.observe({resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate,
-                 booking.millionths, booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns});
+  observe(resolved.observers,
+          {resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate,
+           booking.millionths, booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us});
 }
 
-void Recorder::derive_node(const Stamp& stamp) {
-  const std::optional<NodePower::Derived> derived = node_.derive(stamp.steady_ns);
-  if (!derived) return;
-  const auto series_of = [&](const Metric& metric, NodeSource source) {
-    return series_.identify(metric, label_values({name(source)}));
-  };
-  for (const NodeSource source : derived->gone) {
-    if (const auto id = series_of(node_reading, source)) latest_.remove(*id);
+void Recorder::observe(RowSet observers, const Observation& observation) {
+  for (std::size_t i = 0; observers.any() && i < rows_.size(); ++i) {
+    if (observers[i]) rows_[i]->observe(observation);
   }
-  for (const NodePower::Reading& reading : derived->readings) {
-    if (const auto id = series_of(node_reading, reading.source)) plain_.push_back({*id, reading.watts});
+}
+
+// What one row derives goes the same way as what was read, past the rows behind it.
+class Recorder::Deriving final : public Derivation {
+ public:
+  Deriving(Recorder& recorder, ProbeState& probe, const Stamp& stamp)
+      : recorder_(recorder), probe_(probe), stamp_(stamp) {}
+  void run(std::size_t position) {
+    position_ = position;
+    recorder_.rows_[position]->derive(stamp_, *this);
   }
-  if (!derived->best) return;
-  const NodeSource best = derived->best->source;
-  for (const NodeSource source : node_sources) {
-    if (!derived->best_changed || source == best) continue;
-    if (const auto id = series_of(node_power, source)) latest_.remove(*id);
+
+  void show(const Metric& metric, Labels labels, double value) override {
+    const auto id = recorder_.series_.identify(metric, label_values(labels));
+    if (!id) return;
+    own(*id);
+    recorder_.plain_.push_back({*id, value});
   }
-  if (const auto id = series_of(node_power, best)) plain_.push_back({*id, derived->best->watts});
-  const auto book = [&](const Metric& metric, std::initializer_list<std::string_view> values, std::int64_t millionths) {
-    const Totals* total = totals(metric, label_values(values));
+  void book(const Metric& metric, Labels labels, std::int64_t millionths) override {
+    const std::string values = label_values(labels);
+    const Totals* total = recorder_.totals(metric, values);
     if (total == nullptr) return;
-    ledger_.book(total->front().entry, millionths);
-    emit(*total);
-  };
-  book(node_energy, {name(best)}, derived->booked);
-  book(energy_by_source, {"node", name(derived->origin)}, derived->booked);
-  book(energy_unobserved, {"node"}, derived->unobserved_us);
+    recorder_.ledger_.book(total->front().entry, millionths);
+    recorder_.emit(*total);
+    for (const Persisted& persisted : *total)
+      own(persisted.series);
+    recorder_.observe(recorder_.observers(metric, position_ + 1),
+                      {total->front().series, &metric, values, Origin::counter, std::nullopt, millionths, 0,
+                       stamp_.steady_ns, probe_.info.stale_after_ns, 0});
+  }
+  void take_out(const Metric& metric, Labels labels) override {
+    if (const auto id = recorder_.series_.identify(metric, label_values(labels))) recorder_.latest_.remove(*id);
+  }
+
+ private:
+  void own(SeriesId id) {
+    if (recorder_.rows_[position_]->of_device()) recorder_.show(probe_, id);
+  }
+  Recorder& recorder_;
+  ProbeState& probe_;
+  const Stamp& stamp_;
+  std::size_t position_ = 0;
+};
+
+void Recorder::derive(ProbeState& probe, const Stamp& stamp) {
+  Deriving deriving(*this, probe, stamp);
+  for (std::size_t i = 0; i < rows_.size(); ++i)
+    deriving.run(i);
 }
 
 Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Stamp& stamp) {
@@ -188,12 +235,12 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   for (const Reading& reading : batch.readings()) {
     const Resolved& resolved = resolve(state, position++, batch, reading);
     if (reading.form == Reading::Form::value) {
-      accept_value(resolved, reading, accepted);
+      accept_value(state, resolved, batch, reading, stamp, accepted);
     } else {
       accept_energy(state, resolved, batch, reading, stamp, accepted);
     }
   }
-  derive_node(stamp);
+  derive(state, stamp);
   ++passes_;
   drop_repeats(plain_, accepted);
   drop_repeats(persisted_, accepted);

@@ -1,21 +1,23 @@
 // THE PATH: what a probe sampled goes through here, and nothing else writes to Latest or to the store.
 //
-//   identify -> ledger -> node row -> Latest -> sink
+//   identify -> ledger -> derived rows -> Latest -> sink
 //
 // Persisted counters enter Latest only when the ledger that holds them has been committed, so that a crash never takes
 // back what a scrape has shown. Without a sink (--no-storage, `once`) they enter at once. Loop's thread only.
 #pragma once
 
+#include <bitset>
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "collectors/batch.hpp"
-#include "daemon/efficiency/node_power.hpp"
+#include "daemon/efficiency/row.hpp"
 #include "daemon/latest.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/series.hpp"
@@ -40,6 +42,8 @@ class Recorder {
   [[nodiscard]] ProbeId open(ProbeInfo info);
   // Takes the probe's series out of Latest.
   void close(ProbeId probe);
+  // What the derived rows need to know, at the start and after a reload.
+  void configure(const config::Efficiency& settings);
 
   struct Accepted {
     std::uint64_t samples = 0;
@@ -65,6 +69,9 @@ class Recorder {
     SeriesId series{};
     EntryId entry{};
   };
+  static constexpr std::size_t rows_max = 16;
+  using RowSet = std::bitset<rows_max>;
+  class Deriving;
   // A total, and behind it what its device booked under other sources: those counters stay when the source changes.
   using Totals = std::vector<Persisted>;
   // What one reading of a probe resolved to; a steady probe finds it at the same place at every tick.
@@ -76,6 +83,7 @@ class Recorder {
     const Totals* total = nullptr;
     const Totals* by_source = nullptr;
     const Totals* unobserved = nullptr;
+    RowSet observers;
   };
   struct Pending {
     std::int64_t steady_ns = 0;
@@ -92,10 +100,13 @@ class Recorder {
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
   // Null beyond the bound of series. The pointer stays good: the map never loses an element.
   const Totals* totals(const Metric& metric, std::string_view values);
-  void accept_value(const Resolved& resolved, const Reading& reading, Accepted& accepted);
+  void accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
+                    const Stamp& stamp, Accepted& accepted);
   void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                      const Stamp& stamp, Accepted& accepted);
-  void derive_node(const Stamp& stamp);
+  void observe(RowSet observers, const Observation& observation);
+  void derive(ProbeState& probe, const Stamp& stamp);
+  [[nodiscard]] RowSet observers(const Metric& metric, std::size_t behind) const;
   void show(ProbeState& probe, SeriesId id);
   void emit(const Totals& totals);
   // Two readings of one series in a batch (a driver's mistake): the first one counts, for the ledger too.
@@ -108,7 +119,7 @@ class Recorder {
   Ledger& ledger_;
   storage::Sink* sink_;
   SeriesTable series_;
-  NodePower node_;
+  std::vector<std::unique_ptr<Row>> rows_;
   std::vector<ProbeState> probes_;
   std::vector<Sample> plain_;             // of the batch in hand: shown at once
   std::vector<Sample> persisted_;         // of the batch in hand: shown once committed

@@ -51,6 +51,7 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   LaneThreads lanes(loop);
   Ledger ledger({}, boot_id(settings.roots));
   Recorder recorder(result->latest, ledger, nullptr);
+  recorder.configure(settings.efficiency);
   Sources sources(recorder.series(), result->latest, {});
   std::optional<Sampler> sampler;
   sampler.emplace(

@@ -184,7 +184,7 @@ Result<Connection> open_database_read_only(const fs::path& path, const Format& f
     version = connection->integer("PRAGMA user_version");
   }
   if (!version) return version.error();
-  if (*version != static_cast<std::int64_t>(format.migrations.size())) {
+  if (*version < 1 || *version > static_cast<std::int64_t>(format.migrations.size())) {
     return Error{Fault::broken, fmt::format("{}: has format {}, this version reads {}", path.string(), *version,
                                             format.migrations.size())};
   }

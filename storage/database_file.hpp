@@ -22,7 +22,8 @@ using Notes = std::vector<std::string>;  // one line each, for the log
 [[nodiscard]] Result<Connection> open_database(const std::filesystem::path& path, const Format& format,
                                                std::int64_t now_ms, Notes& notes);
 
-// For reading beside a running daemon, or after it. Refuses what `open_database` would have set aside.
+// For reading beside a running daemon, or after it. Refuses what `open_database` would have set aside. A file of an
+// older version comes as it is: its reader asks which tables there are.
 [[nodiscard]] Result<Connection> open_database_read_only(const std::filesystem::path& path, const Format& format);
 
 }  // namespace perjoule::storage

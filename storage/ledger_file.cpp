@@ -59,6 +59,18 @@ Result<LedgerRows> load_rows(Connection& connection) {
                            std::bit_cast<std::uint64_t>(meters->integer(2)), meters->integer(3), meters->integer(4),
                            meters->integer(5)});
   }
+  // A file of the version before, on a disk that may not be written: it could not be migrated.
+  auto has_states = connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'state'");
+  if (!has_states) return has_states.error();
+  if (*has_states == 0) return rows;
+  auto states = connection.prepare("SELECT key, text FROM state");
+  if (!states) return states.error();
+  for (;;) {
+    auto row = states->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    rows.states.push_back({std::string(states->text(0)), std::string(states->text(1))});
+  }
   return rows;
 }
 
@@ -77,7 +89,12 @@ Result<LedgerFile> LedgerFile::open(const std::filesystem::path& path, std::int6
   if (!total) return total.error();
   auto meter = connection->prepare("INSERT OR REPLACE INTO meter VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
   if (!meter) return meter.error();
-  return LedgerFile(std::move(*connection), std::move(*total), std::move(*meter));
+  auto state = connection->prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2)");
+  if (!state) return state.error();
+  auto forget = connection->prepare("DELETE FROM state WHERE key = ?1");
+  if (!forget) return forget.error();
+  return LedgerFile(std::move(*connection), std::move(*total), std::move(*meter), std::move(*state),
+                    std::move(*forget));
 }
 
 Result<LedgerRows> LedgerFile::load_read_only(const std::filesystem::path& path) {
@@ -106,6 +123,10 @@ Result<void> LedgerFile::commit(const LedgerRows& changed) {
       meter_.bind(1, row.key).bind(2, row.boot_id).bind(3, std::bit_cast<std::int64_t>(row.raw));
       meter_.bind(4, row.steady_ns).bind(5, row.wall_ms).bind(6, row.power_microwatts);
       if (auto done = meter_.run(); !done) return done;
+    }
+    for (const auto& row : changed.states) {
+      auto done = row.text.empty() ? forget_.bind(1, row.key).run() : state_.bind(1, row.key).bind(2, row.text).run();
+      if (!done) return done;
     }
     return {};
   });

@@ -1,5 +1,5 @@
-// ledger.db: totals and meters, committed each second. It goes on when the disk is full: the space that rewriting rows
-// takes (its WAL, a reserve of free pages) is allocated when the file is opened, and kept.
+// ledger.db: totals, meters and states, committed each second. It goes on when the disk is full: the space that
+// rewriting rows takes (its WAL, a reserve of free pages) is allocated when the file is opened, and kept.
 //
 // One thread at a time. Blocks.
 #pragma once
@@ -31,11 +31,17 @@ class LedgerFile {
   [[nodiscard]] Result<void> commit(const LedgerRows& changed);
 
  private:
-  LedgerFile(Connection connection, Statement total, Statement meter)
-      : connection_(std::move(connection)), total_(std::move(total)), meter_(std::move(meter)) {}
+  LedgerFile(Connection connection, Statement total, Statement meter, Statement state, Statement forget)
+      : connection_(std::move(connection)),
+        total_(std::move(total)),
+        meter_(std::move(meter)),
+        state_(std::move(state)),
+        forget_(std::move(forget)) {}
   Connection connection_;  // before its statements: they are closed first
   Statement total_;
   Statement meter_;
+  Statement state_;
+  Statement forget_;
 };
 
 }  // namespace perjoule::storage

@@ -24,9 +24,17 @@ struct MeterRow {
   std::int64_t power_microwatts = 0;  // last power of an integrated source
 };
 
+// A small state that its owner reads back after a restart: a slot of the inventory, a firing alert, a learnt floor. The
+// owner draws the format of its text, and begins the key with its own word ("inventory/", "alert/").
+struct StateRow {
+  std::string key;
+  std::string text;  // "": forgotten
+};
+
 struct LedgerRows {
-  std::vector<TotalRow> totals;
-  std::vector<MeterRow> meters;
+  std::vector<TotalRow> totals = {};
+  std::vector<MeterRow> meters = {};
+  std::vector<StateRow> states = {};
 };
 
 }  // namespace perjoule::storage

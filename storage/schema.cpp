@@ -11,6 +11,9 @@ CREATE TABLE meter(key TEXT PRIMARY KEY, boot_id TEXT NOT NULL, raw INTEGER NOT 
                    wall_ms INTEGER NOT NULL, power_microwatts INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE meta(name TEXT PRIMARY KEY, value ANY) STRICT, WITHOUT ROWID;
 )",
+    R"(
+CREATE TABLE state(key TEXT PRIMARY KEY, text TEXT NOT NULL) STRICT, WITHOUT ROWID;
+)",
 };
 
 constexpr std::string_view history_migrations[] = {

@@ -108,6 +108,10 @@ void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, 
       auto& entry = meters_[row.key];
       entry = {std::move(row), true};
     }
+    for (auto& row : changed.states) {
+      auto& entry = states_[row.key];
+      entry = {std::move(row), true};
+    }
     replaced = std::exchange(waiting_, std::nullopt);
     const bool also = replaced && replaced->history;
     waiting_ = Request{generation, history || also, next_number_, std::move(done)};
@@ -275,6 +279,7 @@ LedgerRows Writer::take_changed(bool all) {
   LedgerRows rows;
   take_rows(totals_, all, rows.totals);
   take_rows(meters_, all, rows.meters);
+  take_rows(states_, all, rows.states);
   return rows;
 }
 
@@ -284,6 +289,8 @@ void Writer::offer_again(const LedgerRows& rows) {
     totals_[row.key].changed = true;
   for (const auto& row : rows.meters)
     meters_[row.key].changed = true;
+  for (const auto& row : rows.states)
+    states_[row.key].changed = true;
 }
 
 std::deque<Writer::Queued> Writer::take_ticks(std::uint64_t before) {

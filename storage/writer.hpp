@@ -108,6 +108,7 @@ class Writer final : public Sink {
   // Every row that was offered since the start: a ledger that has to be made anew gets them all.
   std::unordered_map<std::string, Known<TotalRow>> totals_;
   std::unordered_map<std::string, Known<MeterRow>> meters_;
+  std::unordered_map<std::string, Known<StateRow>> states_;
   std::vector<SeriesDescription> series_;  // likewise for the history
   std::vector<GroupDescription> groups_;
   std::int64_t raw_ms_ = 0;  // 0: no limit

@@ -3,8 +3,10 @@
 #include <algorithm>
 #include <utility>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sensor_metrics.hpp"
+#include "daemon/metrics.hpp"
 
 namespace perjoule {
 
@@ -22,32 +24,40 @@ std::string_view name(NodeSource source) {
   return "unknown";
 }
 
-std::optional<NodeSource> NodePower::classify(const Observation& observation) {
-  const auto last_label = [&] {
-    std::string_view values = observation.label_values;
-    if (!values.empty()) values.remove_suffix(1);
-    const std::size_t at = values.rfind('\0');
-    return at == std::string_view::npos ? values : values.substr(at + 1);
-  };
+std::optional<NodePower::Part> NodePower::classify(const Observation& observation) {
   if (observation.metric == &cpu_package_energy) {
-    return observation.origin == Origin::modelled ? NodeSource::modelled : NodeSource::sum;
+    return observation.origin == Origin::modelled ? Part::modelled_package : Part::package;
   }
-  if (observation.metric == &dram_energy) return NodeSource::sum;
+  if (observation.metric == &dram_energy || observation.metric == &gpu_energy) return Part::other;
   if (observation.metric == &sensor_energy) {
-    const std::string_view role = last_label();
-    if (role == "node") return NodeSource::meter;
-    if (role == "psu_in") return NodeSource::psu;
+    const std::string_view role = label_value(observation.label_values, 2);
+    if (role == "node") return Part::meter;
+    if (role == "psu_in") return Part::psu;
   }
   return std::nullopt;
 }
 
+bool NodePower::belongs(Part part, NodeSource source) {
+  switch (source) {
+    case NodeSource::meter:
+      return part == Part::meter;
+    case NodeSource::psu:
+      return part == Part::psu;
+    case NodeSource::sum:
+      return part == Part::package || part == Part::other;
+    case NodeSource::modelled:
+      return part == Part::modelled_package || part == Part::other;
+  }
+  return false;
+}
+
 void NodePower::observe(const Observation& observation) {
-  const std::optional<NodeSource> source = classify(observation);
-  if (!source) return;
+  const std::optional<Part> part = classify(observation);
+  if (!part) return;
   Member& member = members_[observation.series];
-  member.source = *source;
+  member.part = *part;
   member.origin = observation.origin;
-  member.watts = observation.watts;
+  member.watts = observation.value;
   member.steady_ns = observation.steady_ns;
   member.stale_after_ns = observation.stale_after_ns;
   member.unbooked += observation.booked;
@@ -55,13 +65,23 @@ void NodePower::observe(const Observation& observation) {
   member.updated = true;
 }
 
+bool NodePower::answers(Part part, std::int64_t now_ns) const {
+  return std::any_of(members_.begin(), members_.end(), [&](const auto& item) {
+    return item.second.part == part && now_ns - item.second.steady_ns <= item.second.stale_after_ns;
+  });
+}
+
 // The sum over the source's members, or nothing while one of them is silent: a sum that lacks a part would be a fall in
 // power that did not happen. A member that has been silent for its whole life span no longer counts as one. Meters are
-// views of one node: the largest is the one nearest to the wall.
+// views of one node: the largest is the one nearest to the wall. Where the packages are modelled, a sum without them
+// would pass for the node.
 std::optional<double> NodePower::power(NodeSource source, std::int64_t now_ns) const {
+  const bool is_modelled = answers(Part::modelled_package, now_ns);
+  if (source == NodeSource::modelled && !is_modelled) return std::nullopt;
+  if (source == NodeSource::sum && is_modelled && !answers(Part::package, now_ns)) return std::nullopt;
   std::optional<double> watts;
   for (const auto& [id, member] : members_) {
-    if (member.source != source || now_ns - member.steady_ns > member.stale_after_ns) continue;
+    if (!belongs(member.part, source) || now_ns - member.steady_ns > member.stale_after_ns) continue;
     if (!member.watts) return std::nullopt;
     if (source == NodeSource::meter) {
       watts = std::max(watts.value_or(0), *member.watts);
@@ -86,7 +106,7 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   bool led = false;
   for (auto& [id, member] : members_) {
     const bool fresh = now_ns - member.steady_ns <= member.stale_after_ns;
-    if (best && member.source == *best && fresh) {
+    if (best && belongs(member.part, *best) && fresh) {
       leader = &member;
       led = member.updated;
       break;
@@ -99,10 +119,12 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   std::int64_t unobserved_us = 0;
   for (auto& [id, member] : members_) {
     const std::int64_t booked = std::exchange(member.unbooked, 0);
-    if (member.source != *best) continue;
+    if (!belongs(member.part, *best)) continue;
     // Only one of several meters may book the node's energy.
-    if (*best != NodeSource::meter || &member == leader) derived.booked += booked;
-    derived.origin = member.origin;
+    if (*best != NodeSource::meter || &member == leader) {
+      derived.booked += booked;
+      derived.by_origin[static_cast<std::size_t>(member.origin)] += booked;
+    }
     unobserved_us = std::max(unobserved_us, member.unobserved_us);
   }
   derived.best_changed = best_ != best;
@@ -119,6 +141,38 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
     answered = answers;
   }
   return derived;
+}
+
+std::span<const Metric* const> NodeRow::inputs() const {
+  static constexpr std::array<const Metric*, 4> metrics = {&cpu_package_energy, &dram_energy, &sensor_energy,
+                                                           &gpu_energy};
+  return metrics;
+}
+
+std::span<const Metric* const> NodeRow::outputs() const {
+  static constexpr std::array<const Metric*, 3> metrics = {&node_power, &node_energy, &node_reading};
+  return metrics;
+}
+
+void NodeRow::derive(const Stamp& stamp, Derivation& derivation) {
+  const std::optional<NodePower::Derived> derived = node_.derive(stamp.steady_ns);
+  if (!derived) return;
+  for (const NodeSource source : derived->gone)
+    derivation.take_out(node_reading, {name(source)});
+  for (const NodePower::Reading& reading : derived->readings)
+    derivation.show(node_reading, {name(reading.source)}, reading.watts);
+  if (!derived->best) return;
+  const NodeSource best = derived->best->source;
+  for (const NodeSource source : node_sources) {
+    if (derived->best_changed && source != best) derivation.take_out(node_power, {name(source)});
+  }
+  derivation.show(node_power, {name(best)}, derived->best->watts);
+  derivation.book(node_energy, {name(best)}, derived->booked);
+  for (const Origin origin : origins) {
+    const std::int64_t booked = derived->by_origin[static_cast<std::size_t>(origin)];
+    if (booked > 0) derivation.book(energy_by_source, {"node", name(origin)}, booked);
+  }
+  derivation.book(energy_unobserved, {"node"}, derived->unobserved_us);
 }
 
 }  // namespace perjoule

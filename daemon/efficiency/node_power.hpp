@@ -2,8 +2,10 @@
 //
 //   meter     a sensor in the node's inlet (hwmon role node)
 //   psu       the sum of the supplies' inputs (hwmon role psu_in)
-//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL); fans, drives and supply losses are
-//   not in it modelled  the sum of the packages' modelled power
+//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL), GPUs; fans, drives and the
+//   supplies'
+//             losses are not in it
+//   modelled  the same where the packages' power is modelled
 //
 // Energy is the sum of what the ledger booked for the source's members, so node and parts agree to the microjoule; it
 // is booked under the source that was the best one then. Loop's thread only.
@@ -17,17 +19,15 @@
 #include <string_view>
 #include <vector>
 
-#include "collectors/batch.hpp"
-#include "collectors/metric.hpp"
-#include "collectors/sample.hpp"
+#include "daemon/efficiency/row.hpp"
 
 namespace perjoule {
 
 inline constexpr auto node_power =
     gauge<Unit::watt>("perjoule_node_power_watts",
                       "Power of the node from the best source that answers now (source meter, psu, dcmi, sum or "
-                      "modelled; one series). Source sum "
-                      "holds only the parts that are measured; modelled is an estimate from CPU utilisation.",
+                      "modelled; one series). Source sum holds only the parts that are measured (CPU packages, DRAM, "
+                      "GPUs); in modelled the CPU's part is an estimate from its utilisation.",
                       "source");
 inline constexpr auto node_energy = persisted_counter<Unit::joule>(
     "perjoule_node_energy_joules_total",
@@ -41,22 +41,9 @@ enum class NodeSource : std::uint8_t { meter, psu, sum, modelled };
 inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, NodeSource::sum, NodeSource::modelled};
 [[nodiscard]] std::string_view name(NodeSource source);
 
-// What the recorder saw of one metered or integrated reading.
-struct Observation {
-  SeriesId series{};
-  const Metric* metric = nullptr;
-  std::string_view label_values;  // as Batch keeps them
-  Origin origin = Origin::counter;
-  std::optional<double> watts;  // mean power of the interval, or the reading itself
-  std::int64_t booked = 0;      // microjoules
-  std::int64_t unobserved_us = 0;
-  std::int64_t steady_ns = 0;
-  std::int64_t stale_after_ns = 0;
-};
-
 class NodePower {
  public:
-  // Whether the observation is a part of some source; remembers it.
+  // Remembers what is a part of some source.
   void observe(const Observation& observation);
 
   struct Reading {
@@ -66,8 +53,8 @@ class NodePower {
   struct Derived {
     std::vector<Reading> readings;  // every source with fresh members
     std::optional<Reading> best;
-    Origin origin = Origin::modelled;
-    std::int64_t booked = 0;  // since the last call, by members of the best source
+    std::int64_t booked = 0;                                  // since the last call, by members of the best source
+    std::array<std::int64_t, origins.size()> by_origin = {};  // the same by how it became known
     std::int64_t unobserved_us = 0;
     std::vector<NodeSource> gone;  // answered at the last call and does not now
     bool best_changed = false;
@@ -77,8 +64,9 @@ class NodePower {
   [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
 
  private:
+  enum class Part : std::uint8_t { meter, psu, package, modelled_package, other };
   struct Member {
-    NodeSource source{};
+    Part part{};
     Origin origin = Origin::counter;
     std::optional<double> watts;
     std::int64_t steady_ns = 0;
@@ -87,12 +75,25 @@ class NodePower {
     std::int64_t unobserved_us = 0;  // since the start
     bool updated = false;
   };
-  [[nodiscard]] static std::optional<NodeSource> classify(const Observation& observation);
+  [[nodiscard]] static std::optional<Part> classify(const Observation& observation);
+  [[nodiscard]] static bool belongs(Part part, NodeSource source);
+  [[nodiscard]] bool answers(Part part, std::int64_t now_ns) const;
   [[nodiscard]] std::optional<double> power(NodeSource source, std::int64_t now_ns) const;
   std::map<SeriesId, Member> members_;
   std::array<bool, node_sources.size()> answered_{};
   std::optional<NodeSource> best_;
   std::int64_t unobserved_booked_us_ = 0;
+};
+
+class NodeRow final : public Row {
+ public:
+  [[nodiscard]] std::span<const Metric* const> inputs() const override;
+  [[nodiscard]] std::span<const Metric* const> outputs() const override;
+  void observe(const Observation& observation) override { node_.observe(observation); }
+  void derive(const Stamp& stamp, Derivation& derivation) override;
+
+ private:
+  NodePower node_;
 };
 
 }  // namespace perjoule

@@ -39,7 +39,8 @@ def contained(binary, directory, source, device, file, text, family):
         check(took < allowed, f"stuck after {took:.2f} s, {allowed} s are allowed")
         daemon.wait_ready()
 
-        before = daemon.scrape()
+        # A scrape may be as old as the daemon's pause between two renderings: older than its being ready.
+        before = daemon.scrape_until(lambda seen: ("hwmon", "k10temp") in tick_times(seen), "hwmon delivers")
         lasted = []
         for _ in for_seconds(5, every=0.1):
             start = time.monotonic()

@@ -1,19 +1,22 @@
-// What a scrape shows of two known hosts, byte for byte: tests/golden/*.txt. The real collectors, sampler and recorder
+// What a scrape shows of known hosts, byte for byte: tests/golden/*.txt. The real collectors, sampler and recorder
 // run on virtual time, so that every number is known. PERJOULE_UPDATE_GOLDEN=1 writes the files anew.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <optional>
 #include <set>
 #include <string>
+#include <vector>
 
 #include "collectors/registry.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/sampler.hpp"
 #include "tests/fakes/virtual_clock.hpp"
+#include "tests/unit/daemon/golden_gpu.hpp"
 #include "tests/unit/daemon/golden_host.hpp"
 
 using namespace perjoule;
@@ -22,7 +25,7 @@ namespace {
 
 constexpr std::int64_t second_ns = nanoseconds_per_second;
 constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
-constexpr std::uint64_t seconds = 31;  // the slowest collector's third sample has come
+constexpr std::uint64_t host_seconds = 31;  // the slowest collector's third sample has come
 
 // Depends on the process that runs.
 bool is_fixed(const Metric& metric) {
@@ -51,28 +54,39 @@ struct Scrapes {
   std::string openmetrics;
 };
 
-Scrapes scrape(const GoldenHost& host, bool self) {
+struct Setting {
+  std::vector<const Entry*> entries;
+  Roots roots;
+  std::string textfiles;
+  config::Efficiency efficiency;
+  std::function<void(std::uint64_t)> second;  // called before each second
+  std::uint64_t seconds = 0;
+  bool self = false;
+};
+
+Scrapes scrape(const Setting& setting) {
   asio::io_context loop(1);
   fakes::VirtualClock clock(loop, start);
   Latest latest;
   Ledger ledger({}, "boot");
   Recorder recorder(latest, ledger, nullptr);
+  recorder.configure(setting.efficiency);
   Sources sources(recorder.series(), latest, {});
   const MakeLane lanes = [&] {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
   };
   std::optional<Sampler> sampler;
   sampler.emplace(loop, clock, lanes, recorder, sources);
-  for (const Entry* entry : registry()) {
+  for (const Entry* entry : setting.entries) {
     config::CollectorSettings settings;
     settings.period = entry->period;
     settings.deadline = entry->deadline;
     settings.stale_after = std::max<config::Milliseconds>(3 * entry->period, config::Milliseconds(10'000));
-    if (entry->name == "textfile") settings.options.set("directory", host.textfiles());
-    sampler->start(*entry, settings, host.roots());
+    if (entry->name == "textfile") settings.options.set("directory", setting.textfiles);
+    sampler->start(*entry, settings, setting.roots);
   }
-  for (std::uint64_t second = 0; second < seconds; ++second) {
-    host.second(second);
+  for (std::uint64_t second = 0; second < setting.seconds; ++second) {
+    if (setting.second) setting.second(second);
     clock.run_until(start.steady_ns + static_cast<std::int64_t>(second) * second_ns + second_ns / 2);
   }
   Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
@@ -80,7 +94,7 @@ Scrapes scrape(const GoldenHost& host, bool self) {
   Scrapes scrapes;
   latest.write(scrapes.text, Format::text, clock.now().steady_ns);
   latest.write(scrapes.openmetrics, Format::openmetrics, clock.now().steady_ns);
-  if (self) {
+  if (setting.self) {
     instruments.write(scrapes.text, Format::text, is_fixed);
     instruments.write(scrapes.openmetrics, Format::openmetrics, is_fixed);
   }
@@ -88,6 +102,27 @@ Scrapes scrape(const GoldenHost& host, bool self) {
   sampler.reset();
   clock.run_until(clock.now().steady_ns + 10 * second_ns);
   return scrapes;
+}
+
+Scrapes scrape(const GoldenHost& host, bool self) {
+  const auto all = registry();
+  return scrape({{all.begin(), all.end()},
+                 host.roots(),
+                 host.textfiles(),
+                 {},
+                 [&host](std::uint64_t second) { host.second(second); },
+                 host_seconds,
+                 self});
+}
+
+Scrapes scrape_gpu() {
+  Setting setting;
+  setting.entries = {&GoldenGpu::entry()};
+  setting.seconds = GoldenGpu::seconds;
+  setting.efficiency.price = config::Price{0.12, "USD"};
+  setting.efficiency.carbon = 400;
+  setting.efficiency.pue = 1.25;
+  return scrape(setting);
 }
 
 // Equal, or written when the environment asks for it. The first line that differs says more than two whole files.
@@ -122,14 +157,21 @@ std::set<std::string> families_of(const std::string& text) {
 TEST_CASE("golden scrapes: every metric of the catalogue is in one, and nothing else is") {
   const Scrapes metered = scrape(GoldenHost(true), true);
   const Scrapes modelled = scrape(GoldenHost(false), false);
+  const Scrapes gpu = scrape_gpu();
   compare("metrics.txt", metered.text);
   compare("metrics.openmetrics.txt", metered.openmetrics);
   compare("metrics_modelled.txt", modelled.text);
   compare("metrics_modelled.openmetrics.txt", modelled.openmetrics);
 
+  compare("metrics_gpu.txt", gpu.text);
+  compare("metrics_gpu.openmetrics.txt", gpu.openmetrics);
+
   std::set<std::string> shown = families_of(metered.text);
   shown.merge(families_of(modelled.text));
+  shown.merge(families_of(gpu.text));
   std::set<std::string> catalogue;
+  for (const Metric* metric : GoldenGpu::entry().metrics)
+    catalogue.emplace(metric->name);
   for (const MetricGroup& group : metric_groups()) {
     for (const Metric* metric : group.metrics) {
       if (is_fixed(*metric)) catalogue.emplace(metric->name);

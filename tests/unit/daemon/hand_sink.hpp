@@ -50,6 +50,9 @@ class HandSink : public storage::Sink {
     for (const auto& row : commit.changed.meters) {
       if (works) meters_[row.key] = row;
     }
+    for (const auto& row : commit.changed.states) {
+      if (works) states_[row.key] = row.text;
+    }
     if (commit.done) commit.done(report);
   }
 
@@ -61,6 +64,8 @@ class HandSink : public storage::Sink {
       rows.totals.push_back({key, millionths});
     for (const auto& [key, row] : meters_)
       rows.meters.push_back(row);
+    for (const auto& [key, text] : states_)
+      rows.states.push_back({key, text});
     return rows;
   }
 
@@ -73,6 +78,7 @@ class HandSink : public storage::Sink {
   std::map<SeriesId, storage::SeriesDescription> described_;
   std::map<std::string, std::int64_t> totals_;
   std::map<std::string, storage::MeterRow> meters_;
+  std::map<std::string, std::string> states_;
 };
 
 }  // namespace perjoule

@@ -306,3 +306,26 @@ TEST_CASE("loaded rows are the start, whatever they hold") {
   CHECK(ledger.keys("m{") == std::vector<std::string>{"m{a=\"1\"}", "m{a=\"2\"}"});
   CHECK(ledger.meter(ledger.entry("only a meter"), counter(150), at(second_ns)).millionths == 50);
 }
+
+TEST_CASE("states: offered once per change, again when the commit failed, and given back by their prefix") {
+  storage::LedgerRows loaded;
+  loaded.states = {{"alert/a", "firing"}, {"inventory/x", "0"}};
+  Ledger ledger(loaded, "boot");
+  CHECK(ledger.take_changed().states.empty());
+  ledger.set_state("alert/a", "firing");
+  CHECK(ledger.take_changed().states.empty());
+  ledger.set_state("alert/a", "");
+  ledger.set_state("alert/b", "pending");
+  ledger.set_state("alert/never", "");
+  CHECK(ledger.states("alert/") == std::map<std::string, std::string>{{"alert/b", "pending"}});
+  CHECK(ledger.states("") == std::map<std::string, std::string>{{"alert/b", "pending"}, {"inventory/x", "0"}});
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    const storage::LedgerRows rows = ledger.take_changed();
+    REQUIRE(rows.states.size() == 2);
+    CHECK(rows.states[0].key == "alert/a");
+    CHECK(rows.states[0].text.empty());
+    CHECK(rows.states[1].text == "pending");
+    if (attempt == 0) ledger.restore();
+  }
+  CHECK(ledger.take_changed().states.empty());
+}

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "collectors/power/metrics.hpp"
+#include "daemon/efficiency/node_power.hpp"
 #include "daemon/metrics.hpp"
 #include "tests/unit/daemon/hand_sink.hpp"
 

@@ -63,6 +63,45 @@ TEST_CASE("ledger file: what was committed comes back, whatever its numbers") {
   CHECK(read.meters[0].power_microwatts == -1);
 }
 
+TEST_CASE("ledger file: states come back, the newest text of each, and an empty text forgets") {
+  Scratch scratch;
+  {
+    Notes notes;
+    auto ledger = LedgerFile::open(scratch / "ledger.db", now_ms, notes);
+    REQUIRE(ledger);
+    REQUIRE(ledger->commit({{}, {}, {{"alert/a", "firing"}, {"alert/b", "pending"}, {"inventory/x", "0 \xc3\xa9"}}}));
+    REQUIRE(ledger->commit({{}, {}, {{"alert/a", "resolved"}, {"alert/b", ""}, {"never seen", ""}}}));
+  }
+  const LedgerRows read = reopened(scratch / "ledger.db");
+  REQUIRE(read.states.size() == 2);
+  CHECK(read.states[0].key == "alert/a");
+  CHECK(read.states[0].text == "resolved");
+  CHECK(read.states[1].key == "inventory/x");
+  CHECK(read.states[1].text == "0 \xc3\xa9");
+}
+
+TEST_CASE("ledger file: one of the version before is migrated, or read as it is where it may not be written") {
+  Scratch scratch;
+  Format before = ledger_format;
+  before.migrations = ledger_format.migrations.first(1);
+  Notes notes;
+  {
+    auto connection = open_database(scratch / "ledger.db", before, now_ms, notes);
+    REQUIRE(connection);
+    REQUIRE(connection->run("INSERT INTO total VALUES('t', 42)"));
+  }
+  auto read_only = LedgerFile::load_read_only(scratch / "ledger.db");
+  REQUIRE(read_only);
+  CHECK(read_only->totals.at(0).millionths == 42);
+  CHECK(read_only->states.empty());
+  auto ledger = LedgerFile::open(scratch / "ledger.db", now_ms, notes);
+  REQUIRE(ledger);
+  CHECK(notes.empty());
+  CHECK(ledger->load()->totals.at(0).millionths == 42);
+  REQUIRE(ledger->commit({{}, {}, {{"k", "v"}}}));
+  CHECK(ledger->load()->states.at(0).text == "v");
+}
+
 TEST_CASE("ledger file: a total never goes down, a meter may") {
   Scratch scratch;
   Notes notes;

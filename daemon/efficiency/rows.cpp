@@ -1,0 +1,34 @@
+#include "daemon/efficiency/rows.hpp"
+
+#include "daemon/efficiency/cost_row.hpp"
+#include "daemon/efficiency/gpu_row.hpp"
+#include "daemon/efficiency/node_power.hpp"
+
+namespace perjoule {
+
+std::string_view label_value(std::string_view values, std::size_t index) {
+  for (;; --index) {
+    const std::size_t end = values.find('\0');
+    if (end == std::string_view::npos) return {};
+    if (index == 0) return values.substr(0, end);
+    values.remove_prefix(end + 1);
+  }
+}
+
+std::vector<std::unique_ptr<Row>> make_rows(Ledger& ledger) {
+  std::vector<std::unique_ptr<Row>> rows;
+  rows.push_back(std::make_unique<GpuRow>(ledger));
+  rows.push_back(std::make_unique<NodeRow>());
+  rows.push_back(std::make_unique<CostRow>());
+  return rows;
+}
+
+std::vector<const Metric*> row_metrics() {
+  Ledger nothing({}, "");
+  std::vector<const Metric*> metrics;
+  for (const auto& row : make_rows(nothing))
+    metrics.insert(metrics.end(), row->outputs().begin(), row->outputs().end());
+  return metrics;
+}
+
+}  // namespace perjoule

@@ -1,0 +1,136 @@
+#include "daemon/efficiency/gpu_account.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+constexpr std::int64_t second_us = 1'000'000;
+constexpr std::int64_t minute_ns = 60 * second_ns;
+
+}  // namespace
+
+TEST_CASE("the floor is learnt within two watts from a GPU that works most of the time") {
+  std::mt19937_64 random(11);
+  std::normal_distribution<double> noise(0, 1.2);
+  for (const double truth : {24.0, 69.7, 131.5}) {
+    GpuAccount account(GpuState::active, IdleFloor{});
+    std::int64_t now_ns = 0;
+    std::optional<double> floor;
+    for (int hour = 0; hour < 12; ++hour) {
+      for (int second = 0; second < 3600; ++second) {
+        now_ns += second_ns;
+        // Ten minutes of deep idle in each hour, the first of which are still warm; else work, or a process that waits.
+        const bool is_idle = second < 600;
+        const double warm = second < 90 ? 15 : 0;
+        const double watts =
+            is_idle ? truth + warm + std::abs(noise(random)) : 120 + static_cast<double>(random() % 500);
+        GpuReading reading{is_idle ? 0.0 : 0.9, is_idle ? 0.0 : 1.0, is_idle, watts, 700};
+        const auto booked = static_cast<std::int64_t>(watts * 1e6);
+        floor = account.add({booked, second_us, 0}, reading, now_ns, minute_ns, {}).floor_watts;
+      }
+    }
+    REQUIRE(floor);
+    CHECK(*floor >= truth - 2);
+    CHECK(*floor <= truth + 2);
+  }
+}
+
+TEST_CASE("the floor is unknown until five minutes of deep idle have been seen, and survives as text") {
+  IdleFloor floor;
+  CHECK_FALSE(floor.watts());
+  for (int second = 0; second < 298; ++second)
+    floor.add(70.4, 1);
+  CHECK_FALSE(floor.watts());
+  for (int second = 0; second < 4; ++second)
+    floor.add(300, 1);
+  CHECK(floor.watts().value_or(0) == doctest::Approx(70.5).epsilon(0.01));
+  const IdleFloor again = IdleFloor::from(floor.text());
+  CHECK(again.watts().value_or(0) == doctest::Approx(*floor.watts()).epsilon(0.001));
+  CHECK(again.text() == floor.text());
+
+  SUBCASE("what no GPU draws is not counted") {
+    const std::string before = floor.text();
+    for (const double watts : {-1.0, 2000.0, 1e300, std::numeric_limits<double>::quiet_NaN()})
+      floor.add(watts, 1000);
+    floor.add(10, 0);
+    floor.add(10, -5);
+    CHECK(floor.text() == before);
+  }
+  SUBCASE("old time fades: a GPU that draws less after a new driver is believed after some days") {
+    for (int hour = 0; hour < 24 * 40; ++hour)
+      floor.add(40, 3600);
+    CHECK(floor.watts().value_or(0) == doctest::Approx(40).epsilon(0.03));
+    for (int hour = 0; hour < 24 * 60; ++hour)
+      floor.add(80, 3600);
+    CHECK(floor.watts().value_or(0) >= 80);
+  }
+}
+
+TEST_CASE("the floor's text: hostile bytes give what could be read, and never harm") {
+  for (const char* text : {"", " ", ":", "70", "70:", "70:x", "x:1", "-1:5", "99999999999:1", "2000:1", "70:nan",
+                           "70:inf", "70:-5", "70:1e400", "\xff\xfe"}) {
+    CAPTURE(text);
+    CHECK_FALSE(IdleFloor::from(text).watts());
+    CHECK(IdleFloor::from(text).text().empty());
+  }
+  CHECK(IdleFloor::from("70:400 71:x").watts().value_or(0) >= 70);
+  std::mt19937_64 random(5);
+  for (int run = 0; run < 20'000; ++run) {
+    std::string text;
+    for (std::uint64_t i = random() % 20; i > 0; --i)
+      text += "0123456789:. e-+\xff"[random() % 17];
+    const IdleFloor floor = IdleFloor::from(text);
+    CHECK(IdleFloor::from(floor.text()).text() == floor.text());
+  }
+}
+
+TEST_CASE("waste is what lies above the floor while a GPU only waits") {
+  GpuAccount account(GpuState::parked, IdleFloor{});
+  const GpuReading parked{0.0, 1.0, true, 120.0, 700.0};
+  const GpuAccount::Entry entry = account.add({120 * second_us, second_us, 0}, parked, second_ns, minute_ns, 70);
+  CHECK(entry.state == GpuState::parked);
+  CHECK(entry.waste_uj == 50 * second_us);
+  CHECK(entry.waste_watts == 50);
+  const GpuReading active{1.0, 1.0, false, 600.0, 700.0};
+  const GpuAccount::Entry busy = account.add({600 * second_us, second_us, 0}, active, 2 * second_ns, minute_ns, 70);
+  CHECK(busy.waste_uj == 0);
+  CHECK(busy.waste_watts == 0);
+  const GpuAccount::Entry unknown = account.add({600 * second_us, second_us, 0}, active, 3 * second_ns, minute_ns, {});
+  CHECK_FALSE(unknown.floor_watts);
+}
+
+TEST_CASE("the peak of the last five minutes, to ten seconds") {
+  RecentPeak peak;
+  CHECK_FALSE(peak.largest(0));
+  for (std::int64_t second = 0; second < 600; ++second)
+    peak.add(second == 100 ? 650 : 300 + static_cast<double>(second % 10), second * second_ns);
+  CHECK(peak.largest(600 * second_ns) == 309);
+  peak.add(650, 600 * second_ns);
+  CHECK(peak.largest(880 * second_ns) == 650);
+  CHECK_FALSE(peak.largest(900 * second_ns));
+}
+
+TEST_CASE("agreement: a counter that is a fifth low shows, after ten minutes and not before") {
+  for (const double gain : {1.0, 0.8, 1.25}) {
+    Agreement agreement;
+    std::int64_t now_ns = 0;
+    for (int second = 0; second < 1200; ++second) {
+      now_ns += second_ns;
+      const double watts = second % 60 < 30 ? 600 : 100;
+      agreement.add(static_cast<std::int64_t>(watts * gain * 1e6), second_us, watts, now_ns);
+      const auto ratio = agreement.ratio(now_ns);
+      CHECK(ratio.has_value() == (second >= 540));
+      if (ratio) CHECK(*ratio == doctest::Approx(gain).epsilon(0.02));
+    }
+    CHECK_FALSE(agreement.ratio(now_ns + 20 * minute_ns));
+    Agreement silent;
+    for (int second = 0; second < 1200; ++second)
+      silent.add(1000, second_us, {}, second * second_ns);
+    CHECK_FALSE(silent.ratio(1200 * second_ns));
+  }
+}
