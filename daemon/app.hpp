@@ -61,6 +61,7 @@ class App {
   config::Settings settings_;
   BuildInfo build_;
   Log log_;
+  Ration ration_;
   asio::io_context loop_{1};
   SystemClock clock_;
   Service service_;

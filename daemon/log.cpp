@@ -105,6 +105,14 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
   return line;
 }
 
+Ration::Verdict Ration::ask(std::string_view subject, std::int64_t steady_ns) {
+  auto [found, added] = subjects_.try_emplace(std::string(subject));
+  Spoken& spoken = found->second;
+  if (added || steady_ns - spoken.since_ns >= window_ns) spoken = {steady_ns, 0};
+  if (spoken.said >= lines) return Verdict::hold;
+  return ++spoken.said == lines ? Verdict::say_last : Verdict::say;
+}
+
 bool is_journal(std::string_view journal_stream, std::uint64_t device, std::uint64_t inode) {
   return journal_stream == fmt::format("{}:{}", device, inode);
 }

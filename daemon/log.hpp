@@ -6,7 +6,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -40,6 +42,23 @@ class Log {
   std::atomic<config::LogLevel> level_;
   config::LogFormat format_;
   bool journal_;
+};
+
+// How often one subject may speak, so that a sensor that fails at every other call does not log at every poll: the
+// first few lines of ten minutes. One thread at a time.
+class Ration {
+ public:
+  static constexpr int lines = 10;
+  static constexpr std::int64_t window_ns = 600'000'000'000;
+  enum class Verdict : std::uint8_t { say, say_last, hold };  // say_last: what follows in this window is held
+  [[nodiscard]] Verdict ask(std::string_view subject, std::int64_t steady_ns);
+
+ private:
+  struct Spoken {
+    std::int64_t since_ns = 0;
+    int said = 0;
+  };
+  std::map<std::string, Spoken, std::less<>> subjects_;  // as many as there are sources and devices
 };
 
 // Whether $JOURNAL_STREAM ("DEVICE:INODE", systemd.exec(5)) names this file: stderr may have been sent elsewhere since.

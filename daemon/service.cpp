@@ -131,8 +131,11 @@ void Service::opening(std::string_view what) {
 void Service::update(bool settled, const std::function<std::string()>& status) {
   if (address_.empty()) return;
   const std::int64_t now_ns = clock_.now().steady_ns;
-  if (!ready_ && (settled || now_ns - started_ns_ >= ready_wait_ns)) ready_ = send("READY=1");
-  if (!ready_ || now_ns < status_due_ns_) return;
+  if (!ready_ && (settled || now_ns - started_ns_ >= ready_wait_ns)) {
+    ready_ = send("READY=1");
+    status_due_ns_ = 0;
+  }
+  if (now_ns < status_due_ns_) return;
   status_due_ns_ = now_ns + status_period_ns;
   std::string line = status();
   if (refused_) line += "; the last reload was refused, see the log";

@@ -201,5 +201,20 @@ def nothing_per_poll(binary, directory):
         daemon.stop()
 
 
+def flapping(binary, directory):
+    """A sensor that fails at every other call does not log at every poll."""
+    tree = Tree(directory)
+    temperature = tree.zone(0, "acpitz", 27800)
+    with Daemon(binary, directory, *tree.flags, "--no-storage", "--collector.thermal_zone.period=100ms") as daemon:
+        seen = set()
+        for passed in for_seconds(8, every=0.2):
+            temperature.write_text("27800\n" if int(passed * 5) % 2 else "nonsense\n")
+            seen.add(daemon.scrape().state("thermal_zone", "thermal_zone0"))
+        check({"ok", "error"} <= seen, f"it flaps: {seen}")
+        lines = daemon.lines('msg="thermal_zone thermal_zone0')
+        equal((len(lines), len([line for line in lines if "quiet for ten minutes" in line])), (10, 1), lines)
+        daemon.stop()
+
+
 if __name__ == "__main__":
-    sys.exit(main([life, another_process, hung_lane, stalled_loop, journal, nothing_per_poll]))
+    sys.exit(main([life, another_process, hung_lane, stalled_loop, journal, nothing_per_poll, flapping]))

@@ -8,7 +8,10 @@ readonly drop_ins=/etc/systemd/system/perjouled.service.d energy=/srv/sys/class/
 
 property() { systemctl show -P "$1" "$unit"; }
 status_of() { awk -v key="$1:" '$1 == key { print $2 }' "/proc/$(property MainPID)/status"; }
-metric() { curl -sf "$address/metrics" | awk -v name="$1" 'index($0, name) == 1 { print $NF; found = 1; exit } END { exit !found }'; }
+metric() {
+  curl -sf "$address/metrics" |
+    awk -v name="$1" 'index($0, name) == 1 { print $NF; found = 1; exit } END { exit !found }'
+}
 journal() { journalctl -q -u "$unit" -o cat --no-pager "$@"; }
 active() { [ "$(property ActiveState)" = active ]; }
 
