@@ -18,6 +18,7 @@
 #include "daemon/log.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sampler.hpp"
+#include "daemon/service.hpp"
 #include "daemon/sources.hpp"
 #include "daemon/web/routes.hpp"
 #include "storage/directory.hpp"
@@ -28,7 +29,7 @@ namespace perjoule {
 class App {
  public:
   // `input` is read again at each reload.
-  App(config::Input input, config::Loaded loaded, BuildInfo build);
+  App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -50,6 +51,7 @@ class App {
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
   std::string reload();
+  std::string reload_configuration();
   std::string reload_from_web();
   void apply(const config::Loaded& loaded);
   void shut_down();
@@ -61,8 +63,10 @@ class App {
   config::Settings settings_;
   BuildInfo build_;
   Log log_;
+  Ration ration_;
   asio::io_context loop_{1};
   SystemClock clock_;
+  Service service_;
   LaneThreads lanes_;
   Instruments instruments_;
   Latest latest_;
@@ -79,6 +83,7 @@ class App {
   asio::signal_set signal_set_;
   std::unique_ptr<Alarm> tick_;
   std::string storage_error_;
+  std::int64_t history_bytes_ = 0;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
   bool history_due_ = false;
