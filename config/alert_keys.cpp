@@ -17,11 +17,10 @@ using Map = std::map<std::string, std::string>;
 constexpr std::array<std::string_view, 2> placeholders = {"hostname", "port"};
 
 bool is_label(std::string_view name) {
-  constexpr std::string_view letters = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_";
   constexpr std::string_view digits = "0123456789";
+  constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_0123456789";
   if (name.empty() || digits.find(name.front()) != std::string_view::npos || name.starts_with("__")) return false;
-  return std::all_of(name.begin(), name.end(),
-                     [&](char c) { return letters.find(c) != letters.npos || digits.find(c) != digits.npos; });
+  return name.find_first_not_of(allowed) == std::string_view::npos;
 }
 
 Complaints check_template(std::string_view text) {

@@ -20,6 +20,16 @@ Refusal from(std::string source) {
   return where;
 }
 
+// One more item of a list, or with `map` NAME=TEXT of an object.
+void add_item(json::Value& list, const std::string& text, bool map) {
+  const std::size_t equals = map ? std::min(text.find('='), text.size()) : 0;
+  list.type = map ? json::Type::object : json::Type::array;
+  json::Value& item = list.items.emplace_back();
+  item.type = json::Type::text;
+  item.key = text.substr(0, equals);
+  item.text = map ? text.substr(std::min(equals + 1, text.size())) : text;
+}
+
 std::string underscored(std::string name) {
   std::replace(name.begin(), name.end(), '-', '_');
   return name;
@@ -79,7 +89,7 @@ void Layers::set_text(std::size_t index, std::string_view text, const std::strin
     slots_[index].refused = slots_[index].refused || !problems.empty();
     for (json::Problem& problem : problems) {
       Refusal refusal = from(source);
-      refusal.path = problem.path.empty() ? key.path : std::move(problem.path);
+      refusal.path = problem.path.empty() ? key.path : problem.path;
       refusal.what = std::move(problem.what);
       refusal.help = std::move(problem.help);
       refuse(std::move(refusal));
@@ -134,14 +144,7 @@ void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flag
     }
     const auto index = static_cast<std::size_t>(found - keys_.begin());
     if (found->type == OptionType::text_list || found->type == OptionType::text_map) {
-      const bool map = found->type == OptionType::text_map;  // NAME=TEXT
-      const std::size_t equals = map ? std::min(text.find('='), text.size()) : 0;
-      json::Value& list = lists[index];
-      list.type = map ? json::Type::object : json::Type::array;
-      json::Value& item = list.items.emplace_back();
-      item.type = json::Type::text;
-      item.key = text.substr(0, equals);
-      item.text = map ? text.substr(std::min(equals + 1, text.size())) : text;
+      add_item(lists[index], text, found->type == OptionType::text_map);
       continue;
     }
     const bool negated = found->type == OptionType::boolean && text == "false";

@@ -31,7 +31,8 @@ std::optional<Labels> parse_labels(std::string_view text) {
     std::string value;
     std::size_t at = 0;
     for (; at < text.size() && text[at] != '"'; ++at) {
-      if (text[at] == '\\' && ++at == text.size()) return std::nullopt;
+      if (text[at] == '\\') ++at;
+      if (at == text.size()) return std::nullopt;
       value += text[at];
     }
     if (at == text.size()) return std::nullopt;

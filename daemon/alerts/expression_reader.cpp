@@ -41,29 +41,31 @@ bool check_label(const Family& family, std::string_view label, const Subject& wh
   return false;
 }
 
+// One text or a list of them; empty where that is refused.
+std::vector<std::string> read_values(const Subject& member) {
+  std::vector<std::string> values;
+  if (member.is(Type::text)) {
+    if (auto value = member.text(text_max)) values.push_back(*std::move(value));
+  } else if (!member.is(Type::array)) {
+    member.refuse("expected a text or a list of texts");
+  } else if (member.items().empty()) {
+    member.refuse("an empty list: nothing would match");
+  } else if (member.items().size() > values_max) {
+    member.refuse(fmt::format("more than {} values", values_max));
+  } else {
+    for (const Subject& item : member.items())
+      values.push_back(item.text(text_max).value_or(""));
+  }
+  return values;
+}
+
 bool read_match(const Subject& match, const Family& family, Term& term) {
   if (!match.expect(Type::object)) return false;
   bool right = true;
   for (const Subject& member : match.items()) {
     right = check_label(family, member.key(), member, true) && right;
-    Match wanted{member.key(), {}};
-    if (member.is(Type::text)) {
-      if (auto value = member.text(text_max)) wanted.values.push_back(*std::move(value));
-    } else if (member.is(Type::array)) {
-      for (const Subject& item : member.items()) {
-        if (auto value = item.text(text_max)) wanted.values.push_back(*std::move(value));
-      }
-      if (member.items().empty()) member.refuse("an empty list: nothing would match");
-      if (member.items().size() > values_max) {
-        member.refuse(fmt::format("more than {} values", values_max));
-        right = false;
-      }
-    } else {
-      member.refuse("expected a text or a list of texts");
-    }
-    right =
-        right && wanted.values.size() == (member.is(Type::array) ? member.items().size() : 1) && !wanted.values.empty();
-    term.match.push_back(std::move(wanted));
+    term.match.push_back({member.key(), read_values(member)});
+    right = right && !term.match.back().values.empty();
   }
   return right;
 }

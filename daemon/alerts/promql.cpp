@@ -79,7 +79,7 @@ std::vector<std::string> without(std::vector<std::string> all, const std::vector
 
 // `without` keeps the labels of the target, whatever they are.
 std::string term_text(const Term& term, std::int64_t held_ms) {
-  const std::string text = function_text(term, held_ms);
+  std::string text = function_text(term, held_ms);
   if (term.aggregation == Aggregation::none) return text;
   if (term.labels.empty() && !term.by.empty()) {
     return fmt::format("{} by (instance, job, {}) ({})", name(term.aggregation), fmt::join(term.by, ", "), text);
