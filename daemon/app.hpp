@@ -9,6 +9,7 @@
 
 #include "config/loader.hpp"
 #include "daemon/clock.hpp"
+#include "daemon/gpu_roster.hpp"
 #include "daemon/http/server.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/lane.hpp"
@@ -73,6 +74,7 @@ class App {
   std::optional<Ledger> ledger_;
   std::optional<Recorder> recorder_;
   std::optional<Sources> sources_;
+  std::optional<GpuRoster> roster_;
   std::optional<Sampler> sampler_;
   web::Board board_;
   std::optional<web::Routes> routes_;
