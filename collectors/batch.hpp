@@ -5,6 +5,7 @@
 //   add        a gauge, or a counter as the source itself keeps it
 //   meter      a raw hardware counter; the ledger turns it into a total that survives wrap, reset, restart and reboot
 //   integrate  power where no counter exists; the ledger integrates it (trapezoid, gap rule)
+//   dwell      a state that holds or not, where no counter of its time exists; the ledger books seconds
 // For the last two the ledger also books `perjoule_energy_by_source_joules_total{device,source}` and the unobserved
 // seconds of the device. Label values are taken as they are: the recorder makes them valid UTF-8 and bounds them.
 #pragma once
@@ -109,6 +110,19 @@ class Batch {
     reading.value = power.value();
     reading.rate_max = source.rate_max;
     append(reading, source.device, {std::string_view(labels)...});
+  }
+
+  // Books the time for which a state holds that is only seen at each sample (a bit), by the rules of integrate().
+  template <std::size_t N, class... L>
+  requires(sizeof...(L) == N) void dwell(const Declared<Unit::second, Kind::counter, N>& metric, bool holds,
+                                         std::string_view device, const L&... labels) {
+    Reading reading;
+    reading.metric = &metric;
+    reading.form = Reading::Form::integral;
+    reading.origin = Origin::integrated;
+    reading.value = holds ? 1 : 0;
+    reading.rate_max = 1;
+    append(reading, device, {std::string_view(labels)...});
   }
 
   // One item (a channel, a zone) failed and the others did not. Bounded: at most 64 are kept, all are counted.

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "collectors/batch.hpp"
+#include "collectors/inventory.hpp"
 #include "collectors/metric.hpp"
 #include "collectors/result.hpp"
 #include "config/options.hpp"
@@ -35,6 +36,12 @@ struct Probe {
   bool jitter = false;  // what it reads is integrated from instantaneous power: due times are spread against aliasing
 };
 
+// What the daemon knows when a source looks for devices that have numbers.
+struct Known {
+  std::shared_ptr<Inventory> inventory;  // never null
+  std::vector<std::string> watched;      // devices of this source that have a probe: nothing is to be asked of them
+};
+
 struct Entry {
   std::string_view name;  // the word in configuration, flags and the `source` label
   std::string_view help;  // one sentence: what it reads, from where
@@ -45,7 +52,10 @@ struct Entry {
   std::chrono::milliseconds deadline{900};
   // Error absent: this host has no such device. Error denied: it has one, and may not be read (remedy says the
   // command).
-  Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots);
+  Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots) = nullptr;
+  // Instead of `make`, for a source whose devices have numbers and may hang when they are asked who they are: it gives
+  // no probe for what is watched already.
+  Result<std::vector<Probe>> (*make_known)(const Options& options, const Roots& roots, const Known& known) = nullptr;
 };
 
 }  // namespace perjoule

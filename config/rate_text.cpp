@@ -38,7 +38,7 @@ std::optional<Parts> split(std::string_view text) {
 }  // namespace
 
 Checked<Price> parse_price(std::string_view text) {
-  const Complaint complaint{fmt::format("{} is not a price of energy", json::quote_short(text)),
+  Complaint complaint{fmt::format("{} is not a price of energy", json::quote_short(text)),
                             std::string(price_help)};
   const std::optional<Parts> parts = split(text);
   if (!parts || (parts->energy != "kWh" && parts->energy != "MWh")) return complaint;

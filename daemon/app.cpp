@@ -82,8 +82,9 @@ bool App::open_storage() {
   const OnLateness lateness = [this](std::int64_t late_ns) {
     instruments_.lateness(static_cast<double>(late_ns) / 1e9);
   };
+  roster_.emplace(*ledger_, *recorder_, *sources_, log_, directory_ ? directory_->path() : std::filesystem::path());
   sampler_.emplace(
-      loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness);
+      loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness, roster_->inventory());
   return true;
 }
 
@@ -195,6 +196,7 @@ void App::refresh(std::uint64_t second) {
                         : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
   board_.set(std::move(content));
   const Stamp now = clock_.now();
+  roster_->tick(now, settings_);
   if (!announced_ && sources_->settled()) announce(now);
   service_.update(sources_->settled(), [&] {
     const auto bytes = writer_ ? std::optional(history_bytes_) : std::nullopt;
@@ -281,6 +283,7 @@ std::string App::reload_configuration() {
     log_.warn("this key needs a restart to take effect", {{"key", key}});
   }
   apply(*outcome.loaded);
+  roster_->look_for_request();
   log_.info("configuration reloaded");
   return {};
 }

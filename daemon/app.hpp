@@ -10,6 +10,7 @@
 #include "config/loader.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/clock.hpp"
+#include "daemon/gpu_roster.hpp"
 #include "daemon/http/server.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/lane.hpp"
@@ -75,6 +76,7 @@ class App {
   std::optional<Ledger> ledger_;
   std::optional<Recorder> recorder_;
   std::optional<Sources> sources_;
+  std::optional<GpuRoster> roster_;
   std::optional<Sampler> sampler_;
   std::optional<alerts::Engine> alerts_;
   web::Board board_;

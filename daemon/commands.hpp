@@ -25,6 +25,9 @@ inline constexpr int exit_configuration = 78;
 // else 1.
 [[nodiscard]] int run_doctor(const config::Settings& settings);
 
+// `accept-inventory`: the GPUs that are there now become the expected ones.
+[[nodiscard]] int run_accept_inventory(const config::Settings& settings);
+
 struct ExportRequest {
   std::string format = "openmetrics";  // or csv
   std::string from;                    // RFC 3339, or seconds since the epoch; "" = everything

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
 #include "daemon/alerts/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
@@ -19,7 +20,7 @@ std::vector<MetricGroup> metric_groups() {
         {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
   }
   MetricGroup node{"node", "Derived from what the collectors read.", row_metrics()};
-  node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved});
+  node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved, &gpus, &gpus_expected});
   groups.push_back(std::move(node));
   MetricGroup self{"self",
                    "The daemon itself and its sources.",

@@ -106,7 +106,7 @@ class LaneThreads::ThreadLane : public Lane {
       {
         std::unique_lock lock(shared->mutex);
         shared->wake.wait(lock, [&] { return shared->work || shared->closed; });
-        if (shared->closed) return;
+        if (!shared->work) return;
         work = std::exchange(shared->work, nullptr);
       }
       work();

@@ -20,7 +20,7 @@ class Lane {
   virtual ~Lane() = default;
   [[nodiscard]] virtual bool busy() const = 0;
   // Requires !busy(). Runs `work` elsewhere, then `done` on the loop. Both own all that they touch: they may run after
-  // everybody else has gone. After the lane is destroyed `done` is not called.
+  // everybody else has gone. After the lane is destroyed `done` is not called; work that was started still runs.
   virtual void start(std::function<void()> work, std::function<void()> done) = 0;
 };
 

@@ -137,6 +137,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   describe->add_option("what", arguments.describe_what)
       ->required()
       ->check(CLI::IsMember({"metrics", "config", "schema", "keys", "alerts", "rules"}));
+  app.add_subcommand("accept-inventory", "The GPUs that are there now are the ones expected.");
   auto* exported = app.add_subcommand("export", "History to stdout.");
   exported->add_option("--format", arguments.exported.format, "openmetrics or csv")
       ->check(CLI::IsMember({"openmetrics", "csv"}));
@@ -190,6 +191,7 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
   if (describes_rules(arguments)) return describe_rules(arguments.describe_what, settings);
   if (arguments.command == "once") return run_once(settings, arguments.once_format);
   if (arguments.command == "doctor") return run_doctor(settings);
+  if (arguments.command == "accept-inventory") return run_accept_inventory(settings);
   if (arguments.command == "export") return run_export_command(settings, arguments);
   if (arguments.command == "check-config") {
     fmt::print("the configuration is good\n");

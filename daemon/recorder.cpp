@@ -125,9 +125,13 @@ void Recorder::show(ProbeState& probe, SeriesId id) {
   if (std::find(probe.shown.begin(), probe.shown.end(), id) == probe.shown.end()) probe.shown.push_back(id);
 }
 
-void Recorder::emit(const Totals& totals) {
-  for (const Persisted& total : totals)
-    persisted_.push_back({total.series, units(ledger_.total(total.entry))});
+// Once each, as the ledger has them at the end of the batch: several bookings may name one total, or be siblings.
+void Recorder::collect_totals() {
+  for (const Totals* of : emitted_) {
+    for (const Persisted& total : *of) {
+      if (!is_repeated(total.series)) persisted_.push_back({total.series, units(ledger_.total(total.entry))});
+    }
+  }
 }
 
 void Recorder::accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch,
@@ -162,7 +166,7 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   if (resolved.by_source != nullptr) ledger_.book(resolved.by_source->front().entry, booking.millionths);
   if (resolved.unobserved != nullptr) ledger_.book(resolved.unobserved->front().entry, booking.unobserved_us);
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
-    if (totals_of != nullptr) emit(*totals_of);
+    if (totals_of != nullptr) emitted_.push_back(totals_of);
   }
   observe(resolved.observers,
           {resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate,
@@ -196,7 +200,7 @@ class Recorder::Deriving final : public Derivation {
     const Totals* total = recorder_.totals(metric, values);
     if (total == nullptr) return;
     recorder_.ledger_.book(total->front().entry, millionths);
-    recorder_.emit(*total);
+    recorder_.emitted_.push_back(total);
     for (const Persisted& persisted : *total)
       own(persisted.series);
     recorder_.observe(recorder_.observers(metric, position_ + 1),
@@ -230,6 +234,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   current_ = probe;
   plain_.clear();
   persisted_.clear();
+  emitted_.clear();
   ++passes_;
   std::size_t position = 0;
   for (const Reading& reading : batch.readings()) {
@@ -242,16 +247,12 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   }
   derive(state, stamp);
   ++passes_;
-  drop_repeats(plain_, accepted);
-  drop_repeats(persisted_, accepted);
+  accepted.refused += std::erase_if(plain_, [this](const Sample& sample) { return is_repeated(sample.series); });
+  collect_totals();
   accepted.samples = plain_.size() + persisted_.size();
   publish(state, stamp);
   if (on_change_) on_change_();
   return accepted;
-}
-
-void Recorder::drop_repeats(std::vector<Sample>& samples, Accepted& accepted) {
-  accepted.refused += std::erase_if(samples, [this](const Sample& sample) { return is_repeated(sample.series); });
 }
 
 bool Recorder::is_repeated(SeriesId id) {

@@ -110,10 +110,9 @@ class Recorder {
   void derive(ProbeState& probe, const Stamp& stamp);
   [[nodiscard]] RowSet observers(const Metric& metric, std::size_t behind) const;
   void show(ProbeState& probe, SeriesId id);
-  void emit(const Totals& totals);
+  void collect_totals();
   // Two readings of one series in a batch (a driver's mistake): the first one counts, for the ledger too.
   [[nodiscard]] bool is_repeated(SeriesId id);
-  void drop_repeats(std::vector<Sample>& samples, Accepted& accepted);
   void publish(const ProbeState& probe, const Stamp& stamp);
   void finish_commit(const storage::Report& report, const OnReport& on_report);
 
@@ -124,6 +123,7 @@ class Recorder {
   std::vector<std::unique_ptr<Row>> rows_;
   std::vector<ProbeState> probes_;
   std::vector<Sample> plain_;             // of the batch in hand: shown at once
+  std::vector<const Totals*> emitted_;    // by the batch in hand
   std::vector<Sample> persisted_;         // of the batch in hand: shown once committed
   std::map<ProbeId, Pending> pending_;    // newest persisted samples per probe, not yet in a commit
   std::map<ProbeId, Pending> in_flight_;  // in the commit that is under way

@@ -72,13 +72,14 @@ struct Sampler::Source {
 };
 
 Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
-                 OnLateness on_lateness)
+                 OnLateness on_lateness, std::shared_ptr<Inventory> inventory)
     : loop_(loop),
       clock_(clock),
       make_lane_(std::move(make_lane)),
       recorder_(recorder),
       sources_(sources),
-      on_lateness_(std::move(on_lateness)) {}
+      on_lateness_(std::move(on_lateness)),
+      inventory_(std::move(inventory)) {}
 
 Sampler::~Sampler() {
   // What has been recorded stays: only the calls end.
@@ -91,10 +92,21 @@ void Sampler::abandon(Source& source) {
   source.lane.reset();
   source.alarm->ring();
   for (auto& [device, run] : source.runs) {
-    run->stopped = true;
-    run->lane.reset();
+    retire(*run);
     run->alarm->ring();
   }
+}
+
+// The end of a collector may block as its calls may (a driver is shut down): it ends on its lane, after the call that
+// is under way if there is one.
+void Sampler::retire(Run& run) {
+  run.stopped = true;
+  run.call.reset();
+  if (!run.lane->busy()) {
+    run.lane->start([collector = std::move(run.collector)]() mutable { collector.reset(); }, {});
+  }
+  run.collector.reset();
+  run.lane.reset();
 }
 
 void Sampler::spawn(asio::awaitable<void> coroutine) {
@@ -161,10 +173,13 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
 
 // Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
 asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_ptr<Look> found) {
+  Known known{inventory_, {}};
+  for (const auto& [device, run] : source->runs)
+    known.watched.push_back(device);
   const std::function<void()> work = [found, &clock = clock_, entry = source->entry, options = source->settings.options,
-                                      roots = source->roots] {
+                                      roots = source->roots, known] {
     const std::int64_t started_ns = clock.now().steady_ns;
-    found->probes = entry->make(options, roots);
+    found->probes = entry->make != nullptr ? entry->make(options, roots) : entry->make_known(options, roots, known);
     found->duration_ns = clock.now().steady_ns - started_ns;
   };
   const std::function<void()> done = [found, alarm = source->alarm] {
@@ -184,6 +199,7 @@ asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_
 
 void Sampler::merge(const std::shared_ptr<Source>& source, Look& found) {
   const std::string_view name = source->entry->name;
+  if (!found.probes && found.probes.error().fault == Fault::broken) source->rebuild = true;
   if (found.probes) {
     for (Probe& probe : *found.probes) {
       if (!source->runs.contains(probe.device)) open(source, std::move(probe));
@@ -260,6 +276,7 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
     if (run->stopped) co_return;
   } while (!call->done && clock_.now().steady_ns < until);
   if (call->done) {
+    call->collector.reset();  // it has one owner between two calls, so that it can end where that one says
     finish(*source, *run, *call);
     co_return;
   }
@@ -297,7 +314,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
 
 // The next look finds the device again if it is there: at the usual minute, or with back-off when it broke.
 void Sampler::drop(Source& source, Run& run, bool rebuild) {
-  run.stopped = true;
+  retire(run);
   recorder_.close(run.probe);
   const std::string device = run.device;
   source.runs.erase(device);

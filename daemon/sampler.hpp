@@ -28,8 +28,9 @@ using OnLateness = std::function<void(std::int64_t nanoseconds)>;
 
 class Sampler {
  public:
+  // `inventory` numbers the devices of all sources.
   Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
-          OnLateness on_lateness = {});
+          OnLateness on_lateness = {}, std::shared_ptr<Inventory> inventory = std::make_shared<Inventory>());
   ~Sampler();
   Sampler(const Sampler&) = delete;
   Sampler& operator=(const Sampler&) = delete;
@@ -54,6 +55,7 @@ class Sampler {
   asio::awaitable<void> call(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   void finish(Source& source, Run& run, const Call& ended);
   static void abandon(Source& source);
+  static void retire(Run& run);
   void drop(Source& source, Run& run, bool rebuild);
   void spawn(asio::awaitable<void> coroutine);
 
@@ -63,6 +65,7 @@ class Sampler {
   Recorder& recorder_;
   Sources& sources_;
   OnLateness on_lateness_;
+  std::shared_ptr<Inventory> inventory_;
   std::map<std::string, std::shared_ptr<Source>, std::less<>> running_;
 };
 

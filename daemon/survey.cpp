@@ -9,10 +9,12 @@
 #include "daemon/boot.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/collectors.hpp"
+#include "daemon/gpu_roster.hpp"
 #include "daemon/lane.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sampler.hpp"
+#include "storage/ledger_file.hpp"
 
 namespace perjoule {
 
@@ -49,13 +51,21 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   asio::io_context loop(1);
   SystemClock clock(loop);
   LaneThreads lanes(loop);
-  Ledger ledger({}, boot_id(settings.roots));
+  // Devices have the numbers that the daemon gave them, where it keeps them and this user may read it.
+  storage::LedgerRows kept;
+  if (settings.storage.enabled) {
+    auto rows = storage::LedgerFile::load_read_only(settings.storage.path / "ledger.db");
+    if (rows) kept.states = std::move(rows->states);
+  }
+  Log log(settings.log);
+  Ledger ledger(kept, boot_id(settings.roots));
   Recorder recorder(result->latest, ledger, nullptr);
   recorder.configure(settings.efficiency);
   Sources sources(recorder.series(), result->latest, {});
+  GpuRoster roster(ledger, recorder, sources, log, {});
   std::optional<Sampler> sampler;
   sampler.emplace(
-      loop, clock, [&lanes] { return lanes.make(); }, recorder, sources);
+      loop, clock, [&lanes] { return lanes.make(); }, recorder, sources, OnLateness(), roster.inventory());
   for (const Entry* entry : registry()) {
     config::CollectorSettings collector = collector_settings(settings, entry->name);
     if (!collector.enabled) continue;
@@ -70,6 +80,7 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   for (const auto& [key, status] : sources.list())
     result->sources.push_back(status);
   const Stamp now = clock.now();
+  roster.tick(now, settings);
   sampler.reset();
   result->lanes_ended = lanes.drain(lanes_deadline);
   result->steady_ns = now.steady_ns;

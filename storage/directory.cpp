@@ -8,6 +8,7 @@
 
 #include <array>
 #include <cerrno>
+#include <charconv>
 #include <string>
 
 namespace perjoule::storage {
@@ -46,7 +47,7 @@ int make_directories(const std::filesystem::path& path) {
   return 0;
 }
 
-std::string holder(int lock) {
+std::string pid_in(int lock) {
   std::array<char, 32> text{};
   const auto size = ::pread(lock, text.data(), text.size(), 0);
   std::string pid(text.data(), size > 0 ? static_cast<std::size_t>(size) : 0);
@@ -64,7 +65,7 @@ Result<Directory> Directory::claim(const std::filesystem::path& path) {
   Directory directory(path, lock);
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return not_usable(errno, file, path);
-    return Error{Fault::denied, fmt::format("{}: in use by the process with pid {}", path.string(), holder(lock)),
+    return Error{Fault::denied, fmt::format("{}: in use by the process with pid {}", path.string(), pid_in(lock)),
                  "stop that process (systemctl stop perjoule), or give this one another --storage.path"};
   }
   // The pid is only for the message above: a full disk does not stop the claim.
@@ -72,6 +73,19 @@ Result<Directory> Directory::claim(const std::filesystem::path& path) {
   if (::ftruncate(lock, 0) == 0) [[maybe_unused]]
     auto written = ::pwrite(lock, pid.data(), pid.size(), 0);
   return directory;
+}
+
+std::optional<int> Directory::holder(const std::filesystem::path& path) {
+  const int lock = ::open((path / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  if (lock < 0) return std::nullopt;
+  std::optional<int> pid;
+  if (::flock(lock, LOCK_SH | LOCK_NB) != 0) {
+    const std::string text = pid_in(lock);
+    pid = 0;
+    std::from_chars(text.data(), text.data() + text.size(), *pid);
+  }
+  ::close(lock);
+  return pid;
 }
 
 Directory::~Directory() {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 #include <utility>
 
 #include "collectors/result.hpp"
@@ -13,6 +14,9 @@ class Directory {
  public:
   // Makes the directory (0750) where it is missing. Errors say the remedy; the one for a second daemon names its pid.
   [[nodiscard]] static Result<Directory> claim(const std::filesystem::path& path);
+
+  // The pid of the process that holds the claim (0 where its file does not say); none when nobody does.
+  [[nodiscard]] static std::optional<int> holder(const std::filesystem::path& path);
 
   ~Directory();
   Directory(Directory&& other) noexcept : path_(std::move(other.path_)), lock_(std::exchange(other.lock_, -1)) {}

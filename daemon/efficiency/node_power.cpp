@@ -123,7 +123,8 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
     // Only one of several meters may book the node's energy.
     if (*best != NodeSource::meter || &member == leader) {
       derived.booked += booked;
-      derived.by_origin[static_cast<std::size_t>(member.origin)] += booked;
+      auto& of_origin = derived.by_origin[static_cast<std::size_t>(member.origin)];
+      of_origin = of_origin.value_or(0) + booked;
     }
     unobserved_us = std::max(unobserved_us, member.unobserved_us);
   }
@@ -169,8 +170,8 @@ void NodeRow::derive(const Stamp& stamp, Derivation& derivation) {
   derivation.show(node_power, {name(best)}, derived->best->watts);
   derivation.book(node_energy, {name(best)}, derived->booked);
   for (const Origin origin : origins) {
-    const std::int64_t booked = derived->by_origin[static_cast<std::size_t>(origin)];
-    if (booked > 0) derivation.book(energy_by_source, {"node", name(origin)}, booked);
+    const auto& booked = derived->by_origin[static_cast<std::size_t>(origin)];
+    if (booked) derivation.book(energy_by_source, {"node", name(origin)}, *booked);
   }
   derivation.book(energy_unobserved, {"node"}, derived->unobserved_us);
 }

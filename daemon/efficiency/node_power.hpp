@@ -54,7 +54,8 @@ class NodePower {
     std::vector<Reading> readings;  // every source with fresh members
     std::optional<Reading> best;
     std::int64_t booked = 0;                                  // since the last call, by members of the best source
-    std::array<std::int64_t, origins.size()> by_origin = {};  // the same by how it became known
+    // The same by how it became known; none: of no member.
+    std::array<std::optional<std::int64_t>, origins.size()> by_origin = {};
     std::int64_t unobserved_us = 0;
     std::vector<NodeSource> gone;  // answered at the last call and does not now
     bool best_changed = false;

@@ -6,6 +6,7 @@ import random
 import re
 import shutil
 import socket
+import struct
 import subprocess
 import tempfile
 import threading
@@ -89,15 +90,46 @@ def free_port():
         return probe.getsockname()[1]
 
 
+class Gpus:
+    """The stand-in of NVIDIA's library, playing eight boards that work and rest. It counts its own CPU time."""
+
+    def __init__(self, build, scenario="h100"):
+        self.library = pathlib.Path(build) / "tests/nvml/libnvidia-ml.so.1"
+        self.root = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-bench-gpus-", dir="/dev/shm"))
+        self.account = self.root / "account"
+        scenario = pathlib.Path("tests/fixtures/nvml").absolute() / f"{scenario}.json"
+        self.environment = {"PERJOULE_NVML_SCENARIO": str(scenario), "NVML_STAND_IN_ACCOUNT": str(self.account)}
+
+    def controlled(self):
+        """Boards that hang() can hang. Looking for that costs each call a little."""
+        self.environment["NVML_STAND_IN_CONTROL"] = str(self.root)
+        return self
+
+    def hang(self, board):
+        (self.root / f"hang-{board}").touch()
+
+    def release(self, board):
+        (self.root / f"hang-{board}").unlink()
+
+    def spent(self):
+        """CPU seconds and calls in the library since it was loaded."""
+        nanoseconds, calls = struct.unpack("=qq", self.account.read_bytes())
+        return nanoseconds / 1e9, calls
+
+    def close(self):
+        shutil.rmtree(self.root)
+
+
 class Server:
     """A process that answers /metrics on the loopback."""
 
-    def __init__(self, name, command, port, log):
+    def __init__(self, name, command, port, log, environment=None):
         self.name = name
         self.port = port
         self.log = open(log, "ab")
         self.started = time.monotonic()
-        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log)
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=self.log, stderr=self.log,
+                                        env=os.environ | (environment or {}))
         self.connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
 
     def wait(self):

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from host import Sensors, Server, free_port
+from host import Gpus, Sensors, Server, free_port
 
 BUILD = pathlib.Path("build/bench").absolute()
 SCRATCH = BUILD / "measured"
@@ -46,13 +46,15 @@ def program(name, *arguments):
     return rows
 
 
-def start_daemon(sensors, periods, *flags):
+def start_daemon(sensors, periods, *flags, gpus=None):
     port = free_port()
     config = SCRATCH / "perjouled.json"
     config.write_text(json.dumps({"collectors": {name: {"period": period} for name, period in periods.items()}}))
     command = [BUILD / "perjouled", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
                f"--path.sysfs={sensors.root}", *flags]
-    return Server("perjouled", command, port, SCRATCH / "perjouled.log")
+    if gpus:
+        command.append(f"--path.nvml={gpus.library}")
+    return Server("perjouled", command, port, SCRATCH / "perjouled.log", gpus.environment if gpus else None)
 
 
 def start_node_exporter():
@@ -143,18 +145,22 @@ def quantile_of_lateness(before, after, quantile):
 
 
 def daemon():
-    """500 series of sensors at one second, stored on disk, scraped once a second; node_exporter beside it likewise."""
+    """More than 500 series at one second, of the stand-in's eight GPUs and of sensors, stored on disk, scraped once a
+    second; node_exporter beside it likewise. The time in the stand-in is not the daemon's, and is taken off."""
     seconds = 30
     rows = {name: [] for name in ("start", "cpu", "rss", "peak", "late", "peer_cpu", "peer_rss")}
     for _ in range(RUNS):
         with contextlib.ExitStack() as stack:
-            sensors = Sensors(8)
+            sensors = Sensors(2)
             stack.callback(sensors.close)
             sensors.churn()
+            gpus = Gpus(BUILD)
+            stack.callback(gpus.close)
             storage = SCRATCH / "storage"
             shutil.rmtree(storage, ignore_errors=True)
             storage.mkdir(mode=0o700)
-            ours = start_daemon(sensors, {name: "1s" for name in COLLECTORS}, f"--storage.path={storage}")
+            ours = start_daemon(sensors, {name: "1s" for name in (*COLLECTORS, "nvml")}, f"--storage.path={storage}",
+                                gpus=gpus)
             stack.callback(ours.close)
             rows["start"].append(ours.wait())
             theirs = start_node_exporter()
@@ -162,8 +168,9 @@ def daemon():
             theirs.wait()
             wait_until_ready(ours)
             spent([ours, theirs], 5, 1, "identity")  # warm
-            before = ours.text()
+            before, driver = ours.text(), gpus.spent()[0]
             cpu, peer_cpu = spent([ours, theirs], seconds, 1, "identity")
+            cpu -= gpus.spent()[0] - driver
             rows["cpu"].append(cpu / seconds * 100)
             rows["peer_cpu"].append(peer_cpu / seconds * 100)
             rows["rss"].append(ours.memory_mib("VmRSS"))
@@ -178,6 +185,70 @@ def daemon():
     figure("daemon_rss_peak_mib_500_series", rows["peak"], "MiB")
     figure("sampling_lateness_p99_us", rows["late"], "us")
     figure("start_to_first_scrape_ms", rows["start"], "ms")
+
+
+def gpu_overhead(period, deadline):
+    """CPU percent without the driver's share, resident MiB: eight GPUs, stored on disk, scraped once a second."""
+    seconds = 20
+    with contextlib.ExitStack() as stack:
+        sensors, gpus = Sensors(0), Gpus(BUILD)
+        stack.callback(sensors.close)
+        stack.callback(gpus.close)
+        directory = SCRATCH / "gpu"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        flags = [f"--storage.path={directory}", f"--collector.nvml.deadline={deadline}"]
+        flags += [f"--no-collector.{name}" for name in COLLECTORS]
+        ours = start_daemon(sensors, {"nvml": period}, *flags, gpus=gpus)
+        stack.callback(ours.close)
+        ours.wait()
+        wait_until_ready(ours)
+        spent([ours], 4, 1, "identity")
+        before, calls = gpus.spent()
+        cpu, = spent([ours], seconds, 1, "identity")
+        after, calls_after = gpus.spent()
+        say(f"every {period}: {ours.series()} series, CPU {cpu / seconds * 100:.3f} %, of it "
+            f"{(after - before) / seconds * 100:.3f} % in the driver's stand-in, "
+            f"{(calls_after - calls) / seconds:.0f} calls per second")
+        return (cpu - (after - before)) / seconds * 100, ours.memory_mib("VmRSS")
+
+
+def scrape_milliseconds(server, seconds):
+    lasted = []
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        begin = time.monotonic()
+        server.get("/metrics")
+        lasted.append((time.monotonic() - begin) * 1000)
+        time.sleep(0.1)
+    return statistics.median(lasted)
+
+
+def gpu():
+    once = [gpu_overhead("1s", "900ms") for _ in range(RUNS)]
+    tenfold = [gpu_overhead("100ms", "90ms") for _ in range(RUNS)]
+    figure("gpu8_cpu_percent_1hz", [cpu for cpu, _ in once], "%")
+    figure("gpu8_cpu_percent_10hz", [cpu for cpu, _ in tenfold], "%")
+    figure("gpu8_rss_mib", [memory for _, memory in once], "MiB")
+    ratios = []
+    with contextlib.ExitStack() as stack:
+        sensors, gpus = Sensors(0), Gpus(BUILD).controlled()
+        stack.callback(sensors.close)
+        stack.callback(gpus.close)
+        ours = start_daemon(sensors, {"nvml": "1s"}, "--no-storage", gpus=gpus)
+        stack.callback(ours.close)
+        ours.wait()
+        wait_until_ready(ours)
+        for board in range(RUNS):
+            healthy = scrape_milliseconds(ours, 8)
+            gpus.hang(board)
+            scrape_milliseconds(ours, 3)
+            hung = scrape_milliseconds(ours, 8)
+            gpus.release(board)
+            scrape_milliseconds(ours, 2)
+            say(f"median scrape {healthy:.2f} ms, with a hung GPU {hung:.2f} ms")
+            ratios.append(hung / healthy)
+    figure("gpu_hung_scrape_median_ratio", ratios, "ratio")
 
 
 def storage():
@@ -197,7 +268,7 @@ def main():
     shutil.rmtree(SCRATCH, ignore_errors=True)
     SCRATCH.mkdir(parents=True)
     say(f"load averages {os.getloadavg()}, {os.cpu_count()} CPUs")
-    for name, measure in (("scrape", scrape), ("storage", storage), ("daemon", daemon)):
+    for name, measure in (("scrape", scrape), ("storage", storage), ("daemon", daemon), ("gpu", gpu)):
         if group in (name, "all"):
             measure()
     say(f"load averages {os.getloadavg()}")

@@ -2,7 +2,7 @@
 # Measures perjoule beside its peers and prints one line per figure: FIGURE VALUE UNIT, and where a peer is measured in
 # the same run FIGURE VALUE UNIT PEER PEER_VALUE RATIO (the peer's value divided by ours).
 #
-#   tests/bench/run.sh [scrape|storage|daemon|all] [--json]     all is the default; --json: one object per line
+#   tests/bench/run.sh [scrape|storage|daemon|gpu|all] [--json]     all is the default; --json: one object per line
 #
 # Values are medians of at least five runs, ours and the peer's turn by turn or side by side. Everything happens on the
 # loopback and in build/bench/measured; what it starts it ends. The lines above the figures (on stderr) say how busy the
@@ -14,13 +14,13 @@ group=all
 arguments=()
 for argument in "$@"; do
   case "$argument" in
-    scrape | storage | daemon | all) group=$argument ;;
+    scrape | storage | daemon | gpu | all) group=$argument ;;
     --json) arguments+=(--json) ;;
-    gpu | efficiency)
-      echo "run.sh: \"$argument\" is not measured yet: the daemon has no such collectors so far" >&2
+    efficiency)
+      echo "run.sh: \"$argument\" is not measured yet: the daemon has nothing of the kind so far" >&2
       exit 2 ;;
     -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "run.sh: unknown argument \"$argument\"; one of: scrape, storage, daemon, all, --json" >&2; exit 2 ;;
+    *) echo "run.sh: unknown argument \"$argument\"; one of: scrape, storage, daemon, gpu, all, --json" >&2; exit 2 ;;
   esac
 done
 

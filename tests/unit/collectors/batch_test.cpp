@@ -38,6 +38,21 @@ TEST_CASE("the three forms keep what they were given") {
         "perjoule_test_joules_total{zone=\"1\"} integrate 12.5 max 20000 chip/power1 modelled");
 }
 
+TEST_CASE("a dwell is an integral of 1 while the state holds") {
+  constexpr auto held =
+      persisted_counter<Unit::second>("perjoule_test_held_seconds_total", "Time of a state.", "state");
+  Batch batch;
+  batch.dwell(held, true, "device", "hot");
+  batch.dwell(held, false, "device", "cold");
+  REQUIRE(batch.readings().size() == 2);
+  CHECK(batch.readings()[0].form == Reading::Form::integral);
+  CHECK(batch.readings()[0].value == 1);
+  CHECK(batch.readings()[0].rate_max == 1);
+  CHECK(batch.readings()[1].value == 0);
+  CHECK(batch.label(batch.readings()[1], 0) == "cold");
+  CHECK(batch.device(batch.readings()[1]) == "device");
+}
+
 TEST_CASE("labels and devices come back as they were, whatever bytes they hold, up to a NUL") {
   std::mt19937_64 random(3);
   Batch batch;

@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -26,7 +27,18 @@ class GoldenHost {
                 "some avg10=0.10 avg60=2.00 avg300=3.85 total=15\nfull avg10=0.20 avg60=3.00 avg300=4.95 total=25\n");
     if (metered) add_meters();
     second(0);
+    if (!metered) return;
+    // NOLINTBEGIN(concurrency-mt-unsafe): one thread
+    ::setenv("PERJOULE_NVML_SCENARIO", PERJOULE_SOURCE_DIR "/tests/fixtures/nvml/golden.json", 1);
+    ::setenv("NVML_STAND_IN_TIME", tree_.at("nvml_time").c_str(), 1);
+    // NOLINTEND(concurrency-mt-unsafe)
   }
+  ~GoldenHost() {
+    for (const char* name : {"PERJOULE_NVML_SCENARIO", "NVML_STAND_IN_TIME"})
+      ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+  GoldenHost(const GoldenHost&) = delete;
+  GoldenHost& operator=(const GoldenHost&) = delete;
 
   // The host as it is `seconds` after the start.
   void second(std::uint64_t seconds) const {
@@ -35,6 +47,7 @@ class GoldenHost {
       stat += fmt::format("cpu{} {} 0 0 {} 0 0 0 0 0 0\n", cpu, 20 * (cpu + 1) * seconds, 100 * seconds);
     tree_.write("proc/stat", stat + "intr 0\n");
     if (!metered_) return;
+    tree_.write("nvml_time", fmt::format("{}", seconds));
     const struct {
       const char* zone;
       std::uint64_t start_uj;
@@ -50,7 +63,11 @@ class GoldenHost {
                                               1000 + 2 * seconds));
   }
 
-  [[nodiscard]] Roots roots() const { return tree_.roots(); }
+  [[nodiscard]] Roots roots() const {
+    Roots roots = tree_.roots();
+    roots.nvml = metered_ ? PERJOULE_NVML_STAND_IN : "libno-such-library.so.1";
+    return roots;
+  }
   [[nodiscard]] std::string textfiles() const { return tree_.at("site").native(); }
 
  private:

@@ -14,6 +14,7 @@
 #include "collectors/registry.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/gpu_roster.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/sampler.hpp"
 #include "tests/fakes/virtual_clock.hpp"
@@ -85,8 +86,10 @@ Scrapes scrape(const Setting& setting) {
   const MakeLane lanes = [&] {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
   };
+  Log log({});
+  GpuRoster roster(ledger, recorder, sources, log, {});
   std::optional<Sampler> sampler;
-  sampler.emplace(loop, clock, lanes, recorder, sources);
+  sampler.emplace(loop, clock, lanes, recorder, sources, OnLateness(), roster.inventory());
   for (const Entry* entry : setting.entries) {
     config::CollectorSettings settings;
     settings.period = entry->period;
@@ -99,6 +102,7 @@ Scrapes scrape(const Setting& setting) {
     if (setting.second) setting.second(second);
     clock.run_until(start.steady_ns + static_cast<std::int64_t>(second) * second_ns + second_ns / 2);
   }
+  roster.tick(clock.now(), {});
   Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
   feed(instruments);
   const Log log({config::LogLevel::error, config::LogFormat::logfmt});

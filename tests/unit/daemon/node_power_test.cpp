@@ -63,7 +63,7 @@ TEST_CASE("each source by what feeds it") {
     REQUIRE(derived);
     CHECK(derived->best->source == of.source);
     CHECK(derived->best->watts == of.watts);
-    CHECK(derived->by_origin[static_cast<std::size_t>(of.origin)] == derived->booked);
+    CHECK(derived->by_origin[static_cast<std::size_t>(of.origin)] == std::optional(derived->booked));
     CHECK(derived->booked == static_cast<std::int64_t>(of.parts.size()) * 1000);
     CHECK(derived->readings.size() == 1);
   }

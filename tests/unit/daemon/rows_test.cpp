@@ -119,6 +119,16 @@ TEST_CASE("a GPU's states hold all its energy and time; node, cost and emissions
     CHECK_FALSE(node.shown(power_headroom, {uuid, "gpu_enforced"}));
     CHECK(node.shown(node_power, {"sum"}));
   }
+  SUBCASE("what a restart has not booked anew is shown all the same") {
+    Node again(node.sink.rows());
+    again.seconds = node.seconds;
+    again.gpu_uj = node.gpu_uj - 120'000'000;
+    again.cpu_uj = node.cpu_uj - 100'000'000;
+    again.tick(120, 0, 1);  // the same raw counters: nothing to book
+    CHECK(again.total(energy_by_source, {"node", "counter"}) ==
+          doctest::Approx(node.total(energy_by_source, {"node", "counter"})).epsilon(1e-3));
+    CHECK(again.total(energy_cost, {"EUR"}) == -1);  // a price that is no longer configured is not shown
+  }
   SUBCASE("state, floor and totals are there after a restart, and the gap belongs to the state before") {
     for (int second = 0; second < 400; ++second)
       node.tick(70, 0, 0);

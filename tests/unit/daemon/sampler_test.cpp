@@ -34,6 +34,11 @@ struct Script {
   std::map<std::string, std::int64_t> durations;  // by device; else 1 ms
   std::vector<std::int64_t> looks;                // when make was called, since the start
   std::map<std::string, std::vector<std::int64_t>> calls;
+  bool on_lane = false;  // a lane runs work just now
+  int* alive = nullptr;  // collectors that exist
+  int ended_on_lane = 0;
+  std::vector<std::vector<std::string>> watched;  // at each look of a source with numbers
+  std::shared_ptr<Inventory> inventory;
   std::int64_t duration_ns = 0;  // of the call or look that has just run
   const Clock* clock = nullptr;
   [[nodiscard]] std::int64_t now() const { return clock->now().steady_ns - start.steady_ns; }
@@ -42,7 +47,16 @@ Script* script = nullptr;
 
 class Scripted : public Collector {
  public:
-  explicit Scripted(std::string device) : device_(std::move(device)) {}
+  explicit Scripted(std::string device) : device_(std::move(device)) {
+    if (script->alive != nullptr) ++*script->alive;
+  }
+  ~Scripted() override {
+    if (script->alive == nullptr) return;
+    --*script->alive;
+    if (script->on_lane) ++script->ended_on_lane;
+  }
+  Scripted(const Scripted&) = delete;
+  Scripted& operator=(const Scripted&) = delete;
   Result<void> sample(Batch& batch) override {
     script->calls[device_].push_back(script->now());
     const auto duration = script->durations.find(device_);
@@ -69,6 +83,28 @@ Result<std::vector<Probe>> make(const Options&, const Roots&) {
 }
 
 constexpr std::array<const Metric*, 1> metrics = {&heat};
+Result<std::vector<Probe>> make_known(const Options& options, const Roots& roots, const Known& known) {
+  script->watched.push_back(known.watched);
+  script->inventory = known.inventory;
+  return make(options, roots);
+}
+const Entry known_entry{
+    .name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make_known = make_known};
+
+// Says whether work runs on it.
+class WatchedLane : public fakes::VirtualLane {
+ public:
+  using VirtualLane::VirtualLane;
+  void start(std::function<void()> work, std::function<void()> done) override {
+    std::function<void()> noted = [work = std::move(work)] {
+      script->on_lane = true;
+      work();
+      script->on_lane = false;
+    };
+    VirtualLane::start(std::move(noted), std::move(done));
+  }
+};
+
 const Entry entry{.name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make = make};
 
 struct Fixture {
@@ -86,7 +122,7 @@ struct Fixture {
     script = &played;
     played.clock = &clock;
     const MakeLane lanes = [this] {
-      return std::make_unique<fakes::VirtualLane>(clock, [this] { return played.duration_ns; });
+      return std::make_unique<WatchedLane>(clock, [this] { return played.duration_ns; });
     };
     sampler.emplace(loop, clock, lanes, recorder, sources,
                     [this](std::int64_t ns) { late_ns = std::max(late_ns, ns); });
@@ -103,6 +139,7 @@ struct Fixture {
     settings.stale_after = config::Milliseconds(3000);
     sampler->start(entry, settings, Roots{});
   }
+  void begin_known() { sampler->start(known_entry, config::CollectorSettings{}, Roots{}); }
   void run(std::int64_t seconds) { clock.run_until(clock.now().steady_ns + seconds * second_ns); }
   const SourceStatus& status(const std::string& device) {
     const auto found = sources.list().find({"scripted", device});
@@ -306,6 +343,45 @@ TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging"
     CHECK_FALSE(listed(""));
     CHECK(status("a").state == SourceState::ok);
   }
+}
+
+TEST_CASE_FIXTURE(Fixture, "a look that breaks is repeated with back-off, not with the minute") {
+  played.look_error = Error{Fault::broken, "no driver"};
+  begin();
+  run(60);
+  CHECK(played.looks.size() == 4);  // at 0, 5, 15 and 35 s
+  CHECK(status("").state == SourceState::error);
+  played.look_error.reset();
+  run(20);
+  CHECK(status("a").state == SourceState::ok);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a collector ends on its lane: when it is dropped, and when its source stops") {
+  int alive = 0;
+  played.alive = &alive;
+  played.devices = {"a", "b"};
+  begin();
+  run(3);
+  CHECK(alive == 2);
+  played.on_lane = false;
+  played.errors["a"] = Error{Fault::broken, "gone"};
+  run(1);
+  clock.run_until(clock.now().steady_ns + second_ns / 2);  // between two calls
+  CHECK(alive == 1);
+  CHECK(played.ended_on_lane == 1);
+  sampler->stop_all();
+  CHECK(alive == 0);
+  CHECK(played.ended_on_lane == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a source with numbers is told what is watched, and given the inventory") {
+  played.devices = {"a", "b"};
+  begin_known();
+  run(61);
+  REQUIRE(played.watched.size() == 2);
+  CHECK(played.watched[0].empty());
+  CHECK(played.watched[1] == std::vector<std::string>{"a", "b"});
+  CHECK(played.inventory.use_count() > 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a nameless device keeps the source's own line") {

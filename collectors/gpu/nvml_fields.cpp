@@ -1,0 +1,120 @@
+#include "collectors/gpu/nvml_fields.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+#include <limits>
+#include <utility>
+
+namespace perjoule::nvml {
+
+namespace {
+
+struct Request {
+  std::uint32_t field = 0;
+  std::uint32_t scope = 0;
+  std::string_view what;
+};
+
+constexpr std::array<Request, static_cast<std::size_t>(Field::count)> requests = {{
+    {field::total_energy, 0, "energy"},
+    {field::power_average, 0, "average power"},
+    {field::power_instant, 0, "instant power"},
+    {field::power_instant, module_scope, "module power"},
+    {field::power_limit_min, 0, "least power limit"},
+    {field::power_limit_max, 0, "largest power limit"},
+    {field::power_limit_default, 0, "default power limit"},
+    {field::power_limit, 0, "power limit"},
+    {field::memory_temperature, 0, "memory temperature"},
+    {field::slowdown_margin, 0, "slowdown margin"},
+    {field::policy_power, 0, "power cap time"},
+    {field::policy_thermal, 0, "thermal throttle time"},
+    {field::policy_sync_boost, 0, "sync boost time"},
+    {field::policy_board_limit, 0, "board limit time"},
+    {field::policy_reliability, 0, "reliability limit time"},
+    {field::policy_any, 0, "throttled time"},
+}};
+
+}  // namespace
+
+bool Tick::good(Return result, std::string_view what, Feature& feature) {
+  switch (result) {
+    case Return::success:
+      return true;
+    case Return::invalid_argument:
+      // Of a live handle: "this board has no such thing". Of a dead one: every call says so, and the tick is empty.
+      if (!error) error = error_of(result, what, address);
+      [[fallthrough]];
+    case Return::not_supported:
+    case Return::function_not_found:
+    case Return::argument_version_mismatch:
+    case Return::deprecated:
+      feature.again_ns = now_ns + ask_again_ns;
+      return false;
+    case Return::no_data:
+    case Return::not_ready:
+      return false;
+    case Return::uninitialized:
+    case Return::driver_not_loaded:
+    case Return::gpu_is_lost:
+    case Return::reset_required:
+      over = true;
+      break;
+    default:
+      break;
+  }
+  Error failure = error_of(result, what, address);
+  batch.fault(what, failure);
+  if (!error || over) error = std::move(failure);
+  return false;
+}
+
+std::optional<std::int64_t> number(const FieldValue& value) {
+  constexpr double limit = 9.2e18;
+  switch (value.type) {
+    case ValueType::floating:
+      if (!(std::abs(value.value.floating) < limit)) return std::nullopt;
+      return std::llround(value.value.floating);
+    case ValueType::unsigned_int:
+      return value.value.unsigned_int;
+    case ValueType::unsigned_long:
+    case ValueType::unsigned_long_long:
+      if (value.value.unsigned_long_long > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+        return std::nullopt;
+      }
+      return static_cast<std::int64_t>(value.value.unsigned_long_long);
+    case ValueType::signed_long_long:
+      return value.value.signed_long_long;
+    case ValueType::signed_int:
+      return value.value.signed_int;
+    case ValueType::unsigned_short:
+      return value.value.unsigned_short;
+  }
+  return std::nullopt;
+}
+
+void Fields::read(Tick& tick) {
+  values_.fill(std::nullopt);
+  asked_.clear();
+  asked_index_.clear();
+  for (std::size_t i = 0; i < size; ++i) {
+    if (features_[i].missing(tick.now_ns)) continue;
+    FieldValue value{};
+    value.field = requests[i].field;
+    value.scope = requests[i].scope;
+    value.result = Return::not_supported;  // for a driver that leaves an entry as it was
+    asked_.push_back(value);
+    asked_index_.push_back(i);
+  }
+  if (asked_.empty()) return;
+  const auto count = static_cast<std::int32_t>(asked_.size());
+  if (!tick.ask(call_, "nvmlDeviceGetFieldValues", tick.api.device_field_values, count, asked_.data())) return;
+  for (std::size_t i = 0; i < asked_.size() && !tick.over; ++i) {
+    const std::string_view what = requests[asked_index_[i]].what;
+    if (!tick.good(asked_[i].result, what, features_[asked_index_[i]])) continue;
+    values_[asked_index_[i]] = number(asked_[i]);
+    if (!values_[asked_index_[i]]) tick.batch.refuse(what, "not available, though the driver calls it a success");
+  }
+}
+
+}  // namespace perjoule::nvml

@@ -1,0 +1,90 @@
+// What one tick asks of one GPU: calls that remember what the board does not have, and the field values, which are one
+// call for all. A question that is answered "not supported" is asked again after ten minutes (a driver setting, MIG or
+// a power state may have changed). On the GPU's lane only.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <optional>
+#include <string_view>
+#include <vector>
+
+#include "collectors/batch.hpp"
+#include "collectors/gpu/nvml_api.hpp"
+
+namespace perjoule::nvml {
+
+inline constexpr std::int64_t ask_again_ns = 600'000'000'000;
+
+// One question's memory.
+struct Feature {
+  std::int64_t again_ns = 0;
+  [[nodiscard]] bool missing(std::int64_t now_ns) const { return now_ns < again_ns; }
+};
+
+// One tick: where readings go, and what the board answered so far.
+struct Tick {
+  Batch& batch;
+  const Api& api;
+  Device device = nullptr;
+  std::string_view address;
+  std::int64_t now_ns = 0;
+  std::optional<Error> error;  // the first failure that was not "not supported"
+  bool over = false;           // the handle is dead: nothing more is asked
+
+  // Whether `result` of the question `what` is a success; else remembers or counts what it is.
+  bool good(Return result, std::string_view what, Feature& feature);
+
+  // Calls an entry of the table with the device and `arguments`.
+  template <class... Parameters, class... Arguments>
+  bool ask(Feature& feature, std::string_view what, Return (*function)(Device, Parameters...), Arguments... arguments) {
+    if (over || feature.missing(now_ns)) return false;
+    return good(function == nullptr ? Return::function_not_found : function(device, arguments...), what, feature);
+  }
+};
+
+// In the order of the requests in nvml_fields.cpp.
+enum class Field : std::uint8_t {
+  energy,
+  power_average,
+  power_instant,
+  module_power,
+  limit_min,
+  limit_max,
+  limit_default,
+  limit,
+  memory_temperature,
+  slowdown_margin,
+  policy_power,
+  policy_thermal,
+  policy_sync_boost,
+  policy_board_limit,
+  policy_reliability,
+  policy_any,
+  count,
+};
+
+class Fields {
+ public:
+  void read(Tick& tick);
+  // The value of this tick; absent where the board has none, the call failed, or the number was absurd (refused).
+  [[nodiscard]] std::optional<std::int64_t> operator[](Field field) const { return values_[index(field)]; }
+  // The board does not have it, as far as is known.
+  [[nodiscard]] bool missing(Field field, std::int64_t now_ns) const {
+    return call_.missing(now_ns) || features_[index(field)].missing(now_ns);
+  }
+
+ private:
+  static constexpr std::size_t index(Field field) { return static_cast<std::size_t>(field); }
+  static constexpr std::size_t size = static_cast<std::size_t>(Field::count);
+  Feature call_;
+  std::array<Feature, size> features_;
+  std::array<std::optional<std::int64_t>, size> values_;
+  std::vector<FieldValue> asked_;
+  std::vector<std::size_t> asked_index_;
+};
+
+// The number in a field; nothing when it is not a number, or beyond 63 bits (NVML_VALUE_NOT_AVAILABLE is all ones).
+[[nodiscard]] std::optional<std::int64_t> number(const FieldValue& value);
+
+}  // namespace perjoule::nvml

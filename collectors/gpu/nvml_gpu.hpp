@@ -1,0 +1,72 @@
+// One GPU through NVML.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "collectors/collector.hpp"
+#include "collectors/gpu/nvml_power.hpp"
+#include "collectors/gpu/nvml_session.hpp"
+#include "collectors/gpu/nvml_throttle.hpp"
+#include "collectors/sysfs.hpp"
+
+namespace perjoule::nvml {
+
+// Nanoseconds of a clock that never steps; tests bring their own.
+using Now = std::int64_t (*)();
+[[nodiscard]] std::int64_t steady_ns();
+
+struct Board {
+  Labels labels;
+  std::string address;                                  // "0000:1b:00.0"
+  std::optional<std::filesystem::path> runtime_status;  // sysfs file; none where the kernel has none
+};
+
+// Finds the handle at its first sample, and the board's own facts then and every ten minutes. A board that the kernel
+// has put to sleep is not touched: it shows nothing, and is well.
+class Gpu final : public Collector {
+ public:
+  Gpu(std::shared_ptr<const Session> session, Board board, Now now = steady_ns);
+  [[nodiscard]] Result<void> sample(Batch& batch) override;
+
+ private:
+  // What a board is, asked once and again every ten minutes.
+  struct Facts {
+    std::string name, driver_version, vbios_version;
+    struct Limit {
+      std::string_view sensor, limit;
+      std::optional<std::int64_t> degrees;
+    };
+    std::array<Limit, 4> limits;
+    std::int64_t at_ns = 0;
+  };
+  [[nodiscard]] bool asleep();
+  Result<void> bind();
+  void read_facts(Tick& tick);
+  void show_facts(Tick& tick) const;
+  void read_thermal(Tick& tick);
+  void read_utilization(Tick& tick);
+  void read_memory(Tick& tick);
+  void read_clocks(Tick& tick);
+  void read_processes(Tick& tick);
+
+  std::shared_ptr<const Session> session_;
+  Board board_;
+  Now now_;
+  std::optional<sysfs::File> runtime_status_;
+  Device device_ = nullptr;
+  std::optional<Error> unbound_;
+  std::int64_t bind_again_ns_ = 0;
+  std::optional<Facts> facts_;
+  Fields fields_;
+  std::optional<Power> power_;
+  Throttle throttle_;
+  Feature temperature_, margin_, utilization_, memory_, memory_v2_, processes_;
+  std::array<Feature, 4> thresholds_, engines_;
+  std::array<Feature, 3> clocks_;
+};
+
+}  // namespace perjoule::nvml

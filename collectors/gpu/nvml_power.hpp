@@ -1,0 +1,53 @@
+// Power, power limits and energy of one board. On the GPU's lane only.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <optional>
+
+#include "collectors/gpu/nvml_fields.hpp"
+
+namespace perjoule::nvml {
+
+// Labels of a board's series, and its identity in the ledger.
+struct Labels {
+  std::string slot;
+  std::string uuid;
+};
+
+// Mean power over the last ten seconds, from a counter that steps every 20 to 100 ms: over one second those steps are
+// an error of several percent.
+class EnergyMean {
+ public:
+  // The counter as it stands now; nothing until it has been watched for two seconds, or after it restarted.
+  [[nodiscard]] std::optional<double> watts(std::int64_t now_ns, std::int64_t millijoules);
+
+ private:
+  struct Point {
+    std::int64_t at_ns = 0;
+    std::int64_t millijoules = 0;
+  };
+  std::deque<Point> points_;
+};
+
+class Power {
+ public:
+  // `mean_usage`: nvmlDeviceGetPowerUsage is a one-second mean on this board.
+  explicit Power(bool mean_usage) : mean_usage_(mean_usage) {}
+  void read(Tick& tick, const Fields& fields, const Labels& labels);
+
+ private:
+  // A reading in milliwatts that a board can mean, or nothing (counted).
+  std::optional<Watts> plausible(Tick& tick, std::string_view what, std::int64_t milliwatts) const;
+  std::optional<Watts> field_power(Tick& tick, const Fields& fields, Field field, std::string_view what) const;
+  std::optional<Watts> usage(Tick& tick);
+  std::optional<std::int64_t> energy(Tick& tick, const Fields& fields);
+  void read_limits(Tick& tick, const Fields& fields, const Labels& labels);
+
+  bool mean_usage_;
+  double limit_watts_ = 0;  // the largest limit in force or allowed; 0: unknown
+  EnergyMean mean_;
+  Feature usage_feature_, energy_feature_, limit_feature_, default_feature_, range_feature_;
+};
+
+}  // namespace perjoule::nvml

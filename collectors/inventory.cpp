@@ -1,0 +1,184 @@
+#include "collectors/inventory.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <charconv>
+#include <numeric>
+#include <optional>
+#include <utility>
+
+namespace perjoule {
+
+namespace {
+
+constexpr std::size_t boards_max = 256;
+
+std::string_view take_word(std::string_view& line) {
+  const std::size_t end = std::min(line.find(' '), line.size());
+  const std::string_view word = line.substr(0, end);
+  line.remove_prefix(std::min(end + 1, line.size()));
+  return word;
+}
+
+std::optional<unsigned> number(std::string_view word) {
+  unsigned value = 0;
+  const auto [end, error] = std::from_chars(word.data(), word.data() + word.size(), value);
+  if (error != std::errc{} || end != word.data() + word.size()) return std::nullopt;
+  return value;
+}
+
+std::string_view or_dash(std::string_view word) {
+  return word.empty() ? "-" : word;
+}
+
+std::string without_dash(std::string_view word) {
+  return word == "-" ? std::string() : std::string(word);
+}
+
+}  // namespace
+
+std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<Board> before = boards_;
+  std::vector<std::optional<std::size_t>> found(seen.size());  // indices in boards_
+  std::vector<bool> taken(boards_.size(), false);
+  const auto match = [&](auto same) {
+    for (std::size_t i = 0; i < seen.size(); ++i) {
+      for (std::size_t j = 0; j < boards_.size() && !found[i]; ++j) {
+        if (taken[j] || !same(seen[i], boards_[j])) continue;
+        found[i] = j;
+        taken[j] = true;
+      }
+    }
+  };
+  match([](const Seen& one, const Board& board) { return !one.uuid.empty() && one.uuid == board.uuid; });
+  match([](const Seen& one, const Board& board) { return !one.address.empty() && one.address == board.address; });
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    if (!found[i]) continue;
+    Board& board = boards_[*found[i]];
+    if (!seen[i].uuid.empty()) board.uuid = seen[i].uuid;
+    if (seen[i].address.empty() || seen[i].address == board.address) continue;
+    // The place that it moved to is no longer that of a board which stood there before.
+    for (Board& other : boards_) {
+      if (other.address == seen[i].address) other.address.clear();
+    }
+    board.address = seen[i].address;
+  }
+
+  std::vector<unsigned> slots(seen.size(), 0);
+  std::vector<std::size_t> fresh;
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    if (found[i]) slots[i] = boards_[*found[i]].slot;
+    if (!found[i]) fresh.push_back(i);
+  }
+  std::sort(fresh.begin(), fresh.end(),
+            [&](std::size_t a, std::size_t b) { return seen[a].address < seen[b].address; });
+  for (const std::size_t i : fresh) {
+    unsigned slot = 0;
+    auto at = boards_.begin();
+    for (; at != boards_.end() && at->slot == slot; ++at)
+      ++slot;
+    slots[i] = slot;
+    if (boards_.size() < boards_max) boards_.insert(at, {slot, seen[i].address, seen[i].uuid});
+  }
+  if (boards_ != before) ++version_;
+  grow();
+  return slots;
+}
+
+std::string Inventory::uuid_at(std::string_view address) const {
+  const std::lock_guard lock(mutex_);
+  for (const Board& board : boards_) {
+    if (board.address == address) return board.uuid;
+  }
+  return {};
+}
+
+void Inventory::on_bus(std::string_view source, std::vector<std::string> addresses) {
+  const std::lock_guard lock(mutex_);
+  bus_.insert_or_assign(std::string(source), std::move(addresses));
+  grow();
+}
+
+std::size_t Inventory::bus_count() const {
+  return std::accumulate(bus_.begin(), bus_.end(), std::size_t{0},
+                         [](std::size_t sum, const auto& source) { return sum + source.second.size(); });
+}
+
+bool Inventory::stands_on_bus(const std::string& address) const {
+  return std::any_of(bus_.begin(), bus_.end(), [&](const auto& source) {
+    return std::find(source.second.begin(), source.second.end(), address) != source.second.end();
+  });
+}
+
+void Inventory::grow() {
+  const std::size_t most = std::max(boards_.size(), bus_count());
+  if (most <= expected_) return;
+  expected_ = most;
+  ++version_;
+}
+
+std::size_t Inventory::expected() const {
+  const std::lock_guard lock(mutex_);
+  return expected_;
+}
+
+void Inventory::accept(const std::function<bool(const Board&)>& answers) {
+  const std::lock_guard lock(mutex_);
+  std::erase_if(boards_, [&](const Board& board) { return !answers(board) && !stands_on_bus(board.address); });
+  expected_ = std::max(boards_.size(), bus_count());
+  ++version_;
+}
+
+std::vector<Inventory::Board> Inventory::boards() const {
+  const std::lock_guard lock(mutex_);
+  return boards_;
+}
+
+std::uint64_t Inventory::version() const {
+  const std::lock_guard lock(mutex_);
+  return version_;
+}
+
+std::string Inventory::text() const {
+  const std::lock_guard lock(mutex_);
+  std::string text = fmt::format("expected {}\n", expected_);
+  for (const Board& board : boards_)
+    text += fmt::format("{} {} {}\n", board.slot, or_dash(board.address), or_dash(board.uuid));
+  return text;
+}
+
+bool Inventory::load(std::string_view text) {
+  std::vector<Board> boards;
+  std::size_t expected = 0;
+  bool good = true;
+  while (!text.empty()) {
+    const std::size_t end = std::min(text.find('\n'), text.size());
+    std::string_view line = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+    if (line.empty()) continue;
+    const std::string_view first = take_word(line);
+    const std::string_view second = take_word(line);
+    const std::string_view third = take_word(line);
+    const auto slot = number(first == "expected" ? second : first);
+    const bool twice = std::any_of(boards.begin(), boards.end(), [&](const Board& b) { return b.slot == slot; });
+    if (!slot || !line.empty() || *slot >= 2 * boards_max) {
+      good = false;
+    } else if (first == "expected") {
+      expected = *slot;
+    } else if (second.empty() || third.empty() || twice || boards.size() >= boards_max) {
+      good = false;
+    } else {
+      boards.push_back({*slot, without_dash(second), without_dash(third)});
+    }
+  }
+  std::sort(boards.begin(), boards.end(), [](const Board& a, const Board& b) { return a.slot < b.slot; });
+  const std::lock_guard lock(mutex_);
+  boards_ = std::move(boards);
+  expected_ = std::max(expected, boards_.size());
+  ++version_;
+  return good;
+}
+
+}  // namespace perjoule

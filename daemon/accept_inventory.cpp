@@ -1,0 +1,49 @@
+// `accept-inventory` leaves a request in the storage directory. Only the daemon may touch the ledger, and only it knows
+// which boards answer; so it does the work: at once when it runs, else at its next start.
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <cstdio>
+#include <system_error>
+
+#include "daemon/commands.hpp"
+#include "daemon/gpu_roster.hpp"
+#include "storage/directory.hpp"
+
+namespace perjoule {
+
+int run_accept_inventory(const config::Settings& settings) {
+  if (!settings.storage.enabled) {
+    fmt::print(stderr, "accept-inventory: without storage nothing is expected from one start to the next\n");
+    return exit_usage;
+  }
+  const std::filesystem::path request = settings.storage.path / accept_request;
+  const int file = ::open(request.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
+  if (file < 0) {
+    const int number = errno;
+    fmt::print(stderr, "accept-inventory: {}: {}\n", request.native(), std::generic_category().message(number));
+    if (number == ENOENT) fmt::print(stderr, "remedy: name the daemon's directory with --storage.path=DIR\n");
+    const bool denied = number == EACCES || number == EPERM;
+    if (denied) fmt::print(stderr, "remedy: sudo -u perjoule perjouled accept-inventory\n");
+    return denied ? exit_permission : exit_failure;
+  }
+  ::close(file);
+  const std::optional<int> daemon = storage::Directory::holder(settings.storage.path);
+  if (!daemon) {
+    fmt::print("No daemon runs on {}: its next start accepts the GPUs that it then sees.\n",
+               settings.storage.path.native());
+    return exit_ok;
+  }
+  if (*daemon <= 0 || ::kill(*daemon, SIGHUP) != 0) {
+    fmt::print(stderr,
+               "The request is written, but the daemon cannot be told.\nremedy: sudo systemctl reload perjouled\n");
+    return exit_permission;
+  }
+  fmt::print("The daemon (pid {}) accepts the GPUs that it sees now; its log says how many.\n", *daemon);
+  return exit_ok;
+}
+
+}  // namespace perjoule

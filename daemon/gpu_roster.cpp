@@ -1,0 +1,90 @@
+#include "daemon/gpu_roster.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <system_error>
+#include <utility>
+
+#include "collectors/gpu/metrics.hpp"
+#include "collectors/registry.hpp"
+#include "daemon/clock.hpp"
+#include "daemon/collectors.hpp"
+
+namespace perjoule {
+
+namespace {
+
+const std::string state_key = "inventory/gpus";
+constexpr std::int64_t period_ns = nanoseconds_per_second;
+constexpr std::int64_t stale_after_ns = 10 * nanoseconds_per_second;
+
+bool numbers_devices(std::string_view source) {
+  const auto entries = registry();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const Entry* entry) { return entry->name == source && entry->make_known != nullptr; });
+}
+
+bool answers(const SourceStatus& status) {
+  return status.state == SourceState::ok && !status.device.empty() && numbers_devices(status.source);
+}
+
+}  // namespace
+
+GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log,
+                     std::filesystem::path directory)
+    : ledger_(ledger),
+      recorder_(recorder),
+      sources_(sources),
+      log_(log),
+      directory_(std::move(directory)),
+      probe_(recorder.open({"inventory", "", period_ns, stale_after_ns})) {
+  const auto kept = ledger_.states(state_key);
+  if (const auto found = kept.find(state_key); found != kept.end() && !inventory_->load(found->second)) {
+    log_.warn("the kept inventory of GPUs is damaged: some boards may get other numbers");
+  }
+  kept_version_ = inventory_->version();
+  look_for_request();
+}
+
+void GpuRoster::look_for_request() {
+  std::error_code ignored;
+  requested_ = !directory_.empty() && std::filesystem::exists(directory_ / accept_request, ignored);
+}
+
+void GpuRoster::accept() {
+  const std::size_t before = inventory_->expected();
+  inventory_->accept([&](const Inventory::Board& board) {
+    return std::any_of(sources_.list().begin(), sources_.list().end(),
+                       [&](const auto& item) { return answers(item.second) && item.second.device == board.uuid; });
+  });
+  log_.info("inventory accepted",
+            {{"gpus_expected", fmt::format("{}", inventory_->expected())}, {"before", fmt::format("{}", before)}});
+  std::error_code error;
+  std::filesystem::remove(directory_ / accept_request, error);
+  if (error) log_.warn("the request cannot be removed", {{"error", error.message()}});
+  requested_ = false;
+}
+
+void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
+  if (requested_ && sources_.settled()) accept();
+  std::size_t configured = 0;
+  for (const Entry* entry : registry()) {
+    if (entry->make_known == nullptr) continue;
+    configured += static_cast<std::size_t>(collector_settings(settings, entry->name).options.number("expected"));
+  }
+  const auto answering = std::count_if(sources_.list().begin(), sources_.list().end(),
+                                       [](const auto& item) { return answers(item.second); });
+  const std::size_t expected = std::max(configured, inventory_->expected());
+  if (expected > 0) {  // a host that never had a GPU shows nothing
+    batch_.clear();
+    batch_.add(gpus, count(static_cast<double>(answering)));
+    batch_.add(gpus_expected, count(static_cast<double>(expected)));
+    recorder_.accept(probe_, batch_, now);
+  }
+  if (inventory_->version() == kept_version_) return;
+  kept_version_ = inventory_->version();
+  ledger_.set_state(state_key, inventory_->text());
+}
+
+}  // namespace perjoule

@@ -1,0 +1,114 @@
+#!/usr/bin/env python3
+"""A GPU whose driver calls do not return costs its own series and nothing else.
+
+gpu_hang.py PERJOULED     PERJOULE_HANG_SECONDS=60 makes it as long as the soak run wants
+"""
+import os
+import statistics
+import sys
+import time
+
+from harness import Daemon, Tree, check, equal, for_seconds, main
+from stand_in import StandIn, on_bus, uuid
+
+PERIOD = 1.0
+DEADLINE = 0.9
+SICK = 3
+SECONDS = float(os.environ.get("PERJOULE_HANG_SECONDS", "6"))
+SOAK = SECONDS >= 30
+SLACK = 0.1 if SOAK else 0.5  # beside the other tests the machine has other work, too
+
+
+def late(scrape, above):
+    """Calls that began more than `above` seconds after their due time."""
+    buckets = {float(labels["le"]): value for labels, value in scrape["perjoule_sampling_lateness_seconds_bucket"]}
+    return buckets[float("inf")] - max(value for le, value in buckets.items() if le <= above)
+
+
+def scrapes(daemon, seconds):
+    """Milliseconds of scrapes, ten a second, and the last one."""
+    lasted = []
+    for _ in for_seconds(seconds, every=0.1):
+        begin = time.monotonic()
+        seen = daemon.scrape()
+        lasted.append((time.monotonic() - begin) * 1000)
+    return lasted, seen
+
+
+def stamps(scrape):
+    return {labels["device"]: value for labels, value in scrape["perjoule_collector_last_success_timestamp_seconds"]
+            if labels["source"] == "nvml"}
+
+
+def hung(binary, directory):
+    tree = Tree(directory)
+    gpus = StandIn(binary, directory, "h100")
+    on_bus(tree, range(8))
+    with Daemon(binary, directory, *tree.flags, *gpus.flags, environment=gpus.environment) as daemon:
+        daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer")
+        healthy, before = scrapes(daemon, max(SECONDS, 5))
+        gpus.begin(f"hang-{SICK}")
+        began = time.monotonic()
+        daemon.scrape_until(lambda seen: seen.state("nvml", uuid(SICK)) == "stuck", "the GPU is stuck")
+        took = time.monotonic() - began
+        # The call that hangs begins at the next due time, and counts as stuck at its deadline.
+        check(took < PERIOD + DEADLINE + SLACK, f"stuck after {took:.2f} s")
+
+        sick, during = scrapes(daemon, SECONDS)
+        equal(during.state("nvml", uuid(SICK)), "stuck", "state while it hangs")
+        equal(during.value("perjoule_gpus"), 7, "GPUs while one hangs")
+        equal(during.value("perjoule_gpus_expected"), 8, "GPUs that are expected")
+        equal(during.state("nvml"), None, "the source itself has nothing to say")
+        check(during.value("perjoule_collector_missed_ticks_total", source="nvml", device=uuid(SICK)) >= SECONDS - 3,
+              "ticks of the hung GPU are counted as missed")
+        for labels, missed in during["perjoule_collector_missed_ticks_total"]:
+            if labels["device"] != uuid(SICK):
+                equal(missed, 0, f"missed ticks of {labels}")
+        for device, stamp in stamps(during).items():
+            if device != uuid(SICK):
+                check(stamp - stamps(before)[device] >= SECONDS - 1, f"{device} went on")
+        delayed = late(during, 0.05) - late(before, 0.05)
+        check(delayed <= (0 if SOAK else 2), f"{delayed:.0f} calls began more than 50 ms late")
+        slowest = max(sick) if SOAK else sorted(sick)[-2]
+        check(slowest < 100, f"a scrape took {slowest:.0f} ms")
+        ratio = statistics.median(sick) / statistics.median(healthy)
+        print(f"scrape medians {statistics.median(healthy):.2f} ms, hung {statistics.median(sick):.2f} ms, "
+              f"ratio {ratio:.2f}; slowest {max(sick):.1f} ms; {delayed:.0f} calls late")
+        check(ratio <= (1.1 if SOAK else 1.5), f"ratio {ratio:.2f}")
+        if SOAK:  # more than stale_after
+            equal([1 for labels, _ in during["perjoule_gpu_power_watts"] if labels["uuid"] == uuid(SICK)], [],
+                  "power of the hung GPU")
+
+        gpus.end(f"hang-{SICK}")
+        released = time.monotonic()
+        daemon.scrape_until(lambda seen: seen.state("nvml", uuid(SICK)) == "ok", "the GPU is well again")
+        took = time.monotonic() - released
+        check(took < 2 * PERIOD + SLACK, f"well again after {took:.2f} s")
+        daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer again", 2)
+        equal(len(daemon.lines(f'msg="nvml {uuid(SICK)} stuck"')), 1, "lines that say so")
+        equal(len(daemon.lines('msg="nvml stuck"')), 0, "a look for devices does not wait for it")
+        daemon.stop()
+
+
+def stop_while_hung(binary, directory):
+    gpus = StandIn(binary, directory, "h100_idle")
+    with Daemon(binary, directory, *Tree(directory).flags, *gpus.flags, environment=gpus.environment) as daemon:
+        gpus.begin("hang-0")
+        daemon.scrape_until(lambda seen: seen.state("nvml", uuid(0)) == "stuck", "the GPU is stuck")
+        daemon.stop(within=2.0)
+        check(daemon.lines("still hangs in a driver"), "the log says what was left behind")
+
+
+def start_while_it_hangs(binary, directory):
+    """Initialisation that does not return: the daemon is ready without GPUs, and finds them when it does."""
+    gpus = StandIn(binary, directory, "h100_idle")
+    gpus.begin("hang-init")
+    with Daemon(binary, directory, *Tree(directory).flags, *gpus.flags, environment=gpus.environment) as daemon:
+        equal(daemon.scrape().state("nvml"), "stuck", "state of the source")
+        gpus.end("hang-init")
+        daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 5)
+        daemon.stop()
+
+
+if __name__ == "__main__":
+    sys.exit(main([hung] if SOAK else [hung, stop_while_hung, start_while_it_hangs]))

@@ -1,0 +1,338 @@
+// The collector over the stand-in library: dlopen, make, sample. Time is a file that the test writes.
+#include <doctest/doctest.h>
+
+#include <cstdlib>
+
+#include "collectors/collector.hpp"
+#include "collectors/gpu/nvml_api.hpp"
+#include "tests/fakes/readings.hpp"
+#include "tests/fakes/tree.hpp"
+
+namespace perjoule {
+extern const Entry nvml_entry;
+}
+
+using namespace perjoule;
+
+namespace {
+
+class Host {
+ public:
+  explicit Host(const std::string& scenario) {
+    set("PERJOULE_NVML_SCENARIO", PERJOULE_SOURCE_DIR "/tests/fixtures/nvml/" + scenario + ".json");
+    set("NVML_STAND_IN_TIME", tree.at("time").native());
+    set("NVML_STAND_IN_CONTROL", tree.at("control").native());
+    second(1);
+    roots = tree.roots();
+    roots.nvml = PERJOULE_NVML_STAND_IN;
+  }
+  ~Host() {
+    for (const char* name : {"PERJOULE_NVML_SCENARIO", "NVML_STAND_IN_TIME", "NVML_STAND_IN_CONTROL"})
+      ::unsetenv(name);  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+  Host(const Host&) = delete;
+  Host& operator=(const Host&) = delete;
+
+  void second(double seconds) const { tree.write("time", fmt::format("{}", seconds)); }
+  void control(const std::string& name) const { tree.write("control/" + name, ""); }
+  void release(const std::string& name) const { tree.remove("control/" + name); }
+  Result<std::vector<Probe>> look(std::vector<std::string> watched = {}) {
+    return nvml_entry.make_known({}, roots, {inventory, std::move(watched)});
+  }
+
+  Tree tree;
+  Roots roots;
+  std::shared_ptr<Inventory> inventory = std::make_shared<Inventory>();
+
+ private:
+  static void set(const char* name, const std::string& value) {
+    ::setenv(name, value.c_str(), 1);  // NOLINT(concurrency-mt-unsafe): one thread
+  }
+};
+
+std::vector<std::string> sampled(const Probe& probe) {
+  Batch batch;
+  const Result<void> result = probe.collector->sample(batch);
+  REQUIRE_MESSAGE(result.has_value(), (result ? std::string() : result.error().what));
+  return lines(batch);
+}
+
+std::size_t starting(const std::vector<std::string>& all, std::string_view begin) {
+  return static_cast<std::size_t>(
+      std::count_if(all.begin(), all.end(), [&](const std::string& line) { return line.starts_with(begin); }));
+}
+
+std::string uuid(int board) {
+  return fmt::format("GPU-00000100-57a1-4d1e-9e0{0}-0000000000{0:02}", board);
+}
+
+}  // namespace
+
+TEST_CASE("eight H100: every value is the scenario's, in base units") {
+  Host host("h100_load");
+  host.second(100);
+  const auto probes = host.look();
+  REQUIRE(probes.has_value());
+  REQUIRE(probes->size() == 8);
+  for (int board = 0; board < 8; ++board) {
+    CHECK((*probes)[static_cast<std::size_t>(board)].device == uuid(board));
+    CHECK_FALSE((*probes)[static_cast<std::size_t>(board)].jitter);
+  }
+  const std::string g = R"({gpu="7",uuid=")" + uuid(7) + '"';
+  const std::string counted = " wrap 0 max 1 " + uuid(7) + " counter";
+  const std::string seen = " max 1 " + uuid(7) + " integrated";
+  std::vector<std::string> expected = {
+      "perjoule_gpu_info" + g + R"(,name="NVIDIA H100 80GB HBM3",vendor="nvidia",driver_version="590.48.01")" +
+          R"(,vbios_version="96.00.61.00.02",pci_bus_id="0000:db:00.0"} 1)",
+      "perjoule_gpu_power_watts" + g + "} 595.9",
+      "perjoule_gpu_power_instant_watts" + g + "} 589.63",
+      "perjoule_gpu_power_limit_watts" + g + "} 700",
+      "perjoule_gpu_power_limit_default_watts" + g + "} 700",
+      "perjoule_gpu_power_limit_min_watts" + g + "} 200",
+      "perjoule_gpu_power_limit_max_watts" + g + "} 700",
+      "perjoule_gpu_energy_joules_total" + g + "} meter 59590000000 wrap 0 max 910 " + uuid(7) + " counter",
+      "perjoule_gpu_temperature_celsius" + g + ",sensor=\"core\"} 59",
+      "perjoule_gpu_temperature_celsius" + g + ",sensor=\"memory\"} 56",
+      "perjoule_gpu_thermal_margin_celsius" + g + "} 28",
+      "perjoule_gpu_utilization_ratio" + g + "} 1",
+      "perjoule_gpu_engine_utilization_ratio" + g + ",engine=\"memory\"} 0.11",
+      "perjoule_gpu_engine_utilization_ratio" + g + ",engine=\"encoder\"} 0",
+      "perjoule_gpu_engine_utilization_ratio" + g + ",engine=\"decoder\"} 0",
+      "perjoule_gpu_engine_utilization_ratio" + g + ",engine=\"jpeg\"} 0",
+      "perjoule_gpu_engine_utilization_ratio" + g + ",engine=\"ofa\"} 0",
+      "perjoule_gpu_memory_used_bytes" + g + "} 17566793728",
+      "perjoule_gpu_memory_total_bytes" + g + "} 85520809984",
+      "perjoule_gpu_clock_hertz" + g + ",domain=\"sm\"} 1875000000",
+      "perjoule_gpu_clock_hertz" + g + ",domain=\"memory\"} 2619000000",
+      "perjoule_gpu_clock_hertz" + g + ",domain=\"video\"} 1545000000",
+      "perjoule_gpu_clock_idle_active" + g + "} 0",
+      "perjoule_gpu_processes" + g + "} 3",
+      "perjoule_gpu_throttled_seconds_total" + g + "} meter 0" + counted,
+  };
+  for (const char* reason : {"sw_power_cap", "sw_thermal", "hw_thermal", "hw_power_brake", "sync_boost"}) {
+    const bool active = std::string_view(reason) == "sw_power_cap";
+    expected.push_back(fmt::format("perjoule_gpu_throttle_active{},reason=\"{}\"}} {}", g, reason, active ? "1" : "0"));
+  }
+  for (const char* reason : {"sync_boost", "board_limit", "reliability", "thermal"})
+    expected.push_back(
+        fmt::format("perjoule_gpu_throttle_seconds_total{},reason=\"{}\"}} meter 0{}", g, reason, counted));
+  expected.push_back("perjoule_gpu_throttle_seconds_total" + g + ",reason=\"sw_power_cap\"} meter 25000000" + counted);
+  for (const char* reason : {"sw_thermal", "hw_thermal", "hw_power_brake"})
+    expected.push_back(
+        fmt::format("perjoule_gpu_throttle_seconds_total{},reason=\"{}\"}} integrate 0{}", g, reason, seen));
+  std::sort(expected.begin(), expected.end());
+  const auto got = sampled((*probes)[7]);
+  for (const std::string& line : expected)
+    CHECK_MESSAGE(contains(got, line), line);
+  for (const std::string& line : got)
+    CHECK_MESSAGE(contains(expected, line), line);
+}
+
+TEST_CASE("a consumer board without counter, margin or memory sensor shows what it has, and nothing else") {
+  Host host("consumer");
+  const auto probes = host.look();
+  REQUIRE(probes.has_value());
+  REQUIRE(probes->size() == 1);
+  const auto got = sampled(probes->front());
+  const std::string g = R"({gpu="0",uuid=")" + probes->front().device + '"';
+  CHECK(contains(got, "perjoule_gpu_energy_joules_total" + g + "} integrate 104.5 max 1050 " + probes->front().device +
+                          " integrated rate perjoule_gpu_power_watts"));
+  CHECK(contains(got, "perjoule_gpu_power_instant_watts" + g + "} 104.5"));
+  CHECK(contains(got, "perjoule_gpu_thermal_margin_celsius" + g + "} 55"));
+  CHECK(contains(got, "perjoule_gpu_temperature_limit_celsius" + g + ",sensor=\"core\",limit=\"slowdown\"} 93"));
+  CHECK(contains(got, "perjoule_gpu_temperature_limit_celsius" + g + ",sensor=\"core\",limit=\"shutdown\"} 96"));
+  CHECK(contains(got, "perjoule_gpu_temperature_limit_celsius" + g + ",sensor=\"core\",limit=\"max_operating\"} 89"));
+  CHECK(contains(got, "perjoule_gpu_power_limit_max_watts" + g + "} 350"));
+  CHECK(contains(got, "perjoule_gpu_throttle_seconds_total" + g +
+                          ",reason=\"sw_power_cap\"} meter 100000 wrap 0 max 1 " + probes->front().device +
+                          " counter"));
+  CHECK(starting(got, "perjoule_gpu_engine_utilization_ratio") == 3);
+  CHECK(starting(got, "perjoule_gpu_temperature_celsius") == 1);
+  CHECK(starting(got, "perjoule_gpu_module_power_watts") == 0);
+}
+
+TEST_CASE("before Volta power is integrated from samples, at times that are spread") {
+  Host host("old");
+  const auto probes = host.look();
+  REQUIRE(probes.has_value());
+  CHECK(probes->front().jitter);
+  const auto got = sampled(probes->front());
+  CHECK(starting(got, "perjoule_gpu_throttle_active") == 3);
+  CHECK(starting(got, "perjoule_gpu_memory_used_bytes") == 1);
+  CHECK(starting(got, "perjoule_gpu_processes") == 1);
+}
+
+TEST_CASE("symbols that a driver lacks are absent features") {
+  Host host("missing_symbols");
+  const auto probes = host.look();
+  REQUIRE(probes.has_value());
+  const auto got = sampled(probes->front());
+  CHECK(starting(got, "perjoule_gpu_power_watts") == 1);
+  CHECK(starting(got, "perjoule_gpu_energy_joules_total") == 1);
+  CHECK(starting(got, "perjoule_gpu_temperature_celsius") == 2);
+  CHECK(starting(got, "perjoule_gpu_power_limit") == 4);
+  CHECK(starting(got, "perjoule_gpu_memory_used_bytes") == 1);
+  for (const char* family : {"perjoule_gpu_utilization_ratio", "perjoule_gpu_engine_utilization_ratio",
+                             "perjoule_gpu_clock_hertz", "perjoule_gpu_throttle_active", "perjoule_gpu_processes"}) {
+    CHECK(starting(got, family) == 0);
+  }
+}
+
+TEST_CASE("garbage is refused and counted, and what is good beside it stays") {
+  Host host("garbage");
+  const auto probes = host.look();
+  REQUIRE(probes.has_value());
+  Batch batch;
+  REQUIRE(probes->front().collector->sample(batch).has_value());
+  const auto got = lines(batch);
+  CHECK(batch.refused_count() >= 9);
+  for (const char* family :
+       {"perjoule_gpu_power_watts", "perjoule_gpu_power_instant_watts", "perjoule_gpu_power_limit_watts",
+        "perjoule_gpu_energy", "perjoule_gpu_temperature_celsius", "perjoule_gpu_thermal_margin",
+        "perjoule_gpu_utilization_ratio", "perjoule_gpu_memory", "perjoule_gpu_processes",
+        "perjoule_gpu_clock_hertz{gpu=\"0\",uuid=\""}) {
+    CAPTURE(family);
+    CHECK(starting(got, family) == (std::string_view(family).starts_with("perjoule_gpu_clock") ? 2 : 0));
+  }
+  CHECK(starting(got, "perjoule_gpu_engine_utilization_ratio") == 4);
+  CHECK(starting(got, "perjoule_gpu_power_limit_max_watts") == 1);
+}
+
+TEST_CASE("no library, no driver, no board: absent and quiet; a board without a driver is not") {
+  Host host("none");
+  CHECK(host.look().error().fault == Fault::absent);
+  host.control("unloaded");
+  CHECK(host.look().error().fault == Fault::absent);
+  host.tree.write("sys/bus/pci/devices/0000:18:00.0/vendor", "0x10de");
+  host.tree.write("sys/bus/pci/devices/0000:18:00.0/class", "0x030200");
+  const auto unloaded = host.look();
+  CHECK(unloaded.error().fault == Fault::broken);
+  CHECK(unloaded.error().remedy.find("modprobe nvidia") != std::string::npos);
+  CHECK(host.inventory->expected() == 1);
+  host.roots.nvml = "libno-such-library.so.1";
+  const auto missing = host.look();
+  CHECK(missing.error().fault == Fault::absent);
+  CHECK_FALSE(missing.error().remedy.empty());
+}
+
+TEST_CASE("a library newer than the kernel's driver says so, with the way out") {
+  Host host("mismatch");
+  host.tree.write("sys/bus/pci/devices/0000:18:00.0/vendor", "0x10de");
+  host.tree.write("sys/bus/pci/devices/0000:18:00.0/class", "0x030200");
+  const auto made = host.look();
+  REQUIRE_FALSE(made.has_value());
+  CHECK(made.error().fault == Fault::broken);
+  CHECK(made.error().what.find("NVML_ERROR_LIB_RM_VERSION_MISMATCH (18)") != std::string::npos);
+  CHECK(made.error().remedy.find("reboot") != std::string::npos);
+}
+
+TEST_CASE("a bad scenario is not played") {
+  Host host("../sysfs/rapl_amd/class/powercap/intel-rapl:0/name");
+  CHECK_FALSE(host.look().has_value());
+}
+
+TEST_CASE("nothing is asked of a board that is watched: a look comes back while one hangs") {
+  Host host("lost_and_back");
+  auto probes = host.look();
+  REQUIRE(probes.has_value());
+  REQUIRE(probes->size() == 4);
+  host.control("hang-1");  // a touch would hang this test
+  CHECK(host.look({uuid(0), uuid(1), uuid(2), uuid(3)})->empty());
+  for (int board = 0; board < 4; ++board) {
+    const std::string at =
+        fmt::format("sys/bus/pci/devices/{}/", host.inventory->boards()[static_cast<std::size_t>(board)].address);
+    host.tree.write(at + "vendor", "0x10de\n");
+    host.tree.write(at + "class", "0x030200\n");
+  }
+  const auto again = host.look({uuid(0), uuid(1), uuid(3)});
+  REQUIRE(again.has_value());
+  REQUIRE(again->size() == 1);
+  CHECK(again->front().device == uuid(2));
+  host.release("hang-1");
+}
+
+TEST_CASE("lost and back: broken at once, a probe that waits, and the same board again") {
+  Host host("lost_and_back");
+  for (const auto& board : {"18", "2a", "3a", "5d"}) {
+    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/vendor", board), "0x10de\n");
+    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/class", board), "0x030200\n");
+  }
+  auto probes = host.look();
+  REQUIRE(probes->size() == 4);
+  const auto before = sampled((*probes)[2]);
+  host.second(11);
+  Batch batch;
+  const Result<void> lost = (*probes)[2].collector->sample(batch);
+  CHECK(lost.error().fault == Fault::broken);
+  CHECK(sampled((*probes)[1]).size() == before.size());
+  probes->erase(probes->begin() + 2);
+  auto again = host.look({uuid(0), uuid(1), uuid(3)});
+  REQUIRE(again.has_value());
+  REQUIRE(again->size() == 1);
+  CHECK(again->front().device == uuid(2));
+  const Result<void> waiting = again->front().collector->sample(batch);
+  CHECK(waiting.error().fault == Fault::transient);
+  CHECK(waiting.error().what.find("NVML_ERROR_GPU_IS_LOST (15)") != std::string::npos);
+  // A restart while it is missing: its slot stays free, and it has a probe that says why it is silent.
+  auto restarted = std::make_shared<Inventory>();
+  restarted->load(host.inventory->text());
+  host.inventory = restarted;
+  auto after = host.look();
+  REQUIRE(after->size() == 4);
+  CHECK(starting(sampled((*after)[3]), "perjoule_gpu_info{gpu=\"3\"") == 1);
+  host.second(26);
+  const auto back = host.look();
+  CHECK(starting(sampled((*back)[2]), "perjoule_gpu_info{gpu=\"2\"") == 1);
+}
+
+TEST_CASE("a reload of the driver: every probe breaks, and new ones see counters that began at 0") {
+  Host host("reload");
+  auto probes = host.look();
+  REQUIRE(probes->size() == 4);
+  const std::string energy = R"(perjoule_gpu_energy_joules_total{gpu="0",uuid=")" + uuid(0) + R"("} meter )";
+  host.second(9);
+  CHECK(starting(sampled(probes->front()), energy + "129077400000 ") == 1);
+  Batch batch;
+  for (const double second : {11.0, 15.0}) {
+    host.second(second);
+    for (const Probe& probe : *probes) {
+      const Result<void> result = probe.collector->sample(batch);
+      REQUIRE_FALSE(result.has_value());
+      CHECK(result.error().fault == Fault::broken);
+    }
+  }
+  // While old probes hold the old session, a new one is not to be had: NVML counts initialisations.
+  CHECK_FALSE(host.look().has_value());
+  probes->clear();
+  host.second(11);
+  const auto unloaded = host.look();
+  CHECK(unloaded.error().what.find("DRIVER_NOT_LOADED") != std::string::npos);
+  host.second(20);
+  probes = host.look();
+  REQUIRE(probes.has_value());
+  REQUIRE(probes->size() == 4);
+  CHECK(starting(sampled(probes->front()), energy + "3747600000 ") == 1);
+}
+
+TEST_CASE("a sleeping board that is known has a probe and is not woken; one that is not known waits") {
+  Host host("lost_and_back");
+  for (const auto& board : {"18", "2a", "3a", "5d"}) {
+    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/vendor", board), "0x10de\n");
+    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/class", board), "0x030200\n");
+    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/power/runtime_status", board), "suspended\n");
+  }
+  CHECK(host.look().error().fault == Fault::absent);
+  CHECK(host.inventory->expected() == 4);
+  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "active\n");
+  auto probes = host.look();
+  REQUIRE(probes->size() == 1);
+  CHECK(starting(sampled(probes->front()), "perjoule_gpu_info{gpu=\"1\"") == 1);
+  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "suspended\n");
+  host.control("hang-1");  // a touch would hang this test
+  probes = host.look();
+  REQUIRE(probes->size() == 1);
+  CHECK(sampled(probes->front()).empty());
+  host.release("hang-1");
+  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "active\n");
+  CHECK(starting(sampled(probes->front()), "perjoule_gpu_info{gpu=\"1\"") == 1);
+}

@@ -1,0 +1,119 @@
+#include "daemon/gpu_roster.hpp"
+
+#include <doctest/doctest.h>
+
+#include "collectors/gpu/metrics.hpp"
+#include "tests/fakes/tree.hpp"
+
+using namespace perjoule;
+
+namespace {
+
+constexpr std::int64_t second_ns = 1'000'000'000;
+
+struct Daemon {
+  explicit Daemon(const storage::LedgerRows& rows = {}, std::filesystem::path directory = {})
+      : ledger(rows, "boot"), roster(ledger, recorder, sources, log, std::move(directory)) {}
+
+  void answer(const std::string& uuid, SourceState state) { sources.sampled("nvml", uuid, {state, "", "", 0, 0}, {}); }
+  void see(std::initializer_list<const char*> uuids) {
+    std::vector<Inventory::Seen> seen;
+    for (const char* uuid : uuids)
+      seen.push_back({std::string("0000:0") + uuid + ":00.0", uuid});
+    roster.inventory()->place(seen);
+  }
+  void tick(double configured = 0) {
+    config::Settings settings;
+    if (configured > 0) settings.collectors["nvml"].options.set("expected", configured);
+    now.steady_ns += second_ns;
+    roster.tick(now, settings);
+  }
+  std::optional<double> shown(const Metric& metric) {
+    return latest.value(*recorder.series().identify(metric, ""), now.steady_ns);
+  }
+
+  Stamp now{1'000 * second_ns, 1'795'424'400'000};
+  Latest latest;
+  Ledger ledger;
+  Recorder recorder{latest, ledger, nullptr};
+  Sources sources{recorder.series(), latest, {}};
+  Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
+  GpuRoster roster;
+};
+
+}  // namespace
+
+TEST_CASE("a host without GPUs shows no count; with them, how many answer and how many should") {
+  Daemon daemon;
+  daemon.tick();
+  CHECK_FALSE(daemon.shown(gpus));
+  daemon.see({"1", "2", "3"});
+  daemon.answer("1", SourceState::ok);
+  daemon.answer("2", SourceState::ok);
+  daemon.answer("3", SourceState::stuck);
+  daemon.sources.sampled("cpu", "package-0", {}, {});
+  daemon.tick();
+  CHECK(daemon.shown(gpus) == 2);
+  CHECK(daemon.shown(gpus_expected) == 3);
+  daemon.tick(5);
+  CHECK(daemon.shown(gpus_expected) == 5);
+  daemon.tick(2);
+  CHECK(daemon.shown(gpus_expected) == 3);
+  daemon.answer("1", SourceState::error);
+  daemon.answer("2", SourceState::absent);
+  daemon.tick();
+  CHECK(daemon.shown(gpus) == 0);
+  CHECK(daemon.shown(gpus_expected) == 3);
+}
+
+TEST_CASE("a configured number is shown where no GPU was ever seen") {
+  Daemon daemon;
+  daemon.tick(8);
+  CHECK(daemon.shown(gpus) == 0);
+  CHECK(daemon.shown(gpus_expected) == 8);
+}
+
+TEST_CASE("the inventory is a state of the ledger: written when it changes, read at the start") {
+  Daemon first;
+  first.tick();
+  CHECK(first.ledger.take_changed().states.empty());
+  first.see({"1", "2"});
+  first.tick();
+  const storage::LedgerRows rows = first.ledger.take_changed();
+  REQUIRE(rows.states.size() == 1);
+  CHECK(rows.states[0].key == "inventory/gpus");
+  first.tick();
+  CHECK(first.ledger.take_changed().states.empty());
+
+  Daemon second(rows);
+  second.tick();
+  CHECK(second.shown(gpus) == 0);
+  CHECK(second.shown(gpus_expected) == 2);
+  CHECK(second.roster.inventory()->boards() == first.roster.inventory()->boards());
+}
+
+TEST_CASE("a request is done once every source has settled, and is done once") {
+  const Tree tree;
+  tree.write("accept-inventory", "");
+  Daemon daemon({}, tree.root());
+  daemon.see({"1", "2", "3"});
+  daemon.sources.expect("nvml", "1");
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 3);
+  daemon.answer("1", SourceState::ok);
+  daemon.answer("3", SourceState::error);
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 1);
+  CHECK_FALSE(std::filesystem::exists(tree.at("accept-inventory")));
+  CHECK(daemon.ledger.take_changed().states.size() == 1);
+
+  daemon.see({"2"});
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);
+  tree.write("accept-inventory", "");
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);  // it is looked for at a reload
+  daemon.roster.look_for_request();
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 1);
+}
