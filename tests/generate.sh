@@ -7,8 +7,8 @@ set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 readonly generated=("config config/perjoule.json" "schema config/perjoule.schema.json"
-  "metrics deploy/metrics.md" "keys deploy/configuration.md" "man deploy/man/perjouled.8"
-  "man deploy/man/perjoule.json.5")
+  "metrics deploy/metrics.md" "keys deploy/configuration.md" "alerts deploy/alerts.md"
+  "rules deploy/prometheus/perjoule.rules.yml" "man deploy/man/perjouled.8" "man deploy/man/perjoule.json.5")
 
 # write BINARY WHAT FILE: what the file should hold, to stdout.
 write() {

@@ -54,7 +54,7 @@ def option(row):
         shown = f".B {escape(flag)}"
     else:
         shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
-    repeated = " May be repeated." if row["Type"] == "list of texts" else ""
+    repeated = " May be repeated." if row["Type"] in ("list of texts", "object of texts") else ""
     return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
 
 
