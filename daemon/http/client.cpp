@@ -76,7 +76,8 @@ std::string request_text(const Call& call, const Url& url, const std::string& ag
   return text + "\r\n" + call.body;
 }
 
-// One call's connection. Its coroutine owns it; time and cancel() only close it, and the coroutine finds that out.
+// One call's connection. Its coroutine owns it; time and cancel() only close it, and the coroutine finds that out, or
+// never runs again when the loop has ended.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(asio::io_context& context) : socket(context), wake(context), timer_(context) {}
@@ -116,13 +117,15 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   asio::ip::tcp::socket socket;
-  asio::steady_timer wake;  // ends the wait for a lookup
+  std::unique_ptr<Lane> lane;  // of a lookup under way
+  asio::steady_timer wake;     // ends the wait for it
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls;
 
  private:
   void close() {
     error_code ignored;
     socket.close(ignored);
+    lane.reset();
     wake.cancel();
   }
 
@@ -170,7 +173,7 @@ asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> co
     co_return Error{Fault::transient,
                     fmt::format("looking up {}: {} lookups have not returned", url.host, lookups_max)};
   const auto lookup = std::make_shared<Lookup>();
-  const std::unique_ptr<Lane> lane = core->options.make_lane();
+  exchange->lane = core->options.make_lane();
   ++*core->lookups;
   const std::shared_ptr<void> slot(nullptr, [lookups = core->lookups](void*) { --*lookups; });
   const std::function<void()> work = [lookup, host = url.host, port = url.port, slot] { look_up(*lookup, host, port); };
@@ -179,12 +182,13 @@ asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> co
     lookup->done = true;
     if (const auto waiting = weak.lock()) waiting->wake.cancel();
   };
-  lane->start(work, done);
+  exchange->lane->start(work, done);
   while (!lookup->done && !exchange->ended()) {
     error_code ignored;
     exchange->wake.expires_at(Steady::time_point::max());
     co_await exchange->wake.async_wait(asio::redirect_error(asio::use_awaitable, ignored));
   }
+  exchange->lane.reset();
   if (!lookup->done || exchange->ended()) co_return exchange->failure("looking up " + url.host, "");
   if (lookup->endpoints.empty()) co_return exchange->failure("looking up " + url.host, lookup->error);
   co_return lookup->endpoints;
