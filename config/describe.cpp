@@ -46,6 +46,10 @@ std::string_view type_name(const Key& key) {
       return "power";
     case OptionType::text_list:
       return "list of texts";
+    case OptionType::text_map:
+      return "object of texts";
+    case OptionType::object_list:
+      return "list of objects";
   }
   return "";
 }
@@ -97,7 +101,7 @@ std::string section_text(std::span<const Key> keys, std::size_t depth) {
 std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
   std::vector<FlagHelp> flags;
   for (const Key& key : keys(collectors)) {
-    const bool list = key.type == OptionType::text_list;
+    const bool list = key.type == OptionType::text_list || key.type == OptionType::text_map;
     flags.push_back({flag_name(key), key.help, list, key.type == OptionType::boolean});
   }
   return flags;

@@ -141,8 +141,16 @@ void Layers::add_member(const File& file, const json::Value& member, const std::
   const bool one_step =
       member.key.find('.') == std::string::npos;  // "web.listen_address" is not a spelling of the file
   if (const auto found = index_.find(path); one_step && found != index_.end()) {
+    const Key& key = keys_[found->second];
+    const std::vector<json::Problem> problems = key.examine ? key.examine(member) : std::vector<json::Problem>{};
+    for (const json::Problem& problem : problems)
+      refuse(file.refusal(problem.place, problem.path, problem.what, problem.help));
+    if (!problems.empty()) {
+      slots_[found->second].refused = true;
+      return;
+    }
     Place place;
-    Checked<KeyValue> value = parse_value(keys_[found->second], member, place);
+    Checked<KeyValue> value = parse_value(key, member, place);
     set(found->second, std::move(value), file.where(place), fmt::format("{}:{}", file.name, place.line));
     return;
   }

@@ -7,6 +7,7 @@
 #include <unordered_set>
 
 #include "config/json_syntax.hpp"
+#include "config/quantity_text.hpp"
 
 namespace perjoule::config::json {
 namespace {
@@ -246,6 +247,31 @@ Document read(std::string_view text) {
   }
   document.text = text;
   return document;
+}
+
+std::string write(const Value& value) {
+  switch (value.type) {
+    case Type::null:
+      return "null";
+    case Type::boolean:
+      return value.boolean ? "true" : "false";
+    case Type::integer:
+    case Type::number:
+      return format_number(value.number);
+    case Type::text:
+      return quote(value.text);
+    case Type::array:
+    case Type::object:
+      break;
+  }
+  const bool object = value.type == Type::object;
+  std::string text(object ? "{" : "[");
+  for (const Value& item : value.items) {
+    if (&item != &value.items.front()) text += ", ";
+    if (object) text += quote(item.key) + ": ";
+    text += write(item);
+  }
+  return text + (object ? "}" : "]");
 }
 
 std::string quote(std::string_view text) {

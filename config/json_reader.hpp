@@ -50,6 +50,8 @@ struct Document {
 // `text` outlives the document.
 [[nodiscard]] Document read(std::string_view text);
 
+// On one line; without places and comments it reads back as the same value.
+[[nodiscard]] std::string write(const Value& value);
 // A text as a JSON literal with its quotes. Control characters are escaped, so that it may be shown on a terminal.
 [[nodiscard]] std::string quote(std::string_view text);
 // The same for a message: cut behind 60 bytes, and what is not UTF-8 is written as "?".

@@ -59,6 +59,13 @@ Checked<KeyValue> checked(const Key& key, Checked<KeyValue> parsed) {
   return parsed;
 }
 
+Checked<KeyValue> parse_objects(const Key& key, std::string_view text) {
+  const json::Document document = json::read(text);
+  if (!document.problems.empty()) return Complaint{document.problems.front().what, document.problems.front().help};
+  Place ignored;
+  return parse_value(key, *document.root, ignored);
+}
+
 Checked<KeyValue> parse_scalar(const Key& key, std::string_view text) {
   switch (key.type) {
     case OptionType::boolean:
@@ -73,8 +80,11 @@ Checked<KeyValue> parse_scalar(const Key& key, std::string_view text) {
       return widen(parse_size(text));
     case OptionType::power:
       return widen(parse_power(text));
+    case OptionType::object_list:
+      return parse_objects(key, text);
     case OptionType::text:
     case OptionType::text_list:
+    case OptionType::text_map:
       break;
   }
   if (auto complaint = check_text(key, text)) return *std::move(complaint);
@@ -123,6 +133,57 @@ Checked<KeyValue> parse_list(const Key& key, const json::Value& value, Place& pl
   return KeyValue(Value(std::move(list)));
 }
 
+using Map = std::map<std::string, std::string>;
+
+// One entry at a time, so that the caret stands under the one that is wrong.
+std::optional<Complaint> add_entry(const Key& key, std::string name, std::string text, Map& map) {
+  if (map.size() == list_max) return Complaint{fmt::format("more than {} entries", list_max), ""};
+  if (text.size() > text_length_max || name.size() > text_length_max)
+    return Complaint{fmt::format("longer than {} bytes", text_length_max), ""};
+  if (first_invalid_utf8(text) != std::string_view::npos) return Complaint{"is not UTF-8", ""};
+  if (key.check) {
+    if (auto complaint = key.check(Value(Map{{name, text}}))) return complaint;
+  }
+  map.insert_or_assign(std::move(name), std::move(text));
+  return std::nullopt;
+}
+
+Checked<KeyValue> parse_map(const Key& key, const json::Value& value, Place& place) {
+  Map map;
+  for (const json::Value& item : value.items) {
+    place = item.place;
+    if (item.type != json::Type::text)
+      return Complaint{fmt::format("expected a text for {}, got {}", item.key, json::with_article(item.type)), ""};
+    if (auto complaint = add_entry(key, item.key, item.text, map)) return *std::move(complaint);
+  }
+  place = value.place;
+  return Checked<KeyValue>(boost::system::in_place_value, std::in_place, std::move(map));
+}
+
+// NAME=TEXT,NAME=TEXT
+Checked<KeyValue> parse_map(const Key& key, std::string_view text) {
+  Map map;
+  while (!text.empty()) {
+    const std::string_view item = trimmed(text.substr(0, std::min(text.find(','), text.size())));
+    const std::size_t equals = std::min(item.find('='), item.size());
+    const std::string_view value = item.substr(std::min(equals + 1, item.size()));
+    if (auto complaint = add_entry(key, std::string(item.substr(0, equals)), std::string(value), map))
+      return *std::move(complaint);
+    text.remove_prefix(std::min(text.find(','), text.size() - 1) + 1);
+  }
+  return Checked<KeyValue>(boost::system::in_place_value, std::in_place, std::move(map));
+}
+
+Checked<KeyValue> parse_object_list(const json::Value& value, Place& place) {
+  for (const json::Value& item : value.items) {
+    place = item.place;
+    if (item.type != json::Type::object)
+      return Complaint{fmt::format("expected an object in the list, got {}", json::with_article(item.type)), ""};
+  }
+  place = value.place;
+  return KeyValue(Value(json::write(value)));
+}
+
 }  // namespace
 
 std::string expectation(const Key& key) {
@@ -144,6 +205,10 @@ std::string expectation(const Key& key) {
       return "a power such as \"250 W\"";
     case OptionType::text_list:
       return "a list of texts";
+    case OptionType::text_map:
+      return "an object of texts";
+    case OptionType::object_list:
+      return "a list of objects";
   }
   return "";
 }
@@ -155,6 +220,7 @@ std::string range_text(const Key& key) {
 
 Checked<KeyValue> parse_value(const Key& key, std::string_view text) {
   if (text.empty() && key.nullable()) return KeyValue();
+  if (key.type == OptionType::text_map) return parse_map(key, text);
   if (key.type != OptionType::text_list) return checked(key, parse_scalar(key, text));
   std::vector<std::string> list;
   while (!text.empty()) {
@@ -189,6 +255,12 @@ Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& p
         return list ? checked(key, std::move(list)) : list;
       }
       break;
+    case OptionType::text_map:
+      if (value.type == Type::object) return parse_map(key, value, place);
+      break;
+    case OptionType::object_list:
+      if (value.type == Type::array) return parse_object_list(value, place);
+      break;
     default:
       if (value.type == Type::text) return checked(key, parse_scalar(key, value.text));
       break;
@@ -199,7 +271,14 @@ Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& p
 std::string format_value(const Key& key, const KeyValue& value) {
   if (!value) return "null";
   if (const bool* flag = std::get_if<bool>(&*value)) return *flag ? "true" : "false";
-  if (const auto* text = std::get_if<std::string>(&*value)) return json::quote(*text);
+  if (const auto* text = std::get_if<std::string>(&*value))
+    return key.type == OptionType::object_list ? *text : json::quote(*text);
+  if (const auto* map = std::get_if<Map>(&*value)) {
+    std::string entries;
+    for (const auto& [name, text] : *map)
+      entries += fmt::format("{}{}: {}", entries.empty() ? "" : ", ", json::quote(name), json::quote(text));
+    return "{" + entries + "}";
+  }
   if (const auto* list = std::get_if<std::vector<std::string>>(&*value)) {
     std::string items;
     for (const std::string& item : *list)

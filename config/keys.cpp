@@ -306,7 +306,7 @@ void add_collector(std::vector<Key>& keys, const CollectorSection& section) {
 
 }  // namespace
 
-std::vector<Key> keys(std::span<const CollectorSection> collectors) {
+std::vector<Key> keys(std::span<const CollectorSection> collectors, const ExamineRules& rules) {
   std::vector<Key> keys;
   add_web(keys);
   add_storage(keys);
@@ -322,6 +322,7 @@ std::vector<Key> keys(std::span<const CollectorSection> collectors) {
                   .store = [](Settings&, const Value&) {}});
   for (const CollectorSection& section : collectors)
     add_collector(keys, section);
+  add_alert_keys(keys, rules);
   return keys;
 }
 

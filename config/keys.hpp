@@ -32,12 +32,16 @@ struct Key {
   std::string_view null_means = {};  // what null stands for; shown in the documentation
   std::optional<Complaint> (*check)(const Options::Value&) = nullptr;  // form beyond type and range
   std::function<void(Settings&, const Options::Value&)> store;         // not called for null
+  ExamineRules examine = {};                                           // of an object_list
 
   [[nodiscard]] bool nullable() const { return fallback.empty(); }
 };
 
 // In the order of `describe config`: the members of a section lie together.
-[[nodiscard]] std::vector<Key> keys(std::span<const CollectorSection> collectors);
+[[nodiscard]] std::vector<Key> keys(std::span<const CollectorSection> collectors, const ExamineRules& rules = {});
+
+// The section `alerts`, for keys() alone.
+void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules);
 
 [[nodiscard]] std::string flag_name(const Key& key);         // "web.listen-address", without the dashes in front
 [[nodiscard]] std::string environment_name(const Key& key);  // "PERJOULE_WEB_LISTEN_ADDRESS"

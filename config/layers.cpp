@@ -27,7 +27,8 @@ std::string underscored(std::string name) {
 
 }  // namespace
 
-Layers::Layers(std::span<const CollectorSection> collectors) : keys_(config::keys(collectors)), slots_(keys_.size()) {
+Layers::Layers(std::span<const CollectorSection> collectors, const ExamineRules& rules)
+    : keys_(config::keys(collectors, rules)), slots_(keys_.size()) {
   for (std::size_t i = 0; i < keys_.size(); ++i) {
     index_.emplace(keys_[i].path, i);
     Checked<KeyValue> value = parse_value(keys_[i], keys_[i].fallback);
@@ -55,6 +56,9 @@ void Layers::set(std::size_t index, Checked<KeyValue> value, Refusal where, std:
   where.path = keys_[index].path;
   slot.set = true;
   if (value) {
+    using Map = std::map<std::string, std::string>;
+    if (keys_[index].type == OptionType::text_map && *value && slot.value)
+      std::get<Map>(**value).merge(Map(std::get<Map>(*slot.value)));
     slot.value = *std::move(value);
     slot.origin = std::move(origin);
     slot.where = std::move(where);
@@ -66,6 +70,25 @@ void Layers::set(std::size_t index, Checked<KeyValue> value, Refusal where, std:
   refuse(std::move(where));
 }
 
+void Layers::set_text(std::size_t index, std::string_view text, const std::string& source) {
+  const Key& key = keys_[index];
+  if (key.examine) {
+    const json::Document document = json::read(text);
+    std::vector<json::Problem> problems = document.problems;
+    if (document.root && problems.empty()) problems = key.examine(*document.root);
+    slots_[index].refused = slots_[index].refused || !problems.empty();
+    for (json::Problem& problem : problems) {
+      Refusal refusal = from(source);
+      refusal.path = problem.path.empty() ? key.path : std::move(problem.path);
+      refusal.what = std::move(problem.what);
+      refusal.help = std::move(problem.help);
+      refuse(std::move(refusal));
+    }
+    if (!problems.empty()) return;
+  }
+  set(index, parse_value(key, text), from(source), source);
+}
+
 void Layers::add_environment(std::span<const std::pair<std::string, std::string>> variables) {
   std::vector<std::string> names;
   for (const Key& key : keys_)
@@ -75,9 +98,7 @@ void Layers::add_environment(std::span<const std::pair<std::string, std::string>
     Refusal where = from("environment " + name);
     const auto found = std::find(names.begin(), names.end(), name);
     if (found != names.end()) {
-      const auto index = static_cast<std::size_t>(found - names.begin());
-      std::string origin = where.file;
-      set(index, parse_value(keys_[index], text), std::move(where), std::move(origin));
+      set_text(static_cast<std::size_t>(found - names.begin()), text, where.file);
       continue;
     }
     where.what = "no key has this variable";
@@ -112,17 +133,19 @@ void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flag
       continue;
     }
     const auto index = static_cast<std::size_t>(found - keys_.begin());
-    if (found->type == OptionType::text_list) {
+    if (found->type == OptionType::text_list || found->type == OptionType::text_map) {
+      const bool map = found->type == OptionType::text_map;  // NAME=TEXT
+      const std::size_t equals = map ? std::min(text.find('='), text.size()) : 0;
       json::Value& list = lists[index];
-      list.type = json::Type::array;
+      list.type = map ? json::Type::object : json::Type::array;
       json::Value& item = list.items.emplace_back();
       item.type = json::Type::text;
-      item.text = text;
+      item.key = text.substr(0, equals);
+      item.text = map ? text.substr(std::min(equals + 1, text.size())) : text;
       continue;
     }
     const bool negated = found->type == OptionType::boolean && text == "false";
-    std::string source = fmt::format("flag --{}{}", negated ? "no-" : "", flag_name(*found));
-    set(index, parse_value(*found, text), from(source), source);
+    set_text(index, text, fmt::format("flag --{}{}", negated ? "no-" : "", flag_name(*found)));
   }
   for (const auto& [index, list] : lists) {
     Place ignored;

@@ -26,7 +26,7 @@ struct Slot {
 
 class Layers {
  public:
-  explicit Layers(std::span<const CollectorSection> collectors);
+  Layers(std::span<const CollectorSection> collectors, const ExamineRules& rules);
 
   void add_files(const std::filesystem::path& file);  // and conf.d/*.json beside it
   void add_environment(std::span<const std::pair<std::string, std::string>> variables);
@@ -47,6 +47,8 @@ class Layers {
   void add_member(const File& file, const json::Value& member, const std::string& prefix);
   void refuse_unknown(const File& file, const json::Value& member, const std::string& prefix);
   void set(std::size_t index, Checked<KeyValue> value, Refusal where, std::string origin);
+  // From the environment or a flag, as `source` says.
+  void set_text(std::size_t index, std::string_view text, const std::string& source);
   [[nodiscard]] std::vector<std::string_view> siblings(std::string_view prefix) const;
 
   std::vector<Key> keys_;

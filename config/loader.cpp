@@ -85,7 +85,7 @@ Loaded finish(Layers& layers) {
 }  // namespace
 
 Outcome load(const Input& input) {
-  Layers layers(input.collectors);
+  Layers layers(input.collectors, input.examine_rules);
   if (input.file) layers.add_files(*input.file);
   layers.add_environment(input.environment);
   layers.add_flags(input.flags);

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <filesystem>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
@@ -12,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/json_reader.hpp"
 #include "config/options.hpp"
 #include "config/settings.hpp"
 
@@ -27,12 +29,17 @@ struct CollectorSection {
   std::span<const Option> options;
 };
 
+// What is wrong with the list of alert rules, each with its place and its full path; the daemon brings it (config knows
+// no metrics). The list's own path is "alerts.rules".
+using ExamineRules = std::function<std::vector<json::Problem>(const json::Value& rules)>;
+
 struct Input {
   std::vector<CollectorSection> collectors;
   std::optional<std::filesystem::path> file;                     // none: the built-in defaults, and no conf.d
   std::vector<std::pair<std::string, std::string>> environment;  // PERJOULE_* only
   std::vector<std::pair<std::string, std::string>>
-      flags;  // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
+      flags;                   // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
+  ExamineRules examine_rules;  // none: any list of objects is taken
 };
 
 // One thing that is wrong. Rendered as

@@ -13,7 +13,20 @@
 
 namespace perjoule {
 
-enum class OptionType : std::uint8_t { boolean, integer, number, text, duration, size, power, text_list };
+// `text_map`: an object of texts; what a layer gives is added to what the layers below it hold. `object_list`: a list
+// of objects whose meaning config does not know; its value is their JSON text.
+enum class OptionType : std::uint8_t {
+  boolean,
+  integer,
+  number,
+  text,
+  duration,
+  size,
+  power,
+  text_list,
+  text_map,
+  object_list
+};
 
 struct Option {
   std::string_view key;
@@ -27,7 +40,7 @@ struct Option {
 // Checked values of one table; a key that is null is not there. Durations are seconds, sizes bytes, powers watts.
 class Options {
  public:
-  using Value = std::variant<bool, double, std::string, std::vector<std::string>>;
+  using Value = std::variant<bool, double, std::string, std::vector<std::string>, std::map<std::string, std::string>>;
   void set(std::string key, Value value) { values_.insert_or_assign(std::move(key), std::move(value)); }
 
   [[nodiscard]] bool has(std::string_view key) const { return values_.find(key) != values_.end(); }

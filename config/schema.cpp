@@ -17,7 +17,10 @@ std::string_view json_type(const Key& key) {
     case OptionType::number:
       return "number";
     case OptionType::text_list:
+    case OptionType::object_list:
       return "array";
+    case OptionType::text_map:
+      return "object";
     default:
       return "string";
   }
@@ -49,6 +52,8 @@ std::string leaf_text(const Key& key) {
   if (key.type == OptionType::text_list) {
     text += fmt::format(", \"items\": {{ \"type\": \"string\", \"minLength\": 1 }}, \"maxItems\": {}", list_max);
   }
+  if (key.type == OptionType::text_map) text += R"(, "additionalProperties": { "type": "string" })";
+  if (key.type == OptionType::object_list) text += R"(, "items": { "type": "object" })";
   if (key.type == OptionType::text && key.choices.empty()) text += ", \"minLength\": 1";
   if (!key.choices.empty()) {
     std::string choices;

@@ -57,6 +57,15 @@ struct PowerModel {
   friend bool operator==(const PowerModel&, const PowerModel&) = default;
 };
 
+struct Alerts {
+  std::map<std::string, std::string> external_labels;  // label -> template, {hostname} and {port} to be filled in
+  std::vector<std::string> alertmanagers;              // URLs
+  std::vector<std::string> webhooks;                   // URLs
+  bool default_rules = true;
+  std::string rules = "[]";  // JSON, examined by the reader that the daemon handed to the loader
+  friend bool operator==(const Alerts&, const Alerts&) = default;
+};
+
 struct Efficiency {
   std::optional<Price> price;    // of energy; without it nothing costs anything
   std::optional<double> carbon;  // grams per kilowatt-hour
@@ -81,6 +90,7 @@ struct Settings {
   Log log;
   Roots roots;
   PowerModel power_model;
+  Alerts alerts;
   Efficiency efficiency;
   std::map<std::string, CollectorSettings> collectors;  // one for every collector of the registry
   friend bool operator==(const Settings&, const Settings&) = default;

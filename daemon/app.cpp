@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "collectors/registry.hpp"
+#include "daemon/alerts/rule_reader.hpp"
 #include "daemon/boot.hpp"
 #include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
@@ -59,6 +60,7 @@ int App::run() {
   instruments_.reload(true, static_cast<double>(clock_.now().wall_ms) / 1000);
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
   recorder_->configure(settings_.efficiency);
+  start_alerts();
   start_sources(settings_);
   asio::co_spawn(loop_, housekeeping(), asio::detached);
   asio::co_spawn(loop_, signals(), asio::detached);
@@ -137,6 +139,14 @@ bool App::listen() {
     log_.info("listening", {{"url", fmt::format("http://{}{}", address, settings_.web.telemetry_path)}});
   }
   return true;
+}
+
+void App::start_alerts() {
+  alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
+                  alerts::Engine::OnAlert{});
+  alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
+  recorder_->on_change([this] { alerts_->ring(); });
+  asio::co_spawn(loop_, alerts_->run(), asio::detached);
 }
 
 void App::start_sources(const config::Settings& settings) {
@@ -264,6 +274,8 @@ void App::apply(const config::Loaded& loaded) {
     sampler_->stop(entry->name);
     if (after.enabled) sampler_->start(*entry, after, settings_.roots);
   }
+  if (settings_.alerts != next.alerts) alerts_->set_rules(alerts::rules_in_force(next.alerts));
+  settings_.alerts = next.alerts;
   settings_.log.level = next.log.level;
   settings_.storage.commit = next.storage.commit;
   settings_.storage.retention = next.storage.retention;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/loader.hpp"
+#include "daemon/alerts/engine.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/http/server.hpp"
 #include "daemon/instruments.hpp"
@@ -41,6 +42,7 @@ class App {
   bool open_storage();
   bool open_files(storage::LedgerRows& rows);
   bool listen();
+  void start_alerts();
   void start_sources(const config::Settings& settings);
   asio::awaitable<void> housekeeping();
   asio::awaitable<void> signals();
@@ -70,6 +72,7 @@ class App {
   std::optional<Recorder> recorder_;
   std::optional<Sources> sources_;
   std::optional<Sampler> sampler_;
+  std::optional<alerts::Engine> alerts_;
   web::Board board_;
   std::optional<web::Routes> routes_;
   std::unique_ptr<http::Server> server_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "collectors/registry.hpp"
+#include "daemon/alerts/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/metrics.hpp"
@@ -20,10 +21,10 @@ std::vector<MetricGroup> metric_groups() {
   MetricGroup node{"node", "Derived from what the collectors read.", row_metrics()};
   node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved});
   groups.push_back(std::move(node));
-  MetricGroup self{
-      "self",
-      "The daemon itself and its sources.",
-      {&source_state, &collector_last_success, &collector_duration, &collector_faults, &collector_missed_ticks}};
+  MetricGroup self{"self",
+                   "The daemon itself and its sources.",
+                   {&source_state, &collector_last_success, &collector_duration, &collector_faults,
+                    &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows}};
   const auto own = Instruments::metrics();
   self.metrics.insert(self.metrics.end(), own.begin(), own.end());
   groups.push_back(std::move(self));

@@ -371,4 +371,17 @@ void Instruments::write(std::string& out, Format format, const Latest::Admit& ad
   append_all(out, format, admit, families_->histograms);
 }
 
+void Instruments::visit(const Latest::Each& each) const {
+  const std::lock_guard lock(families_->mutex);
+  const auto tell = [&each](const auto& shown) {
+    for (const auto& one : shown) {
+      std::string_view labels = one.labels;
+      if (!labels.empty()) labels = labels.substr(1, labels.size() - 2);
+      each(*one.metric, labels, one.instrument->Value());
+    }
+  };
+  tell(families_->counters);
+  tell(families_->gauges);
+}
+
 }  // namespace perjoule

@@ -41,6 +41,8 @@ class Instruments {
   void process(double watts_per_busy_cpu);
 
   void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
+  // Every counter and gauge, with its labels as text (`a="b"`).
+  void visit(const Latest::Each& each) const;
   // Every family above, for `describe` and the tests.
   [[nodiscard]] static std::span<const Metric* const> metrics();
   // A family that is written as a histogram; its Metric says gauge, for Kind knows only what collectors read.

@@ -143,6 +143,15 @@ std::optional<double> Latest::value(SeriesId id, std::int64_t now_ns) const {
   return slot.value;
 }
 
+void Latest::newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const {
+  out.clear();
+  const std::lock_guard lock(mutex_);
+  for (const SeriesId id : ids) {
+    const Slot& slot = slots_[static_cast<std::size_t>(id)];
+    out.push_back({slot.value, slot.steady_ns, is_fresh(slot, now_ns)});
+  }
+}
+
 std::size_t Latest::fresh(std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
   std::size_t count = 0;

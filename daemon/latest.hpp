@@ -48,6 +48,13 @@ class Latest {
   // A fresh value of a series.
   [[nodiscard]] std::optional<double> value(SeriesId id, std::int64_t now_ns) const;
   [[nodiscard]] std::size_t fresh(std::int64_t now_ns) const;
+  // The last that was set of each of `ids`, in their order, also where it is not fresh any more.
+  struct Newest {
+    double value = 0;
+    std::int64_t steady_ns = 0;
+    bool fresh = false;
+  };
+  void newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const;
   // Calls `each` for every fresh series in the order of write().
   using Each = std::function<void(const Metric&, std::string_view labels, double value)>;
   void visit(std::int64_t now_ns, const Each& each) const;

@@ -11,6 +11,8 @@
 #include <string>
 #include <vector>
 
+#include "daemon/alerts/promql.hpp"
+#include "daemon/alerts/rule_reader.hpp"
 #include "daemon/app.hpp"
 #include "daemon/build.hpp"
 #include "daemon/collectors.hpp"
@@ -116,10 +118,11 @@ void add_commands(CLI::App& app, Arguments& arguments) {
                                    "Read the configuration, say all that is wrong with it, exit 78 if something is.");
   check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
   app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
-  auto* describe = app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys.");
+  auto* describe =
+      app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys, alerts, rules.");
   describe->add_option("what", arguments.describe_what)
       ->required()
-      ->check(CLI::IsMember({"metrics", "config", "schema", "keys"}));
+      ->check(CLI::IsMember({"metrics", "config", "schema", "keys", "alerts", "rules"}));
   auto* exported = app.add_subcommand("export", "History to stdout.");
   exported->add_option("--format", arguments.exported.format, "openmetrics or csv")
       ->check(CLI::IsMember({"openmetrics", "csv"}));
@@ -142,6 +145,17 @@ int run_export_command(const config::Settings& settings, Arguments& arguments) {
   return run_export(settings, arguments.exported);
 }
 
+// What depends on the configured rules.
+bool describes_rules(const Arguments& arguments) {
+  return arguments.command == "describe" && (arguments.describe_what == "alerts" || arguments.describe_what == "rules");
+}
+
+int describe_rules(const std::string& what, const config::Settings& settings) {
+  const std::vector<alerts::Rule> rules = alerts::rules_in_force(settings.alerts);
+  fmt::print("{}", what == "alerts" ? alerts::describe_alerts(rules) : alerts::describe_rules(rules));
+  return exit_ok;
+}
+
 // The commands that need the configuration; all of them fail with it.
 int run_configured(Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
   config::Input input;
@@ -150,12 +164,14 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
   if (!arguments.config_file.empty()) input.file = arguments.config_file;
   input.environment = perjoule_environment();
   input.flags = given_flags(arguments);
+  input.examine_rules = alerts::examine_rules;
   const config::Outcome outcome = config::load(input);
   if (!outcome.loaded) {
     fmt::print(stderr, "{}\n", config::render(outcome.refusals));
     return exit_configuration;
   }
   const config::Settings& settings = outcome.loaded->settings;
+  if (describes_rules(arguments)) return describe_rules(arguments.describe_what, settings);
   if (arguments.command == "once") return run_once(settings, arguments.once_format);
   if (arguments.command == "doctor") return run_doctor(settings);
   if (arguments.command == "export") return run_export_command(settings, arguments);
@@ -188,7 +204,8 @@ int run(int argc, char** argv) {
   }
   const std::vector<CLI::App*> chosen = app.get_subcommands();
   if (!chosen.empty()) arguments.command = chosen.front()->get_name();
-  if (arguments.command == "describe") return describe(arguments.describe_what, sections);
+  if (arguments.command == "describe" && !describes_rules(arguments))
+    return describe(arguments.describe_what, sections);
   return run_configured(arguments, sections);
 }
 

@@ -246,6 +246,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   drop_repeats(persisted_, accepted);
   accepted.samples = plain_.size() + persisted_.size();
   publish(state, stamp);
+  if (on_change_) on_change_();
   return accepted;
 }
 
@@ -304,6 +305,7 @@ void Recorder::finish_commit(const storage::Report& report, const OnReport& on_r
   }
   in_flight_.clear();
   if (!report.ledger_committed) ledger_.restore();
+  if (on_change_) on_change_();
   if (on_report) on_report(report);
 }
 

@@ -62,6 +62,8 @@ class Recorder {
   void commit_last();
 
   [[nodiscard]] SeriesTable& series() { return series_; }
+  // Called whenever Latest has something new.
+  void on_change(std::function<void()> change) { on_change_ = std::move(change); }
 
  private:
   // A persisted series and the ledger entry behind it.
@@ -131,6 +133,7 @@ class Recorder {
   std::uint64_t passes_ = 0;         // over the readings of a batch, then over its samples
   std::uint64_t generation_ = 0;
   bool committing_ = false;
+  std::function<void()> on_change_;
 };
 
 }  // namespace perjoule

@@ -7,7 +7,8 @@ set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.."
 readonly generated=("config config/perjoule.json" "schema config/perjoule.schema.json"
-  "metrics deploy/metrics.md" "keys deploy/configuration.md")
+  "metrics deploy/metrics.md" "keys deploy/configuration.md" "alerts deploy/alerts.md"
+  "rules deploy/prometheus/perjoule.rules.yml")
 
 case "${1:-}" in
   "")

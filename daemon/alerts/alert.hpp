@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -28,5 +30,9 @@ struct Alert {
 
 // Name, severity and labels make the identity: an incident is one alert from its firing to its resolution.
 [[nodiscard]] bool same(const Alert& left, const Alert& right);
+
+// `a="b",c="d"` with the escapes of the exposition format, and back.
+[[nodiscard]] std::string label_text(const Labels& labels);
+[[nodiscard]] std::optional<Labels> parse_labels(std::string_view text);
 
 }  // namespace perjoule::alerts

@@ -29,7 +29,7 @@ constexpr Case cases[] = {
     {R"({"log.level": "warn"})", R"(perjoule.json:1:2: error: log.level: unknown key
     1 | {"log.level": "warn"}
       |  ^^^^^^^^^^^
-   help: known here: web, storage, log, path, efficiency, collectors
+   help: known here: web, storage, log, path, efficiency, collectors, alerts
 )"},
     {R"({"collectors": {"rapll": {}}})", R"(perjoule.json:1:17: error: collectors.rapll: unknown collector
     1 | {"collectors": {"rapll": {}}}
@@ -44,7 +44,7 @@ constexpr Case cases[] = {
     {R"({"a\u001bé": 1})", R"(perjoule.json:1:2: error: "a\u001bé": unknown key
     1 | {"a\u001bé": 1}
       |  ^^^^^^^^^^
-   help: known here: web, storage, log, path, efficiency, collectors
+   help: known here: web, storage, log, path, efficiency, collectors, alerts
 )"},
     // wrong type
     {R"({"web": 1})", R"(perjoule.json:1:9: error: web: expected an object, got a number

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "collectors/registry.hpp"
+#include "daemon/alerts/engine.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/sampler.hpp"
@@ -47,6 +48,15 @@ void feed(Instruments& instruments) {
   instruments.lateness(0.0002);
   instruments.reload(true, static_cast<double>(start.wall_ms) / 1000);
   instruments.series(50, 0);
+}
+
+// Fires: the reload that the instruments were fed with went well.
+alerts::Rule reload_rule() {
+  alerts::Rule rule;
+  rule.name = "ConfigReloaded";
+  rule.expression.value.metric = "perjoule_config_last_reload_successful";
+  rule.levels.push_back({"info", true, 0, std::nullopt, 0, 0});
+  return rule;
 }
 
 struct Scrapes {
@@ -91,6 +101,12 @@ Scrapes scrape(const Setting& setting) {
   }
   Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
   feed(instruments);
+  const Log log({config::LogLevel::error, config::LogFormat::logfmt});
+  alerts::Engine engine({clock, latest, recorder.series(), instruments, ledger, log}, {});
+  if (setting.self) {
+    engine.set_rules({reload_rule()});
+    engine.evaluate();
+  }
   Scrapes scrapes;
   latest.write(scrapes.text, Format::text, clock.now().steady_ns);
   latest.write(scrapes.openmetrics, Format::openmetrics, clock.now().steady_ns);

@@ -1,0 +1,172 @@
+#include "daemon/alerts/engine.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "daemon/alerts/memory.hpp"
+#include "daemon/alerts/metrics.hpp"
+
+namespace perjoule::alerts {
+
+namespace {
+
+constexpr std::int64_t gather_ns = 20 * nanoseconds_per_millisecond;
+constexpr std::int64_t own_period_ns = nanoseconds_per_second;
+
+Moment moment(const Stamp& stamp) {
+  return {stamp.steady_ns / nanoseconds_per_millisecond, stamp.wall_ms};
+}
+
+}  // namespace
+
+Engine::Engine(const Parts& parts, OnAlert on_alert)
+    : parts_(parts), on_alert_(std::move(on_alert)), alarm_(parts.clock.alarm()) {}
+
+void Engine::set_rules(std::vector<Rule> rules) {
+  const Stamp now = parts_.clock.now();
+  for (const Transition& transition : evaluator_.set_rules(std::move(rules), moment(now)))
+    take(transition);
+  if (!std::exchange(started_, true)) restore(moment(now));
+  adopted_ = 0;
+  watched_.clear();
+  places_.clear();
+  own_places_.clear();
+  parts_.latest.remove(shown_);
+  shown_.clear();
+  show(now);
+}
+
+void Engine::restore(const Moment& now) {
+  for (const auto& [key, text] : parts_.ledger.states(memory_prefix)) {
+    const std::optional<Remembered> remembered = remember(key, text);
+    if (!remembered) {
+      ++unreadable_;
+      parts_.log.warn("a remembered alert cannot be read and is forgotten", {{"key", key}});
+      parts_.ledger.set_state(key, "");
+      continue;
+    }
+    if (const std::optional<Transition> ended = evaluator_.restore(*remembered, now)) take(*ended);
+  }
+}
+
+void Engine::adopt() {
+  for (; adopted_ < parts_.series.size(); ++adopted_) {
+    const auto id = static_cast<SeriesId>(adopted_);
+    const SeriesTable::Series& series = parts_.series[id];
+    const std::optional<Labels> labels = parse_labels(series.labels);
+    std::vector<Evaluator::Place> places;
+    if (labels) places = evaluator_.adopt(series.metric->name, *labels);
+    if (places.empty()) continue;
+    watched_.push_back(id);
+    places_.push_back(std::move(places));
+  }
+}
+
+void Engine::observe(const Stamp& now) {
+  const std::int64_t now_ms = now.steady_ns / nanoseconds_per_millisecond;
+  parts_.latest.newest(watched_, now.steady_ns, newest_);
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    const Latest::Newest& newest = newest_[i];
+    const Observation observation{newest.steady_ns / nanoseconds_per_millisecond, newest.value, newest.fresh};
+    for (const Evaluator::Place& place : places_[i])
+      evaluator_.observe(place, observation, now_ms);
+  }
+  if (now.steady_ns - own_ns_ < own_period_ns) return;
+  own_ns_ = now.steady_ns;
+  parts_.instruments.visit([&](const Metric& metric, std::string_view label_set, double value) {
+    std::string key(metric.name);
+    key += label_set;
+    const auto [found, fresh] = own_places_.try_emplace(std::move(key));
+    if (fresh) {
+      if (const auto labels = parse_labels(label_set)) found->second = evaluator_.adopt(metric.name, *labels);
+    }
+    for (const Evaluator::Place& place : found->second)
+      evaluator_.observe(place, {now_ms, value, true}, now_ms);
+  });
+}
+
+void Engine::evaluate() {
+  const Stamp now = parts_.clock.now();
+  adopt();
+  observe(now);
+  const std::vector<Transition> transitions = evaluator_.evaluate(moment(now));
+  for (const Transition& transition : transitions)
+    take(transition);
+  if (!transitions.empty() || evaluator_.overflow() != shown_overflow_) show(now);
+}
+
+void Engine::take(const Transition& transition) {
+  const bool over = transition.change != Change::pending && transition.change != Change::firing;
+  parts_.ledger.set_state(memory_key(transition.alert), over ? "" : memory_text(transition));
+  log(transition);
+  if (transition.alert.phase != Phase::pending && on_alert_) on_alert_(transition.alert);
+}
+
+void Engine::log(const Transition& transition) const {
+  const Alert& alert = transition.alert;
+  const std::string labels = label_text(alert.labels);
+  const std::string value = fmt::format("{:.6g}", alert.value);
+  switch (transition.change) {
+    case Change::firing:
+      return parts_.log.write(alert.severity == "info" ? config::LogLevel::info : config::LogLevel::warn,
+                              "alert firing",
+                              {{"alert", alert.name},
+                               {"severity", alert.severity},
+                               {"labels", labels},
+                               {"value", value},
+                               {"summary", alert.summary},
+                               {"runbook", alert.runbook}});
+    case Change::resolved:
+    case Change::lost: {
+      const std::string lasted = fmt::format("{} s", (alert.ends_ms - alert.starts_ms) / 1000);
+      return parts_.log.info("alert resolved", {{"alert", alert.name},
+                                                {"severity", alert.severity},
+                                                {"labels", labels},
+                                                {"value", value},
+                                                {"lasted", lasted},
+                                                {"reason", alert.reason}});
+    }
+    case Change::pending:
+    case Change::dropped:
+      return parts_.log.debug(transition.change == Change::pending ? "alert pending" : "alert no longer pending",
+                              {{"alert", alert.name}, {"severity", alert.severity}, {"labels", labels}});
+    case Change::none:
+      return;
+  }
+}
+
+void Engine::show(const Stamp& now) {
+  std::vector<Sample> samples;
+  const auto add = [&](const Metric& metric, std::initializer_list<std::string_view> labels, double value) {
+    if (const auto id = parts_.series.identify(metric, label_values(labels))) samples.push_back({*id, value});
+  };
+  for (const LevelCount& count : evaluator_.counts()) {
+    const std::string_view severity = count.level->severity;
+    add(alert_count, {count.rule->name, severity, "pending"}, static_cast<double>(count.pending));
+    add(alert_count, {count.rule->name, severity, "firing"}, static_cast<double>(count.firing));
+  }
+  const Overflow overflow = shown_overflow_ = evaluator_.overflow();
+  add(alert_overflows, {"series"}, static_cast<double>(overflow.series));
+  add(alert_overflows, {"alerts"}, static_cast<double>(overflow.alerts));
+  add(alert_overflows, {"partners"}, static_cast<double>(overflow.partners));
+  add(alert_overflows, {"unreadable"}, static_cast<double>(unreadable_));
+  parts_.latest.set(samples, now.steady_ns, Latest::never_stale);
+  shown_.clear();
+  for (const Sample& sample : samples)
+    shown_.push_back(sample.series);
+}
+
+asio::awaitable<void> Engine::run() {
+  for (;;) {
+    const std::int64_t next_ns = parts_.clock.now().steady_ns + nanoseconds_per_second;
+    co_await alarm_->wait_until(next_ns);
+    const std::int64_t gathered_ns = parts_.clock.now().steady_ns + gather_ns;
+    while (parts_.clock.now().steady_ns < gathered_ns)
+      co_await alarm_->wait_until(gathered_ns);
+    evaluate();
+  }
+}
+
+}  // namespace perjoule::alerts

@@ -1,0 +1,259 @@
+#include "daemon/alerts/evaluator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <utility>
+
+namespace perjoule::alerts {
+
+namespace {
+
+constexpr std::int64_t settle_min_ms = 60'000;
+std::string_view label_value(const Labels& labels, std::string_view name) {
+  for (const auto& [label, value] : labels) {
+    if (label == name) return value;
+  }
+  return {};
+}
+
+std::string join_key(const Labels& labels, const std::vector<std::string>& shared) {
+  std::string key;
+  for (const std::string& name : shared)
+    key.append(label_value(labels, name)) += '\0';
+  return key;
+}
+
+std::string fill(std::string_view text, const Labels& labels, double value) {
+  std::string filled;
+  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
+    const std::size_t close = text.find('}', open);
+    if (close == std::string_view::npos) break;
+    const std::string_view name = text.substr(open + 1, close - open - 1);
+    filled += text.substr(0, open);
+    filled += name == "value" ? fmt::format("{:.4g}", value) : std::string(label_value(labels, name));
+    text.remove_prefix(close + 1);
+  }
+  return filled.append(text);
+}
+
+}  // namespace
+
+std::uint32_t Evaluator::term(const Term& wanted) {
+  const auto found =
+      std::find_if(terms_.begin(), terms_.end(), [&wanted](const TermState& state) { return state.term() == wanted; });
+  const auto index = static_cast<std::uint32_t>(found - terms_.begin());
+  if (found == terms_.end()) terms_.emplace_back(wanted);
+  return index;
+}
+
+Evaluator::Join Evaluator::join(const Term& from, const Term& to) {
+  Join made{term(to), {}, {}, 0};
+  const std::vector<std::string> here = free_labels(from);
+  for (const std::string& label : free_labels(to)) {
+    if (std::find(here.begin(), here.end(), label) != here.end()) made.shared.push_back(label);
+  }
+  return made;
+}
+
+Evaluator::ExpressionState Evaluator::expression(const Expression& wanted) {
+  ExpressionState made{term(wanted.value), {}, {}};
+  if (wanted.minus) made.minus = join(wanted.value, *wanted.minus);
+  if (wanted.over) made.over = join(wanted.value, *wanted.over);
+  return made;
+}
+
+Evaluator::RuleState Evaluator::state(const Rule& rule) {
+  RuleState made{expression(rule.expression), {}, {}, false, settle_min_ms};
+  for (const Guard& guard : rule.when)
+    made.guards.push_back({expression(guard.expression), join(rule.expression.value, guard.expression.value)});
+  made.standings.resize(rule.levels.size());
+  for (const Term* term : terms(rule)) {
+    if (!has_window(*term)) continue;
+    made.windowed = true;
+    made.settle_ms = std::max(made.settle_ms, term->window_ms);
+  }
+  return made;
+}
+
+std::vector<Evaluator::Place> Evaluator::adopt(std::string_view metric, const Labels& labels) {
+  std::vector<Place> places;
+  for (std::size_t i = 0; i < terms_.size(); ++i) {
+    TermState& term = terms_[i];
+    if (!term.matches(metric, labels)) continue;
+    if (!term.knows(labels)) {
+      if (members_ >= limits_.members || (term.windowed() && windows_ >= limits_.windows)) {
+        ++overflow_.series;
+        continue;
+      }
+      ++members_;
+      windows_ += term.windowed() ? 1U : 0U;
+    }
+    places.push_back({static_cast<std::uint32_t>(i), static_cast<std::uint32_t>(term.add(labels))});
+  }
+  return places;
+}
+
+void Evaluator::refresh(Join& join, const TermState& from) {
+  const auto& partners = terms_[join.partner].results();
+  if (join.of.size() == from.results().size() && join.partners == partners.size()) return;
+  std::map<std::string, std::uint32_t> by_key;
+  std::map<std::string, bool> several;
+  for (std::size_t i = 0; i < partners.size(); ++i) {
+    std::string key = join_key(partners[i].labels, join.shared);
+    if (!by_key.emplace(key, static_cast<std::uint32_t>(i)).second) several[std::move(key)] = true;
+  }
+  join.partners = partners.size();
+  join.of.clear();
+  for (const TermState::Result& result : from.results()) {
+    const std::string key = join_key(result.labels, join.shared);
+    const auto found = by_key.find(key);
+    const bool two = several.contains(key);
+    if (two) ++overflow_.partners;
+    join.of.push_back(found == by_key.end() || two ? no_partner : found->second);
+  }
+}
+
+void Evaluator::refresh(ExpressionState& expression) {
+  if (expression.minus) refresh(*expression.minus, terms_[expression.value]);
+  if (expression.over) refresh(*expression.over, terms_[expression.value]);
+}
+
+std::optional<double> Evaluator::value(const ExpressionState& expression, std::size_t result) const {
+  std::optional<double> known = terms_[expression.value].results()[result].value;
+  const auto partner = [&](const Join& join) -> std::optional<double> {
+    const std::uint32_t index = join.of[result];
+    if (index == no_partner) return std::nullopt;
+    return terms_[join.partner].results()[index].value;
+  };
+  if (known && expression.minus) {
+    const std::optional<double> minus = partner(*expression.minus);
+    known = minus ? std::optional(*known - *minus) : std::nullopt;
+  }
+  if (known && expression.over) {
+    const std::optional<double> over = partner(*expression.over);
+    known = over ? std::optional(*known / *over) : std::nullopt;
+  }
+  if (known && std::isnan(*known)) return std::nullopt;
+  return known;
+}
+
+Observed Evaluator::observed(const Rule& rule, const RuleState& state, std::size_t result) const {
+  Observed seen{value(state.expression, result), true, state.windowed};
+  for (std::size_t i = 0; i < state.guards.size() && seen.value; ++i) {
+    const std::uint32_t partner = state.guards[i].join.of[result];
+    const std::optional<double> guard =
+        partner == no_partner ? std::nullopt : value(state.guards[i].expression, partner);
+    if (!guard) {
+      seen.value.reset();
+    } else {
+      const bool holds = rule.when[i].above ? *guard > rule.when[i].threshold : *guard < rule.when[i].threshold;
+      seen.guarded = seen.guarded && holds;
+    }
+  }
+  return seen;
+}
+
+Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
+                                 const Moment& now) const {
+  const Rule& source = rules_[rule];
+  const Standing& standing = states_[rule].standings[level][result];
+  Transition made;
+  made.change = change;
+  made.condition = condition_text(source, source.levels[level]);
+  made.since_ms = now.wall_ms - (now.steady_ms - standing.since_ms);
+  Alert& alert = made.alert;
+  alert.name = source.name;
+  alert.severity = source.levels[level].severity;
+  alert.labels = terms_[states_[rule].expression.value].results()[result].labels;
+  alert.value = standing.value;
+  alert.summary = fill(source.summary, alert.labels, alert.value);
+  alert.runbook = source.runbook;
+  std::erase_if(alert.labels, [](const auto& label) { return is_own_label(label.first); });
+  alert.phase = change == Change::pending || change == Change::dropped ? Phase::pending : Phase::firing;
+  if (alert.phase == Phase::firing) alert.starts_ms = standing.starts_ms;
+  if (change == Change::resolved || change == Change::lost) {
+    alert.phase = Phase::resolved;
+    alert.ends_ms = now.wall_ms;
+    if (change == Change::lost) alert.reason = "no data";
+  }
+  return made;
+}
+
+void Evaluator::take(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
+                     std::vector<Transition>& out) {
+  if (change == Change::none) return;
+  if (change == Change::pending) ++active_;
+  if (change == Change::dropped || change == Change::resolved || change == Change::lost) --active_;
+  out.push_back(transition(rule, level, result, change, now));
+}
+
+void Evaluator::evaluate(std::size_t rule, const Moment& now, std::vector<Transition>& out) {
+  const Rule& source = rules_[rule];
+  RuleState& state = states_[rule];
+  const TermState& base = terms_[state.expression.value];
+  refresh(state.expression);
+  for (GuardState& guard : state.guards) {
+    refresh(guard.expression);
+    refresh(guard.join, base);
+  }
+  for (std::vector<Standing>& standings : state.standings)
+    standings.resize(base.results().size());
+  for (std::size_t result = 0; result < base.results().size(); ++result) {
+    const Observed seen = observed(source, state, result);
+    for (std::size_t level = 0; level < source.levels.size(); ++level) {
+      Standing& standing = state.standings[level][result];
+      const Standing before = standing;
+      const Moves moves = step(standing, source.levels[level], source.hold_ms, seen, now);
+      if (moves.first == Change::pending && active_ >= limits_.active) {
+        standing = before;
+        ++overflow_.alerts;
+        continue;
+      }
+      take(rule, level, result, moves.first, now, out);
+      take(rule, level, result, moves.second, now, out);
+    }
+  }
+}
+
+std::vector<Transition> Evaluator::evaluate(const Moment& now) {
+  std::vector<Transition> out;
+  for (TermState& term : terms_)
+    term.compute(now.steady_ms);
+  for (std::size_t rule = 0; rule < rules_.size(); ++rule)
+    evaluate(rule, now, out);
+  return out;
+}
+
+std::vector<Alert> Evaluator::firing() const {
+  std::vector<Alert> alerts;
+  for (std::size_t r = 0; r < rules_.size(); ++r) {
+    for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
+      const std::vector<Standing>& standings = states_[r].standings[l];
+      for (std::size_t result = 0; result < standings.size(); ++result) {
+        if (standings[result].at == Standpoint::firing)
+          alerts.push_back(transition(r, l, result, Change::firing, {}).alert);
+      }
+    }
+  }
+  return alerts;
+}
+
+std::vector<LevelCount> Evaluator::counts() const {
+  std::vector<LevelCount> counts;
+  for (std::size_t r = 0; r < rules_.size(); ++r) {
+    for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
+      const std::vector<Standing>& standings = states_[r].standings[l];
+      const auto at = [&standings](Standpoint point) {
+        return static_cast<std::size_t>(std::count_if(
+            standings.begin(), standings.end(), [point](const Standing& standing) { return standing.at == point; }));
+      };
+      counts.push_back({&rules_[r], &rules_[r].levels[l], at(Standpoint::pending), at(Standpoint::firing)});
+    }
+  }
+  return counts;
+}
+
+}  // namespace perjoule::alerts

@@ -1,0 +1,127 @@
+// Rules that come and go: what a reload and a restart make of the alerts that stand.
+#include <algorithm>
+#include <utility>
+
+#include "daemon/alerts/evaluator.hpp"
+
+namespace perjoule::alerts {
+
+// Terms that the rules still read keep their windows.
+void Evaluator::keep_terms(std::vector<TermState> before) {
+  std::vector<const Term*> wanted;
+  for (const Rule& rule : rules_) {
+    const std::vector<const Term*> more = terms(rule);
+    wanted.insert(wanted.end(), more.begin(), more.end());
+  }
+  for (TermState& term : before) {
+    const bool kept =
+        std::any_of(wanted.begin(), wanted.end(), [&term](const Term* other) { return *other == term.term(); });
+    if (kept) terms_.push_back(std::move(term));
+  }
+}
+
+void Evaluator::count() {
+  members_ = windows_ = active_ = 0;
+  for (const TermState& term : terms_) {
+    members_ += term.members();
+    windows_ += term.windowed() ? term.members() : 0;
+  }
+  for (const LevelCount& level : counts())
+    active_ += level.pending + level.firing;
+}
+
+std::optional<Evaluator::LevelPlace> Evaluator::counterpart(const LevelPlace& place,
+                                                            const std::vector<Rule>& rules) const {
+  const Rule& rule = rules_[place.rule];
+  const Level& level = rule.levels[place.level];
+  for (std::size_t r = 0; r < rules.size(); ++r) {
+    if (rules[r].name != rule.name) continue;
+    for (std::size_t l = 0; l < rules[r].levels.size(); ++l) {
+      const Level& other = rules[r].levels[l];
+      if (other.severity == level.severity && condition_text(rules[r], other) == condition_text(rule, level))
+        return LevelPlace{r, l};
+    }
+  }
+  return std::nullopt;
+}
+
+void Evaluator::end(const LevelPlace& place, bool changed, const Moment& now, std::vector<Transition>& out) const {
+  const std::vector<Standing>& standings = states_[place.rule].standings[place.level];
+  for (std::size_t result = 0; result < standings.size(); ++result) {
+    if (standings[result].at == Standpoint::inactive) continue;
+    const bool fires = standings[result].at == Standpoint::firing;
+    Transition ended = transition(place.rule, place.level, result, fires ? Change::resolved : Change::dropped, now);
+    ended.alert.reason = changed ? "the rule was changed" : "the rule was removed";
+    out.push_back(std::move(ended));
+  }
+}
+
+std::vector<Transition> Evaluator::set_rules(std::vector<Rule> rules, const Moment& now) {
+  std::vector<Transition> out;
+  struct Kept {
+    LevelPlace from;
+    LevelPlace to;
+  };
+  std::vector<Kept> kept;
+  for (std::size_t r = 0; r < rules_.size(); ++r) {
+    const bool there =
+        std::any_of(rules.begin(), rules.end(), [&](const Rule& rule) { return rule.name == rules_[r].name; });
+    for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
+      const LevelPlace from{r, l};
+      if (const auto to = counterpart(from, rules)) {
+        kept.push_back({from, *to});
+      } else {
+        end(from, there, now, out);
+      }
+    }
+  }
+  const std::vector<RuleState> before = std::exchange(states_, {});
+  rules_ = std::move(rules);
+  keep_terms(std::exchange(terms_, {}));
+  for (const Rule& rule : rules_)
+    states_.push_back(state(rule));
+  for (const Kept& level : kept)
+    states_[level.to.rule].standings[level.to.level] = before[level.from.rule].standings[level.from.level];
+  count();
+  return out;
+}
+
+std::optional<Transition> Evaluator::restore(const Remembered& remembered, const Moment& now) {
+  const Alert& alert = remembered.alert;
+  Transition ended{alert, alert.phase == Phase::firing ? Change::resolved : Change::dropped, remembered.condition,
+                   remembered.since_ms};
+  if (alert.phase == Phase::firing) {
+    ended.alert.phase = Phase::resolved;
+    ended.alert.ends_ms = now.wall_ms;
+  }
+  ended.alert.reason = "the rule was removed";
+  for (std::size_t r = 0; r < rules_.size(); ++r) {
+    if (rules_[r].name != alert.name) continue;
+    ended.alert.reason = "the rule was changed";
+    for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
+      const Level& level = rules_[r].levels[l];
+      if (level.severity != alert.severity || condition_text(rules_[r], level) != remembered.condition) continue;
+      TermState& base = terms_[states_[r].expression.value];
+      Labels labels = alert.labels;
+      for (const Match& match : base.term().match) {
+        if (is_own_label(match.label) && base.term().aggregation == Aggregation::none)
+          labels.emplace_back(match.label, match.values.front());
+      }
+      std::sort(labels.begin(), labels.end());
+      std::vector<Standing>& standings = states_[r].standings[l];
+      const std::size_t result = base.result(labels);
+      standings.resize(base.results().size());
+      Standing& standing = standings[result];
+      standing.at = alert.phase == Phase::firing ? Standpoint::firing : Standpoint::pending;
+      standing.value = alert.value;
+      standing.starts_ms = alert.starts_ms;
+      standing.since_ms = now.steady_ms - std::max<std::int64_t>(now.wall_ms - remembered.since_ms, 0);
+      standing.restored_until_ms = now.steady_ms + states_[r].settle_ms;
+      ++active_;
+      return std::nullopt;
+    }
+  }
+  return ended;
+}
+
+}  // namespace perjoule::alerts

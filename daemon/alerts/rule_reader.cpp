@@ -1,0 +1,282 @@
+#include "daemon/alerts/rule_reader.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+
+#include "config/suggestion.hpp"
+#include "daemon/alerts/default_rules.hpp"
+#include "daemon/alerts/expression_reader.hpp"
+#include "daemon/alerts/subject.hpp"
+
+namespace perjoule::alerts {
+
+using config::json::Type;
+
+namespace {
+
+constexpr std::size_t name_max = 128;
+constexpr std::size_t summary_max = 1024;
+constexpr std::int64_t day_ms = 86'400'000;
+constexpr std::int64_t for_max_ms = 31 * day_ms;
+constexpr std::int64_t hold_max_ms = 7 * day_ms;
+constexpr std::int64_t hold_default_ms = 900'000;
+
+constexpr std::array<std::string_view, 10> rule_keys = {"alert", "enabled", "value", "minus",   "over",
+                                                        "when",  "levels",  "hold",  "summary", "runbook"};
+constexpr std::array<std::string_view, 5> guard_keys = {"value", "minus", "over", "above", "below"};
+constexpr std::array<std::string_view, 7> level_keys = {"severity",    "raise_above", "raise_below", "clear_above",
+                                                        "clear_below", "for",         "clear_for"};
+constexpr std::array<std::string_view, 3> severities = {"info", "warning", "critical"};
+
+constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
+constexpr std::string_view name_characters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_0123456789";
+constexpr std::string_view page_characters = "abcdefghijklmnopqrstuvwxyz0123456789-";
+
+bool only(std::string_view text, std::string_view characters) {
+  return text.find_first_not_of(characters) == std::string_view::npos;
+}
+
+// The one of two members that is there; refused where both or none are.
+std::optional<Subject> one_of(const Subject& owner, std::string_view first, std::string_view second) {
+  std::optional<Subject> above = owner.find(first);
+  std::optional<Subject> below = owner.find(second);
+  if (above && below) {
+    below->refuse_key(fmt::format("goes beside {}, which is there already", first), "a threshold has one side");
+    return std::nullopt;
+  }
+  if (!above && !below) owner.refuse(fmt::format("lacks \"{}\" or \"{}\"", first, second));
+  return above ? std::move(above) : std::move(below);
+}
+
+void read_clear(const Subject& subject, Level& level) {
+  const std::string_view right = level.above ? "clear_below" : "clear_above";
+  const std::string_view wrong = level.above ? "clear_above" : "clear_below";
+  const std::string_view raise = level.above ? "raise_above" : "raise_below";
+  if (const auto other = subject.find(wrong))
+    other->refuse_key(fmt::format("does not go with {}", raise), fmt::format("write \"{}\"", right));
+  const auto clear = subject.find(right);
+  if (!clear) return;
+  level.clear = clear->number();
+  if (!level.clear) return;
+  const bool inside = level.above ? *level.clear <= level.raise : *level.clear >= level.raise;
+  if (!inside) {
+    clear->refuse(
+        fmt::format("{} is on the wrong side of {} {}: what raises would clear", *level.clear, raise, level.raise),
+        fmt::format("at {} {}", level.above ? "most" : "least", level.raise));
+  }
+}
+
+std::optional<Level> read_level(const Subject& subject) {
+  if (!subject.expect(Type::object)) return std::nullopt;
+  subject.expect_members(level_keys);
+  Level level;
+  const auto severity = subject.find("severity");
+  if (!severity) subject.refuse("lacks \"severity\"");
+  const auto word = severity ? severity->word(severities) : std::nullopt;
+  const auto raise = one_of(subject, "raise_above", "raise_below");
+  const auto threshold = raise ? raise->number() : std::nullopt;
+  if (threshold) {
+    level.above = raise->key() == "raise_above";
+    level.raise = *threshold;
+    read_clear(subject, level);
+  }
+  if (const auto at = subject.find("for")) level.for_ms = at->duration_ms(0, for_max_ms).value_or(0);
+  if (const auto at = subject.find("clear_for")) level.clear_for_ms = at->duration_ms(0, for_max_ms).value_or(0);
+  if (!word || !threshold) return std::nullopt;
+  level.severity = severities[*word];
+  return level;
+}
+
+void read_levels(const Subject& subject, Rule& rule) {
+  const auto levels = subject.find("levels");
+  if (!levels) return subject.refuse("lacks \"levels\"");
+  if (!levels->expect(Type::array)) return;
+  if (levels->items().empty()) levels->refuse("an empty list: nothing would ever be raised");
+  for (const Subject& item : levels->items()) {
+    std::optional<Level> level = read_level(item);
+    if (!level) continue;
+    const bool twice = std::any_of(rule.levels.begin(), rule.levels.end(),
+                                   [&](const Level& before) { return before.severity == level->severity; });
+    if (twice) item.refuse(fmt::format("the severity {} is there twice", level->severity), "a severity has one level");
+    rule.levels.push_back(*std::move(level));
+  }
+}
+
+void read_guard(const Subject& subject, const Catalogue& catalogue, const std::optional<Expression>& base, Rule& rule) {
+  if (!subject.expect(Type::object)) return;
+  subject.expect_members(guard_keys);
+  std::optional<Expression> expression = read_expression(subject, catalogue);
+  const auto side = one_of(subject, "above", "below");
+  const auto threshold = side ? side->number() : std::nullopt;
+  if (!expression || !threshold || !base) return;
+  if (!check_join(base->value, expression->value, *subject.find("value"))) return;
+  rule.when.push_back({*std::move(expression), side->key() == "above", *threshold});
+}
+
+void read_guards(const Subject& subject, const Catalogue& catalogue, const std::optional<Expression>& base,
+                 Rule& rule) {
+  const auto when = subject.find("when");
+  if (!when || !when->expect(Type::array)) return;
+  if (when->items().size() > guards_max) return when->refuse(fmt::format("more than {} guards", guards_max));
+  for (const Subject& item : when->items())
+    read_guard(item, catalogue, base, rule);
+}
+
+// What the alert's own labels would hide.
+void check_labels(const Subject& subject, const Term& value) {
+  for (const std::string& label : free_labels(value)) {
+    if (!is_own_label(label)) continue;
+    subject.find("value")->refuse(fmt::format("the label {} is the alert's own", label),
+                                  "fix it with \"match\", or aggregate it away with \"sum_by\"");
+  }
+}
+
+void check_summary(const Subject& at, std::string_view text, const Term& value) {
+  std::vector<std::string_view> known(result_labels(value).begin(), result_labels(value).end());
+  known.emplace_back("value");
+  while (true) {
+    const std::size_t open = text.find_first_of("{}");
+    if (open == std::string_view::npos) return;
+    const std::size_t close = text.find('}', open);
+    if (text[open] == '}' || close == std::string_view::npos)
+      return at.refuse("has a brace without its partner", "{value} and {LABEL} are filled in");
+    const std::string_view name = text.substr(open + 1, close - open - 1);
+    if (std::find(known.begin(), known.end(), name) == known.end()) {
+      std::string help = config::did_you_mean(name, known);
+      if (help.empty()) help = fmt::format("known here: {}", fmt::join(known, ", "));
+      at.refuse(fmt::format("{} is nothing that can be filled in", config::json::quote_short(name)), std::move(help));
+    }
+    text.remove_prefix(close + 1);
+  }
+}
+
+void read_texts(const Subject& subject, const std::optional<Expression>& base, Rule& rule) {
+  const auto summary = subject.find("summary");
+  if (summary) {
+    rule.summary = summary->text(summary_max).value_or("");
+    if (base) check_summary(*summary, rule.summary, base->value);
+  } else if (base) {
+    rule.summary = rule.name + ": {value}";
+    for (const std::string& label : free_labels(base->value))
+      rule.summary += fmt::format(", {} {{{}}}", label, label);
+  }
+  const auto runbook = subject.find("runbook");
+  if (!runbook) return;
+  rule.runbook = runbook->text(summary_max).value_or("");
+  const bool url = rule.runbook.starts_with("http://") || rule.runbook.starts_with("https://");
+  if (!url && !only(rule.runbook, page_characters)) {
+    runbook->refuse(fmt::format("{} is no page and no URL", config::json::quote_short(rule.runbook)),
+                    "a page is named in lower case letters, digits and -");
+  }
+}
+
+class Reader {
+ public:
+  Reader(const Catalogue& catalogue, std::span<const std::string_view> defaults, RuleList& list)
+      : catalogue_(catalogue), defaults_(defaults), list_(list) {}
+
+  void read(const Subject& subject) {
+    if (!subject.expect(Type::object)) return;
+    subject.expect_members(rule_keys);
+    Rule rule;
+    if (!read_name(subject, rule)) return;
+    const auto enabled_at = subject.find("enabled");
+    const bool enabled = !enabled_at || enabled_at->boolean().value_or(true);
+    if (!enabled && !subject.find("value") && !subject.find("levels")) return switch_off(subject, rule.name);
+    const std::optional<Expression> expression = read_expression(subject, catalogue_);
+    read_guards(subject, catalogue_, expression, rule);
+    read_levels(subject, rule);
+    rule.hold_ms = hold_default_ms;
+    if (const auto hold = subject.find("hold")) rule.hold_ms = hold->duration_ms(0, hold_max_ms).value_or(0);
+    for (const Level& level : rule.levels)
+      rule.hold_ms = std::max(rule.hold_ms, level.clear_for_ms);
+    read_texts(subject, expression, rule);
+    if (!expression) return;
+    check_labels(subject, expression->value);
+    rule.expression = *expression;
+    if (enabled) {
+      list_.rules.push_back(std::move(rule));
+    } else {
+      list_.disabled.push_back(std::move(rule.name));
+    }
+  }
+
+ private:
+  bool read_name(const Subject& subject, Rule& rule) {
+    const auto alert = subject.find("alert");
+    if (!alert) {
+      subject.refuse("lacks \"alert\"", "the name of the alert");
+      return false;
+    }
+    rule.name = alert->text(name_max).value_or("");
+    if (rule.name.empty()) return false;
+    if (!only(rule.name, name_characters) || letters.find(rule.name.front()) == std::string_view::npos) {
+      alert->refuse(fmt::format("{} is not the name of an alert", config::json::quote_short(rule.name)),
+                    "letters, digits and _, such as PerjouleGpuLost");
+      return false;
+    }
+    const auto [before, fresh] = lines_.emplace(rule.name, alert->line());
+    if (!fresh) alert->refuse(fmt::format("{} is there twice, first in line {}", rule.name, before->second));
+    return fresh;
+  }
+
+  void switch_off(const Subject& subject, std::string name) {
+    if (std::find(defaults_.begin(), defaults_.end(), name) == defaults_.end()) {
+      std::string help = config::did_you_mean(name, defaults_);
+      if (help.empty()) help = "`perjouled describe alerts` lists them";
+      return subject.find("alert")->refuse("no default rule has this name", std::move(help));
+    }
+    list_.disabled.push_back(std::move(name));
+  }
+
+  const Catalogue& catalogue_;
+  std::span<const std::string_view> defaults_;
+  RuleList& list_;
+  std::map<std::string, std::size_t> lines_;  // by name
+};
+
+std::vector<std::string_view> default_names() {
+  std::vector<std::string_view> names;
+  for (const Rule& rule : default_rules())
+    names.push_back(rule.name);
+  return names;
+}
+
+}  // namespace
+
+RuleList read_rules(const config::json::Value& list, const Catalogue& catalogue,
+                    std::span<const std::string_view> defaults) {
+  RuleList read;
+  const Subject subject(list, "alerts.rules", read.problems);
+  if (!subject.expect(Type::array)) return read;
+  Reader reader(catalogue, defaults, read);
+  if (list.items.size() > rules_max) subject.refuse(fmt::format("more than {} rules", rules_max));
+  for (const Subject& item : subject.items())
+    reader.read(item);
+  return read;
+}
+
+std::vector<config::json::Problem> examine_rules(const config::json::Value& list) {
+  return read_rules(list, catalogue(), default_names()).problems;
+}
+
+std::vector<Rule> rules_in_force(const config::Alerts& settings) {
+  const config::json::Document document = config::json::read(settings.rules);
+  RuleList own;
+  if (document.root) own = read_rules(*document.root, catalogue(), default_names());
+  std::vector<Rule> rules;
+  for (const Rule& rule : default_rules()) {
+    const bool replaced =
+        std::any_of(own.rules.begin(), own.rules.end(), [&](const Rule& mine) { return mine.name == rule.name; });
+    const bool off = std::find(own.disabled.begin(), own.disabled.end(), rule.name) != own.disabled.end();
+    if (settings.default_rules && !replaced && !off) rules.push_back(rule);
+  }
+  std::move(own.rules.begin(), own.rules.end(), std::back_inserter(rules));
+  return rules;
+}
+
+}  // namespace perjoule::alerts

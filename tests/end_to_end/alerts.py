@@ -1,0 +1,82 @@
+"""Alert rules in the running daemon: an inlet that gets warm fires, a restart neither pages again nor forgets, a reload
+that takes the rule away resolves it, and a rule that is wrong is refused with its place."""
+import json
+import pathlib
+import signal
+import sys
+
+import harness
+from harness import Daemon, check, equal, wait_for
+
+RULE = {"alert": "InletWarm", "value": {"metric": "perjoule_temperature_celsius", "match": {"role": "inlet"}},
+        "levels": [{"severity": "warning", "raise_above": 27, "clear_below": 26}],
+        "summary": "{sensor} has {value} degrees"}
+
+
+def configure(directory, *rules):
+    path = pathlib.Path(directory) / "perjoule.json"
+    textfiles = pathlib.Path(directory) / "textfiles"
+    textfiles.mkdir(exist_ok=True)
+    path.write_text(json.dumps({"collectors": {"textfile": {"directory": str(textfiles), "period": "200ms",
+                                                            "deadline": "200ms"}},
+                                "alerts": {"rules": list(rules)}}))
+    return path
+
+
+def inlet(directory, degrees):
+    path = pathlib.Path(directory) / "textfiles/inlet.prom"
+    aside = path.with_suffix(".new")
+    aside.write_text(f'perjoule_temperature_celsius{{chip="room",sensor="rack-1",role="inlet"}} {degrees}\n')
+    aside.rename(path)
+
+
+def firing(scrape):
+    return scrape.find("perjoule_alerts", alertname="InletWarm", severity="warning", state="firing")
+
+
+def fires_over_a_restart_and_resolves(binary, directory):
+    config = configure(directory, RULE)
+    inlet(directory, 24)
+    with Daemon(binary, directory, f"--config.file={config}") as daemon:
+        daemon.scrape_until(lambda scrape: firing(scrape) == 0, "the rule is known")
+        inlet(directory, 28.5)
+        daemon.scrape_until(lambda scrape: firing(scrape) == 1, "the alert fires")
+        line = daemon.lines("alert firing", "InletWarm")
+        equal(len(line), 1, "lines of the log")
+        check('summary="rack-1 has 28.5 degrees"' in line[0], line[0])
+        inlet(directory, 26.5)
+        harness.wait_for(lambda: daemon.scrape().value("perjoule_temperature_celsius", role="inlet") == 26.5, "26.5")
+        equal(firing(daemon.scrape()), 1, "inside the band")
+        wait_for(lambda: daemon.scrape().value("perjoule_storage_appended_samples_total") > 0, "a commit", 20)
+        daemon.stop()
+    with Daemon(binary, directory, f"--config.file={config}") as daemon:
+        equal(firing(daemon.scrape()), 1, "after the restart")
+        equal(daemon.lines("alert firing", "InletWarm"), [], "a restart pages again")
+        inlet(directory, 25)
+        daemon.scrape_until(lambda scrape: firing(scrape) == 0, "the alert resolves")
+        equal(len(daemon.lines("alert resolved", "InletWarm")), 1, "lines of the log")
+
+
+def a_reload_resolves_what_it_takes_away(binary, directory):
+    config = configure(directory, RULE)
+    inlet(directory, 30)
+    with Daemon(binary, directory, f"--config.file={config}") as daemon:
+        daemon.scrape_until(lambda scrape: firing(scrape) == 1, "the alert fires")
+        configure(directory)
+        daemon.process.send_signal(signal.SIGHUP)
+        daemon.scrape_until(lambda scrape: firing(scrape) is None, "the rule is gone")
+        line = daemon.lines("alert resolved", "InletWarm")
+        check(len(line) == 1 and 'reason="the rule was removed"' in line[0], line)
+
+
+def a_rule_that_is_wrong_is_refused_with_its_place(binary, directory):
+    wrong = json.loads(json.dumps(RULE).replace("celsius", "celcius"))
+    result = harness.run([binary, "check-config", configure(directory, wrong)])
+    equal(result.returncode, 78, "exit code")
+    check("alerts.rules[0].value.metric: unknown metric" in result.stderr, result.stderr)
+    check('did you mean "perjoule_temperature_celsius"?' in result.stderr, result.stderr)
+
+
+if __name__ == "__main__":
+    sys.exit(harness.main([fires_over_a_restart_and_resolves, a_reload_resolves_what_it_takes_away,
+                           a_rule_that_is_wrong_is_refused_with_its_place]))

@@ -1,0 +1,283 @@
+#include "daemon/alerts/rule_reader.hpp"
+
+#include <doctest/doctest.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <random>
+#include <set>
+
+#include "daemon/alerts/default_rules.hpp"
+#include "tests/fakes/readings.hpp"
+#include "tests/unit/daemon/alerts/rules.hpp"
+
+namespace perjoule::alerts {
+namespace {
+
+// "PATH @COLUMN: what | help" of each refusal.
+std::string refusals(std::string_view text) {
+  std::string lines;
+  for (const config::json::Problem& problem : read_text(text).problems) {
+    lines += fmt::format("{}{} @{}: {}", lines.empty() ? "" : "\n", problem.path, problem.place.column, problem.what);
+    if (!problem.help.empty()) lines += " | " + problem.help;
+  }
+  return lines;
+}
+
+// A rule with one part replaced.
+std::string rule(std::string_view parts, std::string_view level = R"("raise_above": 1)") {
+  return fmt::format(R"([{{"alert": "A", {}, "levels": [{{"severity": "info", {}}}]}}])", parts, level);
+}
+constexpr std::string_view margin = R"("value": {"metric": "perjoule_gpu_thermal_margin_celsius"})";
+
+TEST_CASE("a rule with everything is read as it is written") {
+  const std::vector<Rule> rules = rules_of(R"([{
+    "alert": "Busy", "//": "a remark",
+    "value": {"metric": "perjoule_gpu_throttle_seconds_total", "match": {"reason": ["sw_thermal", "hw_thermal"]},
+              "fn": "rate", "window": "5m", "max_by": ["gpu", "uuid"]},
+    "minus": {"metric": "perjoule_gpu_deep_idle_watts"},
+    "over": {"metric": "perjoule_gpu_state_seconds_total", "match": {"state": "active"}, "fn": "increase",
+             "window": "1m"},
+    "when": [{"value": {"metric": "perjoule_gpus"}, "below": 3}],
+    "levels": [{"severity": "warning", "raise_above": 0.5, "clear_below": 0.25, "for": "1m30s", "clear_for": "20m"},
+               {"severity": "critical", "raise_below": -1}],
+    "hold": "10m", "summary": "GPU {gpu}: {value}", "runbook": "busy-gpu"}])");
+  REQUIRE(rules.size() == 1);
+  const Rule& read = rules.front();
+  CHECK(read.name == "Busy");
+  CHECK(read.expression.value.metric == "perjoule_gpu_throttle_seconds_total");
+  CHECK(read.expression.value.match == std::vector<Match>{{"reason", {"sw_thermal", "hw_thermal"}}});
+  CHECK(read.expression.value.function == Function::rate);
+  CHECK(read.expression.value.window_ms == 300'000);
+  CHECK(read.expression.value.aggregation == Aggregation::max);
+  CHECK(read.expression.value.by == std::vector<std::string>{"gpu", "uuid"});
+  CHECK(read.expression.minus->metric == "perjoule_gpu_deep_idle_watts");
+  CHECK(is_fixed(*read.expression.over, "state"));
+  REQUIRE(read.when.size() == 1);
+  CHECK_FALSE(read.when[0].above);
+  CHECK(read.when[0].threshold == 3);
+  REQUIRE(read.levels.size() == 2);
+  CHECK(read.levels[0] == Level{"warning", true, 0.5, 0.25, 90'000, 1'200'000});
+  CHECK(read.levels[1] == Level{"critical", false, -1, std::nullopt, 0, 0});
+  CHECK(read.hold_ms == 1'200'000);  // not shorter than clear_for
+  CHECK(read.summary == "GPU {gpu}: {value}");
+  CHECK(read.runbook == "busy-gpu");
+}
+
+TEST_CASE("what is left out has its default") {
+  const std::vector<Rule> rules = rules_of(rule(margin));
+  REQUIRE(rules.size() == 1);
+  CHECK(rules[0].hold_ms == 900'000);
+  CHECK(rules[0].levels[0] == Level{"info", true, 1, std::nullopt, 0, 0});
+  CHECK(rules[0].summary == "A: {value}, gpu {gpu}, uuid {uuid}");
+}
+
+TEST_CASE("the nineteen rules are read") {
+  const std::vector<Rule> rules = nineteen_rules();
+  CHECK(rules.size() == 19);
+  std::set<std::string> names;
+  std::size_t levels = 0;
+  for (const Rule& read : rules) {
+    names.insert(read.name);
+    levels += read.levels.size();
+  }
+  CHECK(names.size() == 19);
+  CHECK(levels == 28);
+}
+
+TEST_CASE("the default rules are right, and each has a summary and a runbook") {
+  const config::json::Document document = config::json::read(default_rules_text());
+  REQUIRE(document.root);
+  for (const config::json::Problem& problem : read_rules(*document.root, catalogue(), {}).problems)
+    FAIL_CHECK(problem.path << ": " << problem.what);
+  CHECK(default_rules().size() == document.root->items.size());
+  for (const config::json::Value& item : document.root->items) {
+    const auto has = [&item](std::string_view key) {
+      return std::any_of(item.items.begin(), item.items.end(), [key](const auto& member) { return member.key == key; });
+    };
+    CHECK(has("summary"));
+    CHECK(has("runbook"));
+  }
+}
+
+struct Case {
+  std::string text;
+  std::string_view refusal;
+};
+
+TEST_CASE("each mistake is refused in its place, with a remedy") {
+  const std::string throttle = R"("value": {"metric": "perjoule_gpu_throttle_seconds_total")";
+  const Case cases[] = {
+      {R"({})", "alerts.rules @1: expected an array, got an object"},
+      {R"([1])", "alerts.rules[0] @2: expected an object, got a number"},
+      {R"([{}])", "alerts.rules[0] @2: lacks \"alert\" | the name of the alert"},
+      {R"([{"alert": "1 a"}])",
+       "alerts.rules[0].alert @12: \"1 a\" is not the name of an alert | letters, digits and _, such as "
+       "PerjouleGpuLost"},
+      {R"([{"alert": "A"}])", "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\""},
+      {R"([{"alert": "PerjouleGpuLst", "enabled": false}])",
+       "alerts.rules[0].alert @12: no default rule has this name | did you mean \"PerjouleGpuLost\"?"},
+      {rule(R"("valu": 1, )" + std::string(margin)), "alerts.rules[0].valu @17: unknown key | did you mean \"value\"?"},
+      {rule(R"("value": {"metric": "perjoule_gpu_thermal_margin"})"),
+       "alerts.rules[0].value.metric @37: unknown metric \"perjoule_gpu_thermal_margin\" | did you mean "
+       "\"perjoule_gpu_thermal_margin_celsius\"?"},
+      {rule(throttle + R"(, "match": {"raeson": "thermal"}, "fn": "rate", "window": "1m"})"),
+       "alerts.rules[0].value.match.raeson @86: perjoule_gpu_throttle_seconds_total has no label \"raeson\" | did you "
+       "mean \"reason\"?"},
+      {rule(throttle + R"(, "match": {"reason": []}, "fn": "rate", "window": "1m"})"),
+       "alerts.rules[0].value.match.reason @96: an empty list: nothing would match"},
+      {rule(throttle + R"(, "fn": "rates", "window": "1m"})"),
+       "alerts.rules[0].value.fn @82: expected one of last, rate, increase, delta, avg, min, max, age, got \"rates\" | "
+       "did you mean \"rate\"?"},
+      {rule(throttle + R"(, "fn": "rate"})"),
+       "alerts.rules[0].value.fn @82: rate needs a window | add \"window\": \"5m\""},
+      {rule(throttle + R"(, "fn": "delta", "window": "5m"})"),
+       "alerts.rules[0].value.fn @82: delta of a counter: perjoule_gpu_throttle_seconds_total only rises | use "
+       "\"increase\", or \"rate\" for the mean per second"},
+      {rule(R"("value": {"metric": "perjoule_gpus", "fn": "rate", "window": "5m"})"),
+       "alerts.rules[0].value.fn @60: rate of a gauge: perjoule_gpus can fall | use \"delta\""},
+      {rule(R"("value": {"metric": "perjoule_gpus", "window": "5m"})"),
+       "alerts.rules[0].value.window @54: a window without a function over it | add \"fn\": \"avg\", or leave the "
+       "window "
+       "out"},
+      {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": 300})"),
+       "alerts.rules[0].value.window @77: expected a duration such as \"5m\", got a number | write \"300s\" for "
+       "seconds"},
+      {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": "10ms"})"),
+       "alerts.rules[0].value.window @77: 10ms is out of range | the range is 1s to 7d"},
+      {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": [], "max_by": []})"),
+       "alerts.rules[0].value.max_by @79: goes beside sum_by, which is there already | a term is aggregated once"},
+      {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": "gpu"})"),
+       "alerts.rules[0].value.sum_by @75: expected an array, got a text | write [\"gpu\"]"},
+      {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": ["node"]})"),
+       "alerts.rules[0].value.sum_by[0] @76: perjoule_gpu_power_watts has no label \"node\" | its labels: gpu, uuid"},
+      {rule(R"("value": {"metric": "perjoule_job_energy_joules_total"})"),
+       "alerts.rules[0].value.metric @37: the labels of perjoule_job_energy_joules_total are not settled yet | "
+       "aggregate it: \"sum_by\": [..]"},
+      {rule(R"("value": {"metric": "perjoule_gpu_ecc_errors_total"})"),
+       "alerts.rules[0].value @26: the label severity is the alert's own | fix it with \"match\", or aggregate it away "
+       "with \"sum_by\""},
+      {rule(R"("value": {"metric": "perjoule_gpus"}, "over": {"metric": "perjoule_gpu_power_watts"})"),
+       "alerts.rules[0].over @63: could be several: perjoule_gpu_power_watts has a label gpu that perjoule_gpus is not "
+       "joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
+      {rule(R"("when": [{"value": {"metric": "perjoule_gpu_power_watts"}, "above": 1}], )"
+            R"("value": {"metric": "perjoule_gpus"})"),
+       "alerts.rules[0].when[0].value @36: could be several: perjoule_gpu_power_watts has a label gpu that "
+       "perjoule_gpus "
+       "is not joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
+      {rule(R"("when": [{"value": {"metric": "perjoule_gpus"}}], )" + std::string(margin)),
+       "alerts.rules[0].when[0] @26: lacks \"above\" or \"below\""},
+      {R"([{"alert": "A", )" + std::string(margin) + R"(, "levels": []}])",
+       "alerts.rules[0].levels @87: an empty list: nothing would ever be raised"},
+      {rule(margin, R"("raise_above": 1, "raise_below": 2)"),
+       "alerts.rules[0].levels[0].raise_below @127: goes beside raise_above, which is there already | a threshold has "
+       "one side"},
+      {rule(margin, R"("for": "1m")"), "alerts.rules[0].levels[0] @88: lacks \"raise_above\" or \"raise_below\""},
+      {rule(margin, R"("raise_below": 5, "clear_below": 8)"),
+       "alerts.rules[0].levels[0].clear_below @127: does not go with raise_below | write \"clear_above\""},
+      {rule(margin, R"("raise_below": 5, "clear_above": 4)"),
+       "alerts.rules[0].levels[0].clear_above @142: 4 is on the wrong side of raise_below 5: what raises would clear | "
+       "at "
+       "least 5"},
+      {rule(margin, R"("raise_above": "5")"),
+       "alerts.rules[0].levels[0].raise_above @124: expected a number, got a text"},
+      {rule(margin, R"("raise_above": 5, "for": "1 minute")"),
+       "alerts.rules[0].levels[0].for @134: \"1 minute\" is not a duration | write whole numbers with units, such as "
+       "5s, "
+       "1h30m or 30d (ms s m h d w y)"},
+      {R"([{"alert": "A", )" + std::string(margin) +
+           R"(, "levels": [{"severity": "info", "raise_above": 1}, {"severity": "info", "raise_above": 2}]}])",
+       "alerts.rules[0].levels[1] @128: the severity info is there twice | a severity has one level"},
+      {R"([{"alert": "A", )" + std::string(margin) + R"(, "levels": [{"severity": "fatal", "raise_above": 1}]}])",
+       "alerts.rules[0].levels[0].severity @101: expected one of info, warning, critical, got \"fatal\""},
+      {rule(std::string(margin) + R"(, "summary": "{gpux} {value}")"),
+       "alerts.rules[0].summary @88: \"gpux\" is nothing that can be filled in | did you mean \"gpu\"?"},
+      {rule(std::string(margin) + R"(, "summary": "{gpu")"),
+       "alerts.rules[0].summary @88: has a brace without its partner | {value} and {LABEL} are filled in"},
+      {rule(std::string(margin) + R"(, "runbook": "../x")"),
+       "alerts.rules[0].runbook @88: \"../x\" is no page and no URL | a page is named in lower case letters, digits "
+       "and -"},
+      {rule(std::string(margin) + R"(, "hold": "8d")"),
+       "alerts.rules[0].hold @85: 8d is out of range | the range is 0s to 7d"},
+  };
+  for (const Case& each : cases) {
+    CAPTURE(each.text);
+    CHECK(refusals(each.text) == each.refusal);
+  }
+}
+
+TEST_CASE("all that is wrong is said in one run, a name that is there twice with its line") {
+  CHECK(refusals("[" + rule(margin).substr(1, rule(margin).size() - 2) + ",\n" + rule(margin).substr(1)) ==
+        "alerts.rules[1].alert @11: A is there twice, first in line 1");
+  CHECK(refusals(R"([{"alert": "A", "vale": 1}, {"alert": "B", "leves": 1}])") ==
+        "alerts.rules[0].vale @17: unknown key | did you mean \"value\"?\n"
+        "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\"\n"
+        "alerts.rules[1].leves @44: unknown key | did you mean \"levels\"?\n"
+        "alerts.rules[1] @29: lacks \"value\"\nalerts.rules[1] @29: lacks \"levels\"");
+}
+
+TEST_CASE("rules of the configuration are added to the default ones, replace them, or switch them off") {
+  config::Alerts settings;
+  const std::size_t defaults = default_rules().size();
+  CHECK(rules_in_force(settings).size() == defaults);
+  settings.rules = rule(margin);
+  CHECK(rules_in_force(settings).size() == defaults + 1);
+  settings.rules = R"([{"alert": "PerjouleGpuLost", "enabled": false}])";
+  CHECK(rules_in_force(settings).size() == defaults - 1);
+  settings.rules = R"([{"alert": "PerjouleGpuLost", "value": {"metric": "perjoule_gpus"},
+                        "levels": [{"severity": "info", "raise_below": 8}]}])";
+  const std::vector<Rule> replaced = rules_in_force(settings);
+  CHECK(replaced.size() == defaults);
+  CHECK(std::count_if(replaced.begin(), replaced.end(),
+                      [](const Rule& each) { return each.name == "PerjouleGpuLost"; }) == 1);
+  CHECK(replaced.back().levels.front().severity == "info");
+  settings.default_rules = false;
+  CHECK(rules_in_force(settings).size() == 1);
+}
+
+TEST_CASE("whatever the text, a rule that is read is one that can be evaluated") {
+  std::mt19937_64 random(20'261'124);
+  const std::string whole = file_text("tests/fixtures/alerts/nineteen.json");
+  std::size_t read = 0;
+  std::size_t refused = 0;
+  for (int round = 0; round < 3000; ++round) {
+    std::string text = whole;
+    const std::size_t edits = 1 + random() % 4;
+    for (std::size_t edit = 0; edit < edits; ++edit) {
+      const std::size_t at = random() % text.size();
+      switch (random() % 3) {
+        case 0:
+          text.erase(at, 1 + random() % 20);
+          break;
+        case 1:
+          text.insert(at, hostile(random, R"({}[],:"0123456789.-\ perjoule_rate"alert")", 12));
+          break;
+        default:
+          text[at] = static_cast<char>(random() % 256);
+          break;
+      }
+    }
+    const config::json::Document document = config::json::read(text);
+    if (!document.root) continue;
+    const RuleList list = read_rules(*document.root, catalogue(), {});
+    (list.problems.empty() ? read : refused) += 1;
+    for (const config::json::Problem& problem : list.problems) {
+      CHECK(problem.place.offset <= document.text.size());
+      CHECK_FALSE(problem.what.empty());
+    }
+    if (!list.problems.empty()) continue;
+    for (const Rule& each : list.rules) {
+      CHECK_FALSE(each.name.empty());
+      CHECK_FALSE(each.levels.empty());
+      for (const Term* term : terms(each)) {
+        CHECK(catalogue().contains(term->metric));
+        CHECK(has_window(*term) == (term->window_ms > 0 && term->function != Function::age));
+      }
+    }
+  }
+  CHECK(read > 50);
+  CHECK(refused > 50);
+}
+
+}  // namespace
+}  // namespace perjoule::alerts
