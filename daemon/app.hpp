@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/loader.hpp"
+#include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/http/server.hpp"
@@ -72,6 +73,7 @@ class App {
   std::optional<Recorder> recorder_;
   std::optional<Sources> sources_;
   std::optional<Sampler> sampler_;
+  std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
   web::Board board_;
   std::optional<web::Routes> routes_;
