@@ -10,6 +10,7 @@
 // The failing seed is printed; `--seeds=1 --first=S` plays it again.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <map>
