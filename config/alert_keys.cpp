@@ -61,6 +61,8 @@ Complaints check_urls(const Value& value) {
     const bool clean = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7F; });
     if (!host || !clean)
       return Complaint{fmt::format("{} is not a URL", json::quote_short(url)), "write http://HOST:PORT/PATH"};
+    if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
+      return Complaint{"a URL with a user or password in it", "a secret belongs into the path, or to a proxy in front"};
   }
   return std::nullopt;
 }

@@ -147,7 +147,11 @@ void App::start_alerts() {
                                             build_.version, server_->addresses().front()});
   dispatch_->configure(settings_.alerts);
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
-                  [this](const alerts::Alert& alert) { dispatch_->tell(alert); });
+                  [this](const alerts::Alert& alert) {
+                    dispatch_->tell(alert);
+                    // Soon in the ledger, so that after a crash what was told of is the same incident.
+                    asio::post(loop_, [this] { flush(); });
+                  });
   alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
   dispatch_->agree(alerts_->firing());
   recorder_->on_change([this] { alerts_->ring(); });
@@ -179,6 +183,10 @@ asio::awaitable<void> App::housekeeping() {
 void App::commit(std::uint64_t second) {
   const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
   history_due_ = history_due_ || second % every == every - 1;
+  flush();
+}
+
+void App::flush() {
   if (recorder_->committing()) return;
   recorder_->commit(history_due_, [this](const storage::Report& report) { report_storage(report); });
   history_due_ = false;

@@ -48,6 +48,7 @@ class App {
   asio::awaitable<void> housekeeping();
   asio::awaitable<void> signals();
   void commit(std::uint64_t second);
+  void flush();
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
   std::string reload();

@@ -57,8 +57,9 @@ Notice make_notice(const Alert& alert, const Labels& external, const Links& link
   Notice notice;
   notice.labels = complete_labels(alert, external);
   if (resolved && !alert.reason.empty()) notice.annotations.emplace_back("reason", alert.reason);
-  if (!alert.runbook.empty() && !links.runbook.empty())
-    notice.annotations.emplace_back("runbook_url", replaced(links.runbook, "{runbook}", alert.runbook));
+  const bool is_url = alert.runbook.starts_with("http://") || alert.runbook.starts_with("https://");
+  const std::string runbook_url = is_url ? alert.runbook : replaced(links.runbook, "{runbook}", alert.runbook);
+  if (!alert.runbook.empty() && !runbook_url.empty()) notice.annotations.emplace_back("runbook_url", runbook_url);
   notice.annotations.emplace_back("summary", alert.summary);
   notice.resolved = resolved;
   notice.starts_ms = alert.starts_ms;

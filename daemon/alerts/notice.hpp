@@ -22,7 +22,7 @@ struct Notice {
 // Where a reader of the alert finds more. Both may be empty.
 struct Links {
   std::string daemon;   // URL of this daemon's page
-  std::string runbook;  // URL in which {runbook} stands for the name of the page
+  std::string runbook;  // URL in which {runbook} stands for the name of the page; an alert may bear a URL of its own
 };
 
 // The instance's labels, the external ones, alertname and severity, sorted. The alert's name and severity and the

@@ -190,7 +190,8 @@ def crossing():
         receiver = Receiver()
         stack.callback(receiver.close)
         sensor = sensors.readings[0][0]  # "Sensor 1"
-        rule = {"alert": "Crossing", "value": {"metric": "perjoule_temperature_celsius", "match": {"sensor": "Sensor 1"}},
+        rule = {"alert": "Crossing",
+                "value": {"metric": "perjoule_temperature_celsius", "match": {"sensor": "Sensor 1"}},
                 "levels": [{"severity": "warning", "raise_above": 80, "clear_below": 70}], "summary": "Hot."}
         alerts = {"default_rules": False, "rules": [rule], "alertmanagers": [receiver.url]}
         storage_path = SCRATCH / "crossing"

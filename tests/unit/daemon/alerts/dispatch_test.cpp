@@ -17,7 +17,7 @@ struct Fixture {
   asio::io_context loop{1};
   fakes::VirtualClock clock{loop, start};
   Latest latest;
-  SeriesTable series{100};
+  SeriesTable series{100, {}};
   Ledger ledger{{}, "boot"};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
 

@@ -146,6 +146,9 @@ TEST_CASE("annotations: a reason only at the end, a runbook only where both halv
   CHECK(label(make_notice(alert, {}, {}, true).annotations, "runbook_url").empty());
   CHECK(label(make_notice(alert, {}, {"", "https://w/{runbook}.md"}, true).annotations, "runbook_url") ==
         "https://w/gpu-thermal-margin.md");
+  alert.runbook = "https://wiki.example/inlet";
+  CHECK(label(make_notice(alert, {}, {}, true).annotations, "runbook_url") == alert.runbook);
+  CHECK(label(make_notice(alert, {}, links, true).annotations, "runbook_url") == alert.runbook);
   alert.runbook.clear();
   CHECK(label(make_notice(alert, {}, links, true).annotations, "runbook_url").empty());
 }
