@@ -40,13 +40,14 @@ std::string seconds_text(std::int64_t from_ns, std::int64_t to_ns) {
 
 }  // namespace
 
-App::App(config::Input input, config::Loaded loaded, BuildInfo build)
+App::App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor)
     : input_(std::move(input)),
       started_(std::move(loaded)),
       settings_(started_.settings),
       build_(std::move(build)),
-      log_(settings_.log),
+      log_(settings_.log, supervisor.journal),
       clock_(loop_),
+      service_(loop_, clock_, supervisor),
       lanes_(loop_),
       instruments_(build_),
       signal_set_(loop_, SIGTERM, SIGINT, SIGHUP),
@@ -88,6 +89,7 @@ bool App::open_storage() {
 
 bool App::open_files(storage::LedgerRows& rows) {
   const std::filesystem::path& path = settings_.storage.path;
+  service_.opening(path.native());
   const auto refuse = [&](const Error& error) {
     log_.error("cannot use the storage", {{"path", path.native()}, {"error", error.what}, {"remedy", error.remedy}});
     return false;
@@ -109,7 +111,11 @@ bool App::open_files(storage::LedgerRows& rows) {
   if (!opened) log_.error("storing fails; sampling and scraping go on", {{"error", opened.error().what}});
   if (loaded) rows = std::move(*loaded);
 
-  const auto note = [this](const std::string& text) { log_.warn("storage", {{"note", text}}); };
+  // The files are opened anew at each commit while they fail; each file's copy of this says a thing once.
+  const auto note = [this, said = std::string()](const std::string& text) mutable {
+    if (text != said) log_.warn("storage", {{"note", text}});
+    said = text;
+  };
   writer_ =
       std::make_unique<storage::Writer>(storage::files_in(
                                             path, [this] { return clock_.now().wall_ms; }, note),
@@ -203,6 +209,10 @@ void App::refresh(std::uint64_t second) {
   board_.set(std::move(content));
   const Stamp now = clock_.now();
   if (!announced_ && sources_->settled()) announce(now);
+  service_.update(sources_->settled(), [&] {
+    const auto bytes = writer_ ? std::optional(history_bytes_) : std::nullopt;
+    return status_line(*sources_, latest_, now.steady_ns, server_->addresses(), bytes);
+  });
   instruments_.http(server_->stats());
   dispatch_->show();
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
@@ -228,13 +238,17 @@ void App::report_change(const SourceStatus& before, const SourceStatus& after) {
   const std::string_view was = before.state ? name(*before.state) : "starting";
   const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
   const std::string subject = after.device.empty() ? after.source : after.source + ' ' + after.device;
+  const Ration::Verdict verdict = ration_.ask(subject, clock_.now().steady_ns);
+  if (verdict == Ration::Verdict::hold) return;
+  const std::string_view note = verdict == Ration::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
   log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
-             {{"was", was}, {"why", after.what}, {"remedy", after.remedy}});
+             {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }
 
 // One line when storing starts to fail and one when it is well again, not one per commit.
 void App::report_storage(const storage::Report& report) {
   instruments_.storage(report);
+  if (report.history_committed) history_bytes_ = report.size.bytes;
   if (report.error == storage_error_) return;
   if (storage_error_.empty()) {
     log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});
@@ -254,13 +268,21 @@ asio::awaitable<void> App::signals() {
       continue;
     }
     log_.info("stopping", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
+    service_.stopping();
     stopping_ = true;
     loop_.stop();
   }
 }
 
-// Reads the new configuration whole. If anything is wrong with it the running one stays.
 std::string App::reload() {
+  service_.reloading();
+  std::string refusals = reload_configuration();
+  service_.reloaded(refusals.empty());
+  return refusals;
+}
+
+// Reads the new configuration whole. If anything is wrong with it the running one stays.
+std::string App::reload_configuration() {
   config::Outcome outcome = config::load(input_);
   const double now_seconds = static_cast<double>(clock_.now().wall_ms) / 1000;
   instruments_.reload(outcome.loaded.has_value(), now_seconds);

@@ -19,6 +19,7 @@
 #include "daemon/log.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sampler.hpp"
+#include "daemon/service.hpp"
 #include "daemon/sources.hpp"
 #include "daemon/web/routes.hpp"
 #include "storage/directory.hpp"
@@ -29,7 +30,7 @@ namespace perjoule {
 class App {
  public:
   // `input` is read again at each reload.
-  App(config::Input input, config::Loaded loaded, BuildInfo build);
+  App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -52,6 +53,7 @@ class App {
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
   std::string reload();
+  std::string reload_configuration();
   std::string reload_from_web();
   void apply(const config::Loaded& loaded);
   void shut_down();
@@ -63,8 +65,10 @@ class App {
   config::Settings settings_;
   BuildInfo build_;
   Log log_;
+  Ration ration_;
   asio::io_context loop_{1};
   SystemClock clock_;
+  Service service_;
   LaneThreads lanes_;
   Instruments instruments_;
   Latest latest_;
@@ -82,6 +86,7 @@ class App {
   asio::signal_set signal_set_;
   std::unique_ptr<Alarm> tick_;
   std::string storage_error_;
+  std::int64_t history_bytes_ = 0;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
   bool history_due_ = false;

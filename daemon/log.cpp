@@ -28,6 +28,21 @@ std::string_view name(config::LogLevel level) {
   return "unknown";
 }
 
+// syslog(3)'s numbers.
+int priority(config::LogLevel level) {
+  switch (level) {
+    case config::LogLevel::debug:
+      return 7;
+    case config::LogLevel::info:
+      return 6;
+    case config::LogLevel::warn:
+      return 4;
+    case config::LogLevel::error:
+      break;
+  }
+  return 3;
+}
+
 bool needs_quotes(char c) {
   const auto byte = static_cast<unsigned char>(c);
   return byte <= ' ' || byte >= 0x7F || c == '"' || c == '\\' || c == '=';
@@ -90,12 +105,35 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
   return line;
 }
 
+Ration::Verdict Ration::ask(std::string_view subject, std::int64_t steady_ns) {
+  auto [found, added] = subjects_.try_emplace(std::string(subject));
+  Spoken& spoken = found->second;
+  if (added || steady_ns - spoken.since_ns >= window_ns) spoken = {steady_ns, 0};
+  if (spoken.said >= lines) return Verdict::hold;
+  return ++spoken.said == lines ? Verdict::say_last : Verdict::say;
+}
+
+bool is_journal(std::string_view journal_stream, std::uint64_t device, std::uint64_t inode) {
+  return journal_stream == fmt::format("{}:{}", device, inode);
+}
+
+std::string with_priority(config::LogLevel level, std::string_view text) {
+  std::string lines;
+  while (!text.empty()) {
+    const std::size_t length = std::min(text.find('\n'), text.size() - 1) + 1;
+    lines += fmt::format("<{}>{}", priority(level), text.substr(0, length));
+    text.remove_prefix(length);
+  }
+  return lines;
+}
+
 void Log::write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields) const {
   if (level < level_.load()) return;
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   std::string line =
       format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
   line += '\n';
+  if (journal_) line = with_priority(level, line);
   // One write per line, so that lines of several threads do not mix. A log that cannot be written stops nothing.
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
 }

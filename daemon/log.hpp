@@ -1,8 +1,14 @@
 // Lines on stderr, logfmt or JSON: one per change of state, never one per poll. Any thread.
+//
+// Where journald reads them, each line begins with its priority (`<4>`, sd-daemon(3)), which journald takes off again:
+// `journalctl -p warning` then shows what matters.
 #pragma once
 
 #include <atomic>
+#include <cstdint>
+#include <functional>
 #include <initializer_list>
+#include <map>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -13,7 +19,8 @@ namespace perjoule {
 
 class Log {
  public:
-  explicit Log(config::Log settings) : level_(settings.level), format_(settings.format) {}
+  explicit Log(config::Log settings, bool journal = false)
+      : level_(settings.level), format_(settings.format), journal_(journal) {}
 
   using Field = std::pair<std::string_view, std::string_view>;
   void write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields = {}) const;
@@ -34,7 +41,30 @@ class Log {
  private:
   std::atomic<config::LogLevel> level_;
   config::LogFormat format_;
+  bool journal_;
 };
+
+// How often one subject may speak, so that a sensor that fails at every other call does not log at every poll: the
+// first few lines of ten minutes. One thread at a time.
+class Ration {
+ public:
+  static constexpr int lines = 10;
+  static constexpr std::int64_t window_ns = 600'000'000'000;
+  enum class Verdict : std::uint8_t { say, say_last, hold };  // say_last: what follows in this window is held
+  [[nodiscard]] Verdict ask(std::string_view subject, std::int64_t steady_ns);
+
+ private:
+  struct Spoken {
+    std::int64_t since_ns = 0;
+    int said = 0;
+  };
+  std::map<std::string, Spoken, std::less<>> subjects_;  // as many as there are sources and devices
+};
+
+// Whether $JOURNAL_STREAM ("DEVICE:INODE", systemd.exec(5)) names this file: stderr may have been sent elsewhere since.
+[[nodiscard]] bool is_journal(std::string_view journal_stream, std::uint64_t device, std::uint64_t inode);
+// Each line of the text behind its priority.
+[[nodiscard]] std::string with_priority(config::LogLevel level, std::string_view text);
 
 // Appends `text` as a JSON string: control characters escaped, invalid UTF-8 as U+FFFD.
 void append_quoted(std::string& line, std::string_view text);

@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -46,6 +47,19 @@ std::vector<std::pair<std::string, std::string>> perjoule_environment() {
   return found;
 }
 
+std::string environment(const char* name) {
+  const char* value = std::getenv(name);  // NOLINT(concurrency-mt-unsafe): no thread has been started yet
+  return value == nullptr ? "" : value;
+}
+
+Supervisor supervisor() {
+  struct stat stderr_status {};
+  const bool journal = fstat(STDERR_FILENO, &stderr_status) == 0 &&
+                       is_journal(environment("JOURNAL_STREAM"), stderr_status.st_dev, stderr_status.st_ino);
+  return {environment("NOTIFY_SOCKET"),
+          watchdog_interval(environment("WATCHDOG_USEC"), environment("WATCHDOG_PID"), getpid()), journal};
+}
+
 // The key table knows every flag; `--no-collector.NAME` and `--no-storage` are the usual spelling of their negation.
 void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
   for (const config::FlagHelp& flag : config::flags(sections)) {
@@ -81,13 +95,13 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-int run_daemon(const config::Input& input, const config::Loaded& loaded) {
+int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
   int code = exit_failure;
   bool clean = true;
   {
-    App app(input, loaded, build_info());
+    App app(input, loaded, build_info(), supervisor);
     code = app.run();
     clean = app.clean();
     if (!clean) _exit(code);
@@ -165,9 +179,11 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
   input.environment = perjoule_environment();
   input.flags = given_flags(arguments);
   input.examine_rules = alerts::examine_rules;
+  const Supervisor told_by = supervisor();
   const config::Outcome outcome = config::load(input);
   if (!outcome.loaded) {
-    fmt::print(stderr, "{}\n", config::render(outcome.refusals));
+    const std::string refusals = config::render(outcome.refusals) + '\n';
+    fmt::print(stderr, "{}", told_by.journal ? with_priority(config::LogLevel::error, refusals) : refusals);
     return exit_configuration;
   }
   const config::Settings& settings = outcome.loaded->settings;
@@ -183,7 +199,7 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
     fmt::print("{}", config::print_config(*outcome.loaded));
     return exit_ok;
   }
-  return run_daemon(input, *outcome.loaded);
+  return run_daemon(input, *outcome.loaded, told_by);
 }
 
 int run(int argc, char** argv) {

@@ -11,10 +11,10 @@ self=$(readlink -f "$0")
 readonly policy=/usr/sbin/policy-rc.d
 
 # Written word by word, so that a package can be found with grep.
-readonly build_packages=(g++ cmake ninja-build git ca-certificates pkg-config libboost1.81-dev prometheus-cpp-dev
-  libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libsystemd-dev)
+readonly build_packages=(g++ cmake ninja-build git ca-certificates libboost1.81-dev prometheus-cpp-dev
+  libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev)
 readonly test_packages=(doctest-dev clang-14 libclang-rt-14-dev clang-tidy-19 clang-format-14 shellcheck prometheus
-  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace)
+  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
 readonly bench_packages=(prometheus-node-exporter wrk)
 # These make a build faster and change nothing else: they come along when something is installed anyway.
 readonly optional_packages=(ccache mold)

@@ -22,7 +22,10 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
   } else if (number == ENOSPC) {
     error.remedy = "free space on that file system";
   } else if (number == EROFS) {
-    error.remedy = "mount that file system read-write, choose another --storage.path, or run with --no-storage";
+    error.remedy = fmt::format(
+        "mount that file system read-write, choose another --storage.path, or run with --no-storage; a systemd unit "
+        "with ProtectSystem=strict needs ReadWritePaths={} in a drop-in",
+        directory.string());
   } else {
     error.remedy = fmt::format("sudo install -d -m 0750 -o perjoule -g perjoule {0}; sudo chown -R perjoule: {0}",
                                directory.string());

@@ -97,7 +97,10 @@ format() {
   find config collectors storage daemon tests -name '*.[ch]pp' -print0 | xargs -0 clang-format-14 --dry-run --Werror
 }
 tidy() { tests/tidy.py --jobs "$jobs"; }
-scripts() { find . -path ./build -prune -o \( -name '*.sh' -o -path './.ci/run' \) -print0 | xargs -0 shellcheck; }
+scripts() {
+  find . -path ./build -prune -o \( -name '*.sh' -o -path './.ci/run' -o -path './deploy/debian/p*m' -o \
+    -path './deploy/debian/p*inst' \) -print0 | xargs -0 shellcheck
+}
 documents() { tests/documents.py; }
 
 mkdir -p build

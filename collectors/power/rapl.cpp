@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "collectors/collector.hpp"
+#include "collectors/grant.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sysfs.hpp"
 
@@ -65,13 +66,13 @@ constexpr std::array<ZoneKind, 3> subzone_kinds = {{{"core", &core_energy, &core
 constexpr ZoneKind package_kind = {"package", nullptr, nullptr};  // its family has the label `source` besides
 constexpr ZoneKind psys_kind = {"psys", &psys_energy, &psys_power};
 
-constexpr std::string_view remedy =
-    "sudo setcap cap_dac_read_search+ep \"$(command -v perjouled)\", or run it under the shipped systemd unit, which "
-    "has "
-    "AmbientCapabilities=CAP_DAC_READ_SEARCH (sudo chmod a+r /sys/class/powercap/*/energy_uj does not survive a "
-    "reboot)";
+// What mends a denial, for the collectors of one look.
+std::string remedy_here(const Roots& roots) {
+  return grant_command(roots, "CAP_DAC_READ_SEARCH", "rapl.conf") +
+         " (sudo chmod a+r /sys/class/powercap/*/energy_uj does not survive a reboot)";
+}
 
-Error with_remedy(Error error) {
+Error with_remedy(Error error, const std::string& remedy) {
   if (error.fault == Fault::denied) error.remedy = remedy;
   return error;
 }
@@ -110,12 +111,12 @@ double plausible_watts(const Zone& zone) {
 
 class Rapl final : public Collector {
  public:
-  explicit Rapl(std::vector<Zone> zones) : zones_(std::move(zones)) {}
+  Rapl(std::vector<Zone> zones, std::string remedy) : zones_(std::move(zones)), remedy_(std::move(remedy)) {}
 
   Result<void> sample(Batch& batch) override {
     std::optional<Error> failure;
     for (Zone& zone : zones_) {
-      const Result<void> read = sample(zone, batch);
+      const Result<void> read = sample(zone, batch, remedy_);
       if (read) continue;
       batch.fault(zone.device, read.error());
       // One zone that is there and fails says more than one that is gone.
@@ -126,9 +127,9 @@ class Rapl final : public Collector {
   }
 
  private:
-  static Result<void> sample(Zone& zone, Batch& batch) {
+  static Result<void> sample(Zone& zone, Batch& batch, const std::string& remedy) {
     const Result<std::uint64_t> energy = zone.energy.unsigned_integer();
-    if (!energy) return with_remedy(energy.error());
+    if (!energy) return with_remedy(energy.error(), remedy);
     if (!zone.wrap) {
       // Without a range the counter is taken as one that does not wrap: a wrap is then a reset, and books nothing.
       const auto range = sysfs::read_integer(zone.directory / "max_energy_range_uj");
@@ -145,6 +146,7 @@ class Rapl final : public Collector {
   }
 
   std::vector<Zone> zones_;
+  std::string remedy_;
 };
 
 // "package-0" -> "0", "package-0-die-1" -> "0-die-1", "psys" -> "0", "psys-1" -> "1".
@@ -200,7 +202,8 @@ void add_zones(const std::filesystem::path& root, const std::vector<ZoneName>& z
 Result<std::vector<Probe>> make_rapl(const Options&, const Roots& roots) {
   const std::filesystem::path root = roots.sysfs / "class/powercap";
   const Result<std::vector<std::string>> directories = sysfs::list(root);
-  if (!directories) return with_remedy(directories.error());
+  const std::string remedy = remedy_here(roots);
+  if (!directories) return with_remedy(directories.error(), remedy);
 
   // intel-rapl-mmio shows the same packages a second time, through another window; it counts only where it is alone.
   std::vector<std::vector<Zone>> groups;
@@ -218,9 +221,9 @@ Result<std::vector<Probe>> make_rapl(const Options&, const Roots& roots) {
     const Result<void> readable = sysfs::readable(group.front().energy.path());
     const bool closed = !readable && readable.error().fault == Fault::denied;
     open = open || !closed;
-    if (closed) denied = with_remedy(readable.error());
+    if (closed) denied = with_remedy(readable.error(), remedy);
     std::string device = group.front().device;
-    probes.push_back({std::move(device), std::make_unique<Rapl>(std::move(group))});
+    probes.push_back({std::move(device), std::make_unique<Rapl>(std::move(group), remedy)});
   }
   if (denied && !open) return *std::move(denied);
   return probes;

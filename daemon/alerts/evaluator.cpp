@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
+#include <set>
 #include <utility>
 
 namespace perjoule::alerts {
@@ -100,10 +101,10 @@ void Evaluator::refresh(Join& join, const TermState& from) {
   const auto& partners = terms_[join.partner].results();
   if (join.of.size() == from.results().size() && join.partners == partners.size()) return;
   std::map<std::string, std::uint32_t> by_key;
-  std::map<std::string, bool> several;
+  std::set<std::string> several;
   for (std::size_t i = 0; i < partners.size(); ++i) {
     std::string key = join_key(partners[i].labels, join.shared);
-    if (!by_key.emplace(key, static_cast<std::uint32_t>(i)).second) several[std::move(key)] = true;
+    if (!by_key.emplace(key, static_cast<std::uint32_t>(i)).second) several.insert(std::move(key));
   }
   join.partners = partners.size();
   join.of.clear();

@@ -5,7 +5,6 @@
 // windows that rules read, and alerts that are pending or firing; what does not fit is left out and counted.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <optional>
 #include <string>

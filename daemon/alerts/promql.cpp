@@ -181,6 +181,7 @@ std::string promql(const Rule& rule, const Level& level) {
 std::string describe_rules(std::span<const Rule> rules) {
   std::string out =
       "# Written by `perjouled describe rules`: the daemon's alert rules for Prometheus 2.42 and later.\n"
+      "# The evaluation interval has to be shorter than Prometheus' lookback (5m), for the band is kept by ALERTS.\n"
       "groups:\n"
       "  - name: perjoule\n"
       "    rules:\n";

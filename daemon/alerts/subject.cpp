@@ -19,6 +19,12 @@ bool is_remark(std::string_view key) {
   return key == "//" || key.starts_with("x-");
 }
 
+// A key as part of a path: quoted where it is long or holds what a terminal must not see.
+std::string shown(std::string_view key) {
+  std::string quoted = config::json::quote_short(key);
+  return quoted.size() == key.size() + 2 ? std::string(key) : quoted;
+}
+
 std::string seconds(std::int64_t milliseconds) {
   return config::format_duration(static_cast<double>(milliseconds) / 1000);
 }
@@ -61,12 +67,8 @@ std::optional<Subject> Subject::find(std::string_view key) const {
 std::vector<Subject> Subject::items() const {
   std::vector<Subject> subjects;
   for (const config::json::Value& item : value_->items) {
-    std::string path = value_->type == Type::array
-                           ? fmt::format("{}[{}]", path_, subjects.size())
-                           : fmt::format("{}.{}", path_,
-                                         config::json::quote_short(item.key).size() == item.key.size() + 2
-                                             ? item.key
-                                             : config::json::quote_short(item.key));
+    std::string path = value_->type == Type::array ? fmt::format("{}[{}]", path_, subjects.size())
+                                                   : fmt::format("{}.{}", path_, shown(item.key));
     subjects.emplace_back(item, std::move(path), *problems_);
   }
   return subjects;

@@ -47,6 +47,19 @@ def denied(binary, directory):
         daemon.stop()
 
 
+def denied_to_a_service(binary, directory):
+    tree = Tree(directory)
+    tree.package(0, 1000000).chmod(0 if not as_nobody() else 0o400)
+    cgroup = directory / "proc/self/cgroup"
+    cgroup.parent.mkdir(parents=True)
+    cgroup.write_text("0::/system.slice/perjouled.service\n")
+    copy = shutil.copy(binary, directory / "perjouled")
+    ended = run([*as_nobody(), copy, "doctor", *tree.flags, f"--path.procfs={directory}/proc"], seconds=15)
+    remedy = next((line for line in ended.stdout.splitlines() if "remedy: perjouled.service lacks" in line), "")
+    check("/etc/systemd/system/perjouled.service.d/rapl.conf" in remedy, ended.stdout)
+    check("AmbientCapabilities=CAP_DAC_READ_SEARCH" in remedy and "setcap" not in remedy, remedy)
+
+
 def one_of_two_denied(binary, directory):
     tree = Tree(directory)
     tree.package(0, 1000000).chmod(0o444)
@@ -73,4 +86,4 @@ def hung(binary, directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main([this_host, denied, one_of_two_denied, hung]))
+    sys.exit(main([this_host, denied, denied_to_a_service, one_of_two_denied, hung]))

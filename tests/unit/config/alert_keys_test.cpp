@@ -78,7 +78,7 @@ perjoule.json:2:7: error: alerts.rules[2]: has no name
     2 |   {}, {}]},
       |       ^
    help: give it one
-perjoule.json:3:20: error: log.level: expected one of debug, info, warn, error, got "x"
+perjoule.json:3:19: error: log.level: expected one of debug, info, warn, error, got "x"
     3 |  "log": {"level": "x"}}
       |                   ^^^
 3 errors; configuration not loaded
@@ -88,8 +88,8 @@ perjoule.json:3:20: error: log.level: expected one of debug, info, warn, error, 
   given.flags = {{"alerts.rules", "[{"}};
   CHECK(refused("{}", given) ==
         "environment PERJOULE_ALERTS_RULES: error: alerts.rules[0]: has no name\n   help: give it one\n"
-        "flag --alerts.rules: error: alerts.rules: unexpected end of the file\n   help: the object in line 1 is not "
-        "closed\n2 errors; configuration not loaded\n");
+        "flag --alerts.rules: error: alerts.rules: expected a key or \"}\", got the end of the file\n   help: the "
+        "bracket of line 1 is not closed\n2 errors; configuration not loaded\n");
 }
 
 struct Case {
@@ -100,15 +100,15 @@ struct Case {
 TEST_CASE("what is no label, no template, no URL and no list of objects is refused in its place") {
   const Case cases[] = {
       {R"({"alerts": {"external_labels": {"1a": "x"}}})",
-       "38: error: alerts.external_labels: \"1a\" is not the name of a label"},
+       "39: error: alerts.external_labels: \"1a\" is not the name of a label"},
       {R"({"alerts": {"external_labels": {"severity": "x"}}})",
-       "44: error: alerts.external_labels: severity is the alert's own label"},
+       "45: error: alerts.external_labels: severity is the alert's own label"},
       {R"({"alerts": {"external_labels": {"a": "{hostnam}"}}})",
-       "37: error: alerts.external_labels: \"hostnam\" is nothing that can be filled in"},
+       "38: error: alerts.external_labels: \"hostnam\" is nothing that can be filled in"},
       {R"({"alerts": {"external_labels": {"a": "}"}}})",
-       "37: error: alerts.external_labels: \"}\" has a brace without its partner"},
+       "38: error: alerts.external_labels: \"}\" has a brace without its partner"},
       {R"({"alerts": {"external_labels": {"a": 1}}})",
-       "37: error: alerts.external_labels: expected a text for a, got a number"},
+       "38: error: alerts.external_labels: expected a text for a, got a number"},
       {R"({"alerts": {"external_labels": ["a"]}})",
        "32: error: alerts.external_labels: expected an object of texts, got an array"},
       {R"({"alerts": {"webhooks": ["http://a", "localhost:9093"]}})",

@@ -72,7 +72,7 @@ TEST_CASE("what print-config prints reads back as the same settings") {
   const Outcome first = load(given);
   REQUIRE(first.loaded);
   const std::string printed = print_config(*first.loaded);
-  CHECK(printed.find("storage.retention.raw               = \"10d\"                                    # flag "
+  CHECK(printed.find("storage.retention.raw               = \"10d\"                                     # flag "
                      "--storage.retention.raw\n") != std::string::npos);
   const Directory directory;
   const Outcome second = load(input(directory.write("perjoule.json", as_file(printed))));

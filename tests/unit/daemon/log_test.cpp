@@ -112,3 +112,30 @@ TEST_CASE("a JSON line reads back, whatever the fields hold") {
     REQUIRE((valid.empty() ? !object->contains("why") : object->at("why") == valid));
   }
 }
+
+TEST_CASE("journald gets a priority before every line of a text") {
+  CHECK(with_priority(config::LogLevel::debug, "a\n") == "<7>a\n");
+  CHECK(with_priority(config::LogLevel::info, "a") == "<6>a");
+  CHECK(with_priority(config::LogLevel::warn, "a\nb\n") == "<4>a\n<4>b\n");
+  CHECK(with_priority(config::LogLevel::error, "\na\n\nb") == "<3>\n<3>a\n<3>\n<3>b");
+  CHECK(with_priority(config::LogLevel::error, "").empty());
+}
+
+TEST_CASE("stderr is the journal when its device and inode are the ones named") {
+  CHECK(is_journal("9:1234567", 9, 1234567));
+  for (const char* other : {"", "9:1234568", "8:1234567", "9:1234567 ", "91234567", "9:", ":1234567"})
+    CHECK_FALSE(is_journal(other, 9, 1234567));
+}
+
+TEST_CASE("a subject that changes each second is heard ten times in ten minutes, and others do not pay for it") {
+  Ration ration;
+  const auto second = [](std::int64_t n) { return n * 1'000'000'000; };
+  int said = 0;
+  for (std::int64_t n = 0; n < 3600; ++n) {
+    const auto verdict = ration.ask("hwmon coretemp", second(n));
+    said += verdict != Ration::Verdict::hold ? 1 : 0;
+    CHECK((verdict == Ration::Verdict::say_last) == (n % 600 == Ration::lines - 1));
+    if (n % 60 == 0) CHECK(ration.ask("rapl", second(n)) != Ration::Verdict::hold);
+  }
+  CHECK(said == 60);
+}

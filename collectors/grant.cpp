@@ -1,0 +1,43 @@
+#include "collectors/grant.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "collectors/sysfs.hpp"
+
+namespace perjoule {
+
+std::string parse_service_unit(std::string_view cgroups) {
+  while (!cgroups.empty()) {
+    const std::string_view line = cgroups.substr(0, cgroups.find('\n'));
+    cgroups.remove_prefix(std::min(line.size() + 1, cgroups.size()));
+    const std::string_view unit = line.substr(line.rfind('/') + 1);
+    if (line.find('/') == std::string_view::npos || line.find("/user.slice/") != std::string_view::npos) continue;
+    const bool plain = unit.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:-_.@") ==
+                       std::string_view::npos;
+    if (unit.ends_with(".service") && plain) return std::string(unit);
+  }
+  return {};
+}
+
+std::string grant_command(const Roots& roots, std::string_view capability, std::string_view drop_in) {
+  const Result<std::string> cgroups = sysfs::read_whole(roots.procfs / "self/cgroup", sysfs::text_max);
+  const std::string unit = cgroups ? parse_service_unit(*cgroups) : "";
+  if (!unit.empty()) {
+    return fmt::format(
+        "{1} lacks {0}: sudo mkdir -p /etc/systemd/system/{1}.d && printf '[Service]\\n"
+        "AmbientCapabilities={0}\\nCapabilityBoundingSet={0}\\n' | sudo tee /etc/systemd/system/{1}.d/{2} && "
+        "sudo systemctl daemon-reload && sudo systemctl restart {1}",
+        capability, unit, drop_in);
+  }
+  std::string name(capability);
+  for (char& c : name)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return fmt::format(
+      "sudo setcap {}+ep \"$(command -v perjouled)\", or run it as perjouled.service, whose unit or drop-in {} has "
+      "AmbientCapabilities={}",
+      name, drop_in, capability);
+}
+
+}  // namespace perjoule

@@ -1,0 +1,84 @@
+#!/usr/bin/env python3
+"""Writes the manual pages: their text with the commands and keys that perjouled itself knows.
+
+    write.py PERJOULED PAGE     PAGE is perjouled.8 or perjoule.json.5; to stdout
+"""
+import pathlib
+import re
+import subprocess
+import sys
+
+HERE = pathlib.Path(__file__).resolve().parent
+
+
+def escape(text):
+    """For roff: no backslash, hyphen, quote or leading dot of the text is one of the language."""
+    text = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
+    return "\\&" + text if text.startswith((".", "'")) else text
+
+
+def said_by(binary, *words):
+    return subprocess.run([binary, *words], check=True, capture_output=True, text=True).stdout
+
+
+def entries(text, heading):
+    """(name, what it is) of each entry below a heading of --help; long names have their text in the next line."""
+    section = re.search(rf"^{heading}:\n((?:  .*\n)+)", text, re.MULTILINE)
+    found = re.findall(r"^  (\S+)(?: \S+)*(?:  +|\n {10,})(\S.*)$", section[1] if section else "", re.MULTILINE)
+    return [(name, what) for name, what in found if name != "-h,--help"]
+
+
+def commands(binary):
+    lines = []
+    for name, what in entries(said_by(binary, "--help"), "Subcommands"):
+        own = said_by(binary, name, "--help")
+        positional = re.search(r"^Usage: .*? (\[?[a-z]+\]?)$", own, re.MULTILINE) if "Positionals:" in own else None
+        words = f" {positional[1].upper()}" if positional else ""
+        lines += [f".TP\n.B {escape(name)}{words}\n{escape(what)}"]
+        options = [f".TP\n.B {escape(option)}\n{escape(meaning)}" for option, meaning in entries(own, "Options")]
+        lines += [".RS", *options, ".RE"] if options else []
+    return "\n".join(lines)
+
+
+def rows(binary):
+    """The rows of `describe keys` as dictionaries, by the names in its head."""
+    table = said_by(binary, "describe", "keys")
+    cells = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
+             for line in table.splitlines() if line.startswith("|")]
+    return [dict(zip(cells[0], (cell.strip("`") for cell in row))) for row in cells[2:]]
+
+
+def option(row):
+    flag = row["Flag"]
+    if flag.startswith("--[no-]"):
+        shown = f".B {escape(flag)}"
+    else:
+        shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
+    repeated = " May be repeated." if row["Type"] == "list of texts" else ""
+    return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
+
+
+def key(row):
+    allowed = f" Allowed: {escape(row['Allowed'])}." if row["Allowed"] else ""
+    return (f".TP\n.BR {escape(row['Key'])} \" ({row['Type']}, default {escape(row['Default'])})\"\n"
+            f"{escape(row['Meaning'])}{allowed} Environment: {escape(row['Environment'])}.")
+
+
+def main():
+    if len(sys.argv) != 3 or sys.argv[2] not in ("perjouled.8", "perjoule.json.5"):
+        print(__doc__, file=sys.stderr)
+        return 2
+    binary, page = sys.argv[1:]
+    name, section = page.rsplit(".", 1)
+    table = rows(binary)
+    text = (HERE / f"{page}.in").read_text()
+    text = text.replace("@COMMANDS@", commands(binary)).replace("@OPTIONS@", "\n".join(map(option, table)))
+    text = text.replace("@KEYS@", "\n".join(map(key, table)))
+    preprocessor = "'\\\" t\n" if "\n.TS\n" in text else ""
+    comment = '.\\" Written by deploy/man/write.py; change the file PAGE.in beside it, or the table of keys.\n'
+    print(f"{preprocessor}{comment}.TH {name.upper()} {section} \"\" perjoule\n{text}", end="")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

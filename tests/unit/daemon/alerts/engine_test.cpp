@@ -1,0 +1,186 @@
+#include "daemon/alerts/engine.hpp"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <boost/asio/detached.hpp>
+
+#include "collectors/sensor_metrics.hpp"
+#include "daemon/alerts/metrics.hpp"
+#include "daemon/recorder.hpp"
+#include "tests/fakes/virtual_clock.hpp"
+#include "tests/unit/daemon/alerts/rules.hpp"
+
+namespace perjoule::alerts {
+namespace {
+
+constexpr std::int64_t second_ns = nanoseconds_per_second;
+constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
+
+constexpr std::string_view warm = R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
+    "levels": [{"severity": "warning", "raise_above": 27, "clear_below": 26, "for": "2s"}], "runbook": "warm"}])";
+
+// A daemon from the recorder to the alerts, on virtual time.
+class Daemon {
+ public:
+  explicit Daemon(std::string_view rules, const storage::LedgerRows& rows = {}, const Stamp& begin = start)
+      : clock(loop, begin), ledger(rows, "boot"), recorder(latest, ledger, nullptr), probe(recorder.open(info())) {
+    engine.set_rules(rules_of(rules));
+    recorder.on_change([this] { engine.ring(); });
+    asio::co_spawn(loop, engine.run(), asio::detached);
+  }
+
+  void sample(double degrees) {
+    Batch batch;
+    batch.add(sensor_temperature, celsius(degrees), "x", "temp1", "inlet");
+    (void)recorder.accept(probe, batch, clock.now());
+  }
+  void run(double seconds) {
+    clock.run_until(clock.now().steady_ns + static_cast<std::int64_t>(seconds * static_cast<double>(second_ns)));
+  }
+  void sample_for(double degrees, int seconds) {
+    for (; seconds > 0; --seconds) {
+      sample(degrees);
+      run(1);
+    }
+  }
+  std::optional<double> shown(std::string_view state) {
+    const auto id = recorder.series().identify(alert_count, label_values({"Warm", "warning", state}));
+    return latest.value(*id, clock.now().steady_ns);
+  }
+
+  asio::io_context loop{1};
+  fakes::VirtualClock clock;
+  Latest latest;
+  Ledger ledger;
+  Recorder recorder;
+  Instruments instruments{BuildInfo{"1.2.3", "0123abc", "main", "g++"}};
+  Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
+  std::vector<Alert> told;
+  Engine engine{{clock, latest, recorder.series(), instruments, ledger, log},
+                [this](const Alert& alert) { told.push_back(alert); }};
+  ProbeId probe;
+
+ private:
+  static ProbeInfo info() { return {"hwmon", "", second_ns, 10 * second_ns}; }
+};
+
+TEST_CASE("a crossing is told within a few milliseconds of the batch that holds it") {
+  Daemon daemon(R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
+      "levels": [{"severity": "warning", "raise_above": 27}]}])");
+  daemon.sample(20);
+  daemon.run(3.3);
+  daemon.sample(30);
+  daemon.run(0.021);
+  REQUIRE(daemon.told.size() == 1);
+  CHECK(daemon.told[0].phase == Phase::firing);
+  CHECK(daemon.told[0].starts_ms == start.wall_ms + 3'320);
+}
+
+TEST_CASE("an alert is shown, told and kept in the ledger, and leaves no trace there once it is over") {
+  Daemon daemon(warm);
+  CHECK(daemon.shown("firing") == 0);
+  daemon.sample_for(28, 1);
+  CHECK(daemon.shown("pending") == 1);
+  CHECK(daemon.told.empty());
+  daemon.sample_for(28, 3);
+  CHECK(daemon.shown("firing") == 1);
+  CHECK(daemon.shown("pending") == 0);
+  REQUIRE(daemon.told.size() == 1);
+  CHECK(daemon.told[0].labels == Labels{{"chip", "x"}, {"role", "inlet"}, {"sensor", "temp1"}});
+  CHECK(daemon.engine.firing().size() == 1);
+  CHECK(daemon.ledger.states("alert/").size() == 1);
+  daemon.sample_for(26.5, 5);
+  CHECK(daemon.told.size() == 1);
+  daemon.sample_for(25, 2);
+  REQUIRE(daemon.told.size() == 2);
+  CHECK(daemon.told[1].phase == Phase::resolved);
+  CHECK(same(daemon.told[1], daemon.told[0]));
+  CHECK(daemon.told[1].starts_ms == daemon.told[0].starts_ms);
+  CHECK(daemon.shown("firing") == 0);
+  CHECK(daemon.ledger.states("alert/").empty());
+}
+
+TEST_CASE("what is stale is no data: held, then resolved") {
+  Daemon daemon(warm);
+  daemon.sample_for(28, 4);
+  daemon.run(10 + 899);
+  CHECK(daemon.told.size() == 1);
+  daemon.run(5);
+  REQUIRE(daemon.told.size() == 2);
+  CHECK(daemon.told[1].reason == "no data");
+}
+
+TEST_CASE("a restart pages nobody, and the end that comes after it has the old start") {
+  storage::LedgerRows rows;
+  std::int64_t started_ms = 0;
+  Stamp later;
+  {
+    Daemon daemon(warm);
+    daemon.sample_for(28, 4);
+    started_ms = daemon.told.at(0).starts_ms;
+    rows = daemon.ledger.take_changed();
+    later = daemon.clock.now();
+  }
+  later.steady_ns += 60 * second_ns;
+  later.wall_ms += 60'000;
+  Daemon daemon(warm, rows, later);
+  CHECK(daemon.shown("firing") == 1);
+  CHECK(daemon.engine.firing().size() == 1);
+  daemon.run(5);
+  daemon.sample_for(26.5, 5);
+  CHECK(daemon.told.empty());
+  daemon.sample_for(20, 2);
+  REQUIRE(daemon.told.size() == 1);
+  CHECK(daemon.told[0].phase == Phase::resolved);
+  CHECK(daemon.told[0].starts_ms == started_ms);
+
+  Daemon without("[]", rows, later);
+  REQUIRE(without.told.size() == 1);
+  CHECK(without.told[0].phase == Phase::resolved);
+  CHECK(without.told[0].reason == "the rule was removed");
+  CHECK(without.ledger.states("alert/").empty());
+}
+
+TEST_CASE("a state that cannot be read is forgotten and counted") {
+  storage::LedgerRows rows;
+  rows.states.push_back({"alert/Warm/warning/", "something else"});
+  Daemon daemon(warm, rows);
+  CHECK(daemon.ledger.states("alert/").empty());
+  const auto id = daemon.recorder.series().identify(alert_overflows, label_values({"unreadable"}));
+  CHECK(daemon.latest.value(*id, daemon.clock.now().steady_ns) == 1);
+}
+
+TEST_CASE("a reload resolves what it takes away, and its lines leave the scrape") {
+  Daemon daemon(warm);
+  daemon.sample_for(28, 4);
+  CHECK(daemon.shown("firing") == 1);
+  daemon.engine.set_rules({});
+  REQUIRE(daemon.told.size() == 2);
+  CHECK(daemon.told[1].reason == "the rule was removed");
+  CHECK_FALSE(daemon.shown("firing"));
+  daemon.engine.set_rules(rules_of(warm));
+  daemon.sample_for(28, 4);
+  CHECK(daemon.told.size() == 3);
+}
+
+TEST_CASE("the daemon's own instruments are read too") {
+  Daemon daemon(R"([{"alert": "Dropping", "value": {"metric": "perjoule_storage_dropped_samples_total",
+      "fn": "increase", "window": "1m"}, "levels": [{"severity": "warning", "raise_above": 0}]},
+      {"alert": "Failing", "value": {"metric": "perjoule_storage_failed_commits_total", "match": {"file": "ledger"},
+      "fn": "increase", "window": "1m"}, "levels": [{"severity": "warning", "raise_above": 0}]}])");
+  daemon.run(10);
+  CHECK(daemon.told.empty());
+  storage::Report report;
+  report.dropped_samples = 5;
+  daemon.instruments.storage(report);
+  daemon.run(2);
+  REQUIRE(daemon.told.size() == 2);
+  CHECK(daemon.told[0].name == "Dropping");
+  CHECK(daemon.told[1].labels == Labels{{"file", "ledger"}});
+  daemon.run(70);
+  CHECK(daemon.told.size() == 4);
+}
+
+}  // namespace
+}  // namespace perjoule::alerts
