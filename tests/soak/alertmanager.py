@@ -3,8 +3,8 @@
 """A real Alertmanager is down for ten minutes, and the daemon is restarted in the middle of it.
 
 Four sensors play four incidents: one that ends in the outage, one that begins in it, one that begins and ends in it,
-and one that lasts through it. The Alertmanager's receiver and a webhook of the daemon's own must hear of each that they can
-know exactly once firing and once resolved, with the same fingerprint and start.
+and one that lasts through it. The Alertmanager's receiver and a webhook of the daemon's own must hear of each that they
+can know exactly once firing and once resolved, with the same fingerprint and start.
 """
 import argparse
 import json

@@ -17,7 +17,8 @@ struct Fixture {
   asio::io_context loop{1};
   fakes::VirtualClock clock{loop, start};
   Latest latest;
-  SeriesTable series{100, {}};
+  SeriesTable series{
+      100, [this](SeriesId id, const SeriesTable::Series& made) { latest.declare(id, *made.metric, made.labels); }};
   Ledger ledger{{}, "boot"};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
 
