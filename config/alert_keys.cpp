@@ -60,8 +60,18 @@ Complaints check_urls(const Value& value) {
     const bool clean = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7F; });
     if (!host || !clean)
       return Complaint{fmt::format("{} is not a URL", json::quote_short(url)), "write http://HOST:PORT/PATH"};
+    if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
+      return Complaint{"a URL with a user or password in it", "a secret belongs into the path, or to a proxy in front"};
   }
   return std::nullopt;
+}
+
+Complaints check_runbook_url(const Value& value) {
+  const std::string& url = std::get<std::string>(value);
+  if ((url.starts_with("http://") || url.starts_with("https://")) && url.find("{runbook}") != std::string::npos)
+    return std::nullopt;
+  return Complaint{fmt::format("{} is not a URL with {{runbook}} in it", json::quote_short(url)),
+                   "write https://HOST/PATH/{runbook}.md"};
 }
 
 }  // namespace
@@ -91,6 +101,12 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
        .null_means = "none",
        .check = check_urls,
        .store = [](Settings& to, const Value& v) { to.alerts.webhooks = std::get<std::vector<std::string>>(v); }});
+  keys.push_back({.path = "alerts.runbook_url",
+                  .help = "URL of the runbooks, in which {runbook} stands for the page, such as "
+                          "https://HOST/runbooks/{runbook}.md; alerts bear it as runbook_url.",
+                  .null_means = "alerts bear no link",
+                  .check = check_runbook_url,
+                  .store = [](Settings& to, const Value& v) { to.alerts.runbook_url = std::get<std::string>(v); }});
   keys.push_back({.path = "alerts.default_rules",
                   .type = OptionType::boolean,
                   .fallback = "true",

@@ -61,6 +61,7 @@ struct Alerts {
   std::map<std::string, std::string> external_labels;  // label -> template, {hostname} and {port} to be filled in
   std::vector<std::string> alertmanagers;              // URLs
   std::vector<std::string> webhooks;                   // URLs
+  std::string runbook_url;                             // {runbook} to be filled in; empty: alerts have no such link
   bool default_rules = true;
   std::string rules = "[]";  // JSON, examined by the reader that the daemon handed to the loader
   friend bool operator==(const Alerts&, const Alerts&) = default;

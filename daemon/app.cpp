@@ -149,9 +149,18 @@ bool App::listen() {
 }
 
 void App::start_alerts() {
+  const MakeLane make_lane = [this] { return lanes_.make(); };
+  dispatch_.emplace(alerts::Dispatch::Parts{loop_, clock_, latest_, recorder_->series(), *ledger_, log_, make_lane,
+                                            build_.version, server_->addresses().front()});
+  dispatch_->configure(settings_.alerts);
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
-                  alerts::Engine::OnAlert{});
+                  [this](const alerts::Alert& alert) {
+                    dispatch_->tell(alert);
+                    // Soon in the ledger, so that after a crash what was told of is the same incident.
+                    asio::post(loop_, [this] { flush(); });
+                  });
   alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
+  dispatch_->agree(alerts_->firing());
   recorder_->on_change([this] { alerts_->ring(); });
   asio::co_spawn(loop_, alerts_->run(), asio::detached);
 }
@@ -181,6 +190,10 @@ asio::awaitable<void> App::housekeeping() {
 void App::commit(std::uint64_t second) {
   const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
   history_due_ = history_due_ || second % every == every - 1;
+  flush();
+}
+
+void App::flush() {
   if (recorder_->committing()) return;
   recorder_->commit(history_due_, [this](const storage::Report& report) { report_storage(report); });
   history_due_ = false;
@@ -203,6 +216,7 @@ void App::refresh(std::uint64_t second) {
     return status_line(*sources_, latest_, now.steady_ns, server_->addresses(), bytes);
   });
   instruments_.http(server_->stats());
+  dispatch_->show();
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
 }
@@ -299,6 +313,7 @@ void App::apply(const config::Loaded& loaded) {
     sampler_->stop(entry->name);
     if (after.enabled) sampler_->start(*entry, after, settings_.roots);
   }
+  if (settings_.alerts != next.alerts) dispatch_->configure(next.alerts);
   if (settings_.alerts != next.alerts) alerts_->set_rules(alerts::rules_in_force(next.alerts));
   settings_.alerts = next.alerts;
   settings_.log.level = next.log.level;
@@ -324,6 +339,7 @@ std::string App::reload_from_web() {
 void App::shut_down() {
   const std::int64_t from_ns = clock_.now().steady_ns;
   server_->stop();
+  dispatch_.reset();
   sampler_.reset();
   const bool lanes_ended = lanes_.drain(lanes_deadline);
   bool flushed = true;

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "config/loader.hpp"
+#include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/gpu_roster.hpp"
@@ -49,6 +50,7 @@ class App {
   asio::awaitable<void> housekeeping();
   asio::awaitable<void> signals();
   void commit(std::uint64_t second);
+  void flush();
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
   std::string reload();
@@ -78,6 +80,7 @@ class App {
   std::optional<Sources> sources_;
   std::optional<GpuRoster> roster_;
   std::optional<Sampler> sampler_;
+  std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
   web::Board board_;
   std::optional<web::Routes> routes_;

@@ -25,7 +25,8 @@ std::vector<MetricGroup> metric_groups() {
   MetricGroup self{"self",
                    "The daemon itself and its sources.",
                    {&source_state, &collector_last_success, &collector_duration, &collector_faults,
-                    &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows}};
+                    &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows, &alerts::notifications,
+                    &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending}};
   const auto own = Instruments::metrics();
   self.metrics.insert(self.metrics.end(), own.begin(), own.end());
   groups.push_back(std::move(self));

@@ -14,12 +14,12 @@ readonly policy=/usr/sbin/policy-rc.d
 readonly build_packages=(g++ cmake ninja-build git ca-certificates libboost1.81-dev prometheus-cpp-dev
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev)
 readonly test_packages=(doctest-dev clang-14 libclang-rt-14-dev clang-tidy-19 clang-format-14 shellcheck prometheus
-  python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
+  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
 readonly bench_packages=(prometheus-node-exporter wrk)
 # These make a build faster and change nothing else: they come along when something is installed anyway.
 readonly optional_packages=(ccache mold)
 # What Debian would start when it installs the packages above.
-readonly services=(prometheus prometheus-node-exporter)
+readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter)
 
 say() { printf 'install-dependencies: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

@@ -1,5 +1,6 @@
 """A host to measure on: sensor files on tmpfs that change while they are read, and the servers that are scraped."""
 import http.client
+import http.server
 import os
 import pathlib
 import random
@@ -82,6 +83,37 @@ class Sensors:
         for descriptor, _, _ in self.readings:
             os.close(descriptor)
         shutil.rmtree(self.root)
+
+
+class Receiver:
+    """The smallest Alertmanager there is: `posted` is set, with the time, when a POST has arrived."""
+
+    def __init__(self):
+        receiver = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                receiver.at = time.monotonic()
+                receiver.posted.set()
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.at = 0.0
+        self.posted = threading.Event()
+        self.server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.1})
+        self.thread.start()
+
+    def close(self):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
 
 
 def free_port():

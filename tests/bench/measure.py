@@ -12,7 +12,7 @@ import subprocess
 import sys
 import time
 
-from host import Gpus, Sensors, Server, free_port
+from host import Gpus, Receiver, Sensors, Server, free_port
 
 BUILD = pathlib.Path("build/bench").absolute()
 SCRATCH = BUILD / "measured"
@@ -46,10 +46,11 @@ def program(name, *arguments):
     return rows
 
 
-def start_daemon(sensors, periods, *flags, gpus=None):
+def start_daemon(sensors, periods, *flags, gpus=None, alerts=None):
     port = free_port()
     config = SCRATCH / "perjouled.json"
-    config.write_text(json.dumps({"collectors": {name: {"period": period} for name, period in periods.items()}}))
+    config.write_text(json.dumps({"collectors": {name: {"period": period} for name, period in periods.items()},
+                                  "alerts": alerts or {}}))
     command = [BUILD / "perjouled", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{port}",
                f"--path.sysfs={sensors.root}", *flags]
     if gpus:
@@ -185,6 +186,40 @@ def daemon():
     figure("daemon_rss_peak_mib_500_series", rows["peak"], "MiB")
     figure("sampling_lateness_p99_us", rows["late"], "us")
     figure("start_to_first_scrape_ms", rows["start"], "ms")
+    crossing()
+
+
+def crossing():
+    """From a sensor that crosses a threshold, at any moment of its period of one second, to the POST's arrival."""
+    with contextlib.ExitStack() as stack:
+        sensors = Sensors(1)
+        stack.callback(sensors.close)
+        receiver = Receiver()
+        stack.callback(receiver.close)
+        sensor = sensors.readings[0][0]  # "Sensor 1"
+        rule = {"alert": "Crossing",
+                "value": {"metric": "perjoule_temperature_celsius", "match": {"sensor": "Sensor 1"}},
+                "levels": [{"severity": "warning", "raise_above": 80, "clear_below": 70}], "summary": "Hot."}
+        alerts = {"default_rules": False, "rules": [rule], "alertmanagers": [receiver.url]}
+        storage_path = SCRATCH / "crossing"
+        shutil.rmtree(storage_path, ignore_errors=True)
+        storage_path.mkdir(mode=0o700)
+        daemon = start_daemon(sensors, {"hwmon": "1s"}, f"--storage.path={storage_path}", alerts=alerts)
+        stack.callback(daemon.close)
+        daemon.wait()
+        wait_until_ready(daemon)
+        took = []
+        for run in range(2 * RUNS + 1):
+            for degrees in (85, 60):
+                time.sleep(0.3 + run % 10 / 10)
+                receiver.posted.clear()
+                begin = time.monotonic()
+                os.pwrite(sensor, b"%d000\n" % degrees, 0)  # as long as what was there
+                if not receiver.posted.wait(10):
+                    raise SystemExit("no alert arrived")
+                took.append((receiver.at - begin) * 1000)
+    say(f"crossing to POST: {min(took):.0f} to {max(took):.0f} ms in {len(took)} crossings, a period is 1000 ms")
+    figure("alert_crossing_to_alertmanager_ms", took, "ms")
 
 
 def gpu_overhead(period, deadline):

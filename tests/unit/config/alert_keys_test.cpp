@@ -51,9 +51,9 @@ TEST_CASE("external labels are added to the default ones, layer by layer, and an
 
 TEST_CASE("receivers are lists of URLs") {
   const Alerts alerts =
-      taken(R"({"alerts": {"alertmanagers": ["http://a:9093", "https://b/x"], "webhooks": ["http://[::1]:80/"]}})");
+      taken(R"({"alerts": {"alertmanagers": ["http://a:9093", "https://b/x"], "webhooks": ["http://[::1]:80/x@y"]}})");
   CHECK(alerts.alertmanagers == std::vector<std::string>{"http://a:9093", "https://b/x"});
-  CHECK(alerts.webhooks == std::vector<std::string>{"http://[::1]:80/"});
+  CHECK(alerts.webhooks == std::vector<std::string>{"http://[::1]:80/x@y"});
   CHECK(alerts.default_rules);
   CHECK(alerts.rules == "[]");
 }
@@ -115,6 +115,10 @@ TEST_CASE("what is no label, no template, no URL and no list of objects is refus
        "38: error: alerts.webhooks: \"localhost:9093\" is not a URL"},
       {R"({"alerts": {"alertmanagers": ["http://:9093"]}})",
        "31: error: alerts.alertmanagers: \"http://:9093\" is not a URL"},
+      {R"({"alerts": {"webhooks": ["http://user:secret@a/"]}})",
+       "26: error: alerts.webhooks: a URL with a user or password in it"},
+      {R"({"alerts": {"runbook_url": "https://a/"}})",
+       "28: error: alerts.runbook_url: \"https://a/\" is not a URL with {runbook} in it"},
       {R"({"alerts": {"rules": {}}})", "22: error: alerts.rules: expected a list of objects, got an object"},
       {R"({"alerts": {"rules": [{"a": 1}, 2]}})", "33: error: alerts.rules[1]: has no name"},
   };

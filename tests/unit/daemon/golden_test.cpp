@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "collectors/registry.hpp"
+#include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/gpu_roster.hpp"
@@ -86,7 +87,7 @@ Scrapes scrape(const Setting& setting) {
   const MakeLane lanes = [&] {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
   };
-  Log log({});
+  Log log({config::LogLevel::error, config::LogFormat::logfmt});
   GpuRoster roster(ledger, recorder, sources, log, {});
   std::optional<Sampler> sampler;
   sampler.emplace(loop, clock, lanes, recorder, sources, OnLateness(), roster.inventory());
@@ -105,11 +106,16 @@ Scrapes scrape(const Setting& setting) {
   roster.tick(clock.now(), {});
   Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
   feed(instruments);
-  const Log log({config::LogLevel::error, config::LogFormat::logfmt});
+  alerts::Dispatch dispatch({loop, clock, latest, recorder.series(), ledger, log, lanes, "1.2.3", "127.0.0.1:10190"});
   alerts::Engine engine({clock, latest, recorder.series(), instruments, ledger, log}, {});
   if (setting.self) {
     engine.set_rules({reload_rule()});
     engine.evaluate();
+    config::Alerts receivers;
+    receivers.alertmanagers = {"http://127.0.0.1:9093"};
+    receivers.webhooks = {"http://127.0.0.1:9/a", "http://127.0.0.1:9/b"};
+    dispatch.configure(receivers);
+    dispatch.show();
   }
   Scrapes scrapes;
   latest.write(scrapes.text, Format::text, clock.now().steady_ns);

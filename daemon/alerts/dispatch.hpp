@@ -1,0 +1,62 @@
+// From the rules to the receivers: the notifier with its HTTP client, its place in the ledger, its lines in the log and
+// its numbers on /metrics.
+//
+// Loop's thread only. Nothing has to be waited for at the end: POSTs in flight are abandoned, and the ledger knows what
+// is undelivered.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <map>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "config/settings.hpp"
+#include "daemon/alerts/notifier.hpp"
+#include "daemon/clock.hpp"
+#include "daemon/http/client.hpp"
+#include "daemon/latest.hpp"
+#include "daemon/ledger.hpp"
+#include "daemon/log.hpp"
+#include "daemon/series.hpp"
+
+namespace perjoule::alerts {
+
+class Dispatch {
+ public:
+  // They outlive the dispatch.
+  struct Parts {
+    asio::io_context& loop;
+    Clock& clock;
+    Latest& latest;
+    SeriesTable& series;
+    Ledger& ledger;
+    const Log& log;
+    MakeLane make_lane;
+    std::string version;  // of the daemon
+    std::string address;  // it listens on, "127.0.0.1:10190"
+  };
+  explicit Dispatch(Parts parts);
+
+  // At the start, and at each reload.
+  void configure(const config::Alerts& settings);
+  void tell(const Alert& alert) { notifier_.tell(alert); }
+  // Once the rules are in force: what fires is what is open.
+  void agree(std::span<const Alert> firing) { notifier_.agree(firing); }
+  // Brings the counters to /metrics; once a second.
+  void show();
+
+ private:
+  void report(const ReceiverStats& receiver, Notifier::Change change, const Error& error) const;
+
+  Parts parts_;
+  http::Client client_;
+  Notifier notifier_;
+  std::vector<SeriesId> shown_;
+};
+
+// `text` with {hostname} and {port} filled in.
+[[nodiscard]] std::string filled_in(std::string text, std::string_view hostname, std::string_view port);
+
+}  // namespace perjoule::alerts

@@ -1,0 +1,120 @@
+#include "daemon/alerts/incident.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "config/json_reader.hpp"
+#include "daemon/alerts/notice.hpp"
+#include "daemon/log.hpp"
+
+namespace perjoule::alerts {
+
+namespace {
+
+namespace json = config::json;
+
+constexpr std::array<std::string_view, 3> told_words = {"nothing", "firing", "resolved"};
+constexpr double time_max_ms = 1e14;  // the year 5138
+
+// Reads the members of an object; the first one that is missing or of another type spoils the whole.
+class Reader {
+ public:
+  explicit Reader(const json::Value* object) : object_(object) {}
+
+  std::string text(std::string_view key) {
+    const json::Value* value = member(key, json::Type::text);
+    return value == nullptr ? std::string() : value->text;
+  }
+  std::int64_t milliseconds(std::string_view key) {
+    const json::Value* value = member(key, json::Type::integer);
+    if (value != nullptr && std::abs(value->number) <= time_max_ms) return std::llround(value->number);
+    good_ = false;
+    return 0;
+  }
+  Labels labels(std::string_view key) {
+    Labels labels;
+    if (const json::Value* value = member(key, json::Type::object)) {
+      for (const json::Value& item : value->items) {
+        good_ = good_ && item.type == json::Type::text;
+        labels.emplace_back(item.key, item.text);
+      }
+    }
+    std::sort(labels.begin(), labels.end());
+    return labels;
+  }
+  [[nodiscard]] bool good() const { return good_; }
+
+ private:
+  const json::Value* member(std::string_view key, json::Type type) {
+    if (object_ != nullptr) {
+      for (const json::Value& item : object_->items) {
+        if (item.key == key && item.type == type) return &item;
+      }
+    }
+    good_ = false;
+    return nullptr;
+  }
+
+  const json::Value* object_;
+  bool good_ = true;
+};
+
+}  // namespace
+
+std::string to_text(const Incident& incident) {
+  const Alert& alert = incident.alert;
+  Labels told;
+  for (const auto& [receiver, delivery] : incident.deliveries)
+    told.emplace_back(receiver, told_words[static_cast<std::size_t>(delivery.told)]);
+  std::string out = "{";
+  append_member(out, "alert", alert.name);
+  out += ',';
+  append_member(out, "severity", alert.severity);
+  out += R"(,"labels":)";
+  append_object(out, alert.labels);
+  out += R"(,"external":)";
+  append_object(out, incident.external);
+  out += ',';
+  append_member(out, "phase", alert.phase == Phase::resolved ? "resolved" : "firing");
+  out += fmt::format(R"(,"starts_ms":{},"ends_ms":{},)", alert.starts_ms, alert.ends_ms);
+  append_member(out, "reason", alert.reason);
+  out += ',';
+  append_member(out, "summary", alert.summary);
+  out += ',';
+  append_member(out, "runbook", alert.runbook);
+  out += R"(,"told":)";
+  append_object(out, told);
+  return out + '}';
+}
+
+std::optional<Incident> incident_from(std::string_view text) {
+  const json::Document document = json::read(text);
+  if (!document.root || !document.problems.empty() || document.root->type != json::Type::object) return std::nullopt;
+  Reader reader(&*document.root);
+  Incident incident;
+  Alert& alert = incident.alert;
+  alert.name = reader.text("alert");
+  alert.severity = reader.text("severity");
+  alert.labels = reader.labels("labels");
+  incident.external = reader.labels("external");
+  const std::string phase = reader.text("phase");
+  alert.phase = phase == "resolved" ? Phase::resolved : Phase::firing;
+  alert.starts_ms = reader.milliseconds("starts_ms");
+  alert.ends_ms = reader.milliseconds("ends_ms");
+  alert.reason = reader.text("reason");
+  alert.summary = reader.text("summary");
+  alert.runbook = reader.text("runbook");
+  const Labels told = reader.labels("told");
+  if (!reader.good() || alert.name.empty() || (phase != "firing" && phase != "resolved")) return std::nullopt;
+  for (const auto& [receiver, word] : told) {
+    const auto* const found = std::find(told_words.begin(), told_words.end(), word);
+    if (found == told_words.end()) return std::nullopt;
+    incident.deliveries[receiver].told = static_cast<Told>(found - told_words.begin());
+  }
+  return incident;
+}
+
+}  // namespace perjoule::alerts

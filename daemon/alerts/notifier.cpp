@@ -1,0 +1,203 @@
+#include "daemon/alerts/notifier.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+#include <optional>
+
+#include "daemon/alerts/alertmanager.hpp"
+#include "daemon/alerts/webhook.hpp"
+#include "daemon/http/url.hpp"
+
+namespace perjoule::alerts {
+
+namespace {
+
+constexpr std::int64_t backoff_first_ns = nanoseconds_per_second;
+constexpr std::int64_t backoff_max_ns = 30 * nanoseconds_per_second;
+constexpr std::int64_t repeat_ms = 60'000;
+constexpr std::string_view gone = "not evaluated any more after a restart";
+
+std::string_view name(ReceiverKind kind) {
+  return kind == ReceiverKind::alertmanager ? "alertmanager" : "webhook";
+}
+
+ReceiverKey key_of(ReceiverKind kind, const std::string& url) {
+  return fingerprint({{std::string(name(kind)), url}});
+}
+
+// None: delivered.
+std::optional<Error> failure(const Result<http::Answer>& answer) {
+  if (!answer) return answer.error();
+  if (answer->status / 100 == 2) return std::nullopt;
+  constexpr std::size_t shown_max = 200;
+  return Error{Fault::transient, fmt::format("HTTP status {}: {}", answer->status, answer->body.substr(0, shown_max))};
+}
+
+// The message, not the receiver, is wrong: to send it again would keep the next ones waiting for ever.
+bool is_refusal(const Result<http::Answer>& answer) {
+  return answer && (answer->status == 400 || answer->status == 413 || answer->status == 422);
+}
+
+}  // namespace
+
+struct Notifier::Receiver {
+  ReceiverKind kind{};
+  ReceiverKey key;
+  std::string url;   // that is posted to
+  std::string name;  // host and port
+  std::unique_ptr<Alarm> alarm;
+  std::int64_t retry_ns = 0;  // steady clock: nothing is sent before
+  std::int64_t backoff_ns = backoff_first_ns;
+  bool failing = false;
+  std::uint64_t delivered = 0;
+  std::uint64_t failures = 0;
+  bool stopped = false;
+};
+
+Notifier::Notifier(asio::io_context& loop, Clock& clock, Transport transport, Outbox::Save save, OnChange on_change)
+    : loop_(loop),
+      clock_(clock),
+      transport_(std::move(transport)),
+      on_change_(std::move(on_change)),
+      outbox_(std::move(save)) {}
+
+Notifier::~Notifier() {
+  for (const auto& receiver : receivers_)
+    receiver->stopped = true;
+  ring_all();
+}
+
+std::size_t Notifier::restore(std::span<const std::pair<std::string, std::string>> kept) {
+  return outbox_.restore(kept, clock_.now());
+}
+
+void Notifier::configure(NotifierSettings settings) {
+  settings_ = std::move(settings);
+  const std::vector<std::shared_ptr<Receiver>> before = std::exchange(receivers_, {});
+  std::map<ReceiverKey, ReceiverKind> keys;
+  const auto take = [&](ReceiverKind kind, const std::string& url) {
+    const ReceiverKey key = key_of(kind, url);
+    if (!keys.try_emplace(key, kind).second) return;
+    const auto same_key = [&key](const auto& receiver) { return receiver->key == key; };
+    const auto found = std::find_if(before.begin(), before.end(), same_key);
+    if (found == before.end()) {
+      add(kind, url);
+    } else {
+      receivers_.push_back(*found);
+    }
+  };
+  for (const std::string& url : settings_.alertmanagers)
+    take(ReceiverKind::alertmanager, url);
+  for (const std::string& url : settings_.webhooks)
+    take(ReceiverKind::webhook, url);
+  for (const auto& receiver : before) {
+    if (keys.contains(receiver->key)) continue;
+    receiver->stopped = true;
+    receiver->alarm->ring();
+  }
+  outbox_.set_receivers(std::move(keys));
+  ring_all();
+}
+
+void Notifier::add(ReceiverKind kind, const std::string& url) {
+  auto receiver = std::make_shared<Receiver>();
+  receiver->kind = kind;
+  receiver->key = key_of(kind, url);
+  receiver->url = kind == ReceiverKind::alertmanager ? alertmanager_url(url) : url;
+  const Result<http::Url> parsed = http::parse_url(url);
+  receiver->name = parsed ? parsed->authority() : "unknown";
+  receiver->alarm = clock_.alarm();
+  receivers_.push_back(receiver);
+  // An exception here is a programming error: it ends the daemon with its message, as an uncaught one would.
+  asio::co_spawn(loop_, serve(receiver), [](const std::exception_ptr& failure) {
+    if (failure) std::rethrow_exception(failure);
+  });
+}
+
+void Notifier::tell(const Alert& alert) {
+  if (outbox_.tell(alert, settings_.external_labels, clock_.now())) ring_all();
+}
+
+void Notifier::agree(std::span<const Alert> firing) {
+  outbox_.agree(firing, settings_.external_labels, std::string(gone), clock_.now());
+  ring_all();
+}
+
+void Notifier::ring_all() {
+  for (const auto& receiver : receivers_)
+    receiver->alarm->ring();
+}
+
+asio::awaitable<void> Notifier::serve(std::shared_ptr<Receiver> receiver) {
+  for (;;) {
+    const Stamp now = clock_.now();
+    std::vector<Outbox::Item> items;
+    if (now.steady_ns >= receiver->retry_ns) items = outbox_.next(receiver->key, now);
+    if (items.empty()) {
+      co_await receiver->alarm->wait_until(std::max(receiver->retry_ns, outbox_.due_ns(receiver->key)));
+      if (receiver->stopped) co_return;
+      continue;
+    }
+    const Result<http::Answer> answer = co_await transport_(call(*receiver, items));
+    if (receiver->stopped) co_return;
+    settle(*receiver, items, answer);
+  }
+}
+
+http::Call Notifier::call(const Receiver& receiver, std::span<const Outbox::Item> items) const {
+  std::vector<Notice> notices;
+  for (const Outbox::Item& item : items) {
+    const Incident& incident = *outbox_.find(item.id);
+    notices.push_back(make_notice(incident.alert, incident.external, settings_.links, item.told == Told::resolved));
+  }
+  const std::int64_t until_ms = clock_.now().wall_ms + 4 * std::max(settings_.interval_ms, repeat_ms);
+  http::Call call;
+  call.method = "POST";
+  call.url = receiver.url;
+  call.headers = {{"Content-Type", "application/json"}};
+  call.body = receiver.kind == ReceiverKind::alertmanager ? alertmanager_body(notices, until_ms, settings_.links.daemon)
+                                                          : webhook_body(notices.front(), settings_.links.daemon);
+  return call;
+}
+
+void Notifier::settle(Receiver& receiver, std::span<const Outbox::Item> items, const Result<http::Answer>& answer) {
+  const Stamp now = clock_.now();
+  const std::optional<Error> error = failure(answer);
+  if (error) ++receiver.failures;
+  if (error && !is_refusal(answer)) {
+    receiver.retry_ns = now.steady_ns + receiver.backoff_ns;
+    receiver.backoff_ns = std::min(2 * receiver.backoff_ns, backoff_max_ns);
+    if (!std::exchange(receiver.failing, true)) on_change_(stats(receiver), Change::failing, *error);
+    return;
+  }
+  receiver.backoff_ns = backoff_first_ns;
+  if (error) {
+    outbox_.refused(receiver.key, items, now);
+    on_change_(stats(receiver), Change::refused, *error);
+  } else {
+    receiver.delivered += items.size();
+    outbox_.delivered(receiver.key, items, now);
+  }
+  if (std::exchange(receiver.failing, false)) on_change_(stats(receiver), Change::well, {});
+}
+
+ReceiverStats Notifier::stats(const Receiver& receiver) const {
+  return {std::string(name(receiver.kind)),
+          receiver.name,
+          receiver.delivered,
+          receiver.failures,
+          outbox_.dropped(receiver.key),
+          outbox_.pending(receiver.key)};
+}
+
+std::vector<ReceiverStats> Notifier::stats() const {
+  std::vector<ReceiverStats> all;
+  for (const auto& receiver : receivers_)
+    all.push_back(stats(*receiver));
+  return all;
+}
+
+}  // namespace perjoule::alerts

@@ -1,0 +1,134 @@
+"""What is told of alerts: a webhook receiver in this process, and a real Alertmanager that tells the same receiver."""
+import contextlib
+import datetime
+import http.server
+import json
+import pathlib
+import shutil
+import socket
+import subprocess
+import threading
+import time
+import urllib.request
+
+from harness import Skip, equal, wait_for
+
+
+class Hook:
+    """Takes every POST. `posts(path)` are the payloads, in order."""
+
+    def __init__(self):
+        self.taken = []
+        hook = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self):
+                body = self.rfile.read(int(self.headers["Content-Length"]))
+                hook.taken.append((time.monotonic(), self.path, self.headers, json.loads(body)))
+                self.send_response(200)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def log_message(self, *_):
+                pass
+
+        self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self.server.server_port}"
+        self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
+        self.thread.start()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.server.shutdown()
+        self.thread.join()
+        self.server.server_close()
+
+    def posts(self, path):
+        return [body for _, at, _, body in list(self.taken) if at == path]
+
+    def alerts(self, path):
+        """(status, alert) of every alert in every payload."""
+        return [(alert["status"], alert) for body in self.posts(path) for alert in body["alerts"]]
+
+    def wait(self, path, count, seconds=20):
+        return wait_for(lambda: len(self.alerts(path)) >= count and self.alerts(path), f"{count} alerts at {path}",
+                        seconds)
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Alertmanager:
+    """prometheus-alertmanager on the loopback. It can be down for a while, and keeps what it has told in its folder."""
+
+    CONFIG = """
+route: {{receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}}
+receivers:
+  - name: hook
+    webhook_configs: [{{url: '{url}', send_resolved: true}}]
+"""
+
+    def __init__(self, directory, tells):
+        self.program = shutil.which("prometheus-alertmanager")
+        if not self.program:
+            raise Skip("needs prometheus-alertmanager")
+        self.directory = pathlib.Path(directory)
+        self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self.process = None
+        (self.directory / "alertmanager.yml").write_text(self.CONFIG.format(url=tells))
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.stop()
+
+    def start(self):
+        with open(self.directory / f"log-alertmanager-{time.monotonic_ns()}", "wb") as log:
+            self.process = subprocess.Popen(
+                [self.program, f"--config.file={self.directory / 'alertmanager.yml'}",
+                 f"--storage.path={self.directory / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{self.port}",
+                 "--cluster.listen-address="], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        wait_for(self.ready, "Alertmanager is ready", 20)
+
+    def stop(self):
+        if self.process:
+            self.process.terminate()
+            self.process.wait(20)
+            self.process = None
+
+    def get(self, path):
+        with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+            return answer.read()
+
+    def ready(self):
+        with contextlib.suppress(OSError):
+            return self.get("/-/ready")
+        return None
+
+    def active(self):
+        return json.loads(self.get("/api/v2/alerts"))
+
+
+def identity(alert):
+    return alert["fingerprint"], seconds(alert["startsAt"])
+
+
+def seconds(stamp):
+    """Of RFC 3339 as Go and perjouled write it: the number of decimals varies."""
+    base, _, fraction = stamp.rstrip("Z").partition(".")
+    at = datetime.datetime.strptime(base, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc).timestamp()
+    return at + float(f"0.{fraction or 0}")
+
+
+def one_incident(alerts, message):
+    """Exactly one firing and one resolved, of the same incident. Returns its identity."""
+    equal([status for status, _ in alerts], ["firing", "resolved"], message)
+    equal(identity(alerts[1][1]), identity(alerts[0][1]), f"{message}: fingerprint and startsAt")
+    return identity(alerts[0][1])

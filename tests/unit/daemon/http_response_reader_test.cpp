@@ -1,0 +1,133 @@
+#include "daemon/http/response_reader.hpp"
+
+#include <doctest/doctest.h>
+
+#include <random>
+#include <string>
+#include <string_view>
+
+using namespace perjoule::http;
+using State = ResponseReader::State;
+
+namespace {
+
+constexpr std::size_t head_bytes = 1024;
+constexpr std::size_t body_bytes = 4096;
+
+struct Seen {
+  State state = State::incomplete;
+  Answer answer;
+  std::string why;
+};
+
+// Fed in pieces of `step` bytes; the server then closes.
+Seen feed(std::string_view text, std::size_t step = 1 << 20) {
+  ResponseReader reader(head_bytes, body_bytes);
+  Seen seen;
+  while (seen.state == State::incomplete && !text.empty()) {
+    seen.state = reader.read(text.substr(0, step));
+    text.remove_prefix(std::min(step, text.size()));
+  }
+  if (seen.state == State::incomplete) seen.state = reader.finish();
+  if (seen.state == State::complete) seen.answer = reader.take();
+  if (seen.state == State::refused) seen.why = reader.why();
+  return seen;
+}
+
+std::string chunk(const std::string& data) {
+  char size[32];
+  std::snprintf(size, sizeof size, "%zx\r\n", data.size());
+  return size + data + "\r\n";
+}
+
+const std::string chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+}  // namespace
+
+TEST_CASE("an answer ends by its length, its last chunk or the end of the connection, however it arrives") {
+  const struct {
+    std::string text;
+    unsigned status;
+    std::string body;
+  } cases[] = {
+      {"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nContent-Type: text/plain\r\n\r\nhello", 200, "hello"},
+      {"HTTP/1.0 500 Oh\r\nContent-Type: text/plain\r\n\r\nhello", 500, "hello"},
+      {"HTTP/1.1 204 No Content\r\nContent-Type: text/plain\r\n\r\n", 204, ""},
+      {"HTTP/1.1 200 OK\r\nContent-Type: text/plain\r\nTransfer-Encoding: chunked\r\n\r\n" + chunk("hel") +
+           chunk("lo") + "0\r\nTrailer: x\r\n\r\n",
+       200, "hello"},
+      {"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n"
+       "HTTP/1.1 404 No\r\nContent-Type: text/plain\r\nContent-Length: 2\r\n\r\nno, and more",
+       404, "no"},
+  };
+  for (const auto& [text, status, body] : cases) {
+    for (const std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{100'000}}) {
+      const Seen seen = feed(text, step);
+      REQUIRE_MESSAGE(seen.state == State::complete, text << seen.why);
+      CHECK(seen.answer.status == status);
+      CHECK(seen.answer.body == body);
+      CHECK(seen.answer.content_type == "text/plain");
+    }
+  }
+}
+
+TEST_CASE("what is cut short, too long or no HTTP is refused") {
+  std::string many_fields = "HTTP/1.1 200 OK\r\n";
+  for (int i = 0; i < 100; ++i)
+    many_fields += "X-" + std::to_string(i) + ": some more text\r\n";
+  std::string extensions = chunked_head + "1;" + std::string(2 * head_bytes, 'x');
+  std::string interim;
+  for (int i = 0; i < 20; ++i)
+    interim += "HTTP/1.1 100 Continue\r\n\r\n";
+  const std::string cases[] = {
+      "",
+      "HTTP/1.1 200",
+      "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhell",
+      chunked_head + "5\r\nhel",
+      chunked_head + chunk("hello"),
+      chunked_head + "zz\r\n",
+      chunked_head + "fffffffffffffffff\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 4097\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: -1\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n",
+      "HTTP/1.1 200 OK\r\n\r\n" + std::string(body_bytes + 1, 'x'),
+      chunked_head + chunk(std::string(3000, 'x')) + chunk(std::string(3000, 'x')) + "0\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nX: " + std::string(head_bytes, 'x') + "\r\n\r\n",
+      "HTTP/1.1 200 OK\r\nTransfer-Encoding: gzip\r\n\r\nx",
+      "HTTP/1.1 101 Switching Protocols\r\n\r\n",
+      "HTTP/2 200\r\n\r\n",
+      "SSH-2.0-OpenSSH_9.2\r\n",
+      std::string("\x15\x03\x01\x00\x02\x02\x16", 7),
+      std::string(100'000, '\0'),
+      std::string(100'000, '\n'),
+      many_fields + "\r\n",
+      extensions,
+      interim,
+  };
+  for (const std::string& text : cases) {
+    for (const std::size_t step : {std::size_t{7}, std::size_t{100'000}}) {
+      const Seen seen = feed(text, step);
+      CHECK_MESSAGE(seen.state == State::refused, text.substr(0, 60));
+      CHECK(!seen.why.empty());
+    }
+  }
+}
+
+TEST_CASE("mutated answers end in an answer within the bounds or in a refusal") {
+  const std::string good = chunked_head + chunk("hello") + chunk(std::string(40, 'y')) + "0\r\n\r\n";
+  std::mt19937 random(11);
+  int complete = 0;
+  for (int i = 0; i < 50'000; ++i) {
+    std::string text = good;
+    for (std::size_t n = random() % 4; n > 0; --n)
+      text[random() % text.size()] = static_cast<char>(random());
+    if (random() % 4 == 0) text.resize(random() % text.size());
+    const Seen seen = feed(text, 1 + random() % 64);
+    REQUIRE(seen.state != State::incomplete);
+    if (seen.state == State::complete) {
+      ++complete;
+      CHECK(seen.answer.body.size() <= body_bytes);
+    }
+  }
+  CHECK(complete > 1000);
+}
