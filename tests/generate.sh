@@ -10,10 +10,10 @@ readonly generated=("config config/perjoule.json" "schema config/perjoule.schema
   "metrics deploy/metrics.md" "keys deploy/configuration.md" "alerts deploy/alerts.md"
   "rules deploy/prometheus/perjoule.rules.yml" "man deploy/man/perjouled.8" "man deploy/man/perjoule.json.5")
 
-# write BINARY WHAT FILE: what the file should hold, to stdout.
+# write BINARY WHAT NAME: what the file of that name should hold, to stdout.
 write() {
   case "$2" in
-    man) deploy/man/write.py "$1" "$(basename "$3")" ;;
+    man) deploy/man/write.py "$1" "$3" ;;
     *) "$1" describe "$2" ;;
   esac
 }
@@ -24,7 +24,7 @@ case "${1:-}" in
     ninja -C build/dev perjouled unit_daemon
     for entry in "${generated[@]}"; do
       read -r what file <<<"$entry"
-      write build/dev/perjouled "$what" "$file" >"$file"
+      write build/dev/perjouled "$what" "${file##*/}" >"$file"
     done
     PERJOULE_UPDATE_GOLDEN=1 build/dev/tests/unit_daemon --test-case='golden*'
     ;;
@@ -33,7 +33,7 @@ case "${1:-}" in
     status=0
     for entry in "${generated[@]}"; do
       read -r what file <<<"$entry"
-      if ! diff -u "$file" <(write "$binary" "$what" "$file"); then
+      if ! diff -u "$file" <(write "$binary" "$what" "${file##*/}"); then
         echo "$file is not what it should be ($what); to write it anew: tests/generate.sh" >&2
         status=1
       fi
