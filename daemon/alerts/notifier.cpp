@@ -131,8 +131,9 @@ void Notifier::ring_all() {
     receiver->alarm->ring();
 }
 
+// It may first run when the notifier is already gone.
 asio::awaitable<void> Notifier::serve(std::shared_ptr<Receiver> receiver) {
-  for (;;) {
+  while (!receiver->stopped) {
     const Stamp now = clock_.now();
     std::vector<Outbox::Item> items;
     if (now.steady_ns >= receiver->retry_ns) items = outbox_.next(receiver->key, now);
