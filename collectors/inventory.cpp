@@ -36,17 +36,18 @@ std::string without_dash(std::string_view word) {
   return word == "-" ? std::string() : std::string(word);
 }
 
-}  // namespace
+using Seen = Inventory::Seen;
+using Board = Inventory::Board;
+using Found = std::vector<std::optional<std::size_t>>;  // by what was seen: its index among the boards
 
-std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
-  const std::lock_guard lock(mutex_);
-  const std::vector<Board> before = boards_;
-  std::vector<std::optional<std::size_t>> found(seen.size());  // indices in boards_
-  std::vector<bool> taken(boards_.size(), false);
+// By UUID first: a board that was moved is the same board.
+Found recognize(std::span<const Seen> seen, std::span<const Board> boards) {
+  Found found(seen.size());
+  std::vector<bool> taken(boards.size(), false);
   const auto match = [&](auto same) {
     for (std::size_t i = 0; i < seen.size(); ++i) {
-      for (std::size_t j = 0; j < boards_.size() && !found[i]; ++j) {
-        if (taken[j] || !same(seen[i], boards_[j])) continue;
+      for (std::size_t j = 0; j < boards.size() && !found[i]; ++j) {
+        if (taken[j] || !same(seen[i], boards[j])) continue;
         found[i] = j;
         taken[j] = true;
       }
@@ -54,18 +55,38 @@ std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
   };
   match([](const Seen& one, const Board& board) { return !one.uuid.empty() && one.uuid == board.uuid; });
   match([](const Seen& one, const Board& board) { return !one.address.empty() && one.address == board.address; });
-  for (std::size_t i = 0; i < seen.size(); ++i) {
-    if (!found[i]) continue;
-    Board& board = boards_[*found[i]];
-    if (!seen[i].uuid.empty()) board.uuid = seen[i].uuid;
-    if (seen[i].address.empty() || seen[i].address == board.address) continue;
-    // The place that it moved to is no longer that of a board which stood there before.
-    for (Board& other : boards_) {
-      if (other.address == seen[i].address) other.address.clear();
-    }
-    board.address = seen[i].address;
-  }
+  return found;
+}
 
+void renew(std::vector<Board>& boards, std::size_t index, const Seen& seen) {
+  if (!seen.uuid.empty()) boards[index].uuid = seen.uuid;
+  if (seen.address.empty() || seen.address == boards[index].address) return;
+  // The place that it moved to is no longer that of a board which stood there before.
+  for (Board& other : boards) {
+    if (other.address == seen.address) other.address.clear();
+  }
+  boards[index].address = seen.address;
+}
+
+// Its slot: the lowest that is free.
+unsigned move_in(std::vector<Board>& boards, const Seen& seen) {
+  unsigned slot = 0;
+  auto at = boards.begin();
+  for (; at != boards.end() && at->slot == slot; ++at)
+    ++slot;
+  if (boards.size() < boards_max) boards.insert(at, {slot, seen.address, seen.uuid});
+  return slot;
+}
+
+}  // namespace
+
+std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
+  const std::lock_guard lock(mutex_);
+  const std::vector<Board> before = boards_;
+  const Found found = recognize(seen, boards_);
+  for (std::size_t i = 0; i < seen.size(); ++i) {
+    if (found[i]) renew(boards_, *found[i], seen[i]);
+  }
   std::vector<unsigned> slots(seen.size(), 0);
   std::vector<std::size_t> fresh;
   for (std::size_t i = 0; i < seen.size(); ++i) {
@@ -74,14 +95,8 @@ std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
   }
   std::sort(fresh.begin(), fresh.end(),
             [&](std::size_t a, std::size_t b) { return seen[a].address < seen[b].address; });
-  for (const std::size_t i : fresh) {
-    unsigned slot = 0;
-    auto at = boards_.begin();
-    for (; at != boards_.end() && at->slot == slot; ++at)
-      ++slot;
-    slots[i] = slot;
-    if (boards_.size() < boards_max) boards_.insert(at, {slot, seen[i].address, seen[i].uuid});
-  }
+  for (const std::size_t i : fresh)
+    slots[i] = move_in(boards_, seen[i]);
   if (boards_ != before) ++version_;
   grow();
   return slots;
@@ -163,14 +178,14 @@ bool Inventory::load(std::string_view text) {
     const std::string_view third = take_word(line);
     const auto slot = number(first == "expected" ? second : first);
     const bool twice = std::any_of(boards.begin(), boards.end(), [&](const Board& b) { return b.slot == slot; });
-    if (!slot || !line.empty() || *slot >= 2 * boards_max) {
-      good = false;
-    } else if (first == "expected") {
+    const bool is_number = slot && line.empty() && *slot < 2 * boards_max;
+    const bool is_board = is_number && !second.empty() && !third.empty() && !twice && boards.size() < boards_max;
+    if (is_number && first == "expected") {
       expected = *slot;
-    } else if (second.empty() || third.empty() || twice || boards.size() >= boards_max) {
-      good = false;
-    } else {
+    } else if (is_board) {
       boards.push_back({*slot, without_dash(second), without_dash(third)});
+    } else {
+      good = false;
     }
   }
   std::sort(boards.begin(), boards.end(), [](const Board& a, const Board& b) { return a.slot < b.slot; });
