@@ -23,7 +23,7 @@ enum class GpuState : std::uint8_t { deep_idle, parked, execution_idle, active }
 inline constexpr std::array gpu_states = {GpuState::deep_idle, GpuState::parked, GpuState::execution_idle,
                                           GpuState::active};
 [[nodiscard]] std::string_view name(GpuState state);
-[[nodiscard]] std::optional<GpuState> gpu_state_of(std::string_view name);
+[[nodiscard]] std::optional<GpuState> gpu_state_of(std::string_view text);
 
 struct GpuReading {
   std::optional<double> utilization;  // 0 to 1; without it nothing can be said, and the state stays
