@@ -169,13 +169,17 @@ void Gpu::read_thermal(Tick& tick) {
   MarginTemperature margin{struct_version<MarginTemperature>(1), 0};
   if (tick.ask(margin_, "nvmlDeviceGetMarginTemperature", tick.api.device_margin_temperature, &margin)) {
     // Both are on one scale, 0 at the largest operating temperature: the slowdown stands at -2 or so.
-    const std::int64_t distance = margin.margin - fields_[Field::slowdown_margin].value_or(0);
+    const std::int64_t slowdown = fields_[Field::slowdown_margin].value_or(0);
+    const bool is_scale = slowdown >= -degrees_max && slowdown <= degrees_max;
+    const std::int64_t distance = is_scale ? margin.margin - slowdown : degrees_max + 1;
     if (plausible("thermal margin", distance)) {
       tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(distance)), slot, uuid);
     }
   } else if (margin_.missing(tick.now_ns) && has_core && facts_ && facts_->limits[0].degrees) {
     const std::int64_t distance = *facts_->limits[0].degrees - core;
-    tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(distance)), slot, uuid);
+    if (plausible("thermal margin", distance)) {
+      tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(distance)), slot, uuid);
+    }
   }
 }
 

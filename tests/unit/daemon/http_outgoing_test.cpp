@@ -115,7 +115,7 @@ struct Identity {
   std::string key;
   std::string certificate;
   Identity() {
-    EVP_PKEY* pair = EVP_EC_gen("P-256");
+    EVP_PKEY* pair = EVP_PKEY_Q_keygen(nullptr, nullptr, "EC", "P-256");
     X509* x509 = X509_new();
     X509_set_version(x509, 2);
     ASN1_INTEGER_set(X509_get_serialNumber(x509), 1);

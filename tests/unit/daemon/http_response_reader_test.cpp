@@ -63,7 +63,8 @@ TEST_CASE("an answer ends by its length, its last chunk or the end of the connec
   for (const auto& [text, status, body] : cases) {
     for (const std::size_t step : {std::size_t{1}, std::size_t{3}, std::size_t{100'000}}) {
       const Seen seen = feed(text, step);
-      REQUIRE_MESSAGE(seen.state == State::complete, text << seen.why);
+      CAPTURE(seen.why);
+      REQUIRE(seen.state == State::complete);
       CHECK(seen.answer.status == status);
       CHECK(seen.answer.body == body);
       CHECK(seen.answer.content_type == "text/plain");

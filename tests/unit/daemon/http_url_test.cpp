@@ -24,7 +24,9 @@ TEST_CASE("a URL is scheme, host, port and target") {
   };
   for (const auto& [text, expected, authority] : cases) {
     const Result<Url> url = parse_url(text);
-    REQUIRE_MESSAGE(url.has_value(), text);
+    const std::string_view shown = text;  // clang 14 captures no structured binding
+    CAPTURE(shown);
+    REQUIRE(url.has_value());
     CHECK(url->tls == expected.tls);
     CHECK(url->host == expected.host);
     CHECK(url->port == expected.port);

@@ -163,7 +163,7 @@ TEST_CASE("rfc3339: decimals as Go prints them, and no time before the epoch") {
 
 TEST_CASE("payloads are JSON whatever a label holds") {
   Alert alert = margin_low();
-  alert.summary = std::string("a\0b\n\x1F\x7F \xFF\xFE \"\\/ ", 16);
+  alert.summary = std::string("a\0b\n\x1F\x7F \xFF\xFE \"\\/ ", 14);
   alert.labels = {{"sensor", "\xF0\x9F\x94\xA5 \"x\"\\"}, {"z", std::string(10'000, '"')}};
   const Notice notice = make_notice(alert, external, links, false);
   const std::vector<Notice> notices = {notice};
