@@ -97,10 +97,11 @@ Service::Service(asio::io_context& loop, Clock& clock, const Supervisor& supervi
   address_ = path;
   if (path.front() == '@') address_.front() = '\0';
   const std::int64_t half_us = supervisor.watchdog_us / 2;
-  if (half_us > 0) asio::co_spawn(loop, feed(half_us * nanoseconds_per_microsecond), asio::detached);
+  if (half_us > 0) asio::co_spawn(loop, feed(half_us * nanoseconds_per_microsecond, alive_), asio::detached);
 }
 
 Service::~Service() {
+  *alive_ = false;
   if (socket_ >= 0) ::close(socket_);
 }
 
@@ -116,9 +117,11 @@ bool Service::send(std::string_view message) const {
   return sent == static_cast<ssize_t>(message.size());
 }
 
-asio::awaitable<void> Service::feed(std::int64_t every_ns) {
+// The loop may outlive the service.
+asio::awaitable<void> Service::feed(std::int64_t every_ns, std::shared_ptr<const bool> alive) {
+  if (!*alive) co_return;
   const std::unique_ptr<Alarm> alarm = clock_.alarm();
-  for (;;) {
+  while (*alive) {
     send("WATCHDOG=1");
     co_await alarm->wait_until(clock_.now().steady_ns + every_ns);
   }

@@ -9,6 +9,7 @@
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -53,9 +54,10 @@ class Service {
  private:
   // Feeds the watchdog at half its time from the loop and from nowhere else: it starves when the loop stalls, and not
   // when a lane or the disk hangs.
-  asio::awaitable<void> feed(std::int64_t every_ns);
+  asio::awaitable<void> feed(std::int64_t every_ns, std::shared_ptr<const bool> alive);
   bool send(std::string_view message) const;
 
+  std::shared_ptr<bool> alive_ = std::make_shared<bool>(true);
   Clock& clock_;
   std::string address_;  // as sun_path has it; "": nobody is to be told
   int socket_ = -1;
