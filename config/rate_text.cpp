@@ -38,8 +38,7 @@ std::optional<Parts> split(std::string_view text) {
 }  // namespace
 
 Checked<Price> parse_price(std::string_view text) {
-  Complaint complaint{fmt::format("{} is not a price of energy", json::quote_short(text)),
-                            std::string(price_help)};
+  Complaint complaint{fmt::format("{} is not a price of energy", json::quote_short(text)), std::string(price_help)};
   const std::optional<Parts> parts = split(text);
   if (!parts || (parts->energy != "kWh" && parts->energy != "MWh")) return complaint;
   const bool is_currency = parts->what.size() == 3 && std::all_of(parts->what.begin(), parts->what.end(),

@@ -53,7 +53,7 @@ class NodePower {
   struct Derived {
     std::vector<Reading> readings;  // every source with fresh members
     std::optional<Reading> best;
-    std::int64_t booked = 0;                                  // since the last call, by members of the best source
+    std::int64_t booked = 0;  // since the last call, by members of the best source
     // The same by how it became known; none: of no member.
     std::array<std::optional<std::int64_t>, origins.size()> by_origin = {};
     std::int64_t unobserved_us = 0;
