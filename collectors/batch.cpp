@@ -39,10 +39,16 @@ void Batch::clear() {
 }
 
 std::string_view Batch::label(const Reading& reading, std::size_t index) const {
-  std::string_view rest = labels(reading);
-  for (; index > 0; --index)
-    rest.remove_prefix(rest.find('\0') + 1);
-  return rest.substr(0, rest.find('\0'));
+  return label_value(labels(reading), index);
+}
+
+std::string_view label_value(std::string_view values, std::size_t index) {
+  for (;; --index) {
+    const std::size_t end = values.find('\0');
+    if (end == std::string_view::npos) return {};
+    if (index == 0) return values.substr(0, end);
+    values.remove_prefix(end + 1);
+  }
 }
 
 }  // namespace perjoule

@@ -68,6 +68,9 @@ struct Reading {
   std::uint32_t device_size = 0;  // the device stands right behind the labels
 };
 
+// Value of the label `index` in values that are each followed by a NUL, as a batch keeps them; "" beyond the last.
+[[nodiscard]] std::string_view label_value(std::string_view values, std::size_t index);
+
 struct ItemFault {
   std::string item;
   Error error;

@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::string_view price_help = "write a number, a currency and kWh or MWh, such as 0.12 USD/kWh";
 constexpr std::string_view carbon_help = "write such as 400 g/kWh (g/kWh, kg/kWh, kg/MWh, lb/MWh)";
-constexpr double price_max = 1000;     // per kWh, of any currency in use
-constexpr double carbon_max = 10'000;  // lignite in the worst plant is below 2,000 g/kWh
+constexpr double price_max = 1'000'000;  // per kWh, either way, of any currency
+constexpr double carbon_max = 10'000;    // lignite in the worst plant is below 2,000 g/kWh
 
 struct Parts {
   double number = 0;
@@ -48,7 +48,7 @@ Checked<Price> parse_price(std::string_view text) {
                      "write three capital letters (ISO 4217), such as USD, EUR or KRW"};
   }
   const double per_kilowatt_hour = parts->energy == "MWh" ? parts->number / 1000 : parts->number;
-  if (per_kilowatt_hour < -price_max || per_kilowatt_hour > price_max * 1000) {
+  if (per_kilowatt_hour < -price_max || per_kilowatt_hour > price_max) {
     return Complaint{fmt::format("{} is beyond any price of energy", json::quote_short(text)), std::string(price_help)};
   }
   return Price{per_kilowatt_hour, std::string(parts->what)};

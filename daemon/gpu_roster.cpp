@@ -19,17 +19,17 @@ const std::string state_key = "inventory/gpus";
 constexpr std::int64_t period_ns = nanoseconds_per_second;
 constexpr std::int64_t stale_after_ns = 10 * nanoseconds_per_second;
 
-bool numbers_devices(std::string_view source) {
+bool answers(const SourceStatus& status) {
+  return status.state == SourceState::ok && !status.device.empty() && is_gpu_source(status.source);
+}
+
+}  // namespace
+
+bool is_gpu_source(std::string_view source) {
   const auto entries = registry();
   return std::any_of(entries.begin(), entries.end(),
                      [&](const Entry* entry) { return entry->name == source && entry->make_known != nullptr; });
 }
-
-bool answers(const SourceStatus& status) {
-  return status.state == SourceState::ok && !status.device.empty() && numbers_devices(status.source);
-}
-
-}  // namespace
 
 GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log,
                      std::filesystem::path directory)

@@ -22,6 +22,9 @@ namespace perjoule {
 // A file of this name in the storage directory asks the daemon to accept the GPUs that it sees (`accept-inventory`).
 inline constexpr std::string_view accept_request = "accept-inventory";
 
+// Whether a source's devices are GPUs: those that the inventory numbers.
+[[nodiscard]] bool is_gpu_source(std::string_view source);
+
 class GpuRoster {
  public:
   // Everything outlives the roster. `directory` is where requests lie; empty without storage.

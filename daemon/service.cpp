@@ -19,6 +19,7 @@
 #include <vector>
 
 #include "daemon/efficiency/node_power.hpp"
+#include "daemon/gpu_roster.hpp"
 
 namespace perjoule {
 
@@ -46,10 +47,6 @@ struct Tally {
   SourceState worst = SourceState::ok;
 };
 
-bool is_gpu(std::string_view source) {
-  return source == "nvml" || source == "amdgpu" || source == "intel_gpu";
-}
-
 std::map<std::string_view, Tally> tally(const Sources& sources) {
   std::map<std::string_view, Tally> tallies;
   for (const auto& [key, status] : sources.list()) {
@@ -68,8 +65,9 @@ std::vector<std::string> source_parts(const Sources& sources) {
   std::map<SourceState, std::vector<std::string>> by_state;
   std::size_t gpus = 0;
   for (const auto& [source, of] : tally(sources)) {
-    if (is_gpu(source)) gpus += of.well;
-    if (is_gpu(source) && of.worst == SourceState::ok) continue;
+    const bool is_gpu = is_gpu_source(source);
+    if (is_gpu) gpus += of.well;
+    if (is_gpu && of.worst == SourceState::ok) continue;
     const std::size_t bad = of.devices - of.well;
     by_state[of.worst].push_back(of.well == 0 || bad == 0 ? std::string(source)
                                                           : fmt::format("{} ({} of {})", source, bad, of.devices));

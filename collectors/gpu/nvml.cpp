@@ -93,7 +93,7 @@ Result<std::vector<Candidate>> by_index(const nvml::Api& api, const Known& known
     if (api.device_by_index(i, &device) != nvml::Return::success || api.device_pci == nullptr) continue;
     if (api.device_pci(device, &pci) != nvml::Return::success) continue;
     Candidate candidate;
-    candidate.address = nvml::kernel_address(pci.bus_id);
+    candidate.address = nvml::kernel_address(pci);
     describe(api, device, candidate);
     candidate.watched = is_watched(known, candidate.uuid);
     candidates.push_back(std::move(candidate));

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <cstring>
 #include <utility>
 
 namespace perjoule::nvml {
@@ -53,9 +54,14 @@ Result<Device> find_board(const Api& api, const std::string& address) {
   for (std::uint32_t i = 0; i < boards; ++i) {
     PciInfo pci{};
     if (api.device_by_index(i, &board) != Return::success || api.device_pci(board, &pci) != Return::success) continue;
-    if (kernel_address(pci.bus_id) == address) return board;
+    if (kernel_address(pci) == address) return board;
   }
   return error_of(Return::not_found, "nvmlDeviceGetHandleByIndex_v2", address);
+}
+
+// The driver's text ends where its array does, if it forgets to end it.
+std::string kernel_address(const PciInfo& pci) {
+  return kernel_address(std::string_view(pci.bus_id, strnlen(pci.bus_id, sizeof(pci.bus_id))));
 }
 
 std::string kernel_address(std::string_view bus_id) {

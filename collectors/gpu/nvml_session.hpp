@@ -51,5 +51,6 @@ template <class Call>
 
 // "00000000:1B:00.0" as the kernel writes it: "0000:1b:00.0".
 [[nodiscard]] std::string kernel_address(std::string_view bus_id);
+[[nodiscard]] std::string kernel_address(const PciInfo& pci);
 
 }  // namespace perjoule::nvml

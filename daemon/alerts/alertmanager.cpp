@@ -10,10 +10,8 @@ std::string alertmanager_body(std::span<const Notice> notices, std::int64_t unti
     // An end before the start is refused; a clock that was set back may ask for one.
     const std::int64_t ends_ms = std::max(notice.resolved ? notice.ends_ms : until_ms, notice.starts_ms);
     if (out.size() > 1) out += ',';
-    out += R"({"labels":)";
-    append_object(out, notice.labels);
-    out += R"(,"annotations":)";
-    append_object(out, notice.annotations);
+    out += '{';
+    append_identity(out, notice);
     out += ',';
     append_member(out, "startsAt", rfc3339(notice.starts_ms));
     out += ',';

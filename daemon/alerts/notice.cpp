@@ -86,6 +86,13 @@ std::string rfc3339(std::int64_t wall_ms) {
   return text + 'Z';
 }
 
+void append_identity(std::string& out, const Notice& notice) {
+  out += R"("labels":)";
+  append_object(out, notice.labels);
+  out += R"(,"annotations":)";
+  append_object(out, notice.annotations);
+}
+
 void append_member(std::string& out, std::string_view name, std::string_view value) {
   append_quoted(out, name);
   out += ':';

@@ -42,6 +42,8 @@ struct Links {
 
 // {"a":"b"}
 void append_object(std::string& out, const Labels& labels);
+// "labels":{..},"annotations":{..}
+void append_identity(std::string& out, const Notice& notice);
 // "name":"value"
 void append_member(std::string& out, std::string_view name, std::string_view value);
 

@@ -24,10 +24,8 @@ std::string group_key(const Labels& labels) {
 void append_alert(std::string& out, const Notice& notice, std::string_view status, std::string_view daemon_url) {
   out += '{';
   append_member(out, "status", status);
-  out += R"(,"labels":)";
-  append_object(out, notice.labels);
-  out += R"(,"annotations":)";
-  append_object(out, notice.annotations);
+  out += ',';
+  append_identity(out, notice);
   out += ',';
   append_member(out, "startsAt", rfc3339(notice.starts_ms));
   out += ',';

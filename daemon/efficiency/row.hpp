@@ -32,9 +32,6 @@ struct Observation {
   std::int64_t interval_us = 0;  // since the reading before, over a restart too; 0: the first one, or across a boot
 };
 
-// Value of the label `index` in values that are each followed by a NUL; "" beyond the last.
-[[nodiscard]] std::string_view label_value(std::string_view values, std::size_t index);
-
 // Where a row says what it derived. Good during one call of derive().
 class Derivation {
  public:

@@ -6,15 +6,6 @@
 
 namespace perjoule {
 
-std::string_view label_value(std::string_view values, std::size_t index) {
-  for (;; --index) {
-    const std::size_t end = values.find('\0');
-    if (end == std::string_view::npos) return {};
-    if (index == 0) return values.substr(0, end);
-    values.remove_prefix(end + 1);
-  }
-}
-
 std::vector<std::unique_ptr<Row>> make_rows(Ledger& ledger) {
   std::vector<std::unique_ptr<Row>> rows;
   rows.push_back(std::make_unique<GpuRow>(ledger));

@@ -53,6 +53,16 @@ TEST_CASE("a dwell is an integral of 1 while the state holds") {
   CHECK(batch.device(batch.readings()[1]) == "device");
 }
 
+TEST_CASE("a label beyond the last is empty, also in values that do not end in a NUL") {
+  const std::string_view values{"0\0GPU-1\0", 8};
+  CHECK(label_value(values, 0) == "0");
+  CHECK(label_value(values, 1) == "GPU-1");
+  CHECK(label_value(values, 2).empty());
+  CHECK(label_value(values, 1000).empty());
+  CHECK(label_value("", 0).empty());
+  CHECK(label_value("open", 0).empty());
+}
+
 TEST_CASE("labels and devices come back as they were, whatever bytes they hold, up to a NUL") {
   std::mt19937_64 random(3);
   Batch batch;

@@ -2,9 +2,11 @@
 #include <doctest/doctest.h>
 
 #include <cstdlib>
+#include <cstring>
 
 #include "collectors/collector.hpp"
 #include "collectors/gpu/nvml_api.hpp"
+#include "collectors/gpu/nvml_session.hpp"
 #include "tests/fakes/readings.hpp"
 #include "tests/fakes/tree.hpp"
 
@@ -249,6 +251,17 @@ TEST_CASE("nothing is asked of a board that is watched: a look comes back while 
   REQUIRE(again->size() == 1);
   CHECK(again->front().device == uuid(2));
   host.release("hang-1");
+}
+
+TEST_CASE("a PCI address is read no further than its field, whether the driver ends it or not") {
+  struct {
+    nvml::PciInfo pci;
+    char behind[32];
+  } driver{};
+  std::memset(&driver, 'A', sizeof(driver));
+  CHECK(nvml::kernel_address(driver.pci).size() <= sizeof(driver.pci.bus_id));
+  std::memcpy(driver.pci.bus_id, "00000000:1B:00.0", 17);
+  CHECK(nvml::kernel_address(driver.pci) == "0000:1b:00.0");
 }
 
 TEST_CASE("lost and back: broken at once, a probe that waits, and the same board again") {
