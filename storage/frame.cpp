@@ -6,6 +6,8 @@
 #include <cmath>
 #include <optional>
 
+#include "storage/checksum.hpp"
+#include "storage/decimal.hpp"
 #include "storage/varint.hpp"
 
 namespace perjoule::storage {
@@ -16,49 +18,14 @@ enum class Form : std::uint8_t { empty, constant, delta, acceleration, raw, raw_
 
 constexpr char format = 1;
 constexpr unsigned holes_bit = 8;
-constexpr unsigned scale_max = 6;
-constexpr std::array<double, scale_max + 1> powers = {1, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6};
-constexpr std::int64_t exact_limit = std::int64_t{1} << 53;
-
-constexpr std::array<std::uint32_t, 256> crc_table = [] {
-  std::array<std::uint32_t, 256> table{};
-  for (std::uint32_t n = 0; n < table.size(); ++n) {
-    std::uint32_t value = n;
-    for (int bit = 0; bit < 8; ++bit)
-      value = (value & 1) != 0 ? 0xedb88320U ^ (value >> 1) : value >> 1;
-    table[n] = value;
-  }
-  return table;
-}();
-
-std::uint32_t crc32(std::string_view bytes) {
-  std::uint32_t crc = ~0U;
-  for (char c : bytes)
-    crc = crc_table[(crc ^ static_cast<unsigned char>(c)) & 0xff] ^ (crc >> 8);
-  return ~crc;
-}
-
-void put_little_endian(std::string& out, std::uint64_t value, unsigned size) {
-  for (; size > 0; --size, value >>= 8)
-    out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
-}
-
-// The integer that stands for `value` at a scale, if it gives the same bits back (-0.0, NaN and 0.1 + 0.2 do not).
-std::optional<std::int64_t> scaled(double value, unsigned scale) {
-  const double product = value * powers[scale];
-  if (!(std::fabs(product) < static_cast<double>(exact_limit))) return std::nullopt;
-  const auto integer = static_cast<std::int64_t>(std::nearbyint(product));
-  const double back = static_cast<double>(integer) / powers[scale];
-  if (std::bit_cast<std::uint64_t>(back) != std::bit_cast<std::uint64_t>(value)) return std::nullopt;
-  return integer;
-}
+constexpr unsigned frame_scale_max = 6;
 
 // The smallest scale that is exact for all values, and their integers.
 std::optional<unsigned> scale_all(std::span<const double> values, std::vector<std::uint64_t>& integers) {
   unsigned scale = 0;
   for (double value : values) {
     while (!scaled(value, scale)) {
-      if (++scale > scale_max) return std::nullopt;
+      if (++scale > frame_scale_max) return std::nullopt;
     }
   }
   integers.clear();
@@ -192,7 +159,7 @@ bool read_values(ByteReader& reader, Form form, unsigned scale, Decoded& out) {
     } else {
       const auto integer = static_cast<std::int64_t>(summer.next());
       if (integer <= -exact_limit || integer >= exact_limit) return false;
-      out.values[n] = static_cast<double>(integer) / powers[scale];
+      out.values[n] = static_cast<double>(integer) / powers_of_ten[scale];
     }
     if (!reader.ok()) return false;
     if (once) same = out.values[n];
@@ -205,7 +172,7 @@ bool read_column(ByteReader& reader, Decoded& out, bool& empty) {
   const auto tag = static_cast<unsigned>(reader.little_endian(1));
   const auto form = static_cast<Form>(tag & 7);
   const unsigned scale = tag >> 4;
-  if (!reader.ok() || scale > scale_max) return false;
+  if (!reader.ok() || scale > frame_scale_max) return false;
   empty = form == Form::empty;
   if (empty) return tag == 0;
   out.present.assign(ticks, 1);

@@ -1,0 +1,275 @@
+#include "storage/chunk.hpp"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+
+#include "storage/checksum.hpp"
+#include "storage/decimal.hpp"
+#include "storage/varint.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+enum class Form : std::uint8_t { empty, decimal, step, raw };
+
+constexpr char format = 1;
+constexpr unsigned form_mask = 7;
+constexpr unsigned holes_bit = 8;
+constexpr std::size_t columns_max = 65536;
+constexpr std::size_t raw_from_exceptions = 8;  // one value in so many without a scale makes a column raw
+
+std::uint64_t bits_of(double value) {
+  return std::bit_cast<std::uint64_t>(value);
+}
+
+Error bad(std::string_view what) {
+  return {Fault::broken, "history chunk: " + std::string(what)};
+}
+
+void put_tag(std::string& out, Form form, bool holes, unsigned scale) {
+  out.push_back(static_cast<char>(static_cast<unsigned>(form) | (holes ? holes_bit : 0U) | scale << 4U));
+}
+
+void put_runs(std::string& out, std::span<const std::uint8_t> present) {
+  std::string runs;
+  std::size_t count = 0;
+  bool is_present = true;
+  for (std::size_t at = 0; at < present.size(); is_present = !is_present, ++count) {
+    std::size_t length = 0;
+    while (at + length < present.size() && (present[at + length] != 0) == is_present)
+      ++length;
+    put_varint(runs, length);
+    at += length;
+  }
+  put_varint(out, count);
+  out += runs;
+}
+
+bool get_runs(ByteReader& reader, std::span<std::uint8_t> present) {
+  std::size_t at = 0;
+  const std::uint64_t count = reader.varint();
+  for (std::uint64_t run = 0; run < count && reader.ok(); ++run) {
+    const std::uint64_t length = reader.varint();
+    if (length > present.size() - at) return false;
+    const auto end = at + static_cast<std::size_t>(length);
+    std::fill(present.begin() + static_cast<std::ptrdiff_t>(at), present.begin() + static_cast<std::ptrdiff_t>(end),
+              run % 2 == 0 ? 1 : 0);
+    at = end;
+  }
+  return reader.ok() && at == present.size();
+}
+
+// The smallest scale that is exact for nearly all values; none: it is not worth it.
+std::optional<unsigned> common_scale(std::span<const double> values) {
+  unsigned scale = 0;
+  std::size_t without = 0;
+  for (const double value : values) {
+    if (scaled(value, scale)) continue;
+    unsigned wanted = scale + 1;
+    while (wanted <= scale_max && !scaled(value, wanted))
+      ++wanted;
+    if (wanted <= scale_max) {
+      scale = wanted;
+    } else if (++without * raw_from_exceptions > values.size()) {
+      return std::nullopt;
+    }
+  }
+  return scale;
+}
+
+std::optional<std::int64_t> in_steps(double value, double step) {
+  const double steps = std::nearbyint(value / step);
+  if (!(std::fabs(steps) < static_cast<double>(exact_limit))) return std::nullopt;
+  if (!(std::fabs(steps * step - value) <= step / 2 * (1 + 1e-9))) return std::nullopt;
+  return static_cast<std::int64_t>(steps);
+}
+
+}  // namespace
+
+void ChunkWriter::stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms, Effort effort) {
+  const std::int64_t period = std::max<std::int64_t>(period_ms, 1);
+  integers_.clear();
+  others_.clear();
+  std::int64_t grid = stamps_ms.front();
+  for (const std::int64_t stamp : stamps_ms.subspan(1)) {
+    const std::int64_t periods = std::max<std::int64_t>((stamp - grid + period / 2) / period, 0);
+    grid += periods * period;
+    integers_.push_back(periods - 1);
+    others_.push_back(stamp - grid);
+  }
+  put_varint(body_, static_cast<std::uint64_t>(period));
+  put_varint(body_, zigzag(static_cast<std::uint64_t>(stamps_ms.front())));
+  part_.clear();
+  codec_.encode(part_, integers_, effort);
+  put_varint(body_, part_.size());
+  body_ += part_;
+  codec_.encode(body_, others_, effort);
+}
+
+// Values that cannot be counted keep the integer before them in the sequence, and stand in front of it as they are.
+void ChunkWriter::counted(double step, unsigned scale, Effort effort) {
+  integers_.clear();
+  part_.clear();
+  std::size_t exceptions = 0;
+  std::size_t last = 0;
+  for (std::size_t n = 0; n < values_.size(); ++n) {
+    const auto integer = step > 0 ? in_steps(values_[n], step) : scaled(values_[n], scale);
+    if (!integer) {
+      ++exceptions;
+      put_varint(part_, n - last);
+      put_little_endian(part_, bits_of(values_[n]), 8);
+      last = n;
+    }
+    integers_.push_back(integer.value_or(integers_.empty() ? 0 : integers_.back()));
+  }
+  put_varint(body_, exceptions);
+  body_ += part_;
+  codec_.encode(body_, integers_, effort);
+}
+
+void ChunkWriter::column(std::span<const double> values, std::span<const std::uint8_t> present, double step,
+                         Effort effort) {
+  values_.clear();
+  for (std::size_t n = 0; n < values.size(); ++n) {
+    if (present[n] != 0) values_.push_back(values[n]);
+  }
+  const bool holes = values_.size() < values.size();
+  const auto begin = [&](Form form, unsigned scale) {
+    put_tag(body_, form, holes, scale);
+    if (holes) put_runs(body_, present);
+  };
+  if (values_.empty()) {
+    put_tag(body_, Form::empty, false, 0);
+    return;
+  }
+  const bool has_step = step > 0 && std::isfinite(step);
+  const std::optional<unsigned> scale = has_step ? std::optional(0U) : common_scale(values_);
+  if (!scale) {
+    begin(Form::raw, 0);
+    integers_.clear();
+    for (const double value : values_)
+      integers_.push_back(static_cast<std::int64_t>(bits_of(value)));
+    codec_.encode(body_, integers_, effort);
+    return;
+  }
+  begin(has_step ? Form::step : Form::decimal, *scale);
+  if (has_step) put_little_endian(body_, bits_of(step), 8);
+  counted(has_step ? step : 0, *scale, effort);
+}
+
+void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t period_ms,
+                         std::span<const double> steps, Effort effort) {
+  const std::size_t ticks = block.stamps_ms.size();
+  const std::size_t start = out.size();
+  body_.clear();
+  sizes_.clear();
+  const auto measured = [&](auto&& put) {
+    const std::size_t before = body_.size();
+    put();
+    sizes_.push_back(body_.size() - before);
+  };
+  measured([&] { stamps(block.stamps_ms, period_ms, effort); });
+  for (std::size_t c = 0; c < block.columns; ++c) {
+    measured([&] {
+      column(std::span(block.values).subspan(c * ticks, ticks), std::span(block.present).subspan(c * ticks, ticks),
+             steps.empty() ? 0 : steps[c], effort);
+    });
+  }
+  out.push_back(format);
+  put_varint(out, ticks);
+  put_varint(out, block.columns);
+  for (const std::size_t size : sizes_)
+    put_varint(out, size);
+  out += body_;
+  put_little_endian(out, crc32(std::string_view(out).substr(start)), 4);
+}
+
+Result<void> ChunkReader::open(std::string_view chunk) {
+  ticks_ = 0;
+  columns_.clear();
+  if (chunk.size() < 4) return bad("too short");
+  ByteReader sum(chunk.substr(chunk.size() - 4));
+  chunk.remove_suffix(4);
+  if (sum.little_endian(4) != crc32(chunk)) return bad("the checksum is another");
+  ByteReader reader(chunk);
+  if (reader.little_endian(1) != static_cast<unsigned char>(format)) return bad("of a format that is not known");
+  const std::uint64_t ticks = reader.varint();
+  const std::uint64_t count = reader.varint();
+  if (!reader.ok() || ticks == 0 || ticks > chunk_ticks_max || count > columns_max || count > reader.left()) {
+    return bad("the head makes no sense");
+  }
+  std::vector<std::uint64_t> sizes(static_cast<std::size_t>(count) + 1);
+  for (std::uint64_t& size : sizes)
+    size = reader.varint();
+  stamps_ = reader.bytes(sizes.front());
+  for (std::size_t c = 1; c < sizes.size(); ++c)
+    columns_.push_back(reader.bytes(sizes[c]));
+  if (!reader.ok() || reader.left() != 0) return bad("the parts do not fill it");
+  ticks_ = static_cast<std::size_t>(ticks);
+  return {};
+}
+
+Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
+  ByteReader reader(stamps_);
+  const std::uint64_t period = reader.varint();
+  const std::uint64_t first = reader.zigzagged();
+  const std::string_view skips = reader.bytes(reader.varint());
+  const std::string_view beside = reader.bytes(reader.left());
+  integers_.resize(ticks_ - 1);
+  std::vector<std::int64_t> others(ticks_ - 1);
+  if (!reader.ok() || !codec_.decode(skips, integers_) || !codec_.decode(beside, others)) return bad("stamps");
+  stamps_ms.assign(1, static_cast<std::int64_t>(first));
+  std::uint64_t grid = first;
+  for (std::size_t n = 0; n < others.size(); ++n) {
+    grid += (static_cast<std::uint64_t>(integers_[n]) + 1) * period;
+    stamps_ms.push_back(static_cast<std::int64_t>(grid + static_cast<std::uint64_t>(others[n])));
+  }
+  return {};
+}
+
+Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present) {
+  ByteReader reader(columns_[index]);
+  const auto tag = static_cast<unsigned>(reader.little_endian(1));
+  const auto form = static_cast<Form>(tag & form_mask);
+  const unsigned scale = tag >> 4U;
+  values.assign(ticks_, 0);
+  present.assign(ticks_, form == Form::empty ? 0 : 1);
+  if (form == Form::empty) return {};
+  if (!reader.ok() || form > Form::raw || scale > scale_max) return bad("a column of a form that is not known");
+  if ((tag & holes_bit) != 0 && !get_runs(reader, present)) return bad("a column's holes");
+  double step = 0;
+  if (form == Form::step) step = std::bit_cast<double>(reader.little_endian(8));
+  std::vector<std::pair<std::size_t, double>> exceptions;
+  if (form != Form::raw) {
+    const std::uint64_t count = reader.varint();
+    std::uint64_t place = 0;
+    for (std::uint64_t n = 0; n < count && reader.ok(); ++n) {
+      place += reader.varint();
+      const double value = std::bit_cast<double>(reader.little_endian(8));
+      if (place >= ticks_) return bad("a column's exceptions");
+      exceptions.emplace_back(static_cast<std::size_t>(place), value);
+    }
+  }
+  integers_.resize(static_cast<std::size_t>(std::count(present.begin(), present.end(), 1)));
+  if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("a column's values");
+  std::size_t n = 0;
+  std::size_t exception = 0;
+  for (std::size_t tick = 0; tick < ticks_; ++tick) {
+    if (present[tick] == 0) continue;
+    const std::int64_t integer = integers_[n];
+    if (exception < exceptions.size() && exceptions[exception].first == n) {
+      values[tick] = exceptions[exception++].second;
+    } else if (form == Form::raw) {
+      values[tick] = std::bit_cast<double>(integer);
+    } else {
+      values[tick] = form == Form::step ? static_cast<double>(integer) * step
+                                        : static_cast<double>(integer) / powers_of_ten[scale];
+    }
+    ++n;
+  }
+  return {};
+}
+
+}  // namespace perjoule::storage

@@ -1,0 +1,77 @@
+// The codec of a sealed chunk: one slot of one group, one column of stamps and one column per series. Pure; any thread.
+//
+//   chunk    := 01 varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
+//               stamps column* crc32 of all before, little-endian
+//   stamps   := varint(period) zigzag(stamp 0)
+//               varint(size) integers(periods passed over before each tick but the first)
+//               integers(what the ticks but the first lie beside the grid)
+//   column   := tag: form (bits 0-2), holes (bit 3), decimal scale (bits 4-7)
+//               runs         with holes only: varint(number) varint(length)*, ticks with a value and without in turn
+//               values of the ticks that have one:
+//                 empty      nothing
+//                 decimal    varint(exceptions) (varint(distance) double)* integers(v), v / 10^scale the value
+//                 step       as decimal, v * step the value to half a step; before them the step, a double
+//                 raw        integers(the doubles' bits)
+//   integers := storage/integers.hpp
+//
+// Without a step every value comes back bit for bit, NaN, infinities and -0 included: what has no decimal scale is an
+// exception, and a column with many of them is raw. With a step (a metric's declared resolution) a value comes back
+// within half of it, and what cannot be counted in steps is an exception, exact. The reader opens one column without
+// the others. Decoding is total: whatever the bytes are, it returns.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "collectors/result.hpp"
+#include "storage/frame.hpp"
+#include "storage/integers.hpp"
+
+namespace perjoule::storage {
+
+inline constexpr std::size_t chunk_ticks_max = 65536;
+
+class ChunkWriter {
+ public:
+  // Appends a chunk to `out`. `steps` by column, 0: without loss; empty: all without loss. 1 to chunk_ticks_max ticks,
+  // stamps ascend.
+  void encode(std::string& out, const GroupBlock& block, std::int64_t period_ms, std::span<const double> steps,
+              Effort effort);
+
+ private:
+  void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms, Effort effort);
+  void column(std::span<const double> values, std::span<const std::uint8_t> present, double step, Effort effort);
+  void counted(double step, unsigned scale, Effort effort);
+
+  IntegerCodec codec_;
+  std::string body_;
+  std::string part_;
+  std::vector<std::size_t> sizes_;
+  std::vector<double> values_;
+  std::vector<std::int64_t> integers_;
+  std::vector<std::int64_t> others_;
+};
+
+class ChunkReader {
+ public:
+  // Reads the head; the bytes outlive the reader. The checksum is compared once, here.
+  [[nodiscard]] Result<void> open(std::string_view chunk);
+  [[nodiscard]] std::size_t ticks() const { return ticks_; }
+  [[nodiscard]] std::size_t columns() const { return columns_.size(); }
+
+  [[nodiscard]] Result<void> stamps(std::vector<std::int64_t>& stamps_ms);
+  // `present` 0: a hole. Both get ticks() elements.
+  [[nodiscard]] Result<void> column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present);
+
+ private:
+  IntegerCodec codec_;
+  std::size_t ticks_ = 0;
+  std::string_view stamps_;
+  std::vector<std::string_view> columns_;
+  std::vector<std::int64_t> integers_;
+};
+
+}  // namespace perjoule::storage

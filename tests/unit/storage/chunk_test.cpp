@@ -1,0 +1,143 @@
+#include "storage/chunk.hpp"
+
+#include <doctest/doctest.h>
+
+#include <array>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "storage/checksum.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr std::int64_t base_ms = 1'795'424'400'000;
+
+double odd(std::mt19937_64& random) {
+  constexpr double infinity = std::numeric_limits<double>::infinity();
+  const double values[] = {0.0,       -0.0,  infinity, -infinity,          std::numeric_limits<double>::quiet_NaN(),
+                           0.1 + 0.2, 1e300, 5e-324,   9007199254740993.0, std::bit_cast<double>(random())};
+  return values[random() % std::size(values)];
+}
+
+GroupBlock random_block(std::mt19937_64& random) {
+  GroupBlock block;
+  const std::size_t ticks = 1 + random() % 400;
+  block.reset(7, random() % 12, ticks);
+  std::int64_t stamp = base_ms + static_cast<std::int64_t>(random() % 1000);
+  for (std::size_t n = 0; n < ticks; ++n) {
+    block.stamps_ms[n] = stamp;
+    stamp += 1 + static_cast<std::int64_t>(random() % 50 == 0 ? random() % 100'000 : 990 + random() % 20);
+  }
+  for (std::size_t c = 0; c < block.columns; ++c) {
+    const std::uint64_t kind = random() % 6;
+    const std::uint64_t holes = random() % 3 == 0 ? 1 + random() % 100 : 0;
+    double value = static_cast<double>(random() % 100'000);
+    for (std::size_t n = 0; n < ticks; ++n) {
+      if (kind == 1) value += static_cast<double>(random() % 2000) / 8 - 125;
+      if (kind == 2) value = std::nearbyint(value * 1000 + static_cast<double>(random() % 5000)) / 1000;
+      if (kind == 3 && random() % 40 == 0) value = odd(random);
+      if (kind == 4) value = odd(random);
+      if (kind == 5) value = std::sin(static_cast<double>(n)) * 300;
+      const bool is_hole = holes > 0 && random() % 100 < holes;
+      block.values[c * ticks + n] = is_hole ? 0 : value;
+      block.present[c * ticks + n] = is_hole ? 0 : 1;
+    }
+  }
+  return block;
+}
+
+}  // namespace
+
+TEST_CASE("chunk: every value comes back bit for bit, every hole as a hole, every stamp as it was") {
+  std::mt19937_64 random(31);
+  ChunkWriter writer;
+  ChunkReader reader;
+  for (int run = 0; run < 600; ++run) {
+    const GroupBlock block = random_block(random);
+    const std::size_t ticks = block.stamps_ms.size();
+    std::string bytes = "before";
+    writer.encode(bytes, block, random() % 2 == 0 ? 1000 : 0, {}, run % 2 == 0 ? Effort::quick : Effort::thorough);
+    REQUIRE(reader.open(std::string_view(bytes).substr(6)).has_value());
+    REQUIRE(reader.ticks() == ticks);
+    REQUIRE(reader.columns() == block.columns);
+    std::vector<std::int64_t> stamps_ms;
+    REQUIRE(reader.stamps(stamps_ms).has_value());
+    CHECK(stamps_ms == block.stamps_ms);
+    std::vector<double> values;
+    std::vector<std::uint8_t> present;
+    for (std::size_t c = 0; c < block.columns; ++c) {
+      REQUIRE(reader.column(c, values, present).has_value());
+      std::size_t wrong = 0;
+      for (std::size_t n = 0; n < ticks; ++n) {
+        const std::size_t cell = c * ticks + n;
+        wrong += present[n] != block.present[cell] ? 1U : 0U;
+        const bool same = std::bit_cast<std::uint64_t>(values[n]) == std::bit_cast<std::uint64_t>(block.values[cell]);
+        wrong += present[n] != 0 && !same ? 1U : 0U;
+      }
+      CHECK(wrong == 0);
+    }
+  }
+}
+
+TEST_CASE("chunk: with a step a value comes back within half of it, and what has no steps as it was") {
+  std::mt19937_64 random(37);
+  ChunkWriter writer;
+  ChunkReader reader;
+  for (int run = 0; run < 300; ++run) {
+    const GroupBlock block = random_block(random);
+    const std::size_t ticks = block.stamps_ms.size();
+    const double step = std::array{0.1, 1.0, 0.25, 1e-3}[random() % 4];
+    const std::vector<double> steps(block.columns, step);
+    std::string bytes;
+    writer.encode(bytes, block, 1000, steps, Effort::thorough);
+    REQUIRE(reader.open(bytes).has_value());
+    std::vector<double> values;
+    std::vector<std::uint8_t> present;
+    for (std::size_t c = 0; c < block.columns; ++c) {
+      REQUIRE(reader.column(c, values, present).has_value());
+      for (std::size_t n = 0; n < ticks; ++n) {
+        const double was = block.values[c * ticks + n];
+        if (present[n] == 0) continue;
+        const bool is_near = std::fabs(values[n] - was) <= step / 2 * (1 + 1e-6);
+        if (!is_near) CHECK(std::bit_cast<std::uint64_t>(values[n]) == std::bit_cast<std::uint64_t>(was));
+      }
+    }
+  }
+}
+
+TEST_CASE("chunk: hostile bytes are refused or read, and never harm") {
+  std::mt19937_64 random(41);
+  ChunkWriter writer;
+  ChunkReader reader;
+  std::vector<std::int64_t> stamps_ms;
+  std::vector<double> values;
+  std::vector<std::uint8_t> present;
+  std::size_t opened = 0;
+  for (int run = 0; run < 20'000; ++run) {
+    std::string bytes;
+    writer.encode(bytes, random_block(random), 1000, {}, Effort::thorough);
+    bytes.resize(bytes.size() - 4);
+    for (std::uint64_t n = random() % 4; n > 0; --n)
+      bytes[random() % bytes.size()] = static_cast<char>(random());
+    if (random() % 4 == 0) bytes.resize(random() % bytes.size());
+    // The checksum would stop all of this at the door.
+    put_little_endian(bytes, crc32(bytes), 4);
+    if (!reader.open(bytes)) continue;
+    ++opened;
+    [[maybe_unused]] const bool has_stamps = reader.stamps(stamps_ms).has_value();
+    for (std::size_t c = 0; c < reader.columns(); ++c)
+      [[maybe_unused]] const bool has_column = reader.column(c, values, present).has_value();
+  }
+  CHECK(opened > 5000);
+  std::string bytes;
+  writer.encode(bytes, random_block(random), 1000, {}, Effort::quick);
+  bytes[bytes.size() / 2] = static_cast<char>(bytes[bytes.size() / 2] ^ 1);
+  CHECK(reader.open(bytes).has_error());
+  CHECK(reader.open("").has_error());
+}
+
+}  // namespace perjoule::storage

@@ -1,0 +1,121 @@
+#include "storage/integers.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <random>
+
+#include "storage/range_coder.hpp"
+#include "storage/rice.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+using Values = std::vector<std::int64_t>;
+
+std::string encoded(const Values& values, Effort effort = Effort::thorough) {
+  std::string out;
+  IntegerCodec().encode(out, values, effort);
+  return out;
+}
+
+Values decoded(const std::string& bytes, std::size_t count) {
+  Values values(count);
+  REQUIRE(IntegerCodec().decode(bytes, values));
+  return values;
+}
+
+std::int64_t draw(std::mt19937_64& random, unsigned width) {
+  return static_cast<std::int64_t>(width == 0 ? 0 : random() >> (64 - width)) * (random() % 2 == 0 ? 1 : -1);
+}
+
+// What sensors do: noise, ramps, steps, constants, extremes; any length.
+Values telemetry(std::mt19937_64& random) {
+  const std::size_t count = random() % 1000;
+  const auto width = static_cast<unsigned>(random() % 65);
+  const std::uint64_t kind = random() % 6;
+  const std::int64_t step = 1 + static_cast<std::int64_t>(random() % 100);
+  Values values;
+  std::int64_t value = draw(random, width);
+  std::int64_t speed = draw(random, width / 2);
+  for (std::size_t i = 0; i < count; ++i) {
+    const std::uint64_t wrapped = static_cast<std::uint64_t>(value);
+    if (kind == 1) value = draw(random, width);
+    if (kind == 2) value = static_cast<std::int64_t>(wrapped + static_cast<std::uint64_t>(draw(random, width / 4)));
+    if (kind == 3) value = static_cast<std::int64_t>(wrapped + static_cast<std::uint64_t>(speed) + random() % 4);
+    if (kind == 4 && random() % 50 == 0) value = draw(random, 20) * step;
+    if (kind == 5)
+      value = random() % 2 == 0 ? std::numeric_limits<std::int64_t>::min() : std::numeric_limits<std::int64_t>::max();
+    values.push_back(value);
+  }
+  return values;
+}
+
+}  // namespace
+
+TEST_CASE("integers: whatever goes in comes out, by either effort") {
+  std::mt19937_64 random(17);
+  for (int run = 0; run < 4000; ++run) {
+    const Values values = telemetry(random);
+    for (const Effort effort : {Effort::quick, Effort::thorough}) {
+      const std::string bytes = encoded(values, effort);
+      CHECK(decoded(bytes, values.size()) == values);
+    }
+    CHECK(encoded(values, Effort::thorough).size() <= encoded(values, Effort::quick).size());
+  }
+}
+
+TEST_CASE("integers: a constant is a few bytes, a steady counter is few bits a value") {
+  CHECK(encoded(Values(900, 0)).size() == 1);
+  CHECK(encoded(Values(900, -42)).size() <= 3);
+  Values counter;
+  Values coarse;
+  for (std::int64_t i = 0; i < 900; ++i) {
+    counter.push_back(1'000'000 + i * 300'000);
+    coarse.push_back(60 * (50 + i % 3));
+  }
+  CHECK(encoded(counter).size() < 24);
+  CHECK(encoded(coarse).size() < 900 / 2);
+}
+
+TEST_CASE("integers: hostile bytes are refused or give values, and never more than asked for") {
+  std::mt19937_64 random(23);
+  IntegerCodec codec;
+  Values values(300);
+  for (int run = 0; run < 200'000; ++run) {
+    std::string bytes;
+    if (random() % 2 == 0) {
+      for (std::uint64_t n = random() % 40; n > 0; --n)
+        bytes.push_back(static_cast<char>(random() % (random() % 2 == 0 ? 8 : 256)));
+    } else {
+      bytes = encoded(telemetry(random), random() % 2 == 0 ? Effort::quick : Effort::thorough);
+      for (std::uint64_t n = random() % 4; n > 0 && !bytes.empty(); --n)
+        bytes[random() % bytes.size()] = static_cast<char>(random());
+      bytes.resize(random() % (bytes.size() + 1));
+    }
+    [[maybe_unused]] const bool understood = codec.decode(bytes, values);
+  }
+}
+
+TEST_CASE("range coding beats Rice by a tenth where sizes come in runs, and is near the entropy of fair bits") {
+  std::mt19937_64 random(29);
+  std::vector<std::uint64_t> runs;
+  std::vector<std::uint64_t> fair;
+  for (int i = 0; i < 9000; ++i) {
+    const bool is_calm = i / 150 % 2 == 0;
+    runs.push_back(is_calm ? (random() % 20 == 0 ? 1 : 0) : random() % 1000);
+    fair.push_back(random() % 1024);
+  }
+  std::string rice;
+  std::string range;
+  rice_encode(rice, runs);
+  range_encode(range, runs);
+  CHECK(range.size() * 10 < rice.size() * 9);
+  range.clear();
+  range_encode(range, fair);
+  CHECK(static_cast<double>(range.size()) < 9000 * 10 / 8 * 1.02);
+}
+
+}  // namespace perjoule::storage
