@@ -1,32 +1,38 @@
-// What the history's tail costs: an hour of a thousand series at one sample a second, through the writer's thread as
-// the daemon drives it, committed every five seconds. Argument: an empty directory on the disk to measure.
+// What the history costs, on the telemetry of tests/bench/telemetry.hpp. Argument: an empty directory on the disk to
+// measure.
 //
-// The data are those of twenty devices of fifty series: temperatures that walk in steps of a quarter or a whole degree,
-// powers that are never the same twice, fans, energy counters, limits that stay.
+// The tail: an hour of a thousand series at one sample a second, through the writer's thread as the daemon drives it,
+// committed every five seconds. The codec of sealed chunks: six hours of the same in slots of 15 minutes; every value
+// is read back and compared, bit for bit, or to half of the declared resolution.
 #include <fmt/format.h>
 
-#include <array>
+#include <algorithm>
+#include <bit>
 #include <cmath>
 #include <condition_variable>
 #include <cstdlib>
 #include <ctime>
 #include <fstream>
 #include <mutex>
-#include <random>
 #include <string>
 #include <vector>
 
+#include "storage/chunk.hpp"
 #include "storage/writer.hpp"
+#include "tests/bench/telemetry.hpp"
 
 namespace {
 
 using namespace perjoule;
 
-constexpr std::uint32_t groups = 20;
-constexpr std::uint32_t series_per_group = 50;
+constexpr std::uint32_t hosts = 12;
+constexpr std::size_t series_count = 1000;
+constexpr std::uint64_t seed = 42;
 constexpr int hour_seconds = 3600;
 constexpr int commit_seconds = 5;
-constexpr std::int64_t start_ms = 1'754'000'000'000;
+constexpr std::size_t slot_ticks = 900;
+constexpr int slots = 24;
+constexpr std::int64_t start_ms = bench::telemetry_start_ms;
 
 double cpu_us() {
   timespec time{};
@@ -45,51 +51,51 @@ std::uint64_t written_bytes() {
   std::abort();
 }
 
-struct Shape {
-  const char* metric;
-  Unit unit;
-  Kind kind;
-};
+// The last host has what is left of the thousand.
+std::size_t series_of(std::uint32_t host) {
+  return std::min(bench::host_series, series_count - host * bench::host_series);
+}
 
-// One of ten shapes; a device has each five times.
-constexpr std::array<Shape, 10> shapes = {{{"perjoule_temperature_celsius", Unit::celsius, Kind::gauge},
-                                           {"perjoule_temperature_celsius", Unit::celsius, Kind::gauge},
-                                           {"perjoule_temperature_celsius", Unit::celsius, Kind::gauge},
-                                           {"perjoule_sensor_power_watts", Unit::watt, Kind::gauge},
-                                           {"perjoule_sensor_power_watts", Unit::watt, Kind::gauge},
-                                           {"perjoule_sensor_energy_joules_total", Unit::joule, Kind::counter},
-                                           {"perjoule_sensor_energy_joules_total", Unit::joule, Kind::counter},
-                                           {"perjoule_fan_speed_rpm", Unit::rpm, Kind::gauge},
-                                           {"perjoule_temperature_limit_celsius", Unit::celsius, Kind::gauge},
-                                           {"perjoule_temperature_limit_celsius", Unit::celsius, Kind::gauge}}};
+const char* metric_of(bench::Shape shape) {
+  using bench::Shape;
+  switch (shape) {
+    case Shape::power_milliwatt:
+    case Shape::power_watt:
+      return "perjoule_sensor_power_watts";
+    case Shape::energy_millijoule:
+    case Shape::energy_microjoule:
+      return "perjoule_sensor_energy_joules_total";
+    case Shape::temperature:
+    case Shape::temperature_eighth:
+      return "perjoule_temperature_celsius";
+    default:
+      return "perjoule_sensor_value";
+  }
+}
 
-class Device {
- public:
-  explicit Device(std::uint32_t seed) : random_(seed) {}
+// What a metric may declare: far below its sensor's error. 0: without loss.
+double resolution_of(bench::Shape shape) {
+  using bench::Shape;
+  if (shape == Shape::power_milliwatt) return 0.1;
+  return shape == Shape::energy_millijoule || shape == Shape::energy_microjoule ? 1 : 0;
+}
 
-  double next(std::size_t index, double last) {
-    const auto roll = static_cast<std::int64_t>(random_() >> 33U);
-    switch (index % shapes.size()) {
-      case 0:
-        return last + (roll % 4 == 0 ? 1.0 : roll % 4 == 1 ? -1.0 : 0.0);
-      case 1:
-      case 2:
-        return last + static_cast<double>(roll % 3 - 1) * 0.25;
-      case 3:
-      case 4:
-        return static_cast<double>(80'000'000 + roll % 20'000'000) / 1e6;
-      case 5:
-      case 6:
-        return (std::round(last * 1e6) + static_cast<double>(80'000'000 + roll % 20'000'000)) / 1e6;
-      case 7:
-        return 4200 + static_cast<double>(roll % 40);
-      default:
-        return 95;
-    }
+// A host and its clock.
+struct Feed {
+  explicit Feed(std::uint32_t number) : host(seed + number), count(series_of(number)) {}
+
+  void tick(std::int64_t second) {
+    const std::int64_t now_ms = start_ms + second * 1000 + host.lateness_ms();
+    host.tick(static_cast<double>(now_ms - stamp_ms) / 1e3, values, shapes);
+    stamp_ms = now_ms;
+    values.resize(count);
   }
 
- private:
-  std::mt19937_64 random_;
+  bench::Host host;
+  std::size_t count;
+  std::int64_t stamp_ms = start_ms - 1000;
+  std::vector<double> values;
+  std::vector<bench::Shape> shapes;
 };
 
 // The loop's part: runs what the writer posts, and waits for it.
@@ -117,11 +123,12 @@ class Loop {
   std::condition_variable changed_;
 };
 
-}  // namespace
+[[noreturn]] void fail(const char* what) {
+  fmt::print(stderr, "{}\n", what);
+  std::exit(1);
+}
 
-int main(int argc, char** argv) {
-  if (argc != 2) return 2;
-  const std::filesystem::path directory = argv[1];
+void tail_figures(const std::filesystem::path& directory) {
   Loop loop;
   const auto note = [](const std::string& line) { fmt::print(stderr, "{}\n", line); };
   double spent_us = 0;
@@ -131,29 +138,29 @@ int main(int argc, char** argv) {
     storage::Writer writer(storage::files_in(
                                directory, [] { return start_ms; }, note),
                            nullptr, {}, [&](const std::function<void()>& task) { loop.post(task); });
-    std::vector<std::vector<Sample>> last(groups);
-    std::vector<Device> devices;
-    for (std::uint32_t g = 0; g < groups; ++g) {
-      const std::string device = "device_" + std::to_string(g);
-      writer.describe(storage::GroupDescription{storage::GroupId{g}, "bench", device, 1000});
-      devices.emplace_back(g);
-      for (std::uint32_t s = 0; s < series_per_group; ++s) {
-        const auto id = static_cast<SeriesId>(g * series_per_group + s);
-        const Shape& shape = shapes[s % shapes.size()];
-        const std::string labels = fmt::format("chip=\"{}\",sensor=\"sensor {}\"", device, s);
-        writer.describe(storage::SeriesDescription{id, shape.metric, labels, shape.unit, shape.kind});
-        last[g].push_back({id, 60});
+    std::vector<Feed> feeds;
+    for (std::uint32_t h = 0; h < hosts; ++h) {
+      feeds.emplace_back(h);
+      feeds.back().tick(-1);
+      writer.describe(storage::GroupDescription{storage::GroupId{h}, "bench", fmt::format("host_{}", h), 1000});
+      for (std::size_t s = 0; s < feeds[h].count; ++s) {
+        const bench::Shape shape = feeds[h].shapes[s];
+        const bool counts = resolution_of(shape) == 1;
+        writer.describe(storage::SeriesDescription{static_cast<SeriesId>(h * bench::host_series + s), metric_of(shape),
+                                                   fmt::format("host=\"{}\",sensor=\"{}\"", h, s), Unit::none,
+                                                   counts ? Kind::counter : Kind::gauge});
       }
     }
     loop.commit(writer, 0);
     const std::uint64_t written_before = written_bytes();
     for (int second = 0; second < hour_seconds; ++second) {
       std::vector<storage::Tick> ticks;
-      for (std::uint32_t g = 0; g < groups; ++g) {
-        for (std::size_t s = 0; s < last[g].size(); ++s)
-          last[g][s].value = devices[g].next(s, last[g][s].value);
-        ticks.push_back({storage::GroupId{g}, start_ms + second * 1000LL + g % 3, last[g]});
-        samples += last[g].size();
+      for (std::uint32_t h = 0; h < hosts; ++h) {
+        feeds[h].tick(second);
+        ticks.push_back({storage::GroupId{h}, feeds[h].stamp_ms, {}});
+        for (std::size_t s = 0; s < feeds[h].count; ++s)
+          ticks.back().samples.push_back({static_cast<SeriesId>(h * bench::host_series + s), feeds[h].values[s]});
+        samples += feeds[h].count;
       }
       const double before_us = cpu_us();
       for (storage::Tick& tick : ticks)
@@ -168,4 +175,84 @@ int main(int argc, char** argv) {
   fmt::print("storage_tail_bytes_per_sample {}\n", stored / count);
   fmt::print("storage_cpu_us_per_sample_1k {}\n", spent_us / count);
   fmt::print("storage_written_per_sample_1k {}\n", static_cast<double>(written) / count);
+}
+
+bool is_within(double value, double truth, double step) {
+  if (step > 0) return std::fabs(value - truth) <= step / 2 * (1 + 1e-9);
+  return std::bit_cast<std::uint64_t>(value) == std::bit_cast<std::uint64_t>(truth);
+}
+
+void read_back(const std::string& chunk, const storage::GroupBlock& block, const std::vector<double>& steps) {
+  storage::ChunkReader reader;
+  std::vector<std::int64_t> stamps_ms;
+  std::vector<double> values;
+  std::vector<std::uint8_t> present;
+  if (!reader.open(chunk) || !reader.stamps(stamps_ms) || stamps_ms != block.stamps_ms) fail("stamps differ");
+  for (std::size_t c = 0; c < block.columns; ++c) {
+    if (!reader.column(c, values, present)) fail("a column does not decode");
+    for (std::size_t t = 0; t < values.size(); ++t) {
+      if (present[t] != 1 || !is_within(values[t], block.values[c * values.size() + t], steps[c]))
+        fail("a value differs");
+    }
+  }
+}
+
+struct Coded {
+  std::uint64_t samples = 0;
+  std::uint64_t bytes = 0;
+  double encode_us = 0;
+  double decode_us = 0;
+};
+
+Coded code(bool declared, storage::Effort effort) {
+  Coded coded;
+  storage::ChunkWriter writer;
+  storage::GroupBlock block;
+  std::string chunk;
+  for (std::uint32_t h = 0; h < hosts; ++h) {
+    Feed feed(h);
+    for (int slot = 0; slot < slots; ++slot) {
+      block.reset(h, feed.count, slot_ticks);
+      std::fill(block.present.begin(), block.present.end(), std::uint8_t{1});
+      for (std::size_t t = 0; t < slot_ticks; ++t) {
+        feed.tick(slot * static_cast<std::int64_t>(slot_ticks) + static_cast<std::int64_t>(t));
+        block.stamps_ms[t] = feed.stamp_ms;
+        for (std::size_t c = 0; c < feed.count; ++c)
+          block.values[c * slot_ticks + t] = feed.values[c];
+      }
+      std::vector<double> steps;
+      for (std::size_t c = 0; c < feed.count; ++c)
+        steps.push_back(declared ? resolution_of(feed.shapes[c]) : 0);
+      chunk.clear();
+      const double begin_us = cpu_us();
+      writer.encode(chunk, block, 1000, steps, effort);
+      const double middle_us = cpu_us();
+      read_back(chunk, block, steps);
+      coded.decode_us += cpu_us() - middle_us;
+      coded.encode_us += middle_us - begin_us;
+      coded.bytes += chunk.size();
+      coded.samples += block.values.size();
+    }
+  }
+  return coded;
+}
+
+void codec_figures() {
+  const auto print = [](const char* name, const Coded& coded) {
+    const auto count = static_cast<double>(coded.samples);
+    fmt::print("storage_chunk_bytes_per_sample{} {}\n", name, static_cast<double>(coded.bytes) / count);
+    fmt::print("storage_chunk_encode_us_per_sample{} {}\n", name, coded.encode_us / count);
+    fmt::print("storage_chunk_decode_us_per_sample{} {}\n", name, coded.decode_us / count);
+  };
+  print("", code(false, storage::Effort::thorough));
+  print("_quick", code(false, storage::Effort::quick));
+  print("_declared", code(true, storage::Effort::thorough));
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc != 2) return 2;
+  tail_figures(argv[1]);
+  codec_figures();
 }
