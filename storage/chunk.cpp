@@ -61,6 +61,20 @@ bool get_runs(ByteReader& reader, std::span<std::uint8_t> present) {
   return reader.ok() && at == present.size();
 }
 
+using Exceptions = std::vector<std::pair<std::size_t, double>>;  // place among the values, and the value
+
+bool get_exceptions(ByteReader& reader, std::size_t ticks, Exceptions& exceptions) {
+  const std::uint64_t count = reader.varint();
+  std::uint64_t place = 0;
+  for (std::uint64_t n = 0; n < count && reader.ok(); ++n) {
+    place += reader.varint();
+    const double value = std::bit_cast<double>(reader.little_endian(8));
+    if (place >= ticks) return false;
+    exceptions.emplace_back(static_cast<std::size_t>(place), value);
+  }
+  return reader.ok();
+}
+
 // The smallest scale that is exact for nearly all values; none: it is not worth it.
 std::optional<unsigned> common_scale(std::span<const double> values) {
   unsigned scale = 0;
@@ -241,17 +255,8 @@ Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values,
   if ((tag & holes_bit) != 0 && !get_runs(reader, present)) return bad("a column's holes");
   double step = 0;
   if (form == Form::step) step = std::bit_cast<double>(reader.little_endian(8));
-  std::vector<std::pair<std::size_t, double>> exceptions;
-  if (form != Form::raw) {
-    const std::uint64_t count = reader.varint();
-    std::uint64_t place = 0;
-    for (std::uint64_t n = 0; n < count && reader.ok(); ++n) {
-      place += reader.varint();
-      const double value = std::bit_cast<double>(reader.little_endian(8));
-      if (place >= ticks_) return bad("a column's exceptions");
-      exceptions.emplace_back(static_cast<std::size_t>(place), value);
-    }
-  }
+  Exceptions exceptions;
+  if (form != Form::raw && !get_exceptions(reader, ticks_, exceptions)) return bad("a column's exceptions");
   integers_.resize(static_cast<std::size_t>(std::count(present.begin(), present.end(), 1)));
   if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("a column's values");
   std::size_t n = 0;

@@ -14,14 +14,15 @@ constexpr std::uint32_t range_least = std::uint32_t{1} << 24U;
 constexpr unsigned tree_levels = 5;
 constexpr unsigned widths = 1U << tree_levels;
 constexpr unsigned wide = widths - 1;  // of 31 bits or more: the width follows in 7 bits
-constexpr unsigned contexts = 24;      // widths of the value before, the large ones together
+constexpr unsigned below_levels = 2;
+constexpr unsigned contexts = 24;  // widths of the value before, the large ones together
 constexpr unsigned context_of_all = 1;
 
 using Odds = std::uint16_t;
 
 struct Model {
-  std::array<std::array<Odds, widths>, contexts> width;
-  std::array<std::array<Odds, 4>, 65> below;  // the two bits below the leading one, by width
+  std::array<std::array<Odds, widths>, contexts> width{};
+  std::array<std::array<Odds, 1U << below_levels>, 65> below{};  // the two bits below the leading one, by width
 
   Model() {
     for (auto& tree : width)
@@ -137,6 +138,25 @@ class Decoder {
   std::uint32_t code_ = 0;
 };
 
+// The `levels` low bits of `bits`, highest first: a path from the root of a tree of odds.
+void put_path(Encoder& encoder, std::span<Odds> tree, std::uint64_t bits, unsigned levels) {
+  std::size_t node = 1;
+  while (levels > 0) {
+    --levels;
+    const bool one = (bits >> levels & 1U) != 0;
+    encoder.bit(tree[node], one);
+    node = node << 1U | (one ? 1U : 0U);
+  }
+}
+
+// The bits of the path with a one before them.
+std::size_t get_path(Decoder& decoder, std::span<Odds> tree, unsigned levels) {
+  std::size_t node = 1;
+  for (; levels > 0; --levels)
+    node = node << 1U | (decoder.bit(tree[node]) ? 1U : 0U);
+  return node;
+}
+
 }  // namespace
 
 void range_encode(std::string& out, std::span<const std::uint64_t> values) {
@@ -146,23 +166,12 @@ void range_encode(std::string& out, std::span<const std::uint64_t> values) {
   for (const std::uint64_t value : values) {
     const auto width = static_cast<unsigned>(std::bit_width(value));
     const unsigned symbol = std::min(width, wide);
-    auto& tree = model.width[context];
-    unsigned node = 1;
-    for (unsigned level = tree_levels; level-- > 0;) {
-      const bool one = (symbol >> level & 1U) != 0;
-      encoder.bit(tree[node], one);
-      node = node << 1U | (one ? 1U : 0U);
-    }
+    put_path(encoder, model.width[context], symbol, tree_levels);
     if (symbol == wide) encoder.raw(width, 7);
-    unsigned left = width > 0 ? width - 1 : 0;
-    unsigned path = 1;
-    for (int modelled = 0; modelled < 2 && left > 0; ++modelled) {
-      --left;
-      const bool one = (value >> left & 1U) != 0;
-      encoder.bit(model.below[width][path], one);
-      path = path << 1U | (one ? 1U : 0U);
-    }
-    encoder.raw(value, left);
+    const unsigned left = width > 0 ? width - 1 : 0;
+    const unsigned modelled = std::min(left, below_levels);
+    put_path(encoder, model.below[width], value >> (left - modelled), modelled);
+    encoder.raw(value, left - modelled);
     context = std::min(width, contexts - 1);
   }
   encoder.finish();
@@ -173,23 +182,14 @@ bool range_decode(std::string_view bytes, std::span<std::uint64_t> values) {
   Decoder decoder(bytes);
   unsigned context = context_of_all;
   for (std::uint64_t& value : values) {
-    auto& tree = model.width[context];
-    unsigned node = 1;
-    for (unsigned level = tree_levels; level-- > 0;)
-      node = node << 1U | (decoder.bit(tree[node]) ? 1U : 0U);
-    unsigned width = node - widths;
+    auto width = static_cast<unsigned>(get_path(decoder, model.width[context], tree_levels) - widths);
     if (width == wide) width = static_cast<unsigned>(decoder.raw(7));
     if (width > 64 || decoder.overrun()) return false;
-    unsigned left = width > 0 ? width - 1 : 0;
-    value = width > 0 ? 1 : 0;
-    unsigned path = 1;
-    for (int modelled = 0; modelled < 2 && left > 0; ++modelled) {
-      --left;
-      const bool one = decoder.bit(model.below[width][path]);
-      path = path << 1U | (one ? 1U : 0U);
-      value = value << 1U | (one ? 1U : 0U);
-    }
-    if (left > 0) value = value << left | decoder.raw(left);
+    const unsigned left = width > 0 ? width - 1 : 0;
+    const unsigned modelled = std::min(left, below_levels);
+    const std::uint64_t top = get_path(decoder, model.below[width], modelled);
+    const unsigned rest = left - modelled;
+    value = width == 0 ? 0 : rest == 0 ? top : top << rest | decoder.raw(rest);
     context = std::min(width, contexts - 1);
   }
   return true;

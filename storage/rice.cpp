@@ -33,10 +33,11 @@ unsigned parameter_of(std::span<const std::uint64_t> block) {
   const auto guess = static_cast<unsigned>(std::bit_width(sum / block.size()));
   unsigned best = std::min(guess, parameter_max);
   std::uint64_t least = cost(block, best);
-  for (unsigned parameter = best; parameter-- > 0 && parameter + 2 >= guess;) {
-    const std::uint64_t bits = cost(block, parameter);
+  const unsigned smallest = guess > 2 ? guess - 2 : 0;
+  while (best > smallest) {
+    const std::uint64_t bits = cost(block, best - 1);
     if (bits > least) break;
-    best = parameter;
+    --best;
     least = bits;
   }
   return best;
