@@ -75,17 +75,23 @@ bool get_exceptions(ByteReader& reader, std::size_t ticks, Exceptions& exception
   return reader.ok();
 }
 
-// The smallest scale that is exact for nearly all values; none: it is not worth it.
+// The smallest scale that is exact for nearly all values; none: it is not worth it. A value does not raise the scale
+// beyond what the largest before it can be counted in.
 std::optional<unsigned> common_scale(std::span<const double> values) {
   unsigned scale = 0;
+  double largest = 0;
   std::size_t without = 0;
   for (const double value : values) {
-    if (scaled(value, scale)) continue;
+    if (scaled(value, scale)) {
+      largest = std::max(largest, std::fabs(value));
+      continue;
+    }
     unsigned wanted = scale + 1;
     while (wanted <= scale_max && !scaled(value, wanted))
       ++wanted;
-    if (wanted <= scale_max) {
+    if (wanted <= scale_max && largest * powers_of_ten[wanted] < static_cast<double>(exact_limit)) {
       scale = wanted;
+      largest = std::max(largest, std::fabs(value));
     } else if (++without * raw_from_exceptions > values.size()) {
       return std::nullopt;
     }

@@ -63,7 +63,7 @@ class ChunkReader {
   [[nodiscard]] std::size_t columns() const { return columns_.size(); }
 
   [[nodiscard]] Result<void> stamps(std::vector<std::int64_t>& stamps_ms);
-  // `present` 0: a hole. Both get ticks() elements.
+  // `index` < columns(). `present` 0: a hole. Both get ticks() elements.
   [[nodiscard]] Result<void> column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present);
 
  private:

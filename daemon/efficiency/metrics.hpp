@@ -39,8 +39,7 @@ inline constexpr auto power_headroom =
 inline constexpr auto energy_cost = persisted_counter<Unit::none>(
     "perjoule_energy_cost_total",
     "Cost of perjoule_node_energy_joules_total (a modelled one costs a modelled amount), times the configured PUE "
-    "where "
-    "there is one, booked at the price of the time; absent until efficiency.electricity.price is set.",
+    "where there is one, booked at the price of the time; absent until efficiency.electricity.price is set.",
     "currency");
 inline constexpr auto energy_credit = persisted_counter<Unit::none>(
     "perjoule_energy_credit_total", "What negative prices paid for the node's energy; cost less credit is the bill.",
@@ -48,8 +47,7 @@ inline constexpr auto energy_credit = persisted_counter<Unit::none>(
 inline constexpr auto emissions = persisted_counter<Unit::gram>(
     "perjoule_emissions_grams_total",
     "CO2 equivalent of perjoule_node_energy_joules_total (modelled where that is) at the grid's average intensity, "
-    "times "
-    "the configured PUE where there is one; absent until efficiency.electricity.carbon is set.");
+    "times the configured PUE where there is one; absent until efficiency.electricity.carbon is set.");
 inline constexpr auto pue_configured =
     gauge<Unit::ratio>("perjoule_pue_configured_ratio",
                        "The facility's power usage effectiveness as configured: a constant, not a measurement.");

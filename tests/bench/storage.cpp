@@ -56,6 +56,10 @@ std::size_t series_of(std::uint32_t host) {
   return std::min(bench::host_series, series_count - host * bench::host_series);
 }
 
+bool is_energy(bench::Shape shape) {
+  return shape == bench::Shape::energy_millijoule || shape == bench::Shape::energy_microjoule;
+}
+
 const char* metric_of(bench::Shape shape) {
   using bench::Shape;
   switch (shape) {
@@ -77,7 +81,7 @@ const char* metric_of(bench::Shape shape) {
 double resolution_of(bench::Shape shape) {
   using bench::Shape;
   if (shape == Shape::power_milliwatt) return 0.1;
-  return shape == Shape::energy_millijoule || shape == Shape::energy_microjoule ? 1 : 0;
+  return is_energy(shape) ? 1 : 0;
 }
 
 // A host and its clock.
@@ -145,10 +149,9 @@ void tail_figures(const std::filesystem::path& directory) {
       writer.describe(storage::GroupDescription{storage::GroupId{h}, "bench", fmt::format("host_{}", h), 1000});
       for (std::size_t s = 0; s < feeds[h].count; ++s) {
         const bench::Shape shape = feeds[h].shapes[s];
-        const bool counts = resolution_of(shape) == 1;
         writer.describe(storage::SeriesDescription{static_cast<SeriesId>(h * bench::host_series + s), metric_of(shape),
                                                    fmt::format("host=\"{}\",sensor=\"{}\"", h, s), Unit::none,
-                                                   counts ? Kind::counter : Kind::gauge});
+                                                   is_energy(shape) ? Kind::counter : Kind::gauge});
       }
     }
     loop.commit(writer, 0);

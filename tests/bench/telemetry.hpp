@@ -8,6 +8,7 @@
 // that really passed. Stamps are 0 to 3 ms late. The same seed gives the same telemetry.
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
@@ -71,7 +72,7 @@ class Host {
       add(Shape::temperature, std::round(gpu.celsius));
       add(Shape::temperature, std::round(gpu.slow_celsius));
       add(Shape::utilization, std::round(gpu.busy * 100) / 100);
-      add(Shape::utilization, std::round(gpu.busy * (0.55 + 0.05 * gpu.noise)) / 100 + std::floor(gpu.busy * 40) / 100);
+      add(Shape::utilization, std::round(std::clamp(gpu.busy * (0.45 + 0.02 * gpu.noise), 0.0, 1.0) * 100) / 100);
       add(Shape::energy_millijoule, std::floor(gpu.joules * 1e3) / 1e3);
       add(Shape::clock, gpu.busy > 0.5 ? 1980e6 - (gpu.noise > 1.6 ? 15e6 : 0) : 345e6);
       add(Shape::clock, gpu.busy > 0.05 ? 2619e6 : 1593e6);
@@ -139,7 +140,7 @@ class Host {
     double wanted = 0;
     if (load.job == Job::inference) wanted = std::fmod(load.phase, 10) < 4 ? 0.8 : 0.02;
     if (load.job == Job::training) wanted = std::fmod(load.phase, 45) < 42 ? 0.98 : 0.3;
-    load.busy = wanted > 0 ? std::min(1.0, std::max(0.0, wanted + normal() * 0.012)) : 0;
+    load.busy = wanted > 0 ? std::clamp(wanted + normal() * 0.012, 0.0, 1.0) : 0;
     load.noise = normal();
     const double sigma = load.busy < 0.05 ? 0.18 : 2 + 7 * load.busy;
     const double before = load.watts;

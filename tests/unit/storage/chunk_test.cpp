@@ -52,6 +52,19 @@ GroupBlock random_block(std::mt19937_64& random) {
 
 }  // namespace
 
+TEST_CASE("chunk: one small fraction does not turn large values into exceptions") {
+  GroupBlock block;
+  block.reset(7, 1, 900);
+  for (std::size_t n = 0; n < 900; ++n) {
+    block.stamps_ms[n] = base_ms + static_cast<std::int64_t>(n) * 1000;
+    block.values[n] = n == 800 ? 0.125 : 1e15 + static_cast<double>(n);
+    block.present[n] = 1;
+  }
+  std::string bytes;
+  ChunkWriter().encode(bytes, block, 1000, {}, Effort::quick);
+  CHECK(bytes.size() < 900);
+}
+
 TEST_CASE("chunk: every value comes back bit for bit, every hole as a hole, every stamp as it was") {
   std::mt19937_64 random(31);
   ChunkWriter writer;
