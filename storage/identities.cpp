@@ -31,6 +31,39 @@ std::vector<std::int64_t> unpack_members(std::string_view packed) {
   return members;
 }
 
+void Identities::Columns::add(SeriesId series, std::size_t column) {
+  of_[series] = column;
+  if (series_of_.size() <= column) series_of_.resize(column + 1, SeriesId{UINT32_MAX});
+  series_of_[column] = series;
+}
+
+namespace {
+
+bool holds_all(const Identities::Columns& columns, std::span<const Tick* const> ticks) {
+  if (columns.grp == 0) return false;
+  for (const Tick* tick : ticks) {
+    std::size_t expected = 0;
+    for (const Sample& sample : tick->samples) {
+      if (columns.find(sample.series, expected) == Identities::Columns::none) return false;
+    }
+  }
+  return true;
+}
+
+// Each once, in the order of the first tick that has it.
+std::vector<SeriesId> present_in(std::span<const Tick* const> ticks) {
+  std::vector<SeriesId> present;
+  std::unordered_set<SeriesId> seen;
+  for (const Tick* tick : ticks) {
+    for (const Sample& sample : tick->samples) {
+      if (seen.insert(sample.series).second) present.push_back(sample.series);
+    }
+  }
+  return present;
+}
+
+}  // namespace
+
 Result<Identities> Identities::make(Connection& connection) {
   Identities made;
   const auto prepare = [&](Statement& statement, std::string_view sql) -> Result<void> {
@@ -82,11 +115,7 @@ std::int64_t Identities::file_id(SeriesId series) const {
 }
 
 Result<const Identities::Columns*> Identities::columns(Connection& connection, GroupId id,
-                                                       std::span<const SeriesId> present, std::int64_t last_seq) {
-  const auto holds_all = [&](const Group& group) {
-    return group.columns.grp != 0 && std::all_of(present.begin(), present.end(),
-                                                 [&](SeriesId series) { return group.columns.of.contains(series); });
-  };
+                                                       std::span<const Tick* const> ticks, std::int64_t last_seq) {
   auto staged = staged_.groups.find(id);
   if (staged == staged_.groups.end()) {
     auto kept = kept_.groups.find(id);
@@ -94,15 +123,15 @@ Result<const Identities::Columns*> Identities::columns(Connection& connection, G
       return Error{Fault::transient,
                    fmt::format("history: group {} was not described", static_cast<std::uint32_t>(id))};
     }
-    if (holds_all(kept->second)) return &kept->second.columns;
+    if (holds_all(kept->second.columns, ticks)) return &kept->second.columns;
     staged = staged_.groups.emplace(id, kept->second).first;
   }
   Group& group = staged->second;
   if (!group.looked_up) {
     if (auto found = look_up(group); !found) return found.error();
   }
-  if (!holds_all(group)) {
-    if (auto replaced = replace(connection, group, present, last_seq); !replaced) return replaced.error();
+  if (!holds_all(group.columns, ticks)) {
+    if (auto replaced = replace(connection, group, ticks, last_seq); !replaced) return replaced.error();
   }
   return &group.columns;
 }
@@ -125,23 +154,23 @@ Result<void> Identities::look_up(Group& group) {
     column_of.emplace(members[column], column);
   for (const auto* names : {&kept_, &staged_}) {
     for (const auto& [series, file] : names->series) {
-      if (auto column = column_of.find(file); column != column_of.end()) group.columns.of[series] = column->second;
+      if (auto column = column_of.find(file); column != column_of.end()) group.columns.add(series, column->second);
     }
   }
   return {};
 }
 
-Result<void> Identities::replace(Connection& connection, Group& group, std::span<const SeriesId> present,
+Result<void> Identities::replace(Connection& connection, Group& group, std::span<const Tick* const> ticks,
                                  std::int64_t last_seq) {
   Columns fresh;
   std::vector<std::int64_t> members;
-  for (SeriesId series : present) {
+  for (SeriesId series : present_in(ticks)) {
     const std::int64_t file = file_id(series);
     if (file == 0) {
       return Error{Fault::transient,
                    fmt::format("history: series {} was not described", static_cast<std::uint32_t>(series))};
     }
-    fresh.of.emplace(series, members.size());
+    fresh.add(series, members.size());
     members.push_back(file);
   }
   fresh.count = members.size();

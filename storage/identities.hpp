@@ -23,10 +23,29 @@ namespace perjoule::storage {
 
 class Identities {
  public:
-  struct Columns {
+  class Columns {
+   public:
     std::int64_t grp = 0;
-    std::unordered_map<SeriesId, std::size_t> of;  // column by series
-    std::size_t count = 0;                         // of columns; a grp from an earlier run may have more than `of`
+    std::size_t count = 0;  // a grp from an earlier run may have columns whose series nobody has described since
+
+    static constexpr std::size_t none = SIZE_MAX;
+
+    void add(SeriesId series, std::size_t column);
+    // `expected`: the column to try first, which then is the one behind the one found: a probe names its series in the
+    // same order at each tick, and then nothing is looked up.
+    [[nodiscard]] std::size_t find(SeriesId series, std::size_t& expected) const {
+      std::size_t column = expected;
+      if (column >= series_of_.size() || series_of_[column] != series) {
+        const auto found = of_.find(series);
+        column = found == of_.end() ? none : found->second;
+      }
+      expected = column + 1;
+      return column;
+    }
+
+   private:
+    std::vector<SeriesId> series_of_;  // by column, as far as described
+    std::unordered_map<SeriesId, std::size_t> of_;
   };
 
   [[nodiscard]] static Result<Identities> make(Connection& connection);
@@ -34,9 +53,9 @@ class Identities {
   [[nodiscard]] Result<void> describe(const SeriesDescription& series);
   void describe(const GroupDescription& group);
 
-  // The columns for ticks of group `id` that hold `present`. A grp row never changes: when a series is new to the
-  // group, the ones present make a new row, and the old one is closed with `last_seq`.
-  [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const SeriesId> present,
+  // The columns for these ticks of group `id`. A grp row never changes: when a series is new to the group, the ones
+  // present make a new row, and the old one is closed with `last_seq`.
+  [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const Tick* const> ticks,
                                                std::int64_t last_seq);
   void keep();
   void forget();
@@ -57,7 +76,7 @@ class Identities {
 
   [[nodiscard]] std::int64_t file_id(SeriesId series) const;  // 0: not described
   [[nodiscard]] Result<void> look_up(Group& group);
-  [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const SeriesId> present,
+  [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks,
                                      std::int64_t last_seq);
 
   Names kept_;

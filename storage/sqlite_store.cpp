@@ -96,15 +96,9 @@ Result<void> SqliteStore::encode(const Frame& frame) {
   const std::int64_t base_ms = frame.ticks.front().wall_ms;
   begin_frame(encoded_, base_ms);
   for (const auto& [group, ticks] : ticks_of) {
-    std::vector<SeriesId> present;
-    std::unordered_set<SeriesId> seen;
-    for (const Tick* tick : ticks) {
-      for (const auto& sample : tick->samples) {
-        if (seen.insert(sample.series).second) present.push_back(sample.series);
-      }
-    }
-    if (present.empty()) continue;
-    auto columns = identities_->columns(connection_, group, present, next_seq_ - 1);
+    const auto is_empty = [](const Tick* tick) { return tick->samples.empty(); };
+    if (std::all_of(ticks.begin(), ticks.end(), is_empty)) continue;
+    auto columns = identities_->columns(connection_, group, ticks, next_seq_ - 1);
     if (!columns) return columns.error();
     const std::size_t count = (*columns)->count;
     if (ticks.size() > frame_ticks_max || count > frame_columns_max) {
@@ -114,8 +108,9 @@ Result<void> SqliteStore::encode(const Frame& frame) {
     block_.reset((*columns)->grp, count, ticks.size());
     for (std::size_t at = 0; at < ticks.size(); ++at) {
       block_.stamps_ms[at] = ticks[at]->wall_ms;
+      std::size_t expected = 0;
       for (const auto& sample : ticks[at]->samples) {
-        const std::size_t cell = (*columns)->of.at(sample.series) * ticks.size() + at;
+        const std::size_t cell = (*columns)->find(sample.series, expected) * ticks.size() + at;
         block_.values[cell] = sample.value;
         block_.present[cell] = 1;
       }
