@@ -34,6 +34,10 @@ constexpr std::chrono::seconds reload_deadline{2};
 constexpr std::uint64_t process_seconds = 5;
 constexpr std::int64_t announce_wait_ns = 5 * nanoseconds_per_second;
 
+storage::RetentionPolicy policy_of(const config::Retention& keys) {
+  return {keys.raw.count(), keys.minute.count(), keys.hour.count(), keys.size_bytes};
+}
+
 std::string seconds_text(std::int64_t from_ns, std::int64_t to_ns) {
   return fmt::format("{:.1f} s", static_cast<double>(to_ns - from_ns) / 1e9);
 }
@@ -122,7 +126,7 @@ bool App::open_files(storage::LedgerRows& rows) {
                                             path, [this] { return clock_.now().wall_ms; }, note),
                                         std::move(ledger), storage::WriterLimits{},
                                         [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
-  writer_->retention(settings_.storage.retention.raw.count(), settings_.storage.retention.size_bytes);
+  writer_->retention(policy_of(settings_.storage.retention));
   return true;
 }
 
@@ -305,7 +309,7 @@ std::string App::reload_configuration() {
 void App::apply(const config::Loaded& loaded) {
   const config::Settings& next = loaded.settings;
   log_.set_level(next.log.level);
-  if (writer_) writer_->retention(next.storage.retention.raw.count(), next.storage.retention.size_bytes);
+  if (writer_) writer_->retention(policy_of(next.storage.retention));
   for (const Entry* entry : registry()) {
     const config::CollectorSettings before = collector_settings(settings_, entry->name);
     const config::CollectorSettings after = collector_settings(next, entry->name);

@@ -12,10 +12,13 @@ namespace perjoule::storage {
 
 namespace {
 
-enum class Form : std::uint8_t { empty, decimal, step, raw };
+enum class Form : std::uint8_t { decimal, step, raw };
 
-constexpr char format = 1;
+constexpr char format_each = 1;
+constexpr char format_whole = 2;
 constexpr unsigned form_mask = 7;
+constexpr unsigned checksum_bytes = 4;
+constexpr std::size_t first_read = 1024;
 constexpr unsigned holes_bit = 8;
 constexpr std::size_t columns_max = 65536;
 constexpr std::size_t raw_from_exceptions = 8;  // one value in so many without a scale makes a column raw
@@ -160,10 +163,7 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
     put_tag(body_, form, holes, scale);
     if (holes) put_runs(body_, present);
   };
-  if (values_.empty()) {
-    put_tag(body_, Form::empty, false, 0);
-    return;
-  }
+  if (values_.empty()) return;
   const bool has_step = step > 0 && std::isfinite(step);
   const std::optional<unsigned> scale = has_step ? std::optional(0U) : common_scale(values_);
   if (!scale) {
@@ -180,15 +180,18 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
 }
 
 void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t period_ms,
-                         std::span<const double> steps, Effort effort) {
+                         std::span<const double> steps, Effort effort, Checksums checksums) {
   const std::size_t ticks = block.stamps_ms.size();
   const std::size_t start = out.size();
+  const bool each = checksums == Checksums::each;
   body_.clear();
   sizes_.clear();
   const auto measured = [&](auto&& put) {
     const std::size_t before = body_.size();
     put();
     sizes_.push_back(body_.size() - before);
+    if (sizes_.back() > 0 && each)
+      put_little_endian(body_, crc32(std::string_view(body_).substr(before)), checksum_bytes);
   };
   measured([&] { stamps(block.stamps_ms, period_ms, effort); });
   for (std::size_t c = 0; c < block.columns; ++c) {
@@ -197,42 +200,97 @@ void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t
              steps.empty() ? 0 : steps[c], effort);
     });
   }
-  out.push_back(format);
+  out.push_back(each ? format_each : format_whole);
   put_varint(out, ticks);
   put_varint(out, block.columns);
   for (const std::size_t size : sizes_)
     put_varint(out, size);
+  if (each) put_little_endian(out, crc32(std::string_view(out).substr(start)), checksum_bytes);
   out += body_;
-  put_little_endian(out, crc32(std::string_view(out).substr(start)), 4);
+  if (!each) put_little_endian(out, crc32(std::string_view(out).substr(start)), checksum_bytes);
 }
 
+namespace {
+
+Error unreadable() {
+  return {Fault::transient, "history chunk: cannot be read"};
+}
+
+}  // namespace
+
 Result<void> ChunkReader::open(std::string_view chunk) {
+  return open(chunk.size(), [chunk](std::size_t offset, std::span<char> out) {
+    if (offset > chunk.size() || out.size() > chunk.size() - offset) return false;
+    std::copy_n(chunk.begin() + static_cast<std::ptrdiff_t>(offset), out.size(), out.begin());
+    return true;
+  });
+}
+
+Result<void> ChunkReader::open(std::size_t size, Read read) {
   ticks_ = 0;
   columns_.clear();
-  if (chunk.size() < 4) return bad("too short");
-  ByteReader sum(chunk.substr(chunk.size() - 4));
-  chunk.remove_suffix(4);
-  if (sum.little_endian(4) != crc32(chunk)) return bad("the checksum is another");
-  ByteReader reader(chunk);
-  if (reader.little_endian(1) != static_cast<unsigned char>(format)) return bad("of a format that is not known");
+  read_ = std::move(read);
+  // Nearly always the stamps come along with the head.
+  for (std::size_t taken = first_read;; taken *= first_read) {
+    head_.resize(std::min(taken, size));
+    if (!read_(0, head_)) return unreadable();
+    if (read_head(size)) return {};
+    if (taken >= size || columns_.size() > columns_max) return bad("the head makes no sense");
+  }
+}
+
+// False: the head is longer than what was read of it, or means nothing.
+bool ChunkReader::read_head(std::size_t size) {
+  ByteReader reader(head_);
+  columns_.clear();
+  const auto format = static_cast<char>(reader.little_endian(1));
+  if (format != format_each && format != format_whole) return false;
+  const bool whole = format == format_whole;
+  if (whole && head_.size() < size) return false;
   const std::uint64_t ticks = reader.varint();
   const std::uint64_t count = reader.varint();
-  if (!reader.ok() || ticks == 0 || ticks > chunk_ticks_max || count > columns_max || count > reader.left()) {
-    return bad("the head makes no sense");
+  if (!reader.ok() || ticks == 0 || ticks > chunk_ticks_max || count > columns_max || count > head_.size())
+    return false;
+  std::vector<Part> parts(static_cast<std::size_t>(count) + 1);
+  for (Part& part : parts)
+    part.size = std::min<std::uint64_t>(reader.varint(), size);
+  if (!reader.ok() || size < checksum_bytes) return false;
+  const std::size_t head = head_.size() - reader.left();
+  part_checksum_ = whole ? 0 : checksum_bytes;
+  std::size_t offset = head + part_checksum_;
+  for (Part& part : parts) {
+    part.offset = offset;
+    if (part.size > 0) offset += part.size + part_checksum_;
   }
-  std::vector<std::uint64_t> sizes(static_cast<std::size_t>(count) + 1);
-  for (std::uint64_t& size : sizes)
-    size = reader.varint();
-  stamps_ = reader.bytes(sizes.front());
-  for (std::size_t c = 1; c < sizes.size(); ++c)
-    columns_.push_back(reader.bytes(sizes[c]));
-  if (!reader.ok() || reader.left() != 0) return bad("the parts do not fill it");
+  if (offset != (whole ? size - checksum_bytes : size)) return false;
+  const std::size_t summed = whole ? offset : head;
+  ByteReader sum(std::string_view(head_).substr(std::min(summed, head_.size())));
+  if (sum.little_endian(checksum_bytes) != crc32(std::string_view(head_).substr(0, summed)) || !sum.ok()) return false;
+  stamps_ = parts.front();
+  columns_.assign(parts.begin() + 1, parts.end());
   ticks_ = static_cast<std::size_t>(ticks);
+  return true;
+}
+
+// Fills `part_`.
+Result<void> ChunkReader::load(Part part) {
+  const std::size_t all = part.size + part_checksum_;
+  if (part.offset + all <= head_.size()) {
+    part_.assign(head_, part.offset, all);
+  } else {
+    part_.resize(all);
+    if (!read_(part.offset, part_)) return unreadable();
+  }
+  if (part_checksum_ == 0) return {};
+  const std::uint64_t sum = ByteReader(std::string_view(part_).substr(part.size)).little_endian(checksum_bytes);
+  part_.resize(part.size);
+  if (sum != crc32(part_)) return bad("a checksum is another");
   return {};
 }
 
 Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
-  ByteReader reader(stamps_);
+  if (auto loaded = load(stamps_); !loaded) return loaded;
+  ByteReader reader(part_);
   const std::uint64_t period = reader.varint();
   const std::uint64_t first = reader.zigzagged();
   const std::string_view skips = reader.bytes(reader.varint());
@@ -250,13 +308,14 @@ Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
 }
 
 Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present) {
-  ByteReader reader(columns_[index]);
+  values.assign(ticks_, 0);
+  present.assign(ticks_, columns_[index].size == 0 ? 0 : 1);
+  if (columns_[index].size == 0) return {};
+  if (auto loaded = load(columns_[index]); !loaded) return loaded;
+  ByteReader reader(part_);
   const auto tag = static_cast<unsigned>(reader.little_endian(1));
   const auto form = static_cast<Form>(tag & form_mask);
   const unsigned scale = tag >> 4U;
-  values.assign(ticks_, 0);
-  present.assign(ticks_, form == Form::empty ? 0 : 1);
-  if (form == Form::empty) return {};
   if (!reader.ok() || form > Form::raw || scale > scale_max) return bad("a column of a form that is not known");
   if ((tag & holes_bit) != 0 && !get_runs(reader, present)) return bad("a column's holes");
   double step = 0;

@@ -1,14 +1,15 @@
 // The codec of a sealed chunk: one slot of one group, one column of stamps and one column per series. Pure; any thread.
 //
-//   chunk    := 01 varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
-//               stamps column* crc32 of all before, little-endian
+//   chunk    := head stamps column*, each followed by its crc32, little-endian; an empty column is nothing at all
+//              (format 02: no checksums but one of all, at the end, for what is read whole)
+//   head     := format varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
 //   stamps   := varint(period) zigzag(stamp 0)
 //               varint(size) integers(periods passed over before each tick but the first)
 //               integers(what the ticks but the first lie beside the grid)
-//   column   := tag: form (bits 0-2), holes (bit 3), decimal scale (bits 4-7)
+//   column   := nothing, when no tick has a value
+//             | tag: form (bits 0-2), holes (bit 3), decimal scale (bits 4-7)
 //               runs         with holes only: varint(number) varint(length)*, ticks with a value and without in turn
 //               values of the ticks that have one:
-//                 empty      nothing
 //                 decimal    varint(exceptions) (varint(distance) double)* integers(v), v / 10^scale the value
 //                 step       as decimal, v * step the value to half a step; before them the step, a double
 //                 raw        integers(the doubles' bits)
@@ -21,6 +22,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -34,12 +36,14 @@ namespace perjoule::storage {
 
 inline constexpr std::size_t chunk_ticks_max = 65536;
 
+enum class Checksums : std::uint8_t { each, whole };
+
 class ChunkWriter {
  public:
   // Appends a chunk to `out`. `steps` by column, 0: without loss; empty: all without loss. 1 to chunk_ticks_max ticks,
   // stamps ascend.
   void encode(std::string& out, const GroupBlock& block, std::int64_t period_ms, std::span<const double> steps,
-              Effort effort);
+              Effort effort, Checksums checksums = Checksums::each);
 
  private:
   void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms, Effort effort);
@@ -55,22 +59,40 @@ class ChunkWriter {
   std::vector<std::int64_t> others_;
 };
 
+// Reads from untrusted bytes, and only those that are asked for: a column lies in one page or two of a chunk's dozen.
 class ChunkReader {
  public:
-  // Reads the head; the bytes outlive the reader. The checksum is compared once, here.
+  // Puts out.size() bytes from `offset` on into `out`; false: they cannot be read, which is Fault::transient, while
+  // bytes that make no sense are Fault::broken.
+  using Read = std::function<bool(std::size_t offset, std::span<char> out)>;
+
+  // Reads the head of a chunk of `size` bytes. What `read` uses outlives the reader's next open().
+  [[nodiscard]] Result<void> open(std::size_t size, Read read);
+  // The bytes likewise.
   [[nodiscard]] Result<void> open(std::string_view chunk);
   [[nodiscard]] std::size_t ticks() const { return ticks_; }
   [[nodiscard]] std::size_t columns() const { return columns_.size(); }
 
   [[nodiscard]] Result<void> stamps(std::vector<std::int64_t>& stamps_ms);
-  // `index` < columns(). `present` 0: a hole. Both get ticks() elements.
+  // `index` < columns(). `present` 0: a hole; else 1. Both get ticks() elements.
   [[nodiscard]] Result<void> column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present);
 
  private:
+  struct Part {
+    std::size_t offset = 0;
+    std::size_t size = 0;  // without the checksum
+  };
+  [[nodiscard]] bool read_head(std::size_t size);
+  [[nodiscard]] Result<void> load(Part part);
+
+  Read read_;
   IntegerCodec codec_;
   std::size_t ticks_ = 0;
-  std::string_view stamps_;
-  std::vector<std::string_view> columns_;
+  std::size_t part_checksum_ = 0;  // bytes behind each part
+  Part stamps_;
+  std::vector<Part> columns_;
+  std::string head_;  // and what was read with it
+  std::string part_;
   std::vector<std::int64_t> integers_;
 };
 

@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <limits>
+
 namespace perjoule::storage {
 
 namespace {
@@ -89,6 +91,11 @@ Statement& Statement::bind(int index, std::int64_t value) {
   return *this;
 }
 
+Statement& Statement::bind(int index, double value) {
+  sqlite3_bind_double(statement_, index, value);
+  return *this;
+}
+
 Statement& Statement::bind(int index, std::string_view text) {
   sqlite3_bind_text64(statement_, index, text.data() == nullptr ? "" : text.data(), text.size(), SQLITE_STATIC,
                       SQLITE_UTF8);
@@ -129,6 +136,11 @@ std::int64_t Statement::integer(int column) const {
   return sqlite3_column_int64(statement_, column);
 }
 
+double Statement::real(int column) const {
+  if (sqlite3_column_type(statement_, column) == SQLITE_NULL) return std::numeric_limits<double>::quiet_NaN();
+  return sqlite3_column_double(statement_, column);
+}
+
 std::string_view Statement::text(int column) const {
   const auto* bytes = sqlite3_column_text(statement_, column);
   if (bytes == nullptr) return {};
@@ -139,6 +151,29 @@ std::string_view Statement::blob(int column) const {
   const void* bytes = sqlite3_column_blob(statement_, column);
   if (bytes == nullptr) return {};
   return {static_cast<const char*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
+}
+
+Result<void> Blob::open(const Connection& connection, const char* table, std::int64_t row) {
+  if (blob_ != nullptr && sqlite3_blob_reopen(blob_, row) == SQLITE_OK) return {};
+  close();
+  const int code = sqlite3_blob_open(connection.handle_->database, "main", table, "d", row, 0, &blob_);
+  if (code == SQLITE_OK) return {};
+  Error error = connection.handle_->fail(code);
+  close();
+  return error;
+}
+
+std::size_t Blob::size() const {
+  return static_cast<std::size_t>(sqlite3_blob_bytes(blob_));
+}
+
+bool Blob::read(std::size_t offset, std::span<char> out) const {
+  return sqlite3_blob_read(blob_, out.data(), static_cast<int>(out.size()), static_cast<int>(offset)) == SQLITE_OK;
+}
+
+void Blob::close() {
+  sqlite3_blob_close(blob_);
+  blob_ = nullptr;
 }
 
 Result<Connection> Connection::open(const std::filesystem::path& path, Mode mode) {

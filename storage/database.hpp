@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -15,6 +16,7 @@
 #include "collectors/result.hpp"
 
 struct sqlite3;
+struct sqlite3_blob;
 struct sqlite3_stmt;
 
 namespace perjoule::storage {
@@ -34,6 +36,8 @@ struct Handle {
 };
 }  // namespace database_detail
 
+class Connection;
+
 class Statement {
  public:
   Statement() = default;
@@ -48,6 +52,7 @@ class Statement {
 
   // Parameters count from 1. The bytes of a text or blob must live until the next reset.
   Statement& bind(int index, std::int64_t value);
+  Statement& bind(int index, double value);  // NaN becomes NULL
   Statement& bind(int index, std::string_view text);
   Statement& bind_blob(int index, std::string_view bytes);
 
@@ -59,6 +64,7 @@ class Statement {
 
   // Columns count from 0; views live until the next step or reset.
   [[nodiscard]] std::int64_t integer(int column) const;
+  [[nodiscard]] double real(int column) const;  // NULL is NaN
   [[nodiscard]] std::string_view text(int column) const;
   [[nodiscard]] std::string_view blob(int column) const;
 
@@ -71,6 +77,24 @@ class Statement {
   }
   database_detail::Handle* handle_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
+};
+
+// Bytes of one blob after the other, read in place: only the pages that are asked for are touched.
+class Blob {
+ public:
+  Blob() = default;
+  ~Blob() { close(); }
+  Blob(const Blob&) = delete;
+  Blob& operator=(const Blob&) = delete;
+
+  // Column d of a row that exists.
+  [[nodiscard]] Result<void> open(const Connection& connection, const char* table, std::int64_t row);
+  [[nodiscard]] std::size_t size() const;
+  [[nodiscard]] bool read(std::size_t offset, std::span<char> out) const;
+  void close();
+
+ private:
+  sqlite3_blob* blob_ = nullptr;
 };
 
 class Connection {
@@ -108,6 +132,7 @@ class Connection {
   void keep_wal();
 
  private:
+  friend class Blob;
   void roll_back();
   std::unique_ptr<database_detail::Handle> handle_;
 };

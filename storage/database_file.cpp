@@ -188,7 +188,8 @@ Result<Connection> open_database_read_only(const fs::path& path, const Format& f
     return Error{Fault::broken, fmt::format("{}: has format {}, this version reads {}", path.string(), *version,
                                             format.migrations.size())};
   }
-  if (auto set = connection->run(bounded_memory); !set) return set.error();
+  // Enough for the pages that a dashboard asks for again and again.
+  if (auto set = connection->run(fmt::format("{}; PRAGMA cache_size=-2048", bounded_memory)); !set) return set.error();
   return connection;
 }
 

@@ -253,6 +253,7 @@ Result<void> decode_frame(std::string_view frame, const std::function<bool(std::
   Decoded decoded;
   while (reader.left() > 0) {
     const std::uint64_t size = reader.varint();
+    if (size == 0) break;
     const auto crc = static_cast<std::uint32_t>(reader.little_endian(4));
     const std::string_view body = reader.bytes(size);
     if (!reader.ok()) break;

@@ -4,6 +4,7 @@
 //   frame   := 01                     format
 //              zigzag(base)           milliseconds since the epoch
 //              group*
+//              zeros to fill the row up; or none
 //   group   := varint(size of body) crc32(body), little-endian
 //              body
 //   body    := varint(grp.id) varint(ticks) varint(columns)

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/slot.hpp"
 #include "storage/varint.hpp"
 
 namespace perjoule::storage {
@@ -38,6 +39,36 @@ void Identities::Columns::add(SeriesId series, std::size_t column) {
 }
 
 namespace {
+
+// The number behind the last one; when those are used up, the first that is free.
+Result<std::int64_t> free_grp(Connection& connection) {
+  auto last = connection.integer("SELECT max(id) FROM grp");
+  if (!last) return last;
+  if (*last < grp_max) return *last + 1;
+  auto gap = connection.integer(
+      "SELECT id + 1 FROM grp AS g WHERE id < 16777215 AND NOT EXISTS(SELECT 1 FROM grp WHERE id = g.id + 1) "
+      "ORDER BY id LIMIT 1");
+  if (!gap) return gap;
+  if (*gap == 0) return Error{Fault::transient, "history: 16 million memberships at once are too many"};
+  return *gap;
+}
+
+// The newest bundle that has room for so many series more, or the next one.
+Result<std::int64_t> open_bundle(Connection& connection, std::size_t series) {
+  auto newest = connection.integer("SELECT max(bundle) FROM grp");
+  if (!newest) return newest;
+  if (*newest == bundle_of_all) return bundle_of_all + 1;
+  auto groups = connection.prepare("SELECT members FROM grp WHERE bundle = ?1 AND closed_seq IS NULL");
+  if (!groups) return groups.error();
+  groups->bind(1, *newest);
+  for (;;) {
+    auto row = groups->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    series += unpack_members(groups->blob(0)).size();
+  }
+  return series <= bundle_series ? *newest : *newest + 1;
+}
 
 bool holds_all(const Identities::Columns& columns, std::span<const Tick* const> ticks) {
   if (columns.grp == 0) return false;
@@ -75,20 +106,21 @@ Result<Identities> Identities::make(Connection& connection) {
   if (auto done =
           prepare(made.insert_series_,
                   "INSERT INTO series(metric, labels, unit, kind) VALUES(?1, ?2, ?3, ?4) ON CONFLICT DO UPDATE SET "
-                  "unit = excluded.unit, kind = excluded.kind RETURNING id");
+                  "unit = excluded.unit, kind = excluded.kind, last_slot = NULL RETURNING id");
       !done) {
     return done.error();
   }
   if (auto done =
-          prepare(made.insert_grp_, "INSERT INTO grp(source, device, period_ms, members) VALUES(?1, ?2, ?3, ?4)");
+          prepare(made.insert_grp_,
+                  "INSERT INTO grp(id, source, device, period_ms, members, bundle) VALUES(?5, ?1, ?2, ?3, ?4, ?6)");
       !done) {
     return done.error();
   }
-  if (auto done = prepare(made.close_grp_, "UPDATE grp SET closed_seq = ?2 WHERE id = ?1"); !done) return done.error();
-  if (auto done =
-          prepare(made.find_grp_,
-                  "SELECT id, members, period_ms FROM grp WHERE source = ?1 AND device = ?2 AND closed_seq IS NULL "
-                  "ORDER BY id DESC LIMIT 1");
+  if (auto done = prepare(made.close_grp_, "UPDATE grp SET closed_seq = 1 WHERE id = ?1"); !done) return done.error();
+  if (auto done = prepare(
+          made.find_grp_,
+          "SELECT id, members, period_ms, bundle FROM grp WHERE source = ?1 AND device = ?2 AND closed_seq IS NULL "
+          "ORDER BY id DESC LIMIT 1");
       !done) {
     return done.error();
   }
@@ -114,26 +146,43 @@ std::int64_t Identities::file_id(SeriesId series) const {
   return 0;
 }
 
-Result<const Identities::Columns*> Identities::columns(Connection& connection, GroupId id,
-                                                       std::span<const Tick* const> ticks, std::int64_t last_seq) {
+Result<Identities::Group*> Identities::stage(GroupId id) {
   auto staged = staged_.groups.find(id);
   if (staged == staged_.groups.end()) {
-    auto kept = kept_.groups.find(id);
+    const auto kept = kept_.groups.find(id);
     if (kept == kept_.groups.end()) {
       return Error{Fault::transient,
                    fmt::format("history: group {} was not described", static_cast<std::uint32_t>(id))};
     }
-    if (holds_all(kept->second.columns, ticks)) return &kept->second.columns;
     staged = staged_.groups.emplace(id, kept->second).first;
   }
-  Group& group = staged->second;
-  if (!group.looked_up) {
-    if (auto found = look_up(group); !found) return found.error();
+  if (!staged->second.looked_up) {
+    if (auto found = look_up(staged->second); !found) return found.error();
   }
-  if (!holds_all(group.columns, ticks)) {
-    if (auto replaced = replace(connection, group, ticks, last_seq); !replaced) return replaced.error();
+  return &staged->second;
+}
+
+Result<const Identities::Columns*> Identities::columns(Connection& connection, GroupId id,
+                                                       std::span<const Tick* const> ticks, bool renew) {
+  // Most of the time nothing changes, and then nothing is copied.
+  const auto kept = kept_.groups.find(id);
+  const bool as_kept = !renew && kept != kept_.groups.end() && !staged_.groups.contains(id);
+  if (as_kept && holds_all(kept->second.columns, ticks)) return &kept->second.columns;
+  auto group = stage(id);
+  if (!group) return group.error();
+  if (renew || !holds_all((*group)->columns, ticks)) {
+    if (auto replaced = replace(connection, **group, ticks); !replaced) return replaced.error();
   }
-  return &group.columns;
+  return &(*group)->columns;
+}
+
+Result<std::int64_t> Identities::grp_of(GroupId id) {
+  const auto kept = kept_.groups.find(id);
+  if (kept != kept_.groups.end() && kept->second.looked_up && !staged_.groups.contains(id))
+    return kept->second.columns.grp;
+  auto group = stage(id);
+  if (!group) return group.error();
+  return (*group)->columns.grp;
 }
 
 Result<void> Identities::look_up(Group& group) {
@@ -144,10 +193,12 @@ Result<void> Identities::look_up(Group& group) {
   if (!*row) return {};
   group.columns.grp = find_grp_.integer(0);
   const auto members = unpack_members(find_grp_.blob(1));
+  group.columns.bundle = find_grp_.integer(3);
   const bool same_period = find_grp_.integer(2) == group.description.period_ms;
   find_grp_.reset();
   group.columns.count = members.size();
-  if (!same_period) return {};  // no column is known, so that `replace` closes the row
+  // No column is known then, so that `replace` closes the row.
+  if (!same_period || group.columns.bundle == bundle_of_all) return {};
   // The row of an earlier run knows its columns by file id; they get the names of this run.
   std::unordered_map<std::int64_t, std::size_t> column_of;
   for (std::size_t column = 0; column < members.size(); ++column)
@@ -160,8 +211,7 @@ Result<void> Identities::look_up(Group& group) {
   return {};
 }
 
-Result<void> Identities::replace(Connection& connection, Group& group, std::span<const Tick* const> ticks,
-                                 std::int64_t last_seq) {
+Result<void> Identities::replace(Connection& connection, Group& group, std::span<const Tick* const> ticks) {
   Columns fresh;
   std::vector<std::int64_t> members;
   for (SeriesId series : present_in(ticks)) {
@@ -175,13 +225,21 @@ Result<void> Identities::replace(Connection& connection, Group& group, std::span
   }
   fresh.count = members.size();
   if (group.columns.grp != 0) {
-    if (auto closed = close_grp_.bind(1, group.columns.grp).bind(2, last_seq).run(); !closed) return closed;
+    if (auto closed = close_grp_.bind(1, group.columns.grp).run(); !closed) return closed;
   }
   const std::string packed = pack_members(members);
   insert_grp_.bind(1, group.description.source).bind(2, group.description.device);
   insert_grp_.bind(3, group.description.period_ms).bind_blob(4, packed);
-  if (auto inserted = insert_grp_.run(); !inserted) return inserted;
-  fresh.grp = connection.last_id();
+  auto free = free_grp(connection);
+  if (!free) return free.error();
+  fresh.grp = *free;
+  fresh.bundle = group.columns.bundle;
+  if (fresh.bundle == bundle_of_all) {
+    auto open = open_bundle(connection, members.size());
+    if (!open) return open.error();
+    fresh.bundle = *open;
+  }
+  if (auto inserted = insert_grp_.bind(5, fresh.grp).bind(6, fresh.bundle).run(); !inserted) return inserted;
   group.columns = std::move(fresh);
   return {};
 }
@@ -196,6 +254,13 @@ void Identities::keep() {
 
 void Identities::forget() {
   staged_ = {};
+}
+
+std::unordered_set<std::int64_t> Identities::groups_in_use() const {
+  std::unordered_set<std::int64_t> ids;
+  for (const auto& [id, group] : kept_.groups)
+    ids.insert(group.columns.grp);
+  return ids;
 }
 
 std::unordered_set<std::int64_t> Identities::series_in_use() const {

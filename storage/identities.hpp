@@ -26,6 +26,7 @@ class Identities {
   class Columns {
    public:
     std::int64_t grp = 0;
+    std::int64_t bundle = 0;
     std::size_t count = 0;  // a grp from an earlier run may have columns whose series nobody has described since
 
     static constexpr std::size_t none = SIZE_MAX;
@@ -53,15 +54,19 @@ class Identities {
   [[nodiscard]] Result<void> describe(const SeriesDescription& series);
   void describe(const GroupDescription& group);
 
-  // The columns for these ticks of group `id`. A grp row never changes: when a series is new to the group, the ones
-  // present make a new row, and the old one is closed with `last_seq`.
+  // The columns for these ticks of group `id`. A grp row never changes: when a series is new to the group, or `renew`
+  // is set, the ones present make a new row, and the old one is closed.
   [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const Tick* const> ticks,
-                                               std::int64_t last_seq);
+                                               bool renew);
+  // The row that group `id` has at the moment; 0: none.
+  [[nodiscard]] Result<std::int64_t> grp_of(GroupId id);
   void keep();
   void forget();
 
   // File ids of the series that this process has described: they stay, whatever retention drops.
   [[nodiscard]] std::unordered_set<std::int64_t> series_in_use() const;
+  // The grp rows that its groups have at the moment.
+  [[nodiscard]] std::unordered_set<std::int64_t> groups_in_use() const;
 
  private:
   struct Group {
@@ -75,9 +80,9 @@ class Identities {
   };
 
   [[nodiscard]] std::int64_t file_id(SeriesId series) const;  // 0: not described
+  [[nodiscard]] Result<Group*> stage(GroupId id);
   [[nodiscard]] Result<void> look_up(Group& group);
-  [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks,
-                                     std::int64_t last_seq);
+  [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks);
 
   Names kept_;
   Names staged_;  // what differs from kept_ since the last keep

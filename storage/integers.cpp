@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <bit>
+#include <cmath>
 #include <numeric>
 
 #include "storage/range_coder.hpp"
@@ -14,6 +15,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr unsigned orders = 3;
+constexpr double likely_share = 0.95;           // of what Rice needs; widths that follow each other save more
 constexpr std::size_t range_least_values = 64;  // fewer do not fill the models
 
 std::uint64_t bits_of(std::int64_t value) {
@@ -57,6 +59,21 @@ unsigned best_order(std::span<const std::int64_t> values, std::uint64_t step) {
   return static_cast<unsigned>(std::min_element(cost.begin(), cost.end()) - cost.begin());
 }
 
+// Whether the range coder has a chance to save a tenth: near enough what it would need, from how often each width
+// comes.
+bool may_save(std::span<const std::uint64_t> values, std::size_t rice_bytes) {
+  std::array<std::uint32_t, 65> counts{};
+  for (const std::uint64_t value : values)
+    ++counts[static_cast<std::size_t>(std::bit_width(value))];
+  double bits = 0;
+  for (std::size_t width = 0; width < counts.size(); ++width) {
+    if (counts[width] == 0) continue;
+    const double below = width > 1 ? static_cast<double>(width - 1) : 0;
+    bits += counts[width] * (std::log2(static_cast<double>(values.size()) / counts[width]) + below);
+  }
+  return bits < static_cast<double>(rice_bytes) * 8 * likely_share;
+}
+
 }  // namespace
 
 void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values, Effort effort) {
@@ -85,7 +102,7 @@ void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values
   rice_.clear();
   rice_encode(rice_, rest);
   bool is_range = false;
-  if (effort == Effort::thorough && rest.size() >= range_least_values) {
+  if (effort == Effort::thorough && rest.size() >= range_least_values && may_save(rest, rice_.size())) {
     range_.clear();
     range_encode(range_, rest);
     is_range = range_.size() * 10 <= rice_.size() * 9;

@@ -34,42 +34,88 @@ void merge(Bucket& into, const Bucket& later) {
   weigh(into, later.mean, later.seconds);
 }
 
-Bucket& Rollup::bucket_of(std::int64_t stamp_ms, double value, std::vector<Bucket>& out, std::size_t begin) const {
-  const std::int64_t start_ms = floor_to(stamp_ms, width_ms_);
-  if (out.size() == begin || out.back().start_ms != start_ms) {
-    Bucket fresh;
-    fresh.start_ms = start_ms;
-    fresh.min = fresh.max = fresh.last = fresh.mean = value;
-    out.push_back(fresh);
+namespace {
+
+// The buckets of one call, the last of them open: what stood in it is summed up first and divided once.
+class OpenBuckets {
+ public:
+  OpenBuckets(std::vector<Bucket>& out, std::int64_t width_ms) : out_(out), width_ms_(width_ms) {}
+
+  void stand(std::int64_t from_ms, std::int64_t to_ms, double value) {
+    while (from_ms < to_ms) {
+      reach(from_ms, value);
+      const std::int64_t end_ms = std::min(to_ms, end_ms_);
+      integral_ += value * static_cast<double>(end_ms - from_ms);
+      stood_ms_ += end_ms - from_ms;
+      from_ms = end_ms;
+    }
   }
-  return out.back();
-}
+  void sample(std::int64_t stamp_ms, double value, double increase) {
+    reach(stamp_ms, value);
+    Bucket& bucket = out_.back();
+    if (bucket.count == 0) {
+      bucket.min = bucket.max = value;
+    } else {
+      bucket.min = std::min(bucket.min, value);
+      bucket.max = std::max(bucket.max, value);
+    }
+    bucket.last = value;
+    ++bucket.count;
+    bucket.increase += increase;
+  }
+  void close() {
+    if (stood_ms_ > 0) {
+      out_.back().mean = integral_ / static_cast<double>(stood_ms_);
+      out_.back().seconds = static_cast<double>(stood_ms_) / 1e3;
+    } else if (end_ms_ != INT64_MIN) {
+      out_.back().mean = out_.back().last;
+    }
+    integral_ = 0;
+    stood_ms_ = 0;
+  }
+
+ private:
+  void reach(std::int64_t stamp_ms, double value) {
+    if (stamp_ms < end_ms_) return;
+    close();
+    Bucket fresh;
+    fresh.start_ms = floor_to(stamp_ms, width_ms_);
+    fresh.min = fresh.max = fresh.last = fresh.mean = value;
+    out_.push_back(fresh);
+    end_ms_ = fresh.start_ms + width_ms_;
+  }
+
+  std::vector<Bucket>& out_;
+  std::int64_t width_ms_;
+  std::int64_t end_ms_ = INT64_MIN;  // of the open bucket
+  double integral_ = 0;              // value times milliseconds
+  std::int64_t stood_ms_ = 0;
+};
+
+}  // namespace
 
 void Rollup::add(const SlotSamples& slot, std::optional<Carried>& before, bool counter,
                  std::vector<Bucket>& out) const {
-  const std::size_t begin = out.size();
+  OpenBuckets buckets(out, width_ms_);
+  bool known = before.has_value();
+  Carried last = before.value_or(Carried{});
   const auto stand_until = [&](std::int64_t next_ms) {
-    if (!before) return;
-    const std::int64_t to_ms = std::min(next_ms, before->stamp_ms + hold_ms_);
-    for (std::int64_t at_ms = std::max(slot.from_ms, before->stamp_ms); at_ms < to_ms;) {
-      const std::int64_t end_ms = std::min(floor_to(at_ms, width_ms_) + width_ms_, to_ms);
-      weigh(bucket_of(at_ms, before->value, out, begin), before->value, static_cast<double>(end_ms - at_ms) / 1e3);
-      at_ms = end_ms;
-    }
+    if (!known) return;
+    buckets.stand(std::max(slot.from_ms, last.stamp_ms), std::min(next_ms, last.stamp_ms + hold_ms_), last.value);
   };
   for (std::size_t n = 0; n < slot.stamps_ms.size(); ++n) {
     const double value = slot.values[n];
     if (slot.present[n] == 0 || std::isnan(value)) continue;
     stand_until(slot.stamps_ms[n]);
-    Bucket& bucket = bucket_of(slot.stamps_ms[n], value, out, begin);
-    Bucket sample;
-    sample.min = sample.max = sample.last = sample.mean = value;
-    sample.count = 1;
-    if (counter && before) sample.increase = value >= before->value ? value - before->value : value;
-    merge(bucket, sample);
-    before = Carried{slot.stamps_ms[n], value};
+    double increase = 0;
+    if (counter && known) increase = value >= last.value ? value - last.value : value;
+    buckets.sample(slot.stamps_ms[n], value, increase);
+    last = {slot.stamps_ms[n], value};
+    known = true;
   }
   stand_until(slot.until_ms);
+  buckets.close();
+  if (known) before = last;
 }
 
 }  // namespace perjoule::storage

@@ -17,6 +17,8 @@ namespace perjoule::storage {
 inline constexpr std::int64_t minute_ms = 60'000;
 inline constexpr std::int64_t hour_ms = 3'600'000;
 
+inline constexpr std::int64_t hold_periods = 3;  // so long a sample stands
+
 struct Bucket {
   std::int64_t start_ms = 0;  // a multiple of the width, inclusive; the end is not
   double min = 0;             // min, max, last and count are of the samples whose stamps lie inside
@@ -55,8 +57,6 @@ class Rollup {
   void add(const SlotSamples& slot, std::optional<Carried>& before, bool counter, std::vector<Bucket>& out) const;
 
  private:
-  Bucket& bucket_of(std::int64_t stamp_ms, double value, std::vector<Bucket>& out, std::size_t begin) const;
-
   std::int64_t width_ms_;
   std::int64_t hold_ms_;
 };

@@ -8,18 +8,32 @@
 //   meter   key         the total that this meter feeds; the other columns are its last read (storage/ledger_rows.hpp)
 //   meta    name value
 //
-// history.db, version 1
+// history.db, version 2
 //   series  id metric labels unit kind   unit: the suffix of the name ("watts"); kind: 0 gauge, 1 counter
-//   grp     id source device period_ms   one row per membership
+//           last_slot   up to which roll_1h may hold rows of a series that no grp has any more; else NULL
+//   grp     id source device period_ms   one row per membership, id < 2^24
 //           members     series ids in column order, differences as varints (storage/varint.hpp); never changes
-//           closed_seq  the last frame before another grp replaced this one; NULL while it is in use
-//   tail    seq         one frame per commit, ascending as they were written
+//           closed_seq  NULL while it is in use; else another grp has replaced it
+//           first_slot sealed  its sealed slots lie in [first_slot, sealed): chunks hold them, what a tail row still
+//                              holds of them counts no more
+//           bundle      whose tail rows hold its frames; one that version 1 made has 0
+//   tail    id          bundle * 2^32 + n; 0 * 2^32: of any group (rows that version 1 wrote). Rows are written over in
+//                       place once all that they hold is sealed
+//           number      one or more for each commit, ascending as they were written
 //           first_ms last_ms             the smallest and largest stamp in it
 //           d           storage/frame.hpp
+//   chunk   k           slot * 2^24 + grp.id; a slot is 15 minutes of the epoch (storage/slot.hpp)
+//           samples     how many it holds
+//           d           storage/chunk.hpp
+//   roll_1m k           likewise
+//           d           storage/rollup_block.hpp
+//   roll_1h start_s     of the hour, seconds since the epoch
+//           series min max mean last count seconds increase   storage/rollup.hpp; for anyone:
+//             SELECT datetime(start_s, 'unixepoch'), labels, mean FROM roll_1h JOIN series ON id = series
+//             WHERE metric = 'perjoule_gpu_power_watts'
 //   meta    name value
 //
-// Sealed chunks and roll-ups come as further tables with the key slot << 24 | grp.id; they delete the tail rows they
-// cover.
+// Sealing writes chunk, roll_1m and roll_1h and moves grp.sealed in one transaction.
 #pragma once
 
 #include <cstdint>

@@ -26,6 +26,14 @@ struct Report {
   StoreSize size;                      // as of the last history commit
 };
 
+// How long each resolution is kept, and how large history.db and its write-ahead log may grow. 0: no limit.
+struct RetentionPolicy {
+  std::int64_t raw_ms = 0;
+  std::int64_t minute_ms = 0;
+  std::int64_t hour_ms = 0;
+  std::int64_t bytes_max = 0;
+};
+
 class Sink {
  public:
   using OnReport = std::function<void(Report)>;  // called on the loop's thread
@@ -39,7 +47,7 @@ class Sink {
   // ledger that covers them, so that history never runs ahead of the totals.
   virtual void commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) = 0;
   // The retention in force from the next history commit on.
-  virtual void retention(std::int64_t raw_ms, std::int64_t bytes_max) = 0;
+  virtual void retention(const RetentionPolicy& policy) = 0;
 };
 
 }  // namespace perjoule::storage

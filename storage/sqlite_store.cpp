@@ -3,14 +3,18 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <map>
 #include <system_error>
+
+#include "storage/history_reader.hpp"
+#include "storage/slot.hpp"
 
 namespace perjoule::storage {
 
 namespace {
 
-constexpr std::int64_t frames_per_retain = 64;
+// A stamp that lies further back says that the clock was set; a nearer one, that a sample is late.
+constexpr std::int64_t set_back_ms = 60'000;
+constexpr std::int64_t wal_bytes_max = 8 << 20;
 
 std::int64_t file_bytes(const std::filesystem::path& path) {
   std::error_code error;
@@ -36,42 +40,56 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open_read_only(const std::filesystem::path& path) {
   auto connection = open_database_read_only(path, history_format);
   if (!connection) return connection.error();
-  std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(*connection)));
-  auto frames = store->connection_.integer("SELECT count(*) FROM tail");
-  if (!frames) return frames.error();
-  store->frames_ = *frames;
-  return store;
+  auto version = connection->integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version < static_cast<std::int64_t>(history_format.migrations.size())) {
+    return Error{Fault::broken, fmt::format("{}: has the older format {}", path.string(), *version),
+                 "start perjouled once: it brings the file to its own format"};
+  }
+  return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(*connection)));
 }
 
 Result<void> SqliteStore::prepare_writing() {
-  auto identities = Identities::make(connection_);
-  if (!identities) return identities.error();
-  identities_ = std::move(*identities);
-  auto insert = connection_.prepare("INSERT INTO tail(seq, first_ms, last_ms, d) VALUES(?1, ?2, ?3, ?4)");
-  if (!insert) return insert.error();
-  insert_frame_ = std::move(*insert);
-  auto last = connection_.integer("SELECT max(seq) FROM tail");
-  if (!last) return last.error();
-  next_seq_ = *last + 1;
-  auto frames = connection_.integer("SELECT count(*) FROM tail");
-  if (!frames) return frames.error();
-  frames_ = *frames;
+  if (!identities_) {
+    auto identities = Identities::make(connection_);
+    if (!identities) return identities.error();
+    identities_ = std::move(*identities);
+    auto sealer = Sealer::make(connection_);
+    if (!sealer) return sealer.error();
+    sealer_ = std::move(*sealer);
+  }
+  if (auto loaded = tail_.load(connection_); !loaded) return loaded;
+  auto retention = Retention::load(connection_, retention_ ? retention_->expired_samples() : 0);
+  if (!retention) return retention.error();
+  retention_ = std::move(*retention);
+  sealer_->forget();
+  stale_ = false;
   return {};
 }
 
-Result<void> SqliteStore::append(const Frame& frame) {
+template <class Body>
+Result<void> SqliteStore::change(const Body& body) {
   if (!identities_) return opened_read_only(path_);
   if (auto in_place = connection_.in_place(); !in_place) return in_place;
-  auto appended = connection_.transaction([&] { return append_in_transaction(frame); });
-  if (!appended) {
+  if (stale_) {
+    if (auto prepared = prepare_writing(); !prepared) return prepared;
+  }
+  auto changed = connection_.transaction(body);
+  if (changed) {
+    identities_->keep();
+  } else {
     identities_->forget();
-    return appended;
+    stale_ = true;
   }
-  identities_->keep();
-  if (!frame.ticks.empty()) {
-    ++next_seq_;
-    ++frames_;
-  }
+  return changed;
+}
+
+Result<void> SqliteStore::append(const Frame& frame) {
+  refusing_ = 0;
+  auto appended = change([&] { return append_in_transaction(frame); });
+  if (!appended) return appended;
+  refused_samples_ += refusing_;
+  if (!frame.ticks.empty()) now_ms_ = frame.ticks.back().wall_ms;
   return {};
 }
 
@@ -81,129 +99,154 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
   }
   for (const auto& group : frame.groups)
     identities_->describe(group);
-  if (frame.ticks.empty()) return {};
   if (auto encoded = encode(frame); !encoded) return encoded;
-  const auto [first, last] = std::minmax_element(frame.ticks.begin(), frame.ticks.end(),
-                                                 [](const Tick& a, const Tick& b) { return a.wall_ms < b.wall_ms; });
-  insert_frame_.bind(1, next_seq_).bind(2, first->wall_ms).bind(3, last->wall_ms).bind_blob(4, encoded_);
-  return insert_frame_.run();
+  for (auto& [bundle, row] : bundles_) {
+    if (row.groups.empty()) continue;
+    if (auto inserted = tail_.insert(bundle, row.frame, row.groups, row.first_ms, row.last_ms); !inserted)
+      return inserted;
+    row.groups.clear();
+  }
+  return {};
 }
 
 Result<void> SqliteStore::encode(const Frame& frame) {
-  std::map<GroupId, std::vector<const Tick*>> ticks_of;
-  for (const auto& tick : frame.ticks)
-    ticks_of[tick.group].push_back(&tick);
-  const std::int64_t base_ms = frame.ticks.front().wall_ms;
-  begin_frame(encoded_, base_ms);
+  bundles_.clear();
+  std::map<GroupId, Ticks> ticks_of;
+  for (const auto& tick : frame.ticks) {
+    if (!tick.samples.empty()) ticks_of[tick.group].push_back(&tick);
+  }
   for (const auto& [group, ticks] : ticks_of) {
-    const auto is_empty = [](const Tick* tick) { return tick->samples.empty(); };
-    if (std::all_of(ticks.begin(), ticks.end(), is_empty)) continue;
-    auto columns = identities_->columns(connection_, group, ticks, next_seq_ - 1);
-    if (!columns) return columns.error();
-    const std::size_t count = (*columns)->count;
-    if (ticks.size() > frame_ticks_max || count > frame_columns_max) {
-      return Error{Fault::transient,
-                   fmt::format("history: {} ticks of {} series at once are too many", ticks.size(), count)};
-    }
-    block_.reset((*columns)->grp, count, ticks.size());
-    for (std::size_t at = 0; at < ticks.size(); ++at) {
-      block_.stamps_ms[at] = ticks[at]->wall_ms;
-      std::size_t expected = 0;
-      for (const auto& sample : ticks[at]->samples) {
-        const std::size_t cell = (*columns)->find(sample.series, expected) * ticks.size() + at;
-        block_.values[cell] = sample.value;
-        block_.present[cell] = 1;
-      }
-    }
-    append_group(encoded_, base_ms, block_);
+    if (auto encoded = encode_group(group, ticks); !encoded) return encoded;
   }
   return {};
 }
 
-Result<std::int64_t> SqliteStore::used_bytes() {
-  auto pages = connection_.integer("PRAGMA page_count");
-  if (!pages) return pages;
-  auto free = connection_.integer("PRAGMA freelist_count");
-  if (!free) return free;
-  return (*pages - *free) * 4096;
+// In runs of ascending stamps: each but the first begins where the clock went back.
+Result<void> SqliteStore::encode_group(GroupId group, const Ticks& ticks) {
+  auto grp = identities_->grp_of(group);
+  if (!grp) return grp.error();
+  std::int64_t newest_ms = *grp == 0 ? -1 : tail_.newest_ms(*grp);
+  Ticks run;
+  bool renew = false;
+  for (const Tick* tick : ticks) {
+    if (tick->wall_ms > newest_ms) {
+      run.push_back(tick);
+    } else if (tick->wall_ms < 0 || newest_ms - tick->wall_ms <= set_back_ms) {
+      refusing_ += tick->samples.size();
+      continue;
+    } else {
+      if (auto encoded = encode_run(group, run, renew); !encoded) return encoded;
+      run.assign(1, tick);
+      renew = true;
+    }
+    newest_ms = tick->wall_ms;
+  }
+  return encode_run(group, run, renew);
 }
 
-Result<bool> SqliteStore::retain(std::int64_t oldest_ms, std::int64_t bytes_max) {
+Result<void> SqliteStore::encode_run(GroupId group, const Ticks& run, bool renew) {
+  if (run.empty()) return {};
+  auto before = identities_->grp_of(group);
+  if (!before) return before.error();
+  auto columns = identities_->columns(connection_, group, run, renew);
+  if (!columns) return columns.error();
+  if (*before != 0 && (*columns)->grp != *before) tail_.closed(*before);
+  const std::size_t count = (*columns)->count;
+  if (run.size() > frame_ticks_max || count > frame_columns_max) {
+    return Error{Fault::transient,
+                 fmt::format("history: {} ticks of {} series at once are too many", run.size(), count)};
+  }
+  block_.reset((*columns)->grp, count, run.size());
+  for (std::size_t at = 0; at < run.size(); ++at) {
+    block_.stamps_ms[at] = run[at]->wall_ms;
+    std::size_t expected = 0;
+    for (const auto& sample : run[at]->samples) {
+      const std::size_t cell = (*columns)->find(sample.series, expected) * run.size() + at;
+      block_.values[cell] = sample.value;
+      block_.present[cell] = 1;
+    }
+  }
+  Bundle& bundle = bundles_[(*columns)->bundle];
+  const std::int64_t base_ms = bundle.groups.empty() ? block_.stamps_ms.front() : bundle.base_ms;
+  if (bundle.groups.empty()) begin_frame(bundle.frame, base_ms);
+  bundle.base_ms = base_ms;
+  append_group(bundle.frame, base_ms, block_);
+  bundle.groups.push_back(block_.group);
+  bundle.first_ms = std::min(bundle.first_ms, block_.stamps_ms.front());
+  bundle.last_ms = std::max(bundle.last_ms, block_.stamps_ms.back());
+  return {};
+}
+
+Result<bool> SqliteStore::seal() {
+  if (stale_) {
+    if (auto ready = change([]() -> Result<void> { return {}; }); !ready) return ready.error();
+  }
+  const Tail::Due due = tail_.due(now_ms_);
+  if (due.groups.empty()) return false;
+  auto sealed = change([&] { return sealer_->seal(tail_, due); });
+  if (!sealed) return sealed.error();
+  retention_->add(sealer_->take_written());
+  return !tail_.due(now_ms_).groups.empty();
+}
+
+Result<bool> SqliteStore::retain(const RetentionLimits& limits) {
   if (!identities_) return opened_read_only(path_);
-  auto expired = connection_.integer(fmt::format("SELECT EXISTS(SELECT 1 FROM tail WHERE last_ms < {})", oldest_ms));
-  if (!expired) return expired.error();
-  auto used = used_bytes();
-  if (!used) return used.error();
-  if (*expired == 0 && (*used <= bytes_max || frames_ == 0)) return false;
-  std::int64_t dropped = 0;
+  if (stale_) {
+    if (auto prepared = prepare_writing(); !prepared) return prepared.error();
+  }
+  if (auto bounded = bound_log(limits.bytes_max); !bounded) return bounded.error();
+  auto due = retention_->is_due(connection_, limits, tail_);
+  if (!due) return due;
+  if (!*due) return false;
   bool more = false;
-  auto done = connection_.transaction([&]() -> Result<void> {
-    auto by_time = connection_.run(
-        fmt::format("DELETE FROM tail WHERE seq IN (SELECT seq FROM tail WHERE last_ms < {} ORDER BY last_ms LIMIT {})",
-                    oldest_ms, frames_per_retain));
-    if (!by_time) return by_time;
-    dropped = connection_.changes();
-    // In the order of writing: a stamp from a clock that ran ahead must not outlive the rest.
-    auto oldest = connection_.prepare("DELETE FROM tail WHERE seq = (SELECT min(seq) FROM tail)");
-    if (!oldest) return oldest.error();
-    for (;; ++dropped) {
-      auto now = used_bytes();
-      if (!now) return now.error();
-      more = dropped >= frames_per_retain;
-      if (more || *now <= bytes_max || dropped == frames_) break;
-      if (auto deleted = oldest->run(); !deleted) return deleted;
-    }
-    return drop_unused();
+  auto dropped = change([&]() -> Result<void> {
+    auto again =
+        retention_->drop(connection_, limits, tail_, identities_->groups_in_use(), identities_->series_in_use());
+    if (!again) return again.error();
+    more = *again;
+    return {};
   });
-  if (!done) return done.error();
-  frames_ -= dropped;
-  return more && frames_ > 0;
+  if (!dropped) return dropped.error();
+  return more;
 }
 
-// Closed memberships that no frame uses any more, and series that are in no membership.
-Result<void> SqliteStore::drop_unused() {
-  auto dropped = connection_.run(
-      fmt::format("DELETE FROM grp WHERE closed_seq < ifnull((SELECT min(seq) FROM tail), {})", next_seq_));
-  if (!dropped) return dropped;
-  if (connection_.changes() == 0) return {};
-  std::unordered_set<std::int64_t> used = identities_->series_in_use();
-  auto groups = connection_.prepare("SELECT members FROM grp");
-  if (!groups) return groups.error();
-  for (;;) {
-    auto row = groups->step();
-    if (!row) return row.error();
-    if (!*row) break;
-    for (auto member : unpack_members(groups->blob(0)))
-      used.insert(member);
-  }
-  std::vector<std::int64_t> unused;
-  auto series = connection_.prepare("SELECT id FROM series");
-  if (!series) return series.error();
-  for (;;) {
-    auto row = series->step();
-    if (!row) return row.error();
-    if (!*row) break;
-    if (!used.contains(series->integer(0))) unused.push_back(series->integer(0));
-  }
-  auto drop = connection_.prepare("DELETE FROM series WHERE id = ?1");
-  if (!drop) return drop.error();
-  for (auto id : unused) {
-    if (auto deleted = drop->bind(1, id).run(); !deleted) return deleted;
-  }
-  return {};
+// The log is begun anew when half of its share is full, so that the largest transaction finds room.
+Result<void> SqliteStore::bound_log(std::int64_t bytes_max) {
+  if (bytes_max == log_bounded_for_) return {};
+  const std::int64_t wal = bytes_max == INT64_MAX ? wal_bytes_max : std::min(budget_of(bytes_max).wal, wal_bytes_max);
+  auto set = connection_.run(fmt::format("PRAGMA wal_autocheckpoint={}; PRAGMA journal_size_limit={}",
+                                         std::max<std::int64_t>(wal / 2 / 4096, 8), wal));
+  if (set) log_bounded_for_ = bytes_max;
+  return set;
 }
 
 Result<StoreSize> SqliteStore::size() {
   StoreSize size;
   size.bytes = file_bytes(path_) + file_bytes(path_.string() + "-wal");
-  size.frames = frames_;
+  size.refused_samples = refused_samples_;
   auto series = connection_.integer("SELECT count(*) FROM series");
   if (!series) return series.error();
   size.series = *series;
-  auto oldest = connection_.integer("SELECT first_ms FROM tail ORDER BY last_ms LIMIT 1");
+  if (retention_) {
+    size.tail_rows = static_cast<std::int64_t>(tail_.rows());
+    size.oldest_ms = retention_->oldest_ms() > 0 ? retention_->oldest_ms() : tail_.oldest_ms();
+    size.expired_samples = retention_->expired_samples();
+    return size;
+  }
+  auto rows = connection_.integer("SELECT count(*) FROM tail");
+  if (!rows) return rows.error();
+  size.tail_rows = *rows;
+  auto oldest = HistoryReader::oldest_ms(connection_);
   if (!oldest) return oldest.error();
   size.oldest_ms = *oldest;
   return size;
+}
+
+Result<void> SqliteStore::read(const Selection& selection, const Each& each) {
+  HistoryReader reader(connection_);
+  auto read = reader.read(selection, each);
+  reader_undecodable_ = std::max(reader_undecodable_, reader.undecodable());
+  return read;
 }
 
 }  // namespace perjoule::storage

@@ -3,14 +3,19 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <optional>
-#include <unordered_map>
+#include <string>
+#include <vector>
 
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
 #include "storage/identities.hpp"
+#include "storage/retention.hpp"
+#include "storage/sealer.hpp"
 #include "storage/store.hpp"
+#include "storage/tail.hpp"
 
 namespace perjoule::storage {
 
@@ -23,45 +28,54 @@ class SqliteStore final : public Store {
 
   // Fault broken: open the store anew (its file was moved, deleted or damaged). Each series at most once in a tick.
   [[nodiscard]] Result<void> append(const Frame& frame) override;
-  // At most 64 frames a call.
-  [[nodiscard]] Result<bool> retain(std::int64_t oldest_ms, std::int64_t bytes_max) override;
+  [[nodiscard]] Result<bool> seal() override;
+  [[nodiscard]] Result<bool> retain(const RetentionLimits& limits) override;
   [[nodiscard]] Result<StoreSize> size() override;
   // In the order of metric, then labels; series without a point in the range are left out. Of points of one series with
   // the same stamp (the clock was set back) one is given. Holds 2 Mi points or one series, whichever is more.
   [[nodiscard]] Result<void> read(const Selection& selection, const Each& each) override;
 
-  // Frames that `read` could not decode, at least in part, and left out.
-  [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
+  // Frames and chunks that could not be decoded, at least in part, and were left out.
+  [[nodiscard]] std::uint64_t undecodable() const { return tail_.undecodable() + reader_undecodable_; }
 
  private:
-  struct Found {
-    std::int64_t id = 0;
-    SeriesDescription description;
-    std::vector<Point> points;
+  // What one row of the tail gets.
+  struct Bundle {
+    std::string frame;
+    std::int64_t base_ms = 0;
+    std::vector<std::int64_t> groups;
+    std::int64_t first_ms = INT64_MAX;
+    std::int64_t last_ms = INT64_MIN;
   };
+  using Ticks = std::vector<const Tick*>;
 
   SqliteStore(std::filesystem::path path, Connection connection)
       : path_(std::move(path)), connection_(std::move(connection)) {}
   [[nodiscard]] Result<void> prepare_writing();
+  // Runs `body` as a transaction. What memory knows of the file is read anew when one has failed.
+  template <class Body>
+  [[nodiscard]] Result<void> change(const Body& body);
   [[nodiscard]] Result<void> append_in_transaction(const Frame& frame);
   [[nodiscard]] Result<void> encode(const Frame& frame);
-  [[nodiscard]] Result<std::int64_t> used_bytes();
-  [[nodiscard]] Result<void> drop_unused();
-  [[nodiscard]] Result<std::vector<Found>> select(const Selection& selection);
-  using ColumnsByGroup = std::unordered_map<std::int64_t, std::unordered_map<std::size_t, std::size_t>>;
-  [[nodiscard]] Result<ColumnsByGroup> columns_of(std::span<const Found> found);
-  static std::size_t take(const ColumnView& view, const Selection& selection, std::vector<Point>& points);
-  [[nodiscard]] Result<std::size_t> collect(const Selection& selection, std::span<Found> found);
+  [[nodiscard]] Result<void> encode_group(GroupId group, const Ticks& ticks);
+  [[nodiscard]] Result<void> encode_run(GroupId group, const Ticks& run, bool renew);
+
+  [[nodiscard]] Result<void> bound_log(std::int64_t bytes_max);
 
   std::filesystem::path path_;
   Connection connection_;  // before what holds its statements
   std::optional<Identities> identities_;
-  Statement insert_frame_;
-  std::int64_t next_seq_ = 1;
-  std::int64_t frames_ = 0;
-  std::uint64_t undecodable_ = 0;
-  // Kept between calls for their memory.
-  std::string encoded_;
+  Tail tail_;
+  std::optional<Sealer> sealer_;
+  std::optional<Retention> retention_;
+  bool stale_ = true;                 // tail_, sealer_ and retention_ have to be read from the file
+  std::int64_t now_ms_ = 0;           // the newest sample's
+  std::int64_t log_bounded_for_ = 0;  // the budget
+  std::uint64_t refused_samples_ = 0;
+  std::uint64_t reader_undecodable_ = 0;
+  // Of the frame being appended.
+  std::map<std::int64_t, Bundle> bundles_;
+  std::uint64_t refusing_ = 0;
   GroupBlock block_;
 };
 

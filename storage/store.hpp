@@ -60,21 +60,35 @@ struct Selection {
   std::vector<std::pair<std::string, std::string>> labels;  // all must equal
 };
 
+// What lies before these stamps may go; the file and its write-ahead log fit `bytes_max`.
+struct RetentionLimits {
+  std::int64_t raw_from_ms = INT64_MIN;
+  std::int64_t minute_from_ms = INT64_MIN;
+  std::int64_t hour_from_ms = INT64_MIN;
+  std::int64_t bytes_max = INT64_MAX;
+};
+
 struct StoreSize {
   std::int64_t bytes = 0;  // database and WAL on disk
   std::int64_t series = 0;
   std::int64_t oldest_ms = 0;  // 0: nothing stored
-  std::int64_t frames = 0;
+  std::int64_t tail_rows = 0;
+  std::uint64_t refused_samples = 0;  // since the store was opened: late, out of order
+  std::uint64_t expired_samples = 0;  // likewise: raw samples that were sealed and that retention dropped
 };
 
 class Store {
  public:
   virtual ~Store() = default;
-  // One transaction; on an error nothing of the frame is stored, and the caller may offer it again.
+  // One transaction; on an error nothing of the frame is stored, and the caller may offer it again. Ticks of a group
+  // come in the order of their stamps: one that is late is refused and counted, but when the clock went back by more
+  // than a minute, time begins anew there.
   [[nodiscard]] virtual Result<void> append(const Frame& frame) = 0;
-  // Drops what is older than `oldest_ms`, then the oldest until the file's used pages fit `bytes_max`. Bounded work per
-  // call (it may have to be called again: `true` while more is to do).
-  [[nodiscard]] virtual Result<bool> retain(std::int64_t oldest_ms, std::int64_t bytes_max) = 0;
+  // Makes chunks and roll-ups of what is old enough, measured by the newest sample; one transaction, a few groups of
+  // one slot. True: more is to do.
+  [[nodiscard]] virtual Result<bool> seal() = 0;
+  // Drops the oldest; one transaction, a slot or a few. True: more is to do.
+  [[nodiscard]] virtual Result<bool> retain(const RetentionLimits& limits) = 0;
   [[nodiscard]] virtual Result<StoreSize> size() = 0;
   // Calls `each` for every selected series with its points in time order; stops early when it returns false.
   using Each = std::function<bool(const SeriesDescription&, const std::vector<Point>&)>;

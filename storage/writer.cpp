@@ -10,7 +10,9 @@ namespace perjoule::storage {
 
 namespace {
 
-constexpr int retain_calls = 4;  // after each history commit; the rest has time until the next
+// After each history commit; the rest has time until the next.
+constexpr int seal_calls = 2;
+constexpr int retain_calls = 4;
 
 std::size_t bytes_of(const Tick& tick) {
   return sizeof(Tick) + tick.samples.size() * sizeof(Sample);
@@ -124,10 +126,9 @@ void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, 
   post_([tell = std::move(replaced->done), report] { tell(report); });
 }
 
-void Writer::retention(std::int64_t raw_ms, std::int64_t bytes_max) {
+void Writer::retention(const RetentionPolicy& policy) {
   const std::lock_guard lock(mutex_);
-  raw_ms_ = raw_ms;
-  bytes_max_ = bytes_max;
+  policy_ = policy;
 }
 
 bool Writer::stop(std::chrono::steady_clock::time_point deadline) {
@@ -236,7 +237,9 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
   }
   report.history_committed = true;
   const std::int64_t newest_ms = frame.ticks.empty() ? 0 : frame.ticks.back().wall_ms;
-  return retain(newest_ms, report.size);
+  auto tended = tend(newest_ms, report.size);
+  if (!tended && tended.error().fault == Fault::broken) store_.reset();
+  return tended;
 }
 
 Result<void> Writer::append(Frame& frame) {
@@ -254,17 +257,22 @@ Result<void> Writer::append(Frame& frame) {
 
 // Age counts from the newest stamp that was stored: the writer needs no clock, and a daemon that samples nothing
 // forgets nothing.
-Result<void> Writer::retain(std::int64_t newest_ms, StoreSize& size) {
-  std::int64_t raw_ms = 0;
-  std::int64_t bytes_max = 0;
+Result<void> Writer::tend(std::int64_t newest_ms, StoreSize& size) {
+  RetentionPolicy policy;
   {
     const std::lock_guard lock(mutex_);
-    raw_ms = raw_ms_;
-    bytes_max = bytes_max_;
+    policy = policy_;
   }
-  const std::int64_t oldest_ms = raw_ms > 0 && newest_ms > 0 ? newest_ms - raw_ms : INT64_MIN;
+  for (int call = 0; call < seal_calls; ++call) {
+    auto more = store_->seal();
+    if (!more) return more.error();
+    if (!*more) break;
+  }
+  const auto from = [&](std::int64_t age_ms) { return age_ms > 0 && newest_ms > 0 ? newest_ms - age_ms : INT64_MIN; };
+  const RetentionLimits limits{from(policy.raw_ms), from(policy.minute_ms), from(policy.hour_ms),
+                               policy.bytes_max > 0 ? policy.bytes_max : INT64_MAX};
   for (int call = 0; call < retain_calls; ++call) {
-    auto more = store_->retain(oldest_ms, bytes_max > 0 ? bytes_max : INT64_MAX);
+    auto more = store_->retain(limits);
     if (!more) return more.error();
     if (!*more) break;
   }

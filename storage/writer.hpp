@@ -59,7 +59,7 @@ class Writer final : public Sink {
   // One commit may wait while another runs; a further one takes the place of the waiting one, takes over its rows, and
   // the waiting one's `done` gets a report that says so. Posts `done`.
   void commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) override;
-  void retention(std::int64_t raw_ms, std::int64_t bytes_max) override;
+  void retention(const RetentionPolicy& policy) override;
 
   // Ends the thread behind the commits that were asked for: call commit with the final rows first. True: all of it is
   // on disk. False: it was not in time, or failed; when not in time, the destructor waits for the thread.
@@ -87,7 +87,7 @@ class Writer final : public Sink {
   [[nodiscard]] Result<void> commit_ledger();
   [[nodiscard]] Result<void> commit_history(std::uint64_t before, Report& report);
   [[nodiscard]] Result<void> append(Frame& frame);
-  [[nodiscard]] Result<void> retain(std::int64_t newest_ms, StoreSize& size);
+  [[nodiscard]] Result<void> tend(std::int64_t newest_ms, StoreSize& size);
   [[nodiscard]] LedgerRows take_changed(bool all);
   void offer_again(const LedgerRows& rows);
   [[nodiscard]] std::deque<Queued> take_ticks(std::uint64_t before);
@@ -111,8 +111,7 @@ class Writer final : public Sink {
   std::unordered_map<std::string, Known<StateRow>> states_;
   std::vector<SeriesDescription> series_;  // likewise for the history
   std::vector<GroupDescription> groups_;
-  std::int64_t raw_ms_ = 0;  // 0: no limit
-  std::int64_t bytes_max_ = 0;
+  RetentionPolicy policy_;
   bool stopping_ = false;
   bool ended_ = false;
   bool all_committed_ = true;

@@ -68,7 +68,7 @@ class DiskSink : public storage::Sink {
     };
     clock_.at(clock_.now().steady_ns + latency_(), std::move(finish));
   }
-  void retention(std::int64_t, std::int64_t) override {}
+  void retention(const storage::RetentionPolicy&) override {}
 
   [[nodiscard]] std::uint64_t waiting() const {
     std::uint64_t samples = 0;

@@ -32,7 +32,7 @@ class HandSink : public storage::Sink {
   void commit(std::uint64_t generation, storage::LedgerRows changed, bool history, OnReport done) override {
     commits.push_back({generation, std::move(changed), history, std::move(done)});
   }
-  void retention(std::int64_t, std::int64_t) override {}
+  void retention(const storage::RetentionPolicy&) override {}
 
   // Ends the oldest commit.
   void answer(bool works) {

@@ -51,7 +51,7 @@ TEST_CASE("database file: a new one has our marks, pages and journal, and opens 
   CHECK(notes.empty());
   CHECK(stored(*connection) == "ours");
   CHECK(*connection->integer("PRAGMA application_id") == history_format.application_id);
-  CHECK(*connection->integer("PRAGMA user_version") == 1);
+  CHECK(*connection->integer("PRAGMA user_version") == static_cast<std::int64_t>(history_format.migrations.size()));
   CHECK(*connection->integer("PRAGMA page_size") == 4096);
   CHECK(*connection->integer("PRAGMA synchronous") == 2);
   CHECK(*connection->integer("PRAGMA auto_vacuum") == 2);
@@ -143,7 +143,7 @@ TEST_CASE("database file: one of a newer version is kept, with what its log hold
     log = read_file(path.string() + "-wal");
   }
   REQUIRE_FALSE(log.empty());
-  check_kept(scratch, bytes, "newer version (format 99, this one knows 1)");
+  check_kept(scratch, bytes, "newer version (format 99, this one knows 2)");
   CHECK(read_file(scratch / "history.db.kept-2026-11-24T10-11-12Z-wal") == log);
   auto kept = Connection::open(scratch / "history.db.kept-2026-11-24T10-11-12Z", Connection::Mode::read_write);
   REQUIRE(kept);
@@ -184,7 +184,7 @@ TEST_CASE("database file: a migration is applied once, to what is there") {
     REQUIRE(connection);
     CHECK(notes.empty());
     CHECK(stored(*connection) == "ours!");
-    CHECK(*connection->integer("PRAGMA user_version") == 2);
+    CHECK(*connection->integer("PRAGMA user_version") == static_cast<std::int64_t>(migrations.size()));
   }
   Notes notes;
   REQUIRE(open_database(scratch / "history.db", history_format, now_ms, notes));

@@ -37,16 +37,17 @@ inline SeriesDescription describe_series(std::uint32_t id) {
 // A daemon that samples some groups each second; series come and go, values are mostly tame.
 class RandomHistory {
  public:
-  explicit RandomHistory(std::uint64_t seed, std::uint32_t group_count = 4) : random_(seed), groups_(group_count) {}
+  explicit RandomHistory(std::uint64_t seed, std::uint32_t group_count = 4, std::int64_t period_ms = 1000)
+      : random_(seed), groups_(group_count), period_ms_(period_ms) {}
 
   // The process starts again: numbers are given out anew, identities stay.
   void restart() {
     described_series_.clear();
     described_groups_.clear();
   }
-  Frame next_frame(std::size_t seconds) {
+  Frame next_frame(std::size_t ticks) {
     Frame frame;
-    for (std::size_t n = 0; n < seconds; ++n, now_ms_ += 1000) {
+    for (std::size_t n = 0; n < ticks; ++n, now_ms_ += period_ms_) {
       for (std::uint32_t group = 0; group < groups_; ++group) {
         if (random_() % 20 == 0) continue;
         add_tick(frame, group);
@@ -70,7 +71,7 @@ class RandomHistory {
   void add_tick(Frame& frame, std::uint32_t group) {
     if (!described_groups_[group]) {
       described_groups_[group] = true;
-      frame.groups.push_back({GroupId{group}, "nvml", fmt::format("GPU-{}", group), 1000});
+      frame.groups.push_back({GroupId{group}, "nvml", fmt::format("GPU-{}", group), period_ms_});
     }
     Tick tick{GroupId{group}, now_ms_ + group, {}};
     for (std::uint32_t n = 0; n < 12; ++n) {
@@ -91,6 +92,7 @@ class RandomHistory {
 
   std::mt19937_64 random_;
   std::uint32_t groups_;
+  std::int64_t period_ms_;
   std::int64_t now_ms_ = history_start_ms;
   std::map<std::uint32_t, bool> described_series_;
   std::map<std::uint32_t, bool> described_groups_;

@@ -17,6 +17,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::uint64_t commits = 400;
+constexpr std::int64_t period_ms = 5000;  // 400 commits are eleven slots
 
 // Appends frame after frame and says the number of each that was acknowledged. Never returns.
 [[noreturn]] void append_for_ever(const std::filesystem::path& directory, std::uint64_t seed, int acknowledged) {
@@ -24,11 +25,11 @@ constexpr std::uint64_t commits = 400;
   auto ledger = LedgerFile::open(directory / "ledger.db", 0, notes);
   auto store = SqliteStore::open(directory / "history.db", 0, notes);
   if (!ledger || !store) ::_exit(1);
-  RandomHistory history(seed);
+  RandomHistory history(seed, 4, period_ms);
   for (std::uint64_t n = 1; n <= commits; ++n) {
     const Frame frame = history.next_frame(5);
     if (!ledger->commit({{{"total", static_cast<std::int64_t>(n)}}, {}}) || !(*store)->append(frame)) ::_exit(2);
-    if (n % 8 == 0 && !(*store)->retain(0, 300 * 1024)) ::_exit(3);
+    if (!(*store)->seal() || !(*store)->retain({INT64_MIN, INT64_MIN, INT64_MIN, 400 * 1024})) ::_exit(3);
     if (::write(acknowledged, &n, sizeof n) != sizeof n) ::_exit(4);
   }
   ::_exit(0);
@@ -74,7 +75,7 @@ TEST_CASE("kill: every acknowledged frame is there, and both files are whole") {
     if (last > 0) CHECK(totals->totals.at(0).millionths >= static_cast<std::int64_t>(last));
 
     // The frame behind the last acknowledged one may be there or not, but only whole.
-    RandomHistory again(seed);
+    RandomHistory again(seed, 4, period_ms);
     const Cells stored = read_all(**store);
     const std::int64_t oldest_ms = (*store)->size()->oldest_ms;
     for (std::uint64_t n = 1; n <= last; ++n)

@@ -114,7 +114,7 @@ TEST_CASE("store: a tick of what was not described is an error that stores nothi
   frame.ticks = {{GroupId{1}, history_start_ms, {{SeriesId{1}, 1}, {SeriesId{2}, 2}}}};
   CHECK_FALSE(store->append(frame));
   CHECK(store->size()->series == 0);
-  CHECK(store->size()->frames == 0);
+  CHECK(store->size()->tail_rows == 0);
   frame.series.push_back(describe_series(2));
   REQUIRE(store->append(frame));
   CHECK(count_points(read_all(*store)) == 2);
@@ -123,88 +123,42 @@ TEST_CASE("store: a tick of what was not described is an error that stores nothi
   CHECK_FALSE(store->append(unknown));
 }
 
-TEST_CASE("store: the clock is set back; stamps ascend all the same") {
+TEST_CASE("store: late samples are refused and counted; a clock that is set back begins anew") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   Frame frame;
   frame.groups = {{GroupId{1}, "rapl", "package-0", 1000}};
   frame.series = {describe_series(1)};
   Cells expected;
-  for (std::int64_t second : {100, 101, 102, 50, 51, 101, 103, 104, 2, 3}) {
-    frame.ticks = {{GroupId{1}, second * 1000, {{SeriesId{1}, static_cast<double>(second)}}}};
+  // Back by 52 s: late. By 100 s: the clock. Again up to what was there before: both stand, and one of 101 is given.
+  for (std::int64_t second : {100, 101, 102, 50, 102, 2, 3, 2, 101, 103, 104}) {
+    frame.ticks = {{GroupId{1}, 1'000'000'000 + second * 1000, {{SeriesId{1}, static_cast<double>(second)}}}};
     REQUIRE(store->append(frame));
-    expected[identity(describe_series(1))][second * 1000] = std::bit_cast<std::uint64_t>(static_cast<double>(second));
+    expected[identity(describe_series(1))][frame.ticks[0].wall_ms] =
+        std::bit_cast<std::uint64_t>(static_cast<double>(second));
     frame.series.clear();
     frame.groups.clear();
   }
+  expected[identity(describe_series(1))].erase(1'000'000'000 + 50'000);
   CHECK(read_all(*store) == expected);
+  CHECK(store->size()->refused_samples == 3);
+  auto reader = open_database_read_only(scratch / "history.db", history_format);
+  REQUIRE(reader);
+  CHECK(*reader->integer("SELECT count(*) FROM grp") == 2);
+  CHECK(*reader->integer("SELECT count(*) FROM grp WHERE closed_seq IS NULL") == 1);
 }
 
-TEST_CASE("store: retention by time keeps all that is newer, and drops the older in bounded steps") {
+TEST_CASE("store: the clock goes back in the middle of a frame") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
-  RandomHistory history(9);
-  for (int n = 0; n < 300; ++n) {
-    const Frame frame = history.next_frame(5);
-    REQUIRE(store->append(frame));
-    history.expect(frame);
-  }
-  const std::int64_t oldest_ms = history_start_ms + 1000 * 1000;
-  int calls = 1;
-  for (;; ++calls) {
-    const auto before = store->size()->frames;
-    auto more = store->retain(oldest_ms, INT64_MAX);
-    REQUIRE(more);
-    CHECK(before - store->size()->frames <= 64);
-    if (!*more) break;
-  }
-  CHECK(calls == 200 / 64 + 1);
-  const Cells left = read_all(*store);
-  CHECK(only_from(left, oldest_ms) == only_from(history.cells(), oldest_ms));
-  CHECK(only_from(left, INT64_MIN, oldest_ms - 6000).empty());
-  CHECK(*store->retain(oldest_ms, INT64_MAX) == false);
-}
-
-TEST_CASE("store: retention by size falls below the bound, reuses pages, and drops what is not used any more") {
-  Scratch scratch;
-  const auto path = scratch / "history.db";
-  auto store = open_store(path);
-  RandomHistory history(10);
-  constexpr std::int64_t bytes_max = 400 * 1024;
-  std::int64_t plateau = 0;
-  for (int n = 0; n < 1500; ++n) {
-    const Frame frame = history.next_frame(5);
-    REQUIRE(store->append(frame));
-    history.expect(frame);
-    for (int call = 0; call < 4 && *store->retain(0, bytes_max); ++call) {
-    }
-    if (n == 1000) plateau = store->size()->bytes;
-    if (n % 250 == 249) {
-      auto reader = open_database_read_only(path, history_format);
-      REQUIRE(reader);
-      CHECK((*reader->integer("PRAGMA page_count") - *reader->integer("PRAGMA freelist_count")) * 4096 <= bytes_max);
-    }
-  }
-  CHECK(store->size()->bytes <= plateau + 16 * 4096);
-  CHECK(store->size()->bytes <= 8 * 1024 * 1024 + 2 * bytes_max);
-  const Cells left = read_all(*store);
-  REQUIRE(count_points(left) > 1000);
-  CHECK(left == only_from(history.cells(), store->size()->oldest_ms));
-  auto reader = open_database_read_only(path, history_format);
-  REQUIRE(reader);
-  CHECK(*reader->integer("SELECT count(*) FROM grp WHERE closed_seq < (SELECT min(seq) FROM tail)") == 0);
-  CHECK(*reader->integer("SELECT count(*) FROM grp") > 4);
-
-  // Everything may go; the series that this process has described stay, so that it can go on.
-  while (*store->retain(INT64_MAX, 0)) {
-  }
-  CHECK(store->size()->frames == 0);
-  CHECK(store->size()->oldest_ms == 0);
-  const Frame frame = history.next_frame(5);
+  Frame frame;
+  frame.groups = {{GroupId{1}, "rapl", "package-0", 1000}};
+  frame.series = {describe_series(1)};
+  for (std::int64_t second : {5000, 5001, 100, 101, 4, 5})
+    frame.ticks.push_back({GroupId{1}, second * 1000, {{SeriesId{1}, static_cast<double>(second)}}});
   REQUIRE(store->append(frame));
-  RandomHistory fresh(0);
-  fresh.expect(frame);
-  CHECK(read_all(*store) == fresh.cells());
+  CHECK(count_points(read_all(*store)) == 6);
+  CHECK(store->size()->refused_samples == 0);
 }
 
 TEST_CASE("store: a frame that cannot be decoded is left out and counted") {
@@ -219,7 +173,8 @@ TEST_CASE("store: a frame that cannot be decoded is left out and counted") {
       if (n != 2) history.expect(frame);
     }
   }
-  REQUIRE(Connection::open(path, Connection::Mode::read_write)->run("UPDATE tail SET d = x'01027f' WHERE seq = 3"));
+  REQUIRE(Connection::open(path, Connection::Mode::read_write)
+              ->run("UPDATE tail SET d = x'01027f' WHERE number % 4294967296 = 2"));
   auto store = open_store(path);
   CHECK(read_all(*store) == history.cells());
   CHECK(store->undecodable() == 1);
@@ -237,13 +192,14 @@ TEST_CASE("store: read beside the writer, and after it") {
   REQUIRE(reader);
   CHECK(read_all(**reader) == history.cells());
   CHECK_FALSE((*reader)->append(frame));
-  CHECK_FALSE((*reader)->retain(0, 0));
+  CHECK_FALSE((*reader)->seal());
+  CHECK_FALSE((*reader)->retain({}));
   REQUIRE(store->append(history.next_frame(1)));
-  CHECK((*reader)->size()->frames == 1);
+  CHECK((*reader)->size()->tail_rows == 2);
   store.reset();
   auto later = SqliteStore::open_read_only(path);
   REQUIRE(later);
-  CHECK((*later)->size()->frames == 2);
+  CHECK((*later)->size()->tail_rows == 2);
   CHECK_FALSE(SqliteStore::open_read_only(scratch / "none.db"));
   CHECK_FALSE(std::filesystem::exists(scratch / "none.db"));
 }

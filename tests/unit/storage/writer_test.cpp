@@ -24,8 +24,7 @@ struct Disk {
   std::optional<Fault> append_fails;
   std::vector<Frame> frames;
   std::vector<std::string> events;
-  std::int64_t oldest_ms = 0;
-  std::int64_t bytes_max = 0;
+  RetentionLimits limits;
 
   template <class Change>
   void set(const Change& change) {
@@ -57,14 +56,18 @@ class FakeStore final : public Store {
     disk_.events.emplace_back("history");
     return {};
   }
-  Result<bool> retain(std::int64_t oldest_ms, std::int64_t bytes_max) override {
+  Result<bool> seal() override {
     const std::lock_guard lock(disk_.mutex);
-    disk_.oldest_ms = oldest_ms;
-    disk_.bytes_max = bytes_max;
+    disk_.events.emplace_back("seal");
+    return true;
+  }
+  Result<bool> retain(const RetentionLimits& limits) override {
+    const std::lock_guard lock(disk_.mutex);
+    disk_.limits = limits;
     disk_.events.emplace_back("retain");
     return true;
   }
-  Result<StoreSize> size() override { return StoreSize{1234, 5, 6, 7}; }
+  Result<StoreSize> size() override { return StoreSize{1234, 5, 6, 7, 0, 0}; }
   Result<void> read(const Selection&, const Each&) override { return {}; }
 
  private:
@@ -296,17 +299,20 @@ TEST_CASE("writer: while the disk is slow one commit waits, and a newer one take
   CHECK(bench.ledger_rows().totals.size() == 2);
 }
 
-TEST_CASE("writer: retention runs behind each history commit, a bounded number of times") {
+TEST_CASE("writer: sealing and retention run behind each history commit, a bounded number of times") {
   Bench bench;
   bench.push(10'000);
   bench.commit(true);
-  CHECK(bench.disk.oldest_ms == INT64_MIN);
-  CHECK(bench.disk.bytes_max == INT64_MAX);
-  bench.writer.retention(3'000, 77);
+  CHECK(bench.disk.limits.raw_from_ms == INT64_MIN);
+  CHECK(bench.disk.limits.bytes_max == INT64_MAX);
+  bench.writer.retention({3'000, 4'000, 5'000, 77});
   bench.push(11'000);
   bench.commit(true);
-  CHECK(bench.disk.oldest_ms == 8'000);
-  CHECK(bench.disk.bytes_max == 77);
+  CHECK(bench.disk.limits.raw_from_ms == 8'000);
+  CHECK(bench.disk.limits.minute_from_ms == 7'000);
+  CHECK(bench.disk.limits.hour_from_ms == 6'000);
+  CHECK(bench.disk.limits.bytes_max == 77);
+  CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "seal") == 4);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "retain") == 8);
 }
 

@@ -1,0 +1,408 @@
+#include "storage/history_reader.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <optional>
+#include <set>
+
+#include "storage/frame.hpp"
+#include "storage/identities.hpp"
+#include "storage/labels.hpp"
+#include "storage/rollup_block.hpp"
+#include "storage/slot.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr std::size_t series_per_pass = 64;
+constexpr std::int64_t reserved_slots = 24;  // no more room than for these is asked for at once
+constexpr std::size_t points_per_pass = std::size_t{2} << 20;
+
+Unit unit_of(std::string_view word) {
+  for (int n = 0; n <= static_cast<int>(Unit::rpm); ++n) {
+    if (suffix(static_cast<Unit>(n)) == word) return static_cast<Unit>(n);
+  }
+  return Unit::none;
+}
+
+// Several groups may hold a series, and after the clock was set back they overlap: of two points one is given.
+void put_in_order(std::vector<Point>& points) {
+  const auto earlier = [](const Point& a, const Point& b) { return a.wall_ms < b.wall_ms; };
+  const auto same = [](const Point& a, const Point& b) { return a.wall_ms == b.wall_ms; };
+  if (!std::is_sorted(points.begin(), points.end(), earlier)) std::stable_sort(points.begin(), points.end(), earlier);
+  points.erase(std::unique(points.begin(), points.end(), same), points.end());
+}
+
+// Where one group takes over from another, each has a part of the minute.
+void put_in_order(std::vector<Bucket>& buckets) {
+  const auto earlier = [](const Bucket& a, const Bucket& b) { return a.start_ms < b.start_ms; };
+  std::stable_sort(buckets.begin(), buckets.end(), earlier);
+  std::size_t kept = 0;
+  for (std::size_t n = 1; n < buckets.size(); ++n) {
+    if (buckets[n].start_ms == buckets[kept].start_ms) {
+      merge(buckets[kept], buckets[n]);
+    } else {
+      buckets[++kept] = buckets[n];
+    }
+  }
+  buckets.resize(std::min(buckets.size(), kept + 1));
+}
+
+Error too_many(std::size_t max) {
+  return {Fault::transient, fmt::format("history: more than {} samples in the range", max)};
+}
+
+}  // namespace
+
+template <class Body>
+Result<void> HistoryReader::snapshot(const Body& body) {
+  if (auto begun = connection_.run("BEGIN"); !begun) return begun;
+  Result<void> done = body();
+  auto ended = connection_.run("COMMIT");
+  return done ? ended : done;
+}
+
+Result<void> HistoryReader::in_time() const {
+  if (late_ && late_()) return Error{Fault::timeout, "history: the answer took too long"};
+  return {};
+}
+
+Result<std::vector<StoredSeries>> HistoryReader::series(std::string_view metric) {
+  auto statement = connection_.prepare(
+      "SELECT id, metric, labels, unit, kind FROM series WHERE ?1 = '' OR metric = ?1 ORDER BY metric, labels");
+  if (!statement) return statement.error();
+  statement->bind(1, metric);
+  std::vector<StoredSeries> found;
+  for (;;) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    StoredSeries series;
+    series.id = statement->integer(0);
+    series.description.id = static_cast<SeriesId>(series.id);
+    series.description.metric = statement->text(1);
+    series.description.labels = statement->text(2);
+    series.description.unit = unit_of(statement->text(3));
+    const bool counter = statement->integer(4) == static_cast<std::int64_t>(Kind::counter);
+    series.description.kind = counter ? Kind::counter : Kind::gauge;
+    found.push_back(std::move(series));
+  }
+}
+
+Result<HistoryReader::Groups> HistoryReader::groups_of(std::span<const std::int64_t> ids) {
+  std::map<std::int64_t, std::size_t> position;
+  for (std::size_t n = 0; n < ids.size(); ++n)
+    position.emplace(ids[n], n);
+  Groups groups;
+  auto statement = connection_.prepare("SELECT id, members, first_slot, sealed, bundle, period_ms FROM grp");
+  if (!statement) return statement.error();
+  for (;;) {
+    auto row = statement->step();
+    if (!row) return row.error();
+    if (!*row) return groups;
+    const auto members = unpack_members(statement->blob(1));
+    Group group{statement->integer(2), statement->integer(3), statement->integer(4), statement->integer(5), {}};
+    for (std::size_t column = 0; column < members.size(); ++column) {
+      const auto at = position.find(members[column]);
+      if (at != position.end()) group.columns.push_back({column, at->second});
+    }
+    if (!group.columns.empty()) groups.emplace(statement->integer(0), std::move(group));
+  }
+}
+
+Result<std::vector<std::vector<Point>>> HistoryReader::raw(std::span<const std::int64_t> ids, Range range,
+                                                           std::size_t points_max) {
+  std::vector<std::vector<Point>> points(ids.size());
+  auto taken = collect(ids, range, points_max, points);
+  if (!taken) return taken.error();
+  if (*taken < ids.size()) return too_many(points_max);
+  return points;
+}
+
+// Fills `points` for the first of `ids`, in order; returns of how many.
+Result<std::size_t> HistoryReader::collect(std::span<const std::int64_t> ids, Range range, std::size_t points_max,
+                                           std::span<std::vector<Point>> points) {
+  Taking taking{points, range, points_max, ids.size(), 0};
+  auto done = snapshot([&]() -> Result<void> {
+    const Result<Groups> groups = groups_of(ids);
+    if (!groups) return groups.error();
+    if (auto taken = take_chunks(*groups, taking); !taken) return taken;
+    return take_tail(*groups, taking);
+  });
+  if (!done) return done.error();
+  for (auto& of_series : points.first(taking.taken))
+    put_in_order(of_series);
+  return taking.taken;
+}
+
+void HistoryReader::give_way(Taking& taking) {
+  while (taking.count > taking.points_max && taking.taken > 1) {
+    for (std::size_t n = taking.taken / 2; n < taking.taken; ++n) {
+      taking.count -= taking.points[n].size();
+      std::vector<Point>().swap(taking.points[n]);
+    }
+    taking.taken /= 2;
+  }
+}
+
+Result<void> HistoryReader::take_chunks(const Groups& groups, Taking& taking) {
+  auto oldest = connection_.integer("SELECT min(k) FROM chunk");
+  if (!oldest) return oldest.error();
+  auto exists = connection_.prepare("SELECT 1 FROM chunk WHERE k = ?1");
+  if (!exists) return exists.error();
+  Blob blob;
+  for (const auto& [grp, group] : groups) {
+    const std::int64_t first = std::max({group.first_slot, slot_of(taking.range.from_ms), slot_of_key(*oldest)});
+    const std::int64_t last = std::min(group.sealed - 1, slot_of(taking.range.to_ms));
+    for (std::int64_t slot = first; slot <= last; ++slot) {
+      const std::int64_t key = slot_key(slot, grp);
+      auto row = exists->bind(1, key).step();
+      if (!row) return row.error();
+      exists->reset();
+      const auto slots_left = static_cast<std::size_t>(std::min(last - slot + 1, reserved_slots));
+      if (*row) {
+        if (auto opened = blob.open(connection_, "chunk", key); !opened) return opened;
+        auto taken = take_chunk(blob, group, slots_left, taking);
+        if (!taken && taken.error().fault != Fault::broken) return taken;
+        if (!taken) ++undecodable_;
+      }
+      give_way(taking);
+      if (auto still = in_time(); !still) return still;
+    }
+  }
+  return {};
+}
+
+Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std::size_t slots_left, Taking& taking) {
+  const auto read = [&](std::size_t offset, std::span<char> out) { return blob.read(offset, out); };
+  if (auto opened = chunk_.open(blob.size(), read); !opened) return opened;
+  if (auto stamps = chunk_.stamps(stamps_ms_); !stamps) return stamps;
+  const auto begin = std::lower_bound(stamps_ms_.begin(), stamps_ms_.end(), taking.range.from_ms);
+  const auto end = std::upper_bound(begin, stamps_ms_.end(), taking.range.to_ms);
+  const auto first = static_cast<std::size_t>(begin - stamps_ms_.begin());
+  const auto past = static_cast<std::size_t>(end - stamps_ms_.begin());
+  if (first == past) return {};
+  for (const Column& column : group.columns) {
+    if (column.series >= taking.taken || column.column >= chunk_.columns()) continue;
+    if (auto decoded = chunk_.column(column.column, values_, present_); !decoded) return decoded;
+    std::vector<Point>& points = taking.points[column.series];
+    const std::size_t before = points.size();
+    if (points.capacity() < before + past - first) points.reserve(before + (past - first) * slots_left);
+    points.resize(before + past - first);
+    std::size_t at = before;
+    for (std::size_t n = first; n < past; ++n) {
+      points[at] = {stamps_ms_[n], values_[n]};
+      at += present_[n];
+    }
+    points.resize(at);
+    taking.count += at - before;
+  }
+  return {};
+}
+
+Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
+  const auto want = [&](std::int64_t grp) { return groups.contains(grp); };
+  const auto take = [&](const ColumnView& view) {
+    const Group& group = groups.at(view.group);
+    const auto column = std::lower_bound(group.columns.begin(), group.columns.end(), view.column,
+                                         [](const Column& a, std::size_t b) { return a.column < b; });
+    if (column == group.columns.end() || column->column != view.column || column->series >= taking.taken) return;
+    const std::int64_t from_ms = std::max(taking.range.from_ms, slot_start(group.sealed));
+    for (std::size_t n = 0; n < view.values.size(); ++n) {
+      const std::int64_t stamp_ms = view.stamps_ms[n];
+      if (view.present[n] == 0 || stamp_ms < from_ms || stamp_ms > taking.range.to_ms) continue;
+      taking.points[column->series].push_back({stamp_ms, view.values[n]});
+      ++taking.count;
+    }
+  };
+  std::set<std::int64_t> bundles = {bundle_of_all};
+  for (const auto& [grp, group] : groups)
+    bundles.insert(group.bundle);
+  auto frame = connection_.prepare("SELECT d FROM tail WHERE id = ?1");
+  if (!frame) return frame.error();
+  for (const std::int64_t bundle : bundles) {
+    auto rows = rows_of(bundle, taking.range);
+    if (!rows) return rows.error();
+    for (const std::int64_t id : *rows) {
+      auto found = frame->bind(1, id).step();
+      if (!found) return found.error();
+      if (*found && !decode_frame(frame->blob(0), want, take)) ++undecodable_;
+      frame->reset();
+      give_way(taking);
+      if (auto still = in_time(); !still) return still;
+    }
+  }
+  return {};
+}
+
+// In the order in which they were written.
+Result<std::vector<std::int64_t>> HistoryReader::rows_of(std::int64_t bundle, Range range) {
+  auto rows = connection_.prepare(
+      "SELECT id FROM tail WHERE id >= ?1 AND id < ?2 AND last_ms >= ?3 AND first_ms <= ?4 ORDER BY number");
+  if (!rows) return rows.error();
+  rows->bind(1, tail_row(bundle, 0)).bind(2, tail_row(bundle + 1, 0)).bind(3, range.from_ms).bind(4, range.to_ms);
+  std::vector<std::int64_t> found;
+  for (;;) {
+    auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) return found;
+    found.push_back(rows->integer(0));
+  }
+}
+
+Result<std::vector<std::vector<Bucket>>> HistoryReader::buckets(std::span<const std::int64_t> ids, Range range,
+                                                                Resolution resolution, std::size_t buckets_max) {
+  std::vector<std::vector<Bucket>> out(ids.size());
+  auto done = snapshot([&]() -> Result<void> {
+    const bool hours = resolution == Resolution::hour;
+    if (hours) {
+      if (auto taken = take_hours(ids, range, buckets_max, out); !taken) return taken;
+    } else {
+      const Result<Groups> groups = groups_of(ids);
+      if (!groups) return groups.error();
+      if (auto taken = take_minutes(*groups, range, buckets_max, out); !taken) return taken;
+    }
+    return add_unsealed(ids, range, hours ? hour_ms : minute_ms, out);
+  });
+  if (!done) return done.error();
+  for (auto& of_series : out)
+    put_in_order(of_series);
+  return out;
+}
+
+// As sealing will do it, but for the sample before the first one.
+Result<void> HistoryReader::add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,
+                                         std::span<std::vector<Bucket>> out) {
+  const Result<Groups> groups = groups_of(ids);
+  if (!groups) return groups.error();
+  std::vector<std::vector<Point>> points(ids.size());
+  const std::int64_t to_ms = range.to_ms > INT64_MAX - width_ms ? INT64_MAX : range.to_ms + width_ms;
+  Taking taking{points, {range.from_ms / width_ms * width_ms, to_ms}, SIZE_MAX, ids.size(), 0};
+  if (auto taken = take_tail(*groups, taking); !taken) return taken;
+  std::vector<std::int64_t> periods_ms(ids.size(), 0);
+  for (const auto& [grp, group] : *groups) {
+    for (const Column& column : group.columns)
+      periods_ms[column.series] = std::max(periods_ms[column.series], group.period_ms);
+  }
+  for (std::size_t s = 0; s < ids.size(); ++s) {
+    put_in_order(points[s]);
+    if (points[s].empty()) continue;
+    stamps_ms_.clear();
+    values_.clear();
+    for (const Point& point : points[s]) {
+      stamps_ms_.push_back(point.wall_ms);
+      values_.push_back(point.value);
+    }
+    present_.assign(stamps_ms_.size(), 1);
+    auto kind = connection_.integer(fmt::format("SELECT kind FROM series WHERE id = {}", ids[s]));
+    if (!kind) return kind.error();
+    const bool counter = *kind == static_cast<std::int64_t>(Kind::counter);
+    std::optional<Carried> before;
+    std::vector<Bucket> buckets;
+    Rollup(width_ms, hold_periods * periods_ms[s])
+        .add({stamps_ms_.front(), stamps_ms_.back(), stamps_ms_, values_, present_}, before, counter, buckets);
+    for (const Bucket& bucket : buckets) {
+      if (bucket.start_ms >= range.from_ms && bucket.start_ms <= range.to_ms) out[s].push_back(bucket);
+    }
+  }
+  return {};
+}
+
+Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
+                                         std::span<std::vector<Bucket>> out) {
+  auto oldest = connection_.integer("SELECT min(k) FROM roll_1m");
+  if (!oldest) return oldest.error();
+  auto select = connection_.prepare("SELECT d FROM roll_1m WHERE k = ?1");
+  if (!select) return select.error();
+  RollupReader reader;
+  std::size_t count = 0;
+  for (const auto& [grp, group] : groups) {
+    const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
+    const std::int64_t last = std::min(group.sealed - 1, slot_of(range.to_ms));
+    for (std::int64_t slot = first; slot <= last; ++slot) {
+      if (auto still = in_time(); !still) return still;
+      auto row = select->bind(1, slot_key(slot, grp)).step();
+      if (!row) return row.error();
+      bool good = !*row || reader.open(select->blob(0)).has_value();
+      for (const Column& column : group.columns) {
+        if (!*row || !good || column.column >= reader.series()) continue;
+        auto& buckets = out[column.series];
+        const auto before = static_cast<std::ptrdiff_t>(buckets.size());
+        good = reader.read(column.column, buckets).has_value();
+        const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
+        buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
+        count += buckets.size() - static_cast<std::size_t>(before);
+      }
+      if (!good) ++undecodable_;
+      select->reset();
+      if (count > buckets_max) return too_many(buckets_max);
+    }
+  }
+  return {};
+}
+
+Result<void> HistoryReader::take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
+                                       std::span<std::vector<Bucket>> out) {
+  auto oldest = connection_.integer("SELECT min(start_s) FROM roll_1h");
+  if (!oldest) return oldest.error();
+  auto newest = connection_.integer("SELECT max(start_s) FROM roll_1h");
+  if (!newest) return newest.error();
+  auto select = connection_.prepare(
+      "SELECT min, max, mean, last, count, seconds, increase FROM roll_1h WHERE start_s = ?1 AND series = ?2");
+  if (!select) return select.error();
+  constexpr std::int64_t hour_s = hour_ms / 1000;
+  const std::int64_t from_s = (std::max<std::int64_t>(range.from_ms, 0) + hour_ms - 1) / hour_ms * hour_s;
+  std::size_t count = 0;
+  for (std::int64_t start_s = std::max(from_s, *oldest); start_s <= std::min(range.to_ms / 1000, *newest);
+       start_s += hour_s) {
+    if (auto still = in_time(); !still) return still;
+    for (std::size_t n = 0; n < ids.size(); ++n) {
+      auto row = select->bind(1, start_s).bind(2, ids[n]).step();
+      if (!row) return row.error();
+      if (*row) {
+        out[n].push_back({start_s * 1000, select->real(0), select->real(1), select->real(3), select->integer(4),
+                          select->real(2), select->real(5), select->real(6)});
+      }
+      select->reset();
+      if (++count > buckets_max) return too_many(buckets_max);
+    }
+  }
+  return {};
+}
+
+Result<void> HistoryReader::read(const Selection& selection, const Store::Each& each) {
+  auto found = series(selection.metric);
+  if (!found) return found.error();
+  std::erase_if(*found,
+                [&](const StoredSeries& stored) { return !labels_match(stored.description.labels, selection.labels); });
+  std::span<const StoredSeries> rest(*found);
+  std::vector<std::vector<Point>> points;
+  std::vector<std::int64_t> ids;
+  while (!rest.empty()) {
+    ids.clear();
+    for (const StoredSeries& stored : rest.first(std::min(rest.size(), series_per_pass)))
+      ids.push_back(stored.id);
+    points.clear();
+    points.resize(ids.size());
+    auto taken = collect(ids, {selection.from_ms, selection.to_ms}, points_per_pass, points);
+    if (!taken) return taken.error();
+    for (std::size_t n = 0; n < *taken; ++n) {
+      if (!points[n].empty() && !each(rest[n].description, points[n])) return {};
+      std::vector<Point>().swap(points[n]);  // `= {}` would keep the memory
+    }
+    rest = rest.subspan(*taken);
+  }
+  return {};
+}
+
+Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection) {
+  auto key = connection.integer("SELECT min(k) FROM chunk");
+  if (!key) return key;
+  // Rows of the tail that are free may still hold what chunks do not any more.
+  if (*key != 0) return slot_start(slot_of_key(*key));
+  return connection.integer("SELECT min(first_ms) FROM tail");
+}
+
+}  // namespace perjoule::storage

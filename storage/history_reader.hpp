@@ -1,0 +1,107 @@
+// Reads the history of an open history.db, sealed or not, as one: chunks and, behind what is sealed of a group, the
+// tail; minutes and hours from their roll-ups.
+//
+// Each call reads one snapshot of the file and holds it no longer than the call. One thread at a time; blocks. The
+// connection may be the writer's own, outside a transaction, or one that was opened for reading beside it.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <span>
+#include <string_view>
+#include <vector>
+
+#include "storage/chunk.hpp"
+#include "storage/database.hpp"
+#include "storage/rollup.hpp"
+#include "storage/store.hpp"
+
+namespace perjoule::storage {
+
+// A series of the file: `description.id` means nothing here.
+struct StoredSeries {
+  std::int64_t id = 0;
+  SeriesDescription description;
+};
+
+enum class Resolution : std::uint8_t { raw, minute, hour };
+
+struct Range {
+  std::int64_t from_ms = 0;  // both inclusive; buckets are counted by their start
+  std::int64_t to_ms = INT64_MAX;
+};
+
+class HistoryReader {
+ public:
+  // `late` is asked now and then: true ends the call with Fault::timeout.
+  explicit HistoryReader(Connection& connection, std::function<bool()> late = {})
+      : connection_(connection), late_(std::move(late)) {}
+
+  // In the order of metric, then labels; `metric` "": all.
+  [[nodiscard]] Result<std::vector<StoredSeries>> series(std::string_view metric);
+  // The points of each of `ids` in the order of their stamps, no two of the same. Fault::transient when there are more
+  // than `points_max` in all.
+  [[nodiscard]] Result<std::vector<std::vector<Point>>> raw(std::span<const std::int64_t> ids, Range range,
+                                                            std::size_t points_max);
+  // Likewise the buckets; `resolution` is minute or hour. Those of what is not sealed yet are made from its samples.
+  [[nodiscard]] Result<std::vector<std::vector<Bucket>>> buckets(std::span<const std::int64_t> ids, Range range,
+                                                                 Resolution resolution, std::size_t buckets_max);
+  // As Store::read says.
+  [[nodiscard]] Result<void> read(const Selection& selection, const Store::Each& each);
+
+  // The first sample that is stored; 0: none.
+  [[nodiscard]] static Result<std::int64_t> oldest_ms(Connection& connection);
+  [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
+
+ private:
+  struct Column {
+    std::size_t column = 0;
+    std::size_t series = 0;  // position in `ids`
+  };
+  struct Group {
+    std::int64_t first_slot = 0;
+    std::int64_t sealed = 0;
+    std::int64_t bundle = 0;
+    std::int64_t period_ms = 0;
+    std::vector<Column> columns;
+  };
+  using Groups = std::map<std::int64_t, Group>;  // by grp: the older first
+  // The first series are `taken`; the later ones give way when the points get too many.
+  struct Taking {
+    std::span<std::vector<Point>> points;
+    Range range;
+    std::size_t points_max = 0;
+    std::size_t taken = 0;
+    std::size_t count = 0;
+  };
+
+  [[nodiscard]] Result<Groups> groups_of(std::span<const std::int64_t> ids);
+  [[nodiscard]] Result<std::size_t> collect(std::span<const std::int64_t> ids, Range range, std::size_t points_max,
+                                            std::span<std::vector<Point>> points);
+  [[nodiscard]] Result<void> take_chunks(const Groups& groups, Taking& taking);
+  [[nodiscard]] Result<void> take_chunk(const Blob& blob, const Group& group, std::size_t slots_left, Taking& taking);
+  [[nodiscard]] Result<std::vector<std::int64_t>> rows_of(std::int64_t bundle, Range range);
+  [[nodiscard]] Result<void> take_tail(const Groups& groups, Taking& taking);
+  [[nodiscard]] Result<void> take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
+                                          std::span<std::vector<Bucket>> out);
+  [[nodiscard]] Result<void> take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
+                                        std::span<std::vector<Bucket>> out);
+  [[nodiscard]] Result<void> add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,
+                                          std::span<std::vector<Bucket>> out);
+  static void give_way(Taking& taking);
+  [[nodiscard]] Result<void> in_time() const;
+  template <class Body>
+  [[nodiscard]] Result<void> snapshot(const Body& body);
+
+  Connection& connection_;
+  std::function<bool()> late_;
+  std::uint64_t undecodable_ = 0;
+  // Kept between chunks for their memory.
+  ChunkReader chunk_;
+  std::vector<std::int64_t> stamps_ms_;
+  std::vector<double> values_;
+  std::vector<std::uint8_t> present_;
+};
+
+}  // namespace perjoule::storage

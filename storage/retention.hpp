@@ -1,0 +1,68 @@
+// What the history forgets: by age at each resolution, and by size so that no resolution starves another.
+//
+// When the file is too large, the resolution that is furthest above its share gives up its oldest slot: raw samples own
+// half of the budget, minutes three eighths, hours an eighth; what one does not use the others may. The budget is for
+// the file and its write-ahead log together. Pages that become free are used again; the file shrinks only after the
+// budget did, a bounded number of pages at a time. One thread at a time, inside the store's transaction.
+#pragma once
+
+#include <cstdint>
+#include <unordered_set>
+
+#include "storage/database.hpp"
+#include "storage/sealer.hpp"
+#include "storage/store.hpp"
+#include "storage/tail.hpp"
+
+namespace perjoule::storage {
+
+// Of a budget of `bytes_max` for all: the write-ahead log is held to `wal`, the file to `file`, and retention begins at
+// `used`, so that a commit and a sealing find room.
+struct Budget {
+  std::int64_t wal = 0;
+  std::int64_t file = 0;
+  std::int64_t used = 0;
+};
+[[nodiscard]] Budget budget_of(std::int64_t bytes_max);
+
+class Retention {
+ public:
+  // Looks at the whole file once: a second for each few gigabytes.
+  // `expired_samples`: how many went before.
+  [[nodiscard]] static Result<Retention> load(Connection& connection, std::uint64_t expired_samples);
+
+  // After a sealing was committed.
+  void add(const Sealer::Written& written);
+  // Whether `drop` would find something to do.
+  [[nodiscard]] Result<bool> is_due(Connection& connection, const RetentionLimits& limits, const Tail& tail);
+  // Drops at most one slot of each resolution by age and a few by size. True: more is to do.
+  [[nodiscard]] Result<bool> drop(Connection& connection, const RetentionLimits& limits, Tail& tail,
+                                  const std::unordered_set<std::int64_t>& groups_in_use,
+                                  const std::unordered_set<std::int64_t>& series_in_use);
+  [[nodiscard]] std::uint64_t expired_samples() const { return expired_samples_; }
+  // The oldest slot that raw samples are sealed of; 0: none.
+  [[nodiscard]] std::int64_t oldest_ms() const;
+
+ private:
+  enum Level : std::size_t { raw, minute, hour, levels };
+  struct Stock {
+    std::int64_t bytes = 0;
+    std::int64_t oldest_slot = 0;  // meaningless without bytes
+  };
+  [[nodiscard]] static Result<std::int64_t> used_bytes(Connection& connection);
+  [[nodiscard]] Result<void> drop_oldest(Connection& connection, Level level);
+  [[nodiscard]] Result<void> look_at_oldest(Connection& connection, Level level);
+  [[nodiscard]] Result<bool> fit(Connection& connection, const Budget& budget, Tail& tail);
+  [[nodiscard]] bool expired(Level level, const RetentionLimits& limits) const;
+  [[nodiscard]] Level fattest() const;
+  [[nodiscard]] Result<void> sweep(Connection& connection, const std::unordered_set<std::int64_t>& used);
+  [[nodiscard]] Result<void> drop_identities(Connection& connection, const Tail& tail,
+                                             const std::unordered_set<std::int64_t>& groups_in_use,
+                                             const std::unordered_set<std::int64_t>& series_in_use);
+
+  Stock stocks_[levels];
+  std::uint64_t expired_samples_ = 0;
+  bool swept_ = false;  // series that lost their last grp while an earlier process used them are marked
+};
+
+}  // namespace perjoule::storage

@@ -1,0 +1,329 @@
+#include "storage/tail.hpp"
+
+#include <algorithm>
+#include <functional>
+
+#include "storage/slot.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+// Samples may come late by as much; the slots of the other groups follow one after the other, eight groups at a time.
+constexpr std::int64_t late_ms = 30'000;
+constexpr std::int64_t stagger_ms = 15'000;
+constexpr std::int64_t stagger_steps = 40;
+// Numbers of this size and stamps of this century take the same bytes in a row, so that rows do not change their size.
+constexpr std::int64_t first_number = std::int64_t{1} << 32;
+// A free row that nothing has written over for so long is too many.
+constexpr std::int64_t free_slots = 4;
+
+// What a row of an SQLite page has for the blob: a quarter or a half of the page, most of it, or whole overflow pages
+// behind the least that a row keeps at home (sqlite.org/fileformat2.html, section 1.6).
+std::size_t padded_size(std::size_t size) {
+  for (const std::size_t room : {480U, 960U, 1960U, 3960U}) {
+    if (size <= room) return room;
+  }
+  constexpr std::size_t overflow_bytes = 4092;
+  constexpr std::size_t home_bytes = 440;
+  return (size - home_bytes + overflow_bytes - 1) / overflow_bytes * overflow_bytes + home_bytes;
+}
+
+std::int64_t due_after_ms(std::int64_t grp) {
+  const auto batch = grp / static_cast<std::int64_t>(Tail::seal_groups);
+  return late_ms + batch % stagger_steps * stagger_ms;
+}
+
+}  // namespace
+
+void SlotBlock::begin(std::int64_t grp, std::size_t columns, std::int64_t from_ms, std::int64_t until_ms) {
+  block_.group = grp;
+  block_.columns = columns;
+  block_.stamps_ms.clear();
+  block_.values.clear();
+  block_.present.clear();
+  from_ms_ = from_ms;
+  until_ms_ = until_ms;
+  room_ = 0;
+  opened_ = false;
+}
+
+void SlotBlock::grow(std::size_t ticks) {
+  if (ticks <= room_) return;
+  const std::size_t room = std::max<std::size_t>({ticks, room_ * 2, 64});
+  block_.values.resize(block_.columns * room);
+  block_.present.resize(block_.columns * room);
+  // From the last column on, so that none is written over before it has moved.
+  for (std::size_t column = block_.columns; column-- > 0;) {
+    const auto move = [&](auto& cells) {
+      const auto from = cells.begin() + static_cast<std::ptrdiff_t>(column * room_);
+      const auto to = cells.begin() + static_cast<std::ptrdiff_t>(column * room);
+      std::copy_backward(from, from + static_cast<std::ptrdiff_t>(room_), to + static_cast<std::ptrdiff_t>(room_));
+      std::fill(to + static_cast<std::ptrdiff_t>(room_), to + static_cast<std::ptrdiff_t>(room), 0);
+    };
+    move(block_.values);
+    move(block_.present);
+  }
+  room_ = room;
+}
+
+void SlotBlock::open_frame(std::span<const std::int64_t> stamps_ms) {
+  opened_ = true;
+  start_ = block_.stamps_ms.size();
+  const std::int64_t after_ms = start_ > 0 ? block_.stamps_ms.back() + 1 : from_ms_;
+  // A file of version 1 may hold a clock that went back: what comes before it in the frame is taken.
+  const auto ascending = std::is_sorted_until(stamps_ms.begin(), stamps_ms.end(), std::less_equal<>());
+  const auto first = std::lower_bound(stamps_ms.begin(), ascending, std::max(from_ms_, after_ms));
+  const auto end = std::lower_bound(first, ascending, until_ms_);
+  skip_ = static_cast<std::size_t>(first - stamps_ms.begin());
+  count_ = static_cast<std::size_t>(end - first);
+  block_.stamps_ms.insert(block_.stamps_ms.end(), first, end);
+  grow(block_.stamps_ms.size());
+}
+
+void SlotBlock::add(const ColumnView& view) {
+  if (!opened_) open_frame(view.stamps_ms);
+  if (view.column >= block_.columns) return;
+  const std::size_t at = view.column * room_ + start_;
+  for (std::size_t n = 0; n < count_; ++n) {
+    block_.values[at + n] = view.values[skip_ + n];
+    block_.present[at + n] = view.present[skip_ + n];
+  }
+}
+
+const GroupBlock& SlotBlock::finish() {
+  const std::size_t ticks = block_.stamps_ms.size();
+  const auto compact = [&](auto& cells) {
+    for (std::size_t column = 1; column < block_.columns && ticks < room_; ++column) {
+      const auto from = cells.begin() + static_cast<std::ptrdiff_t>(column * room_);
+      std::copy(from, from + static_cast<std::ptrdiff_t>(ticks),
+                cells.begin() + static_cast<std::ptrdiff_t>(column * ticks));
+    }
+    cells.resize(block_.columns * ticks);
+  };
+  compact(block_.values);
+  compact(block_.present);
+  room_ = ticks;
+  return block_;
+}
+
+Result<void> Tail::load(Connection& connection) {
+  *this = Tail();
+  const auto prepare = [&](Statement& statement, std::string_view sql) -> Result<void> {
+    auto prepared = connection.prepare(sql);
+    if (!prepared) return prepared.error();
+    statement = std::move(*prepared);
+    return {};
+  };
+  for (const auto& [statement, sql] :
+       {std::pair(&insert_, "INSERT INTO tail(id, number, first_ms, last_ms, d) VALUES(?1, ?2, ?3, ?4, ?5)"),
+        std::pair(&update_, "UPDATE tail SET number = ?2, first_ms = ?3, last_ms = ?4, d = ?5 WHERE id = ?1"),
+        std::pair(&select_, "SELECT d FROM tail WHERE id = ?1"), std::pair(&delete_, "DELETE FROM tail WHERE id = ?1"),
+        std::pair(&seal_,
+                  "UPDATE grp SET first_slot = iif(sealed = 0, ?2, first_slot), sealed = ?2 + 1 "
+                  "WHERE id = ?1")}) {
+    if (auto prepared = prepare(*statement, sql); !prepared) return prepared;
+  }
+  if (auto loaded = load_groups(connection); !loaded) return loaded;
+  return load_rows(connection);
+}
+
+Result<void> Tail::load_groups(Connection& connection) {
+  auto groups = connection.prepare("SELECT id, sealed, closed_seq IS NOT NULL FROM grp");
+  if (!groups) return groups.error();
+  for (;;) {
+    auto row = groups->step();
+    if (!row) return row.error();
+    if (!*row) return {};
+    groups_[groups->integer(0)] = {groups->integer(1), INT64_MIN, groups->integer(2) != 0};
+  }
+}
+
+Result<void> Tail::load_rows(Connection& connection) {
+  next_number_ = first_number;
+  std::vector<std::pair<std::int64_t, std::int64_t>> order;  // number and id
+  auto rows = connection.prepare("SELECT number, id, first_ms, last_ms, d FROM tail");
+  if (!rows) return rows.error();
+  std::unordered_map<std::int64_t, Row> known;
+  for (;;) {
+    auto row = rows->step();
+    if (!row) return row.error();
+    if (!*row) break;
+    Row read{rows->integer(1), rows->integer(2), rows->integer(3), rows->blob(4).size(), {}};
+    const auto note = [&](std::int64_t grp) {
+      if (!groups_.contains(grp)) return false;
+      read.groups.push_back(grp);
+      add_waiting(grp, read.first_ms, read.last_ms);
+      return false;
+    };
+    // One that cannot be decoded is counted when its slot is sealed.
+    (void)decode_frame(rows->blob(4), note, [](const ColumnView&) {}).has_value();
+    order.emplace_back(rows->integer(0), read.id);
+    next_number_ = std::max(next_number_, rows->integer(0) + 1);
+    std::int64_t& next_id = next_id_[bundle_of_row(read.id)];
+    next_id = std::max(next_id, read.id + 1);
+    known.emplace(read.id, std::move(read));
+  }
+  std::sort(order.begin(), order.end());
+  for (const auto& [number, id] : order) {
+    Row& row = known.at(id);
+    (holds_waiting(row) ? rows_ : free_).push_back(std::move(row));
+  }
+  return {};
+}
+
+void Tail::add_waiting(std::int64_t grp, std::int64_t first_ms, std::int64_t last_ms) {
+  Group& group = groups_[grp];
+  group.newest_ms = std::max(group.newest_ms, last_ms);
+  for (std::int64_t slot = std::max(slot_of(first_ms), group.sealed); slot <= slot_of(last_ms); ++slot)
+    waiting_.emplace(slot, grp);
+}
+
+std::int64_t Tail::newest_ms(std::int64_t grp) const {
+  const auto found = groups_.find(grp);
+  if (found == groups_.end()) return -1;
+  return std::max(found->second.newest_ms, slot_start(found->second.sealed) - 1);
+}
+
+bool Tail::ends_in(std::int64_t grp, std::int64_t slot) const {
+  const auto found = groups_.find(grp);
+  return found != groups_.end() && found->second.closed && slot_of(found->second.newest_ms) <= slot;
+}
+
+Result<void> Tail::insert(std::int64_t bundle, std::string_view frame, std::span<const std::int64_t> groups,
+                          std::int64_t first_ms, std::int64_t last_ms) {
+  padded_ = frame;
+  padded_.resize(padded_size(frame.size()), '\0');
+  Row row{0, first_ms, last_ms, padded_.size(), {groups.begin(), groups.end()}};
+  const auto fits = [&](const Row& free) { return free.bytes == row.bytes && bundle_of_row(free.id) == bundle; };
+  const auto found = std::find_if(free_.begin(), free_.end(), fits);
+  Statement& write = found == free_.end() ? insert_ : update_;
+  if (found == free_.end()) {
+    std::int64_t& next_id = next_id_[bundle];
+    row.id = next_id = std::max(next_id, tail_row(bundle, 0));
+    ++next_id;
+  } else {
+    row.id = found->id;
+    free_.erase(found);
+  }
+  write.bind(1, row.id).bind(2, next_number_).bind(3, first_ms).bind(4, last_ms);
+  if (auto written = write.bind_blob(5, padded_).run(); !written) return written;
+  ++next_number_;
+  rows_.push_back(std::move(row));
+  for (const std::int64_t grp : groups)
+    add_waiting(grp, first_ms, last_ms);
+  return {};
+}
+
+Tail::Due Tail::due(std::int64_t now_ms) const {
+  Due due;
+  for (const auto& [slot, grp] : waiting_) {
+    if (!due.groups.empty() && slot != due.slot) break;
+    const Group& group = groups_.at(grp);
+    if (!group.closed && now_ms < slot_start(slot + 1) + due_after_ms(grp)) continue;
+    due.slot = slot;
+    due.groups.push_back(grp);
+    if (due.groups.size() == seal_groups) break;
+  }
+  return due;
+}
+
+Result<void> Tail::read(const Due& due, const std::function<bool(std::int64_t grp)>& want,
+                        const std::function<void(const ColumnView&)>& each) {
+  const std::int64_t from_ms = slot_start(due.slot);
+  const std::int64_t until_ms = slot_start(due.slot + 1);
+  const auto is_due = [&](std::int64_t grp) {
+    return std::find(due.groups.begin(), due.groups.end(), grp) != due.groups.end();
+  };
+  for (const Row& row : rows_) {
+    if (row.last_ms < from_ms || row.first_ms >= until_ms) continue;
+    if (std::none_of(row.groups.begin(), row.groups.end(), is_due)) continue;
+    auto found = select_.bind(1, row.id).step();
+    if (!found) return found.error();
+    if (*found && !decode_frame(select_.blob(0), want, each)) ++undecodable_;
+    select_.reset();
+  }
+  return {};
+}
+
+bool Tail::holds_waiting(const Row& row) const {
+  return std::any_of(row.groups.begin(), row.groups.end(),
+                     [&](std::int64_t grp) { return groups_.at(grp).sealed <= slot_of(row.last_ms); });
+}
+
+Result<void> Tail::remove(const Row& row) {
+  return delete_.bind(1, row.id).run();
+}
+
+// A row that is free now. Those that version 1 wrote are never written over.
+Result<void> Tail::release(Row row, std::int64_t slot) {
+  if (bundle_of_row(row.id) == bundle_of_all) return remove(row);
+  free_.push_back(std::move(row));
+  if (slot_of(free_.front().last_ms) + free_slots > slot) return {};
+  if (auto removed = remove(free_.front()); !removed) return removed;
+  free_.pop_front();
+  return {};
+}
+
+Result<void> Tail::sealed(const Due& due) {
+  for (const std::int64_t grp : due.groups) {
+    if (auto marked = seal_.bind(1, grp).bind(2, due.slot).run(); !marked) return marked;
+    waiting_.erase({due.slot, grp});
+    groups_[grp].sealed = due.slot + 1;
+  }
+  std::deque<Row> kept;
+  for (Row& row : rows_) {
+    if (slot_of(row.last_ms) > due.slot || holds_waiting(row)) {
+      kept.push_back(std::move(row));
+    } else if (auto released = release(std::move(row), due.slot); !released) {
+      return released;
+    }
+  }
+  rows_ = std::move(kept);
+  return {};
+}
+
+// After rows went without being sealed: what nothing holds any more does not wait.
+void Tail::forget_waiting_without_row() {
+  for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
+    const bool held = std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) {
+      return slot_of(row.first_ms) <= waiting->first && slot_of(row.last_ms) >= waiting->first &&
+             std::find(row.groups.begin(), row.groups.end(), waiting->second) != row.groups.end();
+    });
+    waiting = held ? std::next(waiting) : waiting_.erase(waiting);
+  }
+}
+
+Result<std::int64_t> Tail::drop_before(std::int64_t oldest_ms, std::int64_t rows_max) {
+  std::int64_t dropped = 0;
+  std::deque<Row> kept;
+  for (const Row& row : rows_) {
+    if (row.last_ms >= oldest_ms || dropped == rows_max) {
+      kept.push_back(row);
+      continue;
+    }
+    if (auto removed = remove(row); !removed) return removed.error();
+    ++dropped;
+  }
+  if (dropped == 0) return dropped;
+  rows_ = std::move(kept);
+  forget_waiting_without_row();
+  return dropped;
+}
+
+Result<std::int64_t> Tail::drop_oldest() {
+  if (rows_.empty()) return 0;
+  if (auto removed = remove(rows_.front()); !removed) return removed.error();
+  rows_.pop_front();
+  forget_waiting_without_row();
+  return 1;
+}
+
+bool Tail::mentions(std::int64_t grp) const {
+  const auto names = [&](const Row& row) {
+    return std::find(row.groups.begin(), row.groups.end(), grp) != row.groups.end();
+  };
+  return std::any_of(rows_.begin(), rows_.end(), names) || std::any_of(free_.begin(), free_.end(), names);
+}
+
+}  // namespace perjoule::storage
