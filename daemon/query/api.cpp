@@ -1,0 +1,281 @@
+#include "daemon/query/api.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <set>
+
+#include "daemon/query/evaluator.hpp"
+#include "daemon/query/json.hpp"
+#include "daemon/query/parameters.hpp"
+#include "daemon/query/parser.hpp"
+#include "daemon/query/render.hpp"
+
+namespace perjoule::query {
+namespace {
+
+constexpr std::string_view success_head = R"({"status":"success","data":)";
+
+Answer answer_of(const Error& error) {
+  switch (error.fault) {
+    case Fault::broken:
+      return error_answer(400, "bad_data", error.what);
+    case Fault::denied:
+      return error_answer(422, "execution", error.what);
+    case Fault::timeout:
+      return error_answer(503, "timeout", error.what);
+    case Fault::absent:
+    case Fault::transient:
+      break;
+  }
+  return error_answer(500, "internal", error.what);
+}
+
+// The source's faults: what is broken there is not the query.
+Answer source_failed(const Error& error) {
+  return error.fault == Fault::broken ? error_answer(500, "internal", error.what) : answer_of(error);
+}
+
+Answer finish(std::string body, const std::vector<std::string>& warnings = {}) {
+  char separator = '[';
+  for (const std::string& warning : warnings) {
+    if (separator == '[') body += ",\"warnings\":";
+    body += separator;
+    append_text(body, warning);
+    separator = ',';
+  }
+  body += warnings.empty() ? "}" : "]}";
+  return {200, std::move(body)};
+}
+
+Answer too_long(const Environment& environment) {
+  return error_answer(422, "execution",
+                      fmt::format("the answer would be longer than {} bytes", environment.limits.answer_bytes_max));
+}
+
+Answer evaluated(const Parameters& parameters, const Environment& environment, const Grid& grid, bool range) {
+  const auto expression = parse(parameter(parameters, "query"));
+  if (!expression) {
+    const Error& error = expression.error();
+    return answer_of(error.fault == Fault::broken ? invalid("query", error.what) : error);
+  }
+  if (range && (expression->type() == ValueType::matrix || expression->type() == ValueType::text)) {
+    return answer_of(invalid("query", fmt::format("invalid expression type \"{}\" for range query, must be Scalar or "
+                                                  "instant Vector",
+                                                  name(expression->type()))));
+  }
+  const auto value = evaluate(*expression, grid, environment.source, environment.limits);
+  if (!value) return source_failed(value.error());
+  std::string body(success_head);
+  const std::size_t bytes_max = environment.limits.answer_bytes_max;
+  const bool fits =
+      range ? append_range(body, *value, grid, bytes_max) : append_instant(body, *value, grid.from_ms, bytes_max);
+  return fits ? finish(std::move(body), value->warnings) : too_long(environment);
+}
+
+Answer query(const Parameters& parameters, const Environment& environment) {
+  const auto at = time_parameter(parameters, "time", environment.now_ms);
+  if (!at) return answer_of(at.error());
+  if (const auto timeout = check_timeout(parameters); !timeout) return answer_of(timeout.error());
+  return evaluated(parameters, environment, {*at, *at, 0}, false);
+}
+
+Answer query_range(const Parameters& parameters, const Environment& environment) {
+  const auto start = time_parameter(parameters, "start", std::nullopt);
+  if (!start) return answer_of(start.error());
+  const auto end = time_parameter(parameters, "end", std::nullopt);
+  if (!end) return answer_of(end.error());
+  if (*end < *start) return answer_of(invalid("end", "end timestamp must not be before start time"));
+  const auto step = step_parameter(parameters);
+  if (!step) return answer_of(step.error());
+  if ((*end - *start) / *step > points_max) {
+    return error_answer(400, "bad_data",
+                        "exceeded maximum resolution of 11,000 points per timeseries. Try decreasing the query "
+                        "resolution (?step=XX)");
+  }
+  if (const auto timeout = check_timeout(parameters); !timeout) return answer_of(timeout.error());
+  return evaluated(parameters, environment, {*start, *end, *step}, true);
+}
+
+struct Found {
+  std::vector<Labels> series;  // sorted, none twice
+  std::vector<std::string> warnings;
+  std::size_t limit = 0;  // 0: none
+};
+
+// The series of `start`, `end` and `match[]`.
+Result<Found> find(const Parameters& parameters, const Environment& environment, bool needs_match) {
+  const auto start = time_parameter(parameters, "start", std::numeric_limits<std::int64_t>::min());
+  if (!start) return start.error();
+  const auto end = time_parameter(parameters, "end", std::numeric_limits<std::int64_t>::max());
+  if (!end) return end.error();
+  const auto limit = limit_parameter(parameters);
+  if (!limit) return limit.error();
+  auto matches = match_parameters(parameters);
+  if (!matches) return matches.error();
+  if (matches->empty()) {
+    if (needs_match) return Error{Fault::broken, "no match[] parameter provided"};
+    matches->emplace_back();
+  }
+  Found found{{}, {}, *limit};
+  for (const auto& matchers : *matches) {
+    auto series = environment.source.series(matchers, *start, *end);
+    if (!series) {
+      Error error = series.error();
+      if (error.fault == Fault::broken) error.fault = Fault::transient;
+      return error;
+    }
+    std::move(series->begin(), series->end(), std::back_inserter(found.series));
+  }
+  std::sort(found.series.begin(), found.series.end());
+  found.series.erase(std::unique(found.series.begin(), found.series.end()), found.series.end());
+  return found;
+}
+
+// How many of `size` are shown; says so where some are not.
+std::size_t shown(Found& found, std::size_t size) {
+  if (found.limit == 0 || size <= found.limit) return size;
+  found.warnings.emplace_back("results truncated due to limit");
+  return found.limit;
+}
+
+Answer series(const Parameters& parameters, const Environment& environment) {
+  auto found = find(parameters, environment, true);
+  if (!found) return answer_of(found.error());
+  const std::size_t count = shown(*found, found->series.size());
+  std::string body(success_head);
+  body += '[';
+  for (std::size_t i = 0; i < count; ++i) {
+    if (i > 0) body += ',';
+    append_labels(body, found->series[i]);
+    if (body.size() > environment.limits.answer_bytes_max) return too_long(environment);
+  }
+  return finish(body + ']', found->warnings);
+}
+
+Answer texts(Found& found, const std::set<std::string_view>& all, const Environment& environment) {
+  std::size_t left = shown(found, all.size());
+  std::string body(success_head);
+  char separator = '[';
+  for (const std::string_view text : all) {
+    if (left-- == 0) break;
+    body += separator;
+    append_text(body, text);
+    separator = ',';
+    if (body.size() > environment.limits.answer_bytes_max) return too_long(environment);
+  }
+  body += all.empty() ? "[]" : "]";
+  return finish(std::move(body), found.warnings);
+}
+
+Answer labels(const Parameters& parameters, const Environment& environment) {
+  auto found = find(parameters, environment, false);
+  if (!found) return answer_of(found.error());
+  std::set<std::string_view> names;
+  for (const Labels& one : found->series) {
+    for (const auto& pair : one)
+      names.insert(pair.first);
+  }
+  return texts(*found, names, environment);
+}
+
+bool is_label_name(std::string_view name) {
+  const auto is_alpha = [](char c) { return c == '_' || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z'); };
+  return !name.empty() && is_alpha(name.front()) &&
+         std::all_of(name.begin(), name.end(), [&](char c) { return is_alpha(c) || (c >= '0' && c <= '9'); });
+}
+
+Answer label_values(std::string_view name, const Parameters& parameters, const Environment& environment) {
+  if (!is_label_name(name)) {
+    std::string what = "invalid label name: ";
+    append_text(what, name);
+    return error_answer(400, "bad_data", what);
+  }
+  auto found = find(parameters, environment, false);
+  if (!found) return answer_of(found.error());
+  std::set<std::string_view> values;
+  for (const Labels& one : found->series) {
+    if (const std::string_view value = label(one, name); !value.empty()) values.insert(value);
+  }
+  return texts(*found, values, environment);
+}
+
+Answer metadata(const Parameters& parameters, const Environment& environment) {
+  const auto limit = limit_parameter(parameters);
+  if (!limit) return error_answer(400, "bad_data", "limit must be a number");
+  const std::string_view wanted = parameter(parameters, "metric");
+  std::vector<const Metric*> metrics;
+  for (const Metric* metric : environment.metrics) {
+    if (wanted.empty() || metric->name == wanted) metrics.push_back(metric);
+  }
+  std::sort(metrics.begin(), metrics.end(), [](const Metric* a, const Metric* b) { return a->name < b->name; });
+  const auto same = [](const Metric* a, const Metric* b) { return a->name == b->name; };
+  metrics.erase(std::unique(metrics.begin(), metrics.end(), same), metrics.end());
+  if (*limit > 0 && metrics.size() > *limit) metrics.resize(*limit);
+  std::string body(success_head);
+  char separator = '{';
+  for (const Metric* metric : metrics) {
+    const bool histogram = environment.is_histogram != nullptr && environment.is_histogram(*metric);
+    body += separator;
+    append_text(body, metric->name);
+    body += R"(:[{"type":")";
+    body += histogram ? "histogram" : metric->kind == Kind::counter ? "counter" : "gauge";
+    body += R"(","help":)";
+    append_text(body, metric->help);
+    body += R"(,"unit":)";
+    append_text(body, suffix(metric->unit));
+    body += "}]";
+    separator = ',';
+  }
+  body += metrics.empty() ? "{}" : "}";
+  return finish(std::move(body));
+}
+
+// No `features`: Grafana takes whoever has them for another product.
+Answer build_info(const Build& build) {
+  std::string body(success_head);
+  const std::pair<std::string_view, std::string_view> fields[] = {
+      {"version", build.version}, {"revision", build.revision}, {"branch", build.branch}, {"buildUser", ""},
+      {"buildDate", ""},          {"goVersion", build.compiler}};
+  char separator = '{';
+  for (const auto& [name, value] : fields) {
+    body += separator;
+    append_text(body, name);
+    body += ':';
+    append_text(body, value);
+    separator = ',';
+  }
+  return finish(body + '}');
+}
+
+}  // namespace
+
+Answer error_answer(unsigned status, std::string_view type, std::string_view what) {
+  std::string body = R"({"status":"error","errorType":)";
+  append_text(body, type);
+  body += R"(,"error":)";
+  append_text(body, what);
+  return {status, body + '}'};
+}
+
+Answer answer(std::string_view path, const Parameters& parameters, const Environment& environment) {
+  constexpr std::string_view label_head = "label/";
+  constexpr std::string_view label_tail = "/values";
+  if (path == "query") return query(parameters, environment);
+  if (path == "query_range") return query_range(parameters, environment);
+  if (path == "series") return series(parameters, environment);
+  if (path == "labels") return labels(parameters, environment);
+  if (path == "metadata") return metadata(parameters, environment);
+  if (path == "status/buildinfo") return build_info(environment.build);
+  if (path == "query_exemplars") return finish(std::string(success_head) + "[]");
+  if (path.size() > label_head.size() + label_tail.size() && path.starts_with(label_head) &&
+      path.ends_with(label_tail)) {
+    path.remove_prefix(label_head.size());
+    path.remove_suffix(label_tail.size());
+    return label_values(path, parameters, environment);
+  }
+  return error_answer(404, "not_found", "no such endpoint");
+}
+
+}  // namespace perjoule::query

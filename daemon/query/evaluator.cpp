@@ -1,0 +1,280 @@
+#include "daemon/query/evaluator.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "daemon/query/rows.hpp"
+
+namespace perjoule::query {
+namespace {
+
+Aspect aspect_of(Function function) {
+  switch (function) {
+    case Function::avg_over_time:
+      return Aspect::mean;
+    case Function::min_over_time:
+      return Aspect::min;
+    case Function::max_over_time:
+      return Aspect::max;
+    case Function::sum_over_time:
+      return Aspect::sum;
+    case Function::count_over_time:
+      return Aspect::count;
+    default:
+      return Aspect::last;
+  }
+}
+
+// The value of a node while it is evaluated. A matrix has none: its function reads the selector itself.
+struct Partial {
+  std::vector<double> scalars;
+  std::vector<Row> rows;
+};
+
+class Evaluator {
+ public:
+  Evaluator(const Expression& expression, const Grid& grid, Source& source, const Limits& limits)
+      : expression_(expression), grid_(grid), steps_(grid.steps()), source_(source), limits_(limits) {}
+
+  Result<Value> run() {
+    const Node& root = node(expression_.root);
+    Value value;
+    value.type = root.value_type;
+    if (root.value_type == ValueType::text) {
+      value.text = root.text;
+    } else if (root.value_type == ValueType::matrix) {
+      auto selected = select(root, Aspect::last);
+      if (!selected) return selected.error();
+      value.series = std::move(selected->series);
+      trim(value.series, root.range_ms);
+    } else {
+      auto partial = evaluate_node(expression_.root);
+      if (!partial) return partial.error();
+      value.scalars = std::move(partial->scalars);
+      value.rows = std::move(partial->rows);
+      if (grid_.from_ms != grid_.to_ms) sort_rows(value.rows);
+    }
+    value.warnings = std::move(warnings_);
+    return value;
+  }
+
+ private:
+  [[nodiscard]] const Node& node(std::uint32_t index) const { return expression_.nodes[index]; }
+
+  static void sort_rows(std::vector<Row>& rows) {
+    std::sort(rows.begin(), rows.end(), [](const Row& a, const Row& b) { return a.labels < b.labels; });
+  }
+
+  static Error too_many_samples() {
+    return Error{Fault::denied, "query processing would load too many samples into memory in query execution"};
+  }
+
+  // Books samples that stay in memory until the end, as the bound assumes of all.
+  bool take_samples(std::size_t samples) {
+    if (samples > limits_.samples_max - samples_) return false;
+    samples_ += samples;
+    return true;
+  }
+
+  Result<void> take_steps(std::size_t rows) {
+    work_ += std::max<std::size_t>(rows, 1) * steps_;
+    if (work_ > limits_.steps_max) return Error{Fault::denied, "query processing would take too many steps"};
+    return {};
+  }
+
+  Result<Selected> select(const Node& selector, Aspect aspect) {
+    const std::int64_t reach_ms = selector.range_ms > 0 ? selector.range_ms : lookback_ms;
+    const Want want{.matchers = selector.matchers,
+                    .from_ms = grid_.from_ms - reach_ms,
+                    .to_ms = grid_.to_ms,
+                    .step_ms = steps_ > 1 ? grid_.step_ms : 0,
+                    .window_ms = selector.range_ms,
+                    .aspect = aspect,
+                    .series_max = limits_.series_max,
+                    .samples_max = limits_.samples_max - samples_};
+    auto selected = source_.select(want);
+    if (!selected) return selected;
+    if (selected->series.size() > limits_.series_max) {
+      return Error{Fault::denied, fmt::format("query processing would select more than {} series", limits_.series_max)};
+    }
+    for (const Series& series : selected->series) {
+      if (!take_samples(series.points.size())) return too_many_samples();
+    }
+    if (!selected->warning.empty() &&
+        std::find(warnings_.begin(), warnings_.end(), selected->warning) == warnings_.end()) {
+      warnings_.push_back(selected->warning);
+    }
+    return selected;
+  }
+
+  void trim(std::vector<Series>& series, std::int64_t range_ms) const {
+    for (Series& one : series) {
+      std::erase_if(one.points, [&](const storage::Point& point) {
+        return point.wall_ms < grid_.to_ms - range_ms || point.wall_ms > grid_.to_ms;
+      });
+    }
+    std::erase_if(series, [](const Series& one) { return one.points.empty(); });
+  }
+
+  // Makes a row of each series; `fill(points, out)` is false where it has no value.
+  template <class Fill>
+  Result<std::vector<Row>> rows_of(std::vector<Series>&& selected, Fill fill) {
+    if (!take_samples(selected.size() * steps_)) return too_many_samples();
+    std::vector<Row> rows;
+    rows.reserve(selected.size());
+    std::vector<double> values(steps_, absent);
+    for (Series& series : selected) {
+      const bool any = fill(std::span<const storage::Point>(series.points), std::span<double>(values));
+      if (any) {
+        rows.push_back({std::move(series.labels), std::move(values)});
+        values.assign(steps_, absent);
+      }
+      series.points = {};
+    }
+    return rows;
+  }
+
+  Result<Partial> evaluate_node(std::uint32_t index) {
+    const Node& here = node(index);
+    Result<Partial> partial = [&]() -> Result<Partial> {
+      switch (here.type) {
+        case NodeType::number:
+          return Partial{std::vector<double>(steps_, here.number), {}};
+        case NodeType::selector:
+          return instant(here);
+        case NodeType::call:
+          return call(here);
+        case NodeType::aggregate: {
+          auto of = evaluate_node(here.left);
+          if (!of) return of;
+          return Partial{{}, aggregate(here, std::move(of->rows), steps_)};
+        }
+        case NodeType::negate:
+          return negate(here);
+        case NodeType::binary:
+          return binary(here);
+        case NodeType::text:
+          break;
+      }
+      return Error{Fault::denied, "a text has no value here"};
+    }();
+    if (!partial) return partial;
+    if (const auto taken = take_steps(partial->rows.size()); !taken) return taken.error();
+    return partial;
+  }
+
+  Result<Partial> instant(const Node& selector) {
+    auto selected = select(selector, Aspect::last);
+    if (!selected) return selected.error();
+    auto rows = rows_of(std::move(selected->series),
+                        [this](auto points, auto out) { return select_newest(points, grid_, out); });
+    if (!rows) return rows.error();
+    return Partial{{}, std::move(*rows)};
+  }
+
+  Result<Partial> call(const Node& here) {
+    if (here.function == Function::time) return time();
+    if (here.function != Function::scalar && here.function != Function::vector) return range_function(here);
+    auto argument = evaluate_node(here.left);
+    if (!argument) return argument;
+    if (here.function == Function::scalar) return Partial{scalars_of(argument->rows), {}};
+    Partial partial;
+    partial.rows.push_back({{}, std::move(argument->scalars)});
+    return partial;
+  }
+
+  Result<Partial> time() const {
+    Partial partial;
+    partial.scalars.reserve(steps_);
+    for (std::size_t step = 0; step < steps_; ++step) {
+      partial.scalars.push_back(static_cast<double>(grid_.at(step)) / 1000);
+    }
+    return partial;
+  }
+
+  // The value where there is exactly one, else NaN.
+  [[nodiscard]] std::vector<double> scalars_of(const std::vector<Row>& rows) const {
+    std::vector<double> scalars(steps_, absent);
+    std::vector<std::size_t> counts(steps_, 0);
+    for (const Row& row : rows) {
+      for (std::size_t step = 0; step < steps_; ++step) {
+        if (is_absent(row.values[step])) continue;
+        ++counts[step];
+        scalars[step] = row.values[step];
+      }
+    }
+    for (std::size_t step = 0; step < steps_; ++step) {
+      if (counts[step] != 1) scalars[step] = std::numeric_limits<double>::quiet_NaN();
+    }
+    return scalars;
+  }
+
+  Result<Partial> range_function(const Node& here) {
+    const Node& selector = node(here.left);
+    auto selected = select(selector, aspect_of(here.function));
+    if (!selected) return selected.error();
+    const bool rolled_up = selected->rolled_up;
+    auto rows = rows_of(std::move(selected->series), [&](auto points, auto out) {
+      return over_time(here.function, points, grid_, selector.range_ms, rolled_up, out);
+    });
+    if (!rows) return rows.error();
+    // Rows that become alike are refused even where they have no step in common, other than after an operator.
+    if (here.function != Function::last_over_time && drop_names(*rows) && any_alike(*rows)) return alike_error();
+    return Partial{{}, std::move(*rows)};
+  }
+
+  Result<Partial> negate(const Node& here) {
+    auto of = evaluate_node(here.left);
+    if (!of) return of;
+    for (double& scalar : of->scalars)
+      scalar = -scalar;
+    for (Row& row : of->rows) {
+      for (double& value : row.values) {
+        if (!is_absent(value)) value = -value;
+      }
+    }
+    if (drop_names(of->rows) && any_alike(of->rows)) return alike_error();
+    return of;
+  }
+
+  Result<Partial> binary(const Node& here) {
+    auto left = evaluate_node(here.left);
+    if (!left) return left;
+    auto right = evaluate_node(here.right);
+    if (!right) return right;
+    if (here.value_type == ValueType::scalar) {
+      compute_scalars(here.op, left->scalars, right->scalars);
+      return left;
+    }
+    const bool scalar_is_left = node(here.left).value_type == ValueType::scalar;
+    Partial& vector = scalar_is_left ? *right : *left;
+    const Partial& scalar = scalar_is_left ? *left : *right;
+    if (const auto done = compute_rows(here, vector.rows, scalar.scalars, scalar_is_left); !done) return done.error();
+    return Partial{{}, std::move(vector.rows)};
+  }
+
+  const Expression& expression_;
+  const Grid& grid_;
+  std::size_t steps_;
+  Source& source_;
+  const Limits& limits_;
+  std::size_t samples_ = 0;
+  std::size_t work_ = 0;
+  std::vector<std::string> warnings_;
+};
+
+}  // namespace
+
+Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source, const Limits& limits) {
+  const ValueType type = expression.type();
+  if (grid.step_ms > 0 && (type == ValueType::matrix || type == ValueType::text)) {
+    return Error{Fault::broken, fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant "
+                                            "Vector",
+                                            name(type))};
+  }
+  return Evaluator(expression, grid, source, limits).run();
+}
+
+}  // namespace perjoule::query

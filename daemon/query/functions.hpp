@@ -1,0 +1,28 @@
+// The names of PromQL: what is answered, and what is known and refused. Pure; any thread.
+#pragma once
+
+#include <optional>
+#include <string_view>
+
+#include "daemon/query/expression.hpp"
+
+namespace perjoule::query {
+
+// A function has one argument, or none: `takes` says of which type.
+struct Signature {
+  std::string_view name;
+  Function function = Function::rate;
+  std::optional<ValueType> takes;
+  ValueType gives = ValueType::vector;
+};
+
+// Null where it is not answered.
+[[nodiscard]] const Signature* find_function(std::string_view name);
+// Prometheus 2.42 has it, answered or not.
+[[nodiscard]] bool is_known_function(std::string_view name);
+
+// By its name in lower case.
+[[nodiscard]] std::optional<Aggregator> find_aggregator(std::string_view name);
+[[nodiscard]] bool is_known_aggregator(std::string_view name);
+
+}  // namespace perjoule::query

@@ -1,0 +1,54 @@
+#include "daemon/query/matcher.hpp"
+
+#include <fmt/format.h>
+#include <re2/re2.h>
+
+#include <algorithm>
+
+#include "daemon/query/limits.hpp"
+
+namespace perjoule::query {
+
+std::string_view label(const Labels& labels, std::string_view name) {
+  const auto at = std::lower_bound(labels.begin(), labels.end(), name,
+                                   [](const auto& pair, std::string_view wanted) { return pair.first < wanted; });
+  return at != labels.end() && at->first == name ? std::string_view(at->second) : std::string_view();
+}
+
+bool Matcher::matches(std::string_view text) const {
+  switch (type) {
+    case MatchType::equal:
+      return text == value;
+    case MatchType::not_equal:
+      return text != value;
+    case MatchType::regex:
+      return re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *regex);
+    case MatchType::not_regex:
+      return !re2::RE2::FullMatch(re2::StringPiece(text.data(), text.size()), *regex);
+  }
+  return false;
+}
+
+Result<Matcher> make_matcher(MatchType type, std::string name, std::string value) {
+  Matcher matcher{type, std::move(name), std::move(value), nullptr};
+  if (type == MatchType::equal || type == MatchType::not_equal) return matcher;
+  if (matcher.value.size() > regex_bytes_max) {
+    return Error{Fault::broken, fmt::format("a regular expression of {} bytes; {} are allowed", matcher.value.size(),
+                                            regex_bytes_max)};
+  }
+  re2::RE2::Options options;
+  options.set_log_errors(false);
+  options.set_max_mem(regex_memory_max);
+  options.set_never_capture(true);
+  auto regex = std::make_shared<const re2::RE2>(matcher.value, options);
+  if (!regex->ok()) return Error{Fault::broken, "error parsing regexp: " + regex->error()};
+  matcher.regex = std::move(regex);
+  return matcher;
+}
+
+bool match_all(const std::vector<Matcher>& matchers, const Labels& labels) {
+  return std::all_of(matchers.begin(), matchers.end(),
+                     [&](const Matcher& matcher) { return matcher.matches(label(labels, matcher.name)); });
+}
+
+}  // namespace perjoule::query
