@@ -61,9 +61,9 @@ Answer evaluated(const Parameters& parameters, const Environment& environment, c
     return answer_of(error.fault == Fault::broken ? invalid("query", error.what) : error);
   }
   if (range && (expression->type() == ValueType::matrix || expression->type() == ValueType::text)) {
-    return answer_of(invalid("query", fmt::format("invalid expression type \"{}\" for range query, must be Scalar or "
-                                                  "instant Vector",
-                                                  name(expression->type()))));
+    return error_answer(400, "bad_data",
+                        fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
+                                    name(expression->type())));
   }
   const auto value = evaluate(*expression, grid, environment.source, environment.limits);
   if (!value) return source_failed(value.error());

@@ -268,12 +268,6 @@ class Evaluator {
 }  // namespace
 
 Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source, const Limits& limits) {
-  const ValueType type = expression.type();
-  if (grid.step_ms > 0 && (type == ValueType::matrix || type == ValueType::text)) {
-    return Error{Fault::broken, fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant "
-                                            "Vector",
-                                            name(type))};
-  }
   return Evaluator(expression, grid, source, limits).run();
 }
 

@@ -122,4 +122,35 @@ bool is_known_aggregator(std::string_view name) {
          std::find(std::begin(known_aggregators), std::end(known_aggregators), name) != std::end(known_aggregators);
 }
 
+std::optional<BinaryOperator> find_operator(TokenType type) {
+  switch (type) {
+    case TokenType::add:
+      return BinaryOperator{Operator::add, 2};
+    case TokenType::subtract:
+      return BinaryOperator{Operator::subtract, 2};
+    case TokenType::multiply:
+      return BinaryOperator{Operator::multiply, 3};
+    case TokenType::divide:
+      return BinaryOperator{Operator::divide, 3};
+    case TokenType::modulo:
+      return BinaryOperator{Operator::modulo, 3};
+    case TokenType::power:
+      return BinaryOperator{Operator::power, power_precedence};
+    case TokenType::equal:
+      return BinaryOperator{Operator::equal, 1};
+    case TokenType::not_equal:
+      return BinaryOperator{Operator::not_equal, 1};
+    case TokenType::greater:
+      return BinaryOperator{Operator::greater, 1};
+    case TokenType::less:
+      return BinaryOperator{Operator::less, 1};
+    case TokenType::greater_equal:
+      return BinaryOperator{Operator::greater_equal, 1};
+    case TokenType::less_equal:
+      return BinaryOperator{Operator::less_equal, 1};
+    default:
+      return std::nullopt;
+  }
+}
+
 }  // namespace perjoule::query

@@ -5,6 +5,7 @@
 #include <string_view>
 
 #include "daemon/query/expression.hpp"
+#include "daemon/query/lexer.hpp"
 
 namespace perjoule::query {
 
@@ -24,5 +25,13 @@ struct Signature {
 // By its name in lower case.
 [[nodiscard]] std::optional<Aggregator> find_aggregator(std::string_view name);
 [[nodiscard]] bool is_known_aggregator(std::string_view name);
+
+struct BinaryOperator {
+  Operator op;
+  int precedence;
+};
+inline constexpr int power_precedence = 4;  // the highest, and the only one that binds to the right
+
+[[nodiscard]] std::optional<BinaryOperator> find_operator(TokenType type);
 
 }  // namespace perjoule::query

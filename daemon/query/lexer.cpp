@@ -139,8 +139,9 @@ class Lexer {
         ++open_parens_;
         return emit(TokenType::left_paren, 1);
       case ')':
-        if (--open_parens_ < 0) return fail("unexpected right parenthesis ')'");
-        return emit(TokenType::right_paren, 1);
+        if (--open_parens_ >= 0) return emit(TokenType::right_paren, 1);
+        begin_ = ++here_;  // Prometheus names the place behind it
+        return fail("unexpected right parenthesis ')'");
       case '{':
         in_braces_ = true;
         return emit(TokenType::left_brace, 1);

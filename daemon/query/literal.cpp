@@ -180,6 +180,10 @@ std::optional<double> read_number(std::string_view text) {
   return parse_float(text);
 }
 
+bool is_number(std::string_view text) {
+  return parse_float(text).has_value();
+}
+
 std::optional<std::int64_t> read_duration(std::string_view text) {
   if (text == "0") return 0;
   if (text.empty()) return {};

@@ -11,6 +11,9 @@ namespace perjoule::query {
 // "1e3", ".5", "0x1F", "010" (octal), "Inf", "NaN". Nothing where Prometheus would refuse it.
 [[nodiscard]] std::optional<double> read_number(std::string_view text);
 
+// Digits with a sign, a point and an exponent, as parameters write numbers; "inf" and "nan" too.
+[[nodiscard]] bool is_number(std::string_view text);
+
 // "1h30m": units descend, each at most once. Milliseconds; nothing where it is none, or is more than 292 years.
 [[nodiscard]] std::optional<std::int64_t> read_duration(std::string_view text);
 

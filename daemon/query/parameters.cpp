@@ -14,6 +14,11 @@ namespace {
 
 constexpr std::size_t matches_max = 64;  // `match[]` of one request
 
+Error not_a_duration(std::string_view name, std::string_view text) {
+  return invalid(name, fmt::format("cannot parse {} to a valid duration{}", config::json::quote_short(text),
+                                   is_number(text) ? ". It overflows int64" : ""));
+}
+
 }  // namespace
 
 std::string_view parameter(const Parameters& parameters, std::string_view name) {
@@ -31,14 +36,18 @@ Result<std::int64_t> time_parameter(const Parameters& parameters, std::string_vi
   const std::string_view text = parameter(parameters, name);
   if (text.empty() && otherwise) return *otherwise;
   const auto ms = read_time(text);
-  if (!ms) return invalid(name, fmt::format("cannot parse {} to a valid timestamp", config::json::quote_short(text)));
+  if (!ms) {
+    // Prometheus says more where the parameter may be left out.
+    const std::string which = otherwise ? fmt::format("Invalid time value for '{}': ", name) : std::string();
+    return invalid(name, fmt::format("{}cannot parse {} to a valid timestamp", which, config::json::quote_short(text)));
+  }
   return *ms;
 }
 
 Result<std::int64_t> step_parameter(const Parameters& parameters) {
   const std::string_view text = parameter(parameters, "step");
   const auto ms = read_step(text);
-  if (!ms) return invalid("step", fmt::format("cannot parse {} to a valid duration", config::json::quote_short(text)));
+  if (!ms) return not_a_duration("step", text);
   if (*ms <= 0) {
     return invalid("step", "zero or negative query resolution step widths are not accepted. Try a positive integer");
   }
@@ -48,7 +57,7 @@ Result<std::int64_t> step_parameter(const Parameters& parameters) {
 Result<void> check_timeout(const Parameters& parameters) {
   const std::string_view text = parameter(parameters, "timeout");
   if (text.empty() || read_step(text)) return {};
-  return invalid("timeout", fmt::format("cannot parse {} to a valid duration", config::json::quote_short(text)));
+  return not_a_duration("timeout", text);
 }
 
 Result<std::size_t> limit_parameter(const Parameters& parameters) {

@@ -17,54 +17,17 @@ namespace {
 
 using config::json::quote_short;
 
-struct BinaryOperator {
-  Operator op;
-  int precedence;
-};
-
-constexpr int power_precedence = 4;
-
-std::optional<BinaryOperator> binary_operator(TokenType type) {
-  switch (type) {
-    case TokenType::add:
-      return BinaryOperator{Operator::add, 2};
-    case TokenType::subtract:
-      return BinaryOperator{Operator::subtract, 2};
-    case TokenType::multiply:
-      return BinaryOperator{Operator::multiply, 3};
-    case TokenType::divide:
-      return BinaryOperator{Operator::divide, 3};
-    case TokenType::modulo:
-      return BinaryOperator{Operator::modulo, 3};
-    case TokenType::power:
-      return BinaryOperator{Operator::power, power_precedence};
-    case TokenType::equal:
-      return BinaryOperator{Operator::equal, 1};
-    case TokenType::not_equal:
-      return BinaryOperator{Operator::not_equal, 1};
-    case TokenType::greater:
-      return BinaryOperator{Operator::greater, 1};
-    case TokenType::less:
-      return BinaryOperator{Operator::less, 1};
-    case TokenType::greater_equal:
-      return BinaryOperator{Operator::greater_equal, 1};
-    case TokenType::less_equal:
-      return BinaryOperator{Operator::less_equal, 1};
-    default:
-      return std::nullopt;
-  }
-}
-
-// Recursive descent. A function that fails has noted why, and returns no_node; the first note stays.
+// Recursive descent. A function that fails has noted why, and returns no_node; the first note stays. What is wrong with
+// types is a mistake: it shows only where the rest reads well.
 class Parser {
  public:
   explicit Parser(std::string_view query) : reader_(query) {}
 
   Result<Expression> run() {
-    if (reader_.is(TokenType::end)) reader_.fail(reader_.token(), "no expression found in input");
+    if (reader_.is(TokenType::end)) reader_.fail_at(0, "no expression found in input");
     const std::uint32_t root = failed() ? no_node : binary(1);
     if (!failed() && !reader_.is(TokenType::end)) refuse_rest();
-    if (failed()) return *reader_.error();
+    if (const auto error = reader_.outcome()) return *error;
     expression_.root = root;
     return std::move(expression_);
   }
@@ -73,12 +36,12 @@ class Parser {
   [[nodiscard]] bool failed() const { return reader_.error().has_value(); }
   Node& node(std::uint32_t index) { return expression_.nodes[index]; }
 
-  std::uint32_t fail(const Token& token, std::string what) {
-    reader_.fail(token, std::move(what));
+  std::uint32_t fail(const Token& token, std::string_view what) {
+    reader_.fail(token, what);
     return no_node;
   }
-  std::uint32_t fail_at(std::uint32_t at, std::string what) {
-    reader_.fail_at(at, std::move(what));
+  std::uint32_t fail_at(std::uint32_t at, std::string_view what) {
+    reader_.fail_at(at, what);
     return no_node;
   }
   std::uint32_t unsupported(const Token& token, std::string_view what) {
@@ -113,7 +76,7 @@ class Parser {
   std::uint32_t binary(int precedence) {
     std::uint32_t left = unary();
     while (!failed()) {
-      const auto op = binary_operator(reader_.token().type);
+      const auto op = find_operator(reader_.token().type);
       if (!op || op->precedence < precedence) break;
       const Token token = reader_.take();
       const bool returns_bool = reader_.keyword() == "bool";
@@ -133,16 +96,16 @@ class Parser {
     const ValueType left_type = node(left).value_type;
     const ValueType right_type = node(right).value_type;
     if (returns_bool && !is_comparison(op)) {
-      return fail(token, "bool modifier can only be used on comparison operators");
+      reader_.mistake(token.at, "bool modifier can only be used on comparison operators");
     }
     const bool scalars = left_type == ValueType::scalar && right_type == ValueType::scalar;
     if (is_comparison(op) && !returns_bool && scalars) {
-      return fail(token, "comparisons between scalars must use BOOL modifier");
+      reader_.mistake(token.at, "comparisons between scalars must use BOOL modifier");
     }
     for (const std::uint32_t side : {left, right}) {
       const ValueType type = node(side).value_type;
       if (type == ValueType::scalar || type == ValueType::vector) continue;
-      return fail_at(node(side).at, "binary expression must contain only scalar and instant vector types");
+      reader_.mistake(node(side).at, "binary expression must contain only scalar and instant vector types");
     }
     if (left_type == ValueType::vector && right_type == ValueType::vector) {
       return unsupported(token, fmt::format("\"{}\" between two instant vectors", token.text));
@@ -163,9 +126,9 @@ class Parser {
     if (failed()) return no_node;
     const ValueType type = node(operand).value_type;
     if (type != ValueType::scalar && type != ValueType::vector) {
-      return fail(sign, fmt::format("unary expression only allowed on expressions of type scalar or instant vector, "
-                                    "got \"{}\"",
-                                    name(type)));
+      reader_.mistake(sign.at, fmt::format("unary expression only allowed on expressions of type scalar or instant "
+                                           "vector, got \"{}\"",
+                                           name(type)));
     }
     if (sign.type == TokenType::add) return operand;
     if (node(operand).type == NodeType::number) {
@@ -206,7 +169,7 @@ class Parser {
     if (!reader_.expect(TokenType::right_bracket, "\"]\"")) return;
     Node& selector = node(operand);
     if (selector.type != NodeType::selector || selector.range_ms != 0 || parenthesised) {
-      return reader_.fail_at(selector.at, "ranges only allowed for vector selectors");
+      return reader_.fail(bracket, "ranges only allowed for vector selectors");
     }
     selector.range_ms = *range_ms;
     selector.value_type = ValueType::matrix;
@@ -312,16 +275,15 @@ class Parser {
     if (!arguments(given)) return no_node;
     const std::size_t wanted = signature->takes ? 1 : 0;
     if (given.size() != wanted) {
-      return fail(token, fmt::format("expected {} argument(s) in call to \"{}\", got {}", wanted, signature->name,
-                                     given.size()));
-    }
-    if (wanted == 1 && node(given[0]).value_type != *signature->takes) {
-      return fail_at(node(given[0]).at,
-                     fmt::format("expected type {} in call to function \"{}\", got {}", name(*signature->takes),
-                                 signature->name, name(node(given[0]).value_type)));
+      reader_.mistake(token.at, fmt::format("expected {} argument(s) in call to \"{}\", got {}", wanted,
+                                            signature->name, given.size()));
+    } else if (wanted == 1 && node(given[0]).value_type != *signature->takes) {
+      reader_.mistake(node(given[0]).at,
+                      fmt::format("expected type {} in call to function \"{}\", got {}", name(*signature->takes),
+                                  signature->name, name(node(given[0]).value_type)));
     }
     Node made{.type = NodeType::call, .value_type = signature->gives, .at = token.at};
-    if (wanted == 1) made.left = given[0];
+    if (!given.empty()) made.left = given[0];
     made.function = signature->function;
     return add(std::move(made));
   }
@@ -345,8 +307,8 @@ class Parser {
     }
     const Node& argument = node(given[0]);
     if (argument.value_type != ValueType::vector) {
-      return fail_at(argument.at, fmt::format("expected type instant vector in aggregation expression, got {}",
-                                              name(argument.value_type)));
+      reader_.mistake(argument.at, fmt::format("expected type instant vector in aggregation expression, got {}",
+                                               name(argument.value_type)));
     }
     made.left = given[0];
     return add(std::move(made));
@@ -388,10 +350,10 @@ Result<std::vector<Matcher>> parse_selector(std::string_view query) {
     return Error{Fault::broken, fmt::format("a selector of {} bytes; {} are allowed", query.size(), text_bytes_max)};
   }
   SelectorReader reader(query);
-  if (reader.is(TokenType::end)) reader.fail(reader.token(), "no expression found in input");
+  if (reader.is(TokenType::end)) reader.fail_at(0, "no expression found in input");
   SelectorMatchers selector = reader.matchers();
   if (!reader.error() && !reader.is(TokenType::end)) reader.unexpected("");
-  if (reader.error()) return *reader.error();
+  if (const auto error = reader.outcome()) return *error;
   return std::move(selector.matchers);
 }
 

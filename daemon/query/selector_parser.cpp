@@ -50,8 +50,12 @@ std::string SelectorReader::place(std::uint32_t at) const {
   return fmt::format("{}:{}", line, column);
 }
 
-void SelectorReader::fail_at(std::uint32_t at, std::string what) {
+void SelectorReader::fail_at(std::uint32_t at, std::string_view what) {
   if (!error_) error_ = Error{Fault::broken, fmt::format("{}: parse error: {}", place(at), what)};
+}
+
+void SelectorReader::mistake(std::uint32_t at, std::string_view what) {
+  if (!mistake_) mistake_ = Error{Fault::broken, fmt::format("{}: parse error: {}", place(at), what)};
 }
 
 void SelectorReader::unsupported(std::uint32_t at, std::string_view what) {
@@ -91,13 +95,13 @@ SelectorMatchers SelectorReader::matchers() {
   if (!metric.empty()) {
     const auto second = std::find_if(selector.matchers.begin() + 1, selector.matchers.end(), is_name);
     if (second != selector.matchers.end()) {
-      fail_at(selector.at, fmt::format("metric name must not be set twice: {} or {}", quote_short(metric),
+      mistake(selector.at, fmt::format("metric name must not be set twice: {} or {}", quote_short(metric),
                                        quote_short(second->value)));
     }
   }
   const bool all_match_nothing = std::all_of(selector.matchers.begin(), selector.matchers.end(),
                                              [](const Matcher& matcher) { return matcher.matches(""); });
-  if (all_match_nothing) fail_at(selector.at, "vector selector must contain at least one non-empty matcher");
+  if (all_match_nothing) mistake(selector.at, "vector selector must contain at least one non-empty matcher");
   return selector;
 }
 

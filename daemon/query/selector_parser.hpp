@@ -30,11 +30,17 @@ class SelectorReader {
   bool expect(TokenType type, std::string_view what);
 
   // The first failure stays. `wanted` may be "".
-  void fail(const Token& token, std::string what) { fail_at(token.at, std::move(what)); }
-  void fail_at(std::uint32_t at, std::string what);
+  void fail(const Token& token, std::string_view what) { fail_at(token.at, what); }
+  void fail_at(std::uint32_t at, std::string_view what);
   void unsupported(std::uint32_t at, std::string_view what);
   void unexpected(std::string_view wanted);
+  // Wrong, but no reason not to read on.
+  void mistake(std::uint32_t at, std::string_view what);
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
+  // What is said in the end: a failure, else the first mistake, else what is unsupported.
+  [[nodiscard]] const std::optional<Error>& outcome() const {
+    return error_ && (error_->fault == Fault::broken || !mistake_) ? error_ : mistake_;
+  }
 
   // `name{a="b", c=~"d"}`, with at least one of name and braces.
   SelectorMatchers matchers();
@@ -50,6 +56,7 @@ class SelectorReader {
   std::size_t next_ = 0;
   std::size_t regexes_ = 0;
   std::optional<Error> error_;
+  std::optional<Error> mistake_;
 };
 
 }  // namespace perjoule::query

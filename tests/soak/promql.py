@@ -1,0 +1,260 @@
+#!/usr/bin/env python3
+# needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev query_answer); 3 minutes
+"""The query API beside a real Prometheus 2.42 that holds the same samples: every answer has to be equal.
+
+Without options: telemetry with resets, gaps, jitter and series that come and go is made up, loaded into Prometheus, and
+asked for through query_answer. With --api URL --openmetrics FILE: the API of a running daemon, and what it exported.
+Values may differ by 1e-9 of themselves; stamps, labels, order, statuses and the texts of errors may not.
+"""
+import argparse
+import collections
+import http.client
+import json
+import math
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.parse
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "end_to_end"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from harness import LABEL, REPOSITORY, check, wait_for  # noqa: E402
+from prometheus import free_port  # noqa: E402
+from promql_queries import ERRORS, UNSUPPORTED, Queries, listings  # noqa: E402
+from promql_telemetry import write_telemetry  # noqa: E402
+
+TOLERANCE = 1e-9
+SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)$")
+
+
+class Pipe:
+    """query_answer, which reads the file itself."""
+
+    def __init__(self, binary, file):
+        self.process = subprocess.Popen([binary, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+    def ask(self, path, parameters):
+        self.process.stdin.write(f"/{path}?{urllib.parse.urlencode(parameters)}\n")
+        self.process.stdin.flush()
+        line = self.process.stdout.readline()
+        check(line, f"query_answer ended at {path} {parameters}")
+        status, body = line.split(" ", 1)
+        return int(status), json.loads(body)
+
+    def close(self):
+        self.process.stdin.close()
+        check(self.process.wait(10) == 0, "query_answer failed")
+
+
+class Api:
+    """Prometheus' API at a base like http://127.0.0.1:9090."""
+
+    def __init__(self, url):
+        self.url = urllib.parse.urlsplit(url)
+        self.connection = http.client.HTTPConnection(self.url.hostname, self.url.port, timeout=60)
+
+    def ask(self, path, parameters):
+        self.connection.request("GET", f"{self.url.path.rstrip('/')}/api/v1/{path}?{urllib.parse.urlencode(parameters)}")
+        response = self.connection.getresponse()
+        return response.status, json.loads(response.read())
+
+    def close(self):
+        self.connection.close()
+
+
+class Prometheus(Api):
+    def __init__(self, directory, file):
+        data = directory / "data"
+        loaded = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", str(file), str(data)],
+                                capture_output=True, text=True, check=False)
+        check(loaded.returncode == 0, f"promtool: {loaded.stderr}")
+        config = directory / "prometheus.yml"
+        config.write_text("{}\n")
+        port = free_port()
+        self.log = open(directory / "prometheus.log", "wb")
+        self.process = subprocess.Popen(
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", "--log.level=warn",
+             "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}"],
+            stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
+        super().__init__(f"http://127.0.0.1:{port}")
+        wait_for(self.ready, "Prometheus is ready", 60, every=0.1)
+
+    def ready(self):
+        check(self.process.poll() is None, "Prometheus ended")
+        try:
+            self.connection.request("GET", "/-/ready")
+            response = self.connection.getresponse()
+            response.read()
+            return response.status == 200
+        except OSError:
+            self.connection.close()
+            return False
+
+    def close(self):
+        super().close()
+        self.process.terminate()
+        self.process.wait(20)
+        self.log.close()
+
+
+def read_series(file):
+    """Every series of an OpenMetrics file as a dictionary of its labels, and the first and last stamp."""
+    series, first, last = {}, math.inf, -math.inf
+    with open(file, encoding="utf-8") as lines:
+        for line in lines:
+            match = SAMPLE.match(line)
+            if not match or line.startswith("#"):
+                continue
+            name, labels, _, stamp = match.groups()
+            series.setdefault((name, labels or ""), None)
+            first, last = min(first, float(stamp)), max(last, float(stamp))
+    return [{"__name__": name} | dict(LABEL.findall(labels)) for name, labels in series], first, last
+
+
+class Differ:
+    def __init__(self, ours, theirs):
+        self.ours, self.theirs = ours, theirs
+        self.failed = self.asked = self.values = self.identical = 0
+        self.worst = 0.0
+
+    def fail(self, path, parameters, what):
+        self.failed += 1
+        print(f"DIFFERENT {path} {json.dumps(parameters)}\n    {what}")
+
+    def value(self, ours, theirs):
+        self.values += 1
+        if ours == theirs:
+            self.identical += 1
+            return True
+        a, b = float(ours), float(theirs)
+        if not (math.isfinite(a) and math.isfinite(b)):
+            return False
+        off = abs(a - b) / max(abs(a), abs(b))
+        self.worst = max(self.worst, off)
+        return off <= TOLERANCE
+
+    def points(self, ours, theirs):
+        """What differs between two lists of [stamp, value]; "" where nothing does."""
+        if len(ours) != len(theirs):
+            return f"{len(ours)} points, {len(theirs)} expected"
+        for mine, wanted in zip(ours, theirs):
+            if mine[0] != wanted[0]:
+                return f"stamp {mine[0]}, {wanted[0]} expected"
+            if not self.value(mine[1], wanted[1]):
+                return f"{mine[1]} at {mine[0]}, {wanted[1]} expected"
+        return ""
+
+    def data(self, ours, theirs):
+        if not isinstance(theirs, dict):
+            return "" if ours == theirs else f"{ours}\n    {theirs} expected"
+        if ours["resultType"] != theirs["resultType"]:
+            return f"{ours['resultType']}, {theirs['resultType']} expected"
+        ours, theirs, kind = ours["result"], theirs["result"], theirs["resultType"]
+        if kind in ("scalar", "string"):
+            return self.points([ours], [theirs])
+        mine, wanted = ([item["metric"] for item in side] for side in (ours, theirs))
+        if mine != wanted:
+            same = sorted(map(str, mine)) == sorted(map(str, wanted))
+            return f"series {'in another order' if same else 'differ'}: {mine[:4]}...\n    {wanted[:4]}... expected"
+        for one, other in zip(ours, theirs):
+            pair = ("value", "values")[kind == "matrix"]
+            found = self.points(*((side[pair] if kind == "matrix" else [side[pair]]) for side in (one, other)))
+            if found:
+                return f"{one['metric']}: {found}"
+        return ""
+
+    def ask(self, path, parameters):
+        self.asked += 1
+        status, body = self.ours.ask(path, parameters)
+        wanted_status, wanted = self.theirs.ask(path, parameters)
+        if status != wanted_status:
+            return self.fail(path, parameters, f"{status} {str(body)[:300]}\n    {wanted_status} {str(wanted)[:300]} expected")
+        if status != 200:
+            mine, other = ((side["errorType"], side["error"]) for side in (body, wanted))
+            found = "" if mine == other else f"{mine}\n    {other} expected"
+        else:
+            found = self.data(body["data"], wanted["data"])
+        if found:
+            self.fail(path, parameters, found)
+        return None
+
+    def position(self, query, at):
+        """A query that only one of the two refuses to parse, or both at the same place."""
+        self.asked += 1
+        parameters = {"query": query, "time": at}
+        status, body = self.ours.ask("query", parameters)
+        wanted_status, wanted = self.theirs.ask("query", parameters)
+        place = re.compile(r"(.*?\d+:\d+: parse error: )")
+        mine, other = (place.match(side.get("error", "")) for side in (body, wanted))
+        if status != wanted_status or not mine or not other or mine[1] != other[1]:
+            self.fail("query", parameters, f"{status} {body}\n    {wanted_status} {wanted} expected")
+
+    def unsupported(self, query, place, at):
+        self.asked += 1
+        parameters = {"query": query, "time": at}
+        status, body = self.ours.ask("query", parameters)
+        wanted_status, wanted = self.theirs.ask("query", parameters)
+        if status != 422 or not body["error"].startswith("unsupported: ") or place not in body["error"]:
+            self.fail("query", parameters, f"{status} {body}, which is no 422 with {place!r}")
+        if wanted_status == 400:
+            self.fail("query", parameters, f"Prometheus knows it no more: {wanted}")
+
+
+def compare(differ, series, span, options):
+    chance = random.Random(options.seed)
+    queries = Queries(chance, series, *span)
+    asked = collections.Counter()
+    for construct, path, parameters in queries.all(options.each):
+        asked[construct, path] += 1
+        differ.ask(path, parameters)
+    for path, parameters in listings(series, *span):
+        differ.ask(path, parameters)
+    for query in ERRORS:
+        differ.position(query, span[1])
+    for query, place in UNSUPPORTED:
+        differ.unsupported(query, place, span[1])
+    per = collections.Counter()
+    for (construct, _), count in asked.items():
+        per[construct] += count
+    print(", ".join(f"{construct} {count}" for construct, count in sorted(per.items())))
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--each", type=int, default=24, help="queries per function, aggregation and operator")
+    parser.add_argument("--binary", default=str(REPOSITORY / "build/dev/tests/query_answer"))
+    parser.add_argument("--api", help="base URL of a daemon, instead of query_answer")
+    parser.add_argument("--openmetrics", help="what that daemon exported")
+    options = parser.parse_args()
+    if bool(options.api) != bool(options.openmetrics):
+        parser.error("--api and --openmetrics go together")
+    print(f"seed {options.seed}")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-promql-"))
+    sides = []
+    try:
+        file = options.openmetrics
+        if not file:
+            file = directory / "telemetry.om"
+            write_telemetry(random.Random(options.seed), file, time.time() - 2 * 86400)
+        series, *span = read_series(file)
+        sides.append(Api(options.api) if options.api else Pipe(options.binary, file))
+        sides.append(Prometheus(directory, file))
+        differ = Differ(*sides)
+        compare(differ, series, span, options)
+    finally:
+        for side in sides:
+            side.close()
+        shutil.rmtree(directory)
+    print(f"{differ.asked} requests, {differ.failed} different; {differ.values} values, {differ.identical} to the last "
+          f"digit, the worst off by {differ.worst:.1e} (seed {options.seed})")
+    return 1 if differ.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
