@@ -127,9 +127,10 @@ Result<Found> find(const Parameters& parameters, const Environment& environment,
       return error;
     }
     std::move(series->begin(), series->end(), std::back_inserter(found.series));
+    // After each, so that many selectors of the same series do not add up.
+    std::sort(found.series.begin(), found.series.end());
+    found.series.erase(std::unique(found.series.begin(), found.series.end()), found.series.end());
   }
-  std::sort(found.series.begin(), found.series.end());
-  found.series.erase(std::unique(found.series.begin(), found.series.end()), found.series.end());
   return found;
 }
 

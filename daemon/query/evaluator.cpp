@@ -120,7 +120,7 @@ class Evaluator {
 
   // Makes a row of each series; `fill(points, out)` is false where it has no value.
   template <class Fill>
-  Result<std::vector<Row>> rows_of(std::vector<Series>&& selected, Fill fill) {
+  Result<std::vector<Row>> rows_of(std::vector<Series> selected, Fill fill) {
     if (!take_samples(selected.size() * steps_)) return too_many_samples();
     std::vector<Row> rows;
     rows.reserve(selected.size());

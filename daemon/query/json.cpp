@@ -13,26 +13,44 @@ namespace {
 // As many digits as a double keeps for certain: a decimal of no more that reads back is the only one, so the shortest.
 constexpr double exact_max = 1e15;
 
-void append_integer(std::string& out, std::int64_t value) {
-  char text[24];
-  const auto end = std::to_chars(text, text + sizeof text, value).ptr;
-  out.append(text, static_cast<std::size_t>(end - text));
+// Samples are most of an answer: they are written to a buffer, and appended once. Each of these returns its end.
+char* put_integer(char* to, std::int64_t value) {
+  return std::to_chars(to, to + 24, value).ptr;
 }
 
-// `thousandths` / 1000, without zeros at the end.
-void append_thousandths(std::string& out, std::int64_t thousandths) {
-  if (thousandths < 0) out += '-';
+// The three digits of a number below 1000.
+char* put_three(char* to, std::int64_t value) {
+  const auto digits = static_cast<int>(value);
+  to[0] = static_cast<char>('0' + digits / 100);
+  to[1] = static_cast<char>('0' + digits / 10 % 10);
+  to[2] = static_cast<char>('0' + digits % 10);
+  return to + 3;
+}
+
+char* put_time(char* to, std::int64_t ms) {
+  if (ms < 0) *to++ = '-';
+  const std::int64_t size = ms < 0 ? -ms : ms;
+  to = put_integer(to, size / 1000);
+  if (size % 1000 == 0) return to;
+  *to++ = '.';
+  return put_three(to, size % 1000);
+}
+
+// Most readings are whole, or have up to three decimals. Null for any other number.
+char* put_short(char* to, double value) {
+  const double scaled = value * 1000;
+  if (!(std::fabs(scaled) < exact_max) || value == 0) return nullptr;
+  const std::int64_t thousandths = std::llrint(scaled);
+  if (static_cast<double>(thousandths) / 1000 != value) return nullptr;
+  if (thousandths < 0) *to++ = '-';
   const std::int64_t size = thousandths < 0 ? -thousandths : thousandths;
-  append_integer(out, size / 1000);
-  auto rest = static_cast<int>(size % 1000);
-  if (rest == 0) return;
-  char digits[3] = {static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
-                    static_cast<char>('0' + rest % 10)};
-  std::size_t length = 3;
-  while (digits[length - 1] == '0')
-    --length;
-  out += '.';
-  out.append(digits, length);
+  to = put_integer(to, size / 1000);
+  if (size % 1000 == 0) return to;
+  *to++ = '.';
+  to = put_three(to, size % 1000);
+  while (to[-1] == '0')
+    --to;
+  return to;
 }
 
 // Any finite number: the shortest digits, the point put where the exponent says.
@@ -48,8 +66,12 @@ void append_shortest(std::string& out, double value) {
   int exponent = 0;
   const char* const digits_of_exponent = number.data() + mark + (number[mark + 1] == '+' ? 2 : 1);
   std::from_chars(digits_of_exponent, number.data() + number.size(), exponent);
-  std::string digits(number.substr(0, 1));
-  if (mark > 2) digits += number.substr(2, mark - 2);
+  // "d.ddd" without its point, in place.
+  std::string_view digits = number.substr(0, 1);
+  if (mark > 2) {
+    text[number.data() - text + 1] = number.front();
+    digits = number.substr(1, mark - 1);
+  }
   if (exponent < 0) {
     out += "0.";
     out.append(static_cast<std::size_t>(-exponent - 1), '0');
@@ -61,9 +83,9 @@ void append_shortest(std::string& out, double value) {
     out += digits;
     out.append(whole - digits.size(), '0');
   } else {
-    out.append(digits, 0, whole);
+    out += digits.substr(0, whole);
     out += '.';
-    out.append(digits, whole);
+    out += digits.substr(whole);
   }
 }
 
@@ -120,32 +142,35 @@ void append_number(std::string& out, double value) {
     out += value > 0 ? "+Inf" : "-Inf";
     return;
   }
-  // Most readings are whole, or have up to three decimals.
-  const double scaled = value * 1000;
-  if (std::fabs(scaled) < exact_max && value != 0) {
-    const auto thousandths = static_cast<std::int64_t>(std::llrint(scaled));
-    if (static_cast<double>(thousandths) / 1000 == value) return append_thousandths(out, thousandths);
+  char text[32];
+  if (const char* const end = put_short(text, value)) {
+    out.append(text, static_cast<std::size_t>(end - text));
+  } else {
+    append_shortest(out, value);
   }
-  append_shortest(out, value);
 }
 
 void append_time(std::string& out, std::int64_t ms) {
-  if (ms < 0) out += '-';
-  const std::int64_t size = ms < 0 ? -ms : ms;
-  append_integer(out, size / 1000);
-  const auto rest = static_cast<int>(size % 1000);
-  if (rest == 0) return;
-  const char digits[4] = {'.', static_cast<char>('0' + rest / 100), static_cast<char>('0' + rest / 10 % 10),
-                          static_cast<char>('0' + rest % 10)};
-  out.append(digits, sizeof digits);
+  char text[32];
+  out.append(text, static_cast<std::size_t>(put_time(text, ms) - text));
 }
 
 void append_sample(std::string& out, std::int64_t ms, double value) {
-  out += '[';
-  append_time(out, ms);
-  out += ",\"";
-  append_number(out, value);
-  out += "\"]";
+  char text[80];
+  text[0] = '[';
+  char* end = put_time(text + 1, ms);
+  *end++ = ',';
+  *end++ = '"';
+  if (char* const number_end = put_short(end, value)) {
+    end = number_end;
+  } else {
+    out.append(text, static_cast<std::size_t>(end - text));
+    append_number(out, value);
+    end = text;
+  }
+  *end++ = '"';
+  *end++ = ']';
+  out.append(text, static_cast<std::size_t>(end - text));
 }
 
 void append_labels(std::string& out, const Labels& labels) {

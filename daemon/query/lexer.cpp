@@ -285,7 +285,7 @@ std::vector<Token> split(std::string_view query) {
 }
 
 std::string describe(const Token& token) {
-  const std::string text = config::json::quote_short(token.text);
+  std::string text = config::json::quote_short(token.text);
   switch (token.type) {
     case TokenType::end:
       return "end of input";

@@ -9,7 +9,7 @@
 namespace perjoule::query {
 namespace {
 
-constexpr std::int64_t time_max_ms = std::int64_t{1} << 52;  // beyond it a double has no milliseconds
+constexpr double time_max_s = 4e12;  // far beyond it a double has no milliseconds
 
 struct Scale {
   std::string_view unit;
@@ -230,7 +230,7 @@ std::optional<std::string> unquote(std::string_view text) {
 std::optional<std::int64_t> read_time(std::string_view text) {
   const auto seconds = parse_float(text);
   if (!seconds) return read_rfc3339(text);
-  if (!(std::fabs(*seconds) < static_cast<double>(time_max_ms / 1000))) return {};
+  if (!(std::fabs(*seconds) < time_max_s)) return {};
   // The order of operations is Prometheus', so that the same text is the same millisecond.
   double whole = 0;
   const double fraction = std::round(std::modf(*seconds, &whole) * 1000) / 1000;

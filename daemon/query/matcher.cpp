@@ -46,7 +46,7 @@ Result<Matcher> make_matcher(MatchType type, std::string name, std::string value
   return matcher;
 }
 
-bool match_all(const std::vector<Matcher>& matchers, const Labels& labels) {
+bool match_all(std::span<const Matcher> matchers, const Labels& labels) {
   return std::all_of(matchers.begin(), matchers.end(),
                      [&](const Matcher& matcher) { return matcher.matches(label(labels, matcher.name)); });
 }

@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -41,6 +42,6 @@ struct Matcher {
 // Broken where the expression is none, or passes what limits.hpp allows.
 [[nodiscard]] Result<Matcher> make_matcher(MatchType type, std::string name, std::string value);
 
-[[nodiscard]] bool match_all(const std::vector<Matcher>& matchers, const Labels& labels);
+[[nodiscard]] bool match_all(std::span<const Matcher> matchers, const Labels& labels);
 
 }  // namespace perjoule::query

@@ -52,8 +52,8 @@ class Source {
  public:
   virtual ~Source() = default;
   [[nodiscard]] virtual Result<Selected> select(const Want& want) = 0;
-  // The labels of the series that have, or may have, samples from `from_ms` to `to_ms`, both inclusive. No matchers:
-  // all.
+  // The labels of the series that have, or may have, samples from `from_ms` to `to_ms`, both inclusive; INT64_MIN and
+  // INT64_MAX are no bounds. No matchers: all.
   [[nodiscard]] virtual Result<std::vector<Labels>> series(std::span<const Matcher> matchers, std::int64_t from_ms,
                                                            std::int64_t to_ms) = 0;
 };

@@ -19,7 +19,7 @@ constexpr double mean_scale = 0x1p-26;
 
 // Calls `each(step, begin, end)` for each step whose window holds points, of which it is [begin, end).
 template <class Each>
-void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, Each&& each) {
+void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, const Each& each) {
   const std::size_t steps = grid.steps();
   std::size_t begin = 0;
   std::size_t end = 0;
@@ -104,6 +104,7 @@ class Resets {
       if (points[i].value < points[i - 1].value) at_.push_back(i);
     }
   }
+  ~Resets() = default;
   Resets(const Resets&) = delete;
   Resets& operator=(const Resets&) = delete;
 

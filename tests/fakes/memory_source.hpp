@@ -30,7 +30,7 @@ class MemorySource final : public Source {
     selected.rolled_up = rolled_up;
     std::size_t samples = 0;
     for (const Series& series : all_) {
-      if (!matches(want.matchers, series.labels)) continue;
+      if (!match_all(want.matchers, series.labels)) continue;
       const auto [first, last] = range(series, want.from_ms, want.to_ms);
       if (first == last) continue;
       samples += static_cast<std::size_t>(last - first);
@@ -47,7 +47,7 @@ class MemorySource final : public Source {
     if (error) return *error;
     std::vector<Labels> found;
     for (const Series& series : all_) {
-      if (!matches(matchers, series.labels)) continue;
+      if (!match_all(matchers, series.labels)) continue;
       const auto [first, last] = range(series, from_ms, to_ms);
       if (first != last) found.push_back(series.labels);
     }
@@ -60,11 +60,6 @@ class MemorySource final : public Source {
   std::vector<Want> wants;  // what was asked; the matchers are gone by now
 
  private:
-  static bool matches(std::span<const Matcher> matchers, const Labels& labels) {
-    return std::all_of(matchers.begin(), matchers.end(),
-                       [&](const Matcher& matcher) { return matcher.matches(label(labels, matcher.name)); });
-  }
-
   using At = std::vector<storage::Point>::const_iterator;
   static std::pair<At, At> range(const Series& series, std::int64_t from_ms, std::int64_t to_ms) {
     const auto begin =

@@ -142,10 +142,12 @@ class Queries:
                                    f"count({several}) by (__name__)", f"scalar({several})"))
 
     def literals(self, _):
-        return self.chance.choice(("1", "1 + 1", "-5 ^ 2", "2 ^ 3 ^ 2", "2 ^ -1", "1 / 0", "-1 / 0", "0 / 0", "NaN", "inf",
-                                   "0x1F", "017", "08", ".5", "5.", "1e-7", "1e21", "123456789.125", "1e300 * 1e10",
-                                   "7 % 4 - -3", "-7 % 4", "1 == bool 1", "1 # a comment", "\n1 +\n# more\n2", "+1",
-                                   "((((1))))", "1 > bool 2 + 3", "2 * 3 > bool 5", "0.1 + 0.2", "1e100", "-0", "0 * -1"))
+        return self.chance.choice(("1", "1 + 1", "-5 ^ 2", "2 ^ 3 ^ 2", "2 ^ -1", "1 / 0", "-1 / 0", "0 / 0", "NaN",
+                                   "inf", "0x1F", "017", "08", ".5", "5.", "1e-7", "1e21", "123456789.125",
+                                   "1e300 * 1e10", "7 % 4 - -3", "-7 % 4", "1 == bool 1", "1 # a comment",
+                                   "\n1 +\n# more\n2", "+1",
+                                   "((((1))))", "1 > bool 2 + 3", "2 * 3 > bool 5", "0.1 + 0.2", "1e100", "-0",
+                                   "0 * -1"))
 
 
 def listings(series, first, last):
@@ -174,31 +176,34 @@ def listings(series, first, last):
     yield "query", {"query": "1", "time": "1", "timeout": "soon"}
     for bad in ({"start": "x"}, {"end": "x"}, {"step": "x"}, {"step": "0"}, {"step": "-1"}, {"step": "-1m"},
                 {"start": "20", "end": "10"}, {"end": "12000", "step": "1"}, {"end": "11000", "step": "1"},
-                {"query": "up[5m]"}, {"query": '"text"'}, {"step": ""}, {"start": ""}, {"step": "1e30"}, {"step": "1x"}):
+                {"query": "up[5m]"}, {"query": '"text"'}, {"step": ""}, {"start": ""}, {"step": "1e30"},
+                {"step": "1x"}):
         yield "query_range", {"query": "1", "start": "0", "end": "10", "step": "1"} | bad
 
 
 # Both refuse these, at the same place. (What stands behind something unsupported is not read.)
-ERRORS = ("", " ", "1 +", "(1", "1)", "foo bar", "foo{", "foo{a=}", 'foo{a="b"', 'foo{a="b",,}', 'foo{,}', 'foo{a=b}', "{}",
-          '{a=""}', '{a=~".*"}', '{a!="b"}', 'foo{__name__="bar"}', 'foo{a=~"("}', "foo[5m", "foo[5]", "foo[]", "foo[0s]",
-          "foo[5m5m]", "foo[1s1m]", "foo[5mm]", "(foo)[5m]", "rate(foo)[5m]", "foo[5m][5m]", "1[5m]", "rate(foo)", "rate()",
-          "rate(foo[5m], 1)", "rate(foo[5m],)", "sum()", "sum(1)", "sum(foo, 1)", "sum by (a", "sum by a (foo)",
-          "sum by (1) (foo)", "sum(foo[5m])", "scalar(1)", "vector(foo)", "time(1)", "nothing(foo)", "1 == 1", "foo + bool 1",
-          "foo + foo[5m]", "foo[5m] + 1", '"a" + 1', "-foo[5m]", '-"a"', "foo =~ 1", "foo = 1", "foo ! 1", "foo & 1", "1x",
-          "1e", "0x", "1.2.3", '"open', "'open", "`open", '"\\q"', "5m", "foo{a='b'}{c='d'}", "sum by (a) foo",
-          "\n\n  foo bar", "avg_over_time(foo)", "bool", "on", "foo bool 1", "1 + + ", "*1", "foo{a=\"b\" c=\"d\"}", "foo]", "}",
-          "sum(foo) by", "1 > 2", "sum(1) + (", "rate(foo) + vector(foo)", "sum({}) + foo[5]",
-          "-(foo[5m])", "sum by (foo:bar) (foo)", "foo{a:b='c'}", "(foo", "((1)", "foo{1='a'}", "[5m]",
-          "foo[5m]]", "foo[[5m]", "'\\x4'", "'\\400'", "'\\ud800'", "inf()", "9e", "0x1.8", "1e999")
+ERRORS = (
+    "", " ", "1 +", "(1", "1)", "foo bar", "foo{", "foo{a=}", 'foo{a="b"', 'foo{a="b",,}', "foo{,}", "foo{a=b}", "{}",
+    '{a=""}', '{a=~".*"}', '{a!="b"}', 'foo{__name__="bar"}', 'foo{a=~"("}', "foo[5m", "foo[5]", "foo[]", "foo[0s]",
+    "foo[5m5m]", "foo[1s1m]", "foo[5mm]", "(foo)[5m]", "rate(foo)[5m]", "foo[5m][5m]", "1[5m]", "rate(foo)", "rate()",
+    "rate(foo[5m], 1)", "rate(foo[5m],)", "sum()", "sum(1)", "sum(foo, 1)", "sum by (a", "sum by a (foo)",
+    "sum by (1) (foo)", "sum(foo[5m])", "scalar(1)", "vector(foo)", "time(1)", "nothing(foo)", "1 == 1",
+    "foo + bool 1", "foo + foo[5m]", "foo[5m] + 1", '"a" + 1', "-foo[5m]", '-"a"', "foo =~ 1", "foo = 1", "foo ! 1",
+    "foo & 1", "1x", "1e", "0x", "1.2.3", '"open', "'open", "`open", '"\\q"', "5m", "foo{a='b'}{c='d'}",
+    "sum by (a) foo", "\n\n  foo bar", "avg_over_time(foo)", "bool", "on", "foo bool 1", "1 + + ", "*1",
+    'foo{a="b" c="d"}', "foo]", "}", "sum(foo) by", "1 > 2", "sum(1) + (", "rate(foo) + vector(foo)",
+    "sum({}) + foo[5]", "-(foo[5m])", "sum by (foo:bar) (foo)", "foo{a:b='c'}", "(foo", "((1)", "foo{1='a'}", "[5m]",
+    "foo[5m]]", "foo[[5m]", "'\\x4'", "'\\400'", "'\\ud800'", "inf()", "9e", "0x1.8", "1e999")
 
 # Prometheus answers these, the daemon does not: what it names, and the place.
 UNSUPPORTED = (
     ("histogram_quantile(0.9, foo)", "histogram_quantile() at 1:1:"), ("1 + abs(foo)", "abs() at 1:5:"),
     ("foo offset 5m", "offset at 1:5:"), ("foo @ 5", "@ at 1:5:"), ("rate(foo[5m:1m])", "subquery at 1:9:"),
-    ("rate(foo[5m:])", "subquery at 1:9:"), ("rate(foo[5m] offset 1m)", "offset at 1:14:"), ("foo + foo", '"+" between'),
-    ("foo > bar", '">" between'), ("foo and bar", "and at 1:5:"), ("foo or bar", "or at 1:5:"),
-    ("foo unless bar", "unless at 1:5:"), ("(foo or bar)", "or at 1:6:"), ("topk(3, foo)", "topk() at 1:1:"),
-    ("stddev(foo)", "stddev() at 1:1:"), ("group by (a) (foo)", "group() at 1:1:"), ("foo + on (a) bar", "on() at 1:7:"),
+    ("rate(foo[5m:])", "subquery at 1:9:"), ("rate(foo[5m] offset 1m)", "offset at 1:14:"),
+    ("foo + foo", '"+" between'), ("foo > bar", '">" between'), ("foo and bar", "and at 1:5:"),
+    ("foo or bar", "or at 1:5:"), ("foo unless bar", "unless at 1:5:"), ("(foo or bar)", "or at 1:6:"),
+    ("topk(3, foo)", "topk() at 1:1:"), ("stddev(foo)", "stddev() at 1:1:"),
+    ("group by (a) (foo)", "group() at 1:1:"), ("foo + on (a) bar", "on() at 1:7:"),
     ("foo * ignoring (a) group_left bar", "ignoring() at 1:7:"), ("irate(foo[5m])", "irate() at 1:1:"),
     ("label_replace(foo, 'a', 'b', 'c', 'd')", "label_replace() at 1:1:"), ("foo atan2 bar", "atan2 at 1:5:"),
     ("absent(foo)", "absent() at 1:1:"), ("quantile(0.5, foo)", "quantile() at 1:1:"))

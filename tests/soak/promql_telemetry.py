@@ -51,8 +51,9 @@ def families(chance, start):
         for xid in ("48", "79")]
     yield "perjoule_temperature_celsius", "gauge", [
         ({"chip": chip, "sensor": sensor, "role": role}, start, seconds, 10, 3, walk(chance, 40, 2, -20, 110, 1))
-        for chip, sensor, role in (("k10temp", "Tctl", "cpu"), ("k10temp", "Tccd1", "cpu"), ("nvme", "Composite", "nvme"),
-                                   ("nvme", "Sensor 1", "nvme"), ("jc42", "temp1", "other"), ("i350bb", "loc1", "nic"))]
+        for chip, sensor, role in (
+            ("k10temp", "Tctl", "cpu"), ("k10temp", "Tccd1", "cpu"), ("nvme", "Composite", "nvme"),
+            ("nvme", "Sensor 1", "nvme"), ("jc42", "temp1", "other"), ("i350bb", "loc1", "nic"))]
     yield "perjoule_gpu_utilization_ratio", "gauge", [
         (gpu, start, seconds, 5, 6, walk(chance, 0.5, 0.2, 0, 1, 2)) for gpu in gpus]
     yield "perjoule_throttle_active", "gauge", [
