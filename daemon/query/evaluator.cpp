@@ -54,7 +54,7 @@ class Evaluator {
       if (!partial) return partial.error();
       value.scalars = std::move(partial->scalars);
       value.rows = std::move(partial->rows);
-      if (grid_.from_ms != grid_.to_ms) sort_rows(value.rows);
+      if (grid_.step_ms > 0) sort_rows(value.rows);
     }
     value.warnings = std::move(warnings_);
     return value;

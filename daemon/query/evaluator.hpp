@@ -30,7 +30,7 @@ struct Value {
   std::vector<std::string> warnings;
 };
 
-// On more than one step the rows of a vector are sorted by their labels, else they stand as they were evaluated.
+// On a grid with a step the rows of a vector are sorted by their labels, else they stand as they were evaluated.
 // A matrix or a text is evaluated at one time: the caller sees to it. Denied: refused while it was evaluated, for its
 // cost or for series that are alike. Timeout and all others: the source's own.
 [[nodiscard]] Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source,

@@ -29,6 +29,7 @@ from promql_queries import ERRORS, UNSUPPORTED, Queries, listings  # noqa: E402
 from promql_telemetry import write_telemetry  # noqa: E402
 
 TOLERANCE = 1e-9
+LONG_AGO = 1_700_000_000  # seconds: fixed, so that a seed brings a difference back
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)$")
 
 
@@ -120,7 +121,7 @@ def read_series(file):
 class Differ:
     def __init__(self, ours, theirs):
         self.ours, self.theirs = ours, theirs
-        self.failed = self.asked = self.values = self.identical = 0
+        self.failed = self.asked = self.values = self.identical = self.empty = 0
         self.worst = 0.0
 
     def fail(self, path, parameters, what):
@@ -181,6 +182,7 @@ class Differ:
             found = "" if mine == other else f"{mine}\n    {other} expected"
         else:
             found = self.data(body["data"], wanted["data"])
+            self.empty += not (wanted["data"]["result"] if isinstance(wanted["data"], dict) else wanted["data"])
         if found:
             self.fail(path, parameters, found)
         return None
@@ -231,7 +233,7 @@ def compare(differ, series, span, options):
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
-    parser.add_argument("--each", type=int, default=24, help="queries per function, aggregation and operator")
+    parser.add_argument("--each", type=int, default=36, help="queries per function, aggregation and operator")
     parser.add_argument("--binary", default=str(REPOSITORY / "build/dev/tests/query_answer"))
     parser.add_argument("--api", help="base URL of a daemon, instead of query_answer")
     parser.add_argument("--openmetrics", help="what that daemon exported")
@@ -245,7 +247,7 @@ def main():
         file = options.openmetrics
         if not file:
             file = directory / "telemetry.om"
-            write_telemetry(random.Random(options.seed), file, time.time() - 2 * 86400)
+            write_telemetry(random.Random(options.seed), file, LONG_AGO)
         series, *span = read_series(file)
         sides.append(Api(options.api) if options.api else Pipe(options.binary, file))
         sides.append(Prometheus(directory, file))
@@ -255,8 +257,8 @@ def main():
         for side in sides:
             side.close()
         shutil.rmtree(directory)
-    print(f"{differ.asked} requests, {differ.failed} different; {differ.values} values, {differ.identical} to the last "
-          f"digit, the worst off by {differ.worst:.1e} (seed {options.seed})")
+    print(f"{differ.asked} requests, {differ.empty} answers empty, {differ.failed} different; {differ.values} values, "
+          f"{differ.identical} to the last digit, the worst off by {differ.worst:.1e} (seed {options.seed})")
     return 1 if differ.failed else 0
 
 

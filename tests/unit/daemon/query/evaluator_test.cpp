@@ -87,6 +87,14 @@ TEST_CASE("aggregations group by what is kept") {
   CHECK(run(source, "max(nothing)", at_3).empty());
 }
 
+TEST_CASE("a range is sorted by labels, an instant stands as it was evaluated") {
+  MemorySource source;
+  source.add({{"__name__", "a"}, {"gpu", "1"}}, {{1'000, 1}});
+  source.add({{"__name__", "b"}, {"gpu", "0"}}, {{1'000, 2}});
+  CHECK(run(source, "sum by (gpu) ({gpu=~'.+'})", {1'000, 1'000, 0}) == "{gpu=1} 1\n{gpu=0} 2");
+  CHECK(run(source, "sum by (gpu) ({gpu=~'.+'})", {1'000, 1'000, 15'000}) == "{gpu=0} 2\n{gpu=1} 1");
+}
+
 TEST_CASE("scalars, vectors and time") {
   MemorySource source = two_gpus();
   CHECK(run(source, "time() * 2", three_steps) == "scalar 2 4 6");
