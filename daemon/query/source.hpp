@@ -18,7 +18,7 @@ namespace perjoule::query {
 
 struct Series {
   Labels labels;
-  std::vector<storage::Point> points;  // stamps ascend
+  std::vector<storage::Point> points;  // stamps ascend; none has the bits of window.hpp's `absent`
 };
 
 // What a point has to stand for where the history answers at a coarser resolution than it was sampled at.
