@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <charconv>
 #include <limits>
 
 namespace perjoule::storage {
@@ -222,6 +223,31 @@ Result<Statement> Connection::prepare(std::string_view sql) {
       sqlite3_prepare_v2(handle_->database, sql.data(), static_cast<int>(sql.size()), &statement.statement_, nullptr);
   if (code != SQLITE_OK) return handle_->fail(code);
   return statement;
+}
+
+// SQLite puts a page that it could not read among the damages: by the code of the error, in an overflow or free list
+// without it, and among the pointers to parents like a wrong one. That the disk gives pages at all, and a second look,
+// tell the last apart.
+Result<std::string> Connection::quick_check() {
+  constexpr std::string_view marker = "error code=";
+  Result<std::string> report = std::string();
+  for (int look = 0; look < 2; ++look) {
+    report = text("PRAGMA quick_check(1)");
+    if (!report || *report == "ok") return report;
+    int code = SQLITE_OK;
+    if (const auto at = report->find(marker); at != std::string::npos) {
+      std::from_chars(report->data() + at + marker.size(), report->data() + report->size(), code);
+    }
+    if (report->find("failed to get page") != std::string::npos) code = SQLITE_IOERR_READ;
+    if (code != SQLITE_OK && cause_of(code) != Cause::corrupt) {
+      handle_->cause = cause_of(code);
+      return Error{Fault::transient, fmt::format("{}: the disk does not give all of it: {}", handle_->path, *report),
+                   "look for errors of the disk in the kernel's log; move the file away to begin a new one"};
+    }
+    sqlite3_db_release_memory(handle_->database);
+    if (auto gives = integer("PRAGMA user_version"); !gives) return gives.error();
+  }
+  return report;
 }
 
 std::int64_t Connection::last_id() const {

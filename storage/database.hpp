@@ -108,11 +108,16 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);  // first column of the first row; 0 without a row
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  // Looks through the whole file: "ok", or the first thing that is wrong with it. A page that the disk does not give is
+  // an error, and says nothing about the file.
+  [[nodiscard]] Result<std::string> quick_check();
 
-  // BEGIN IMMEDIATE, `body`, COMMIT; on an error of either ROLLBACK, and the error is returned.
+  // BEGIN, `body`, COMMIT; on an error of either ROLLBACK, and the error is returned. deferred: the body's first
+  // statement takes the lock, and settings of a file that does not exist yet can be part of the transaction.
+  enum class Begin : std::uint8_t { immediate, deferred };
   template <class Body>
-  [[nodiscard]] Result<void> transaction(const Body& body) {
-    if (auto begun = run("BEGIN IMMEDIATE"); !begun) return begun;
+  [[nodiscard]] Result<void> transaction(const Body& body, Begin begin = Begin::immediate) {
+    if (auto begun = run(begin == Begin::immediate ? "BEGIN IMMEDIATE" : "BEGIN"); !begun) return begun;
     Result<void> done = body();
     if (done) done = run("COMMIT");
     if (!done) roll_back();

@@ -56,6 +56,9 @@ Result<std::optional<std::string>> stranger(const fs::path& path, const Format& 
   if (!file) return error_from_errno(errno, path.string());
   std::array<unsigned char, 100> header{};
   file.read(reinterpret_cast<char*>(header.data()), header.size());
+  // The power went while the file was made: SQLite will undo that.
+  const bool blank = std::all_of(header.begin(), header.end(), [](unsigned char byte) { return byte == 0; });
+  if (blank && size_or_zero(beside(path, "-journal")) > 0) return std::optional<std::string>();
   if (file.gcount() != static_cast<std::streamsize>(header.size()) ||
       std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
     return std::optional<std::string>("it is not an SQLite database");
@@ -100,24 +103,25 @@ Result<std::string> damage(Connection& connection, const Format& format) {
     return fmt::format("it was written by a newer version (format {}, this one knows {})", *version,
                        format.migrations.size());
   }
-  auto check = version ? connection.text("PRAGMA quick_check(1)") : Result<std::string>(version.error());
+  auto check = version ? connection.quick_check() : Result<std::string>(version.error());
   if (check) return *check == "ok" ? std::string() : fmt::format("it is damaged ({})", *check);
   if (connection.cause() != Cause::corrupt) return check.error();
   return fmt::format("it is damaged ({})", check.error().what);
 }
 
-// New files are made outside WAL mode, so that their first bytes name us from the first moment on.
+// New files are made outside WAL mode, so that their first bytes name us from the first moment on. auto_vacuum writes
+// these bytes, so it is set in the transaction that names us, and before that has begun to write.
 Result<void> migrate(Connection& connection, const Format& format) {
   auto version = connection.integer("PRAGMA user_version");
   if (!version) return version.error();
-  if (*version == 0) {
-    if (auto made = connection.run("PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL"); !made) return made;
-  }
   for (std::size_t next = static_cast<std::size_t>(*version); next < format.migrations.size(); ++next) {
-    auto applied = connection.transaction([&] {
-      return connection.run(fmt::format("PRAGMA application_id={}; PRAGMA user_version={}; {}", format.application_id,
-                                        next + 1, format.migrations[next]));
-    });
+    const bool fresh = next == 0;
+    auto apply = [&] {
+      return connection.run(fmt::format("{}PRAGMA application_id={}; PRAGMA user_version={}; {}",
+                                        fresh ? "PRAGMA page_size=4096; PRAGMA auto_vacuum=INCREMENTAL; " : "",
+                                        format.application_id, next + 1, format.migrations[next]));
+    };
+    auto applied = connection.transaction(apply, fresh ? Connection::Begin::deferred : Connection::Begin::immediate);
     if (!applied) return applied;
   }
   return {};
