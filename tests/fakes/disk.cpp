@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <map>
 #include <mutex>
 #include <new>
 #include <random>
@@ -65,6 +66,7 @@ struct Disk::Shim {
     if (off) return Verdict::off;
     ++operations;
     ++by_kind[static_cast<std::size_t>(operation)];
+    if (watcher) watcher(operations, operation, path);
     if (operations == cut_number) {
       off = true;
       return Verdict::cut;
@@ -79,6 +81,11 @@ struct Disk::Shim {
   }
   [[nodiscard]] bool holds(const char* path) const {
     return path != nullptr && std::string_view(path).starts_with(inside);
+  }
+  void resize(std::int64_t& size, std::int64_t to) {
+    bytes += to - size;
+    size = to;
+    bytes_peak = std::max(bytes_peak, bytes);
   }
   void set(Plan new_plan, std::uint64_t new_number, DiskFault new_fault) {
     const std::lock_guard lock(mutex);
@@ -96,6 +103,7 @@ struct Disk::Shim {
   std::mutex mutex;
   std::uint64_t operations = 0;
   std::array<std::uint64_t, 6> by_kind{};
+  Watcher watcher;
   Plan plan = Plan::none;
   std::uint64_t number = 0;
   std::uint64_t one_in = 1;
@@ -107,6 +115,9 @@ struct Disk::Shim {
   std::uint64_t cut_number = 0;
   bool off = false;
   Durability durability;
+  std::map<std::string, std::int64_t> sizes;
+  std::int64_t bytes = 0;
+  std::int64_t bytes_peak = 0;
 };
 
 namespace {
@@ -120,6 +131,7 @@ struct OpenFile {
   sqlite3_file* real = nullptr;
   std::string path;
   Durability::File content;      // null when nothing is remembered
+  std::int64_t* size = nullptr;  // in the shim's sizes
   bool syncs_directory = false;  // at its next sync, as unix does for a new WAL or journal
 };
 
@@ -162,19 +174,19 @@ std::string bytes_between(OpenFile& open, std::int64_t begin, std::int64_t end) 
 
 int write_through(OpenFile& open, const char* from, int count, std::int64_t offset) {
   if (count == 0) return SQLITE_OK;
+  const std::int64_t end = offset + count;
   if (open.content != nullptr) {
-    sqlite3_int64 size = 0;
-    if (open.real->pMethods->xFileSize(open.real, &size) != SQLITE_OK) std::abort();
-    std::string before = bytes_between(open, offset, std::min<std::int64_t>(offset + count, size));
-    open.shim->durability.wrote(*open.content, offset, size, std::move(before),
+    std::string before = bytes_between(open, offset, std::min(end, *open.size));
+    open.shim->durability.wrote(*open.content, offset, *open.size, std::move(before),
                                 std::string(from, static_cast<std::size_t>(count)));
   }
+  if (end > *open.size) open.shim->resize(*open.size, end);
   return open.real->pMethods->xWrite(open.real, from, count, offset);
 }
 
 int x_write(sqlite3_file* file, const void* from, int count, sqlite3_int64 offset) {
   auto& open = as_open(file);
-  std::unique_lock lock(open.shim->mutex);
+  const std::lock_guard lock(open.shim->mutex);
   const auto* bytes = static_cast<const char*>(from);
   const Verdict verdict = open.shim->next(Operation::write, open.path);
   if (verdict == Verdict::off) return SQLITE_IOERR_WRITE;
@@ -183,7 +195,6 @@ int x_write(sqlite3_file* file, const void* from, int count, sqlite3_int64 offse
     write_through(open, bytes, open.shim->operations % 2 == 0 ? count / 2 : 0, offset);
     return code_of(Operation::write, verdict);
   }
-  if (open.content == nullptr) lock.unlock();
   const int code = write_through(open, bytes, count, offset);
   return verdict == Verdict::cut ? SQLITE_IOERR_WRITE : code;
 }
@@ -194,25 +205,23 @@ int x_truncate(sqlite3_file* file, sqlite3_int64 size) {
   const Verdict verdict = open.shim->next(Operation::truncate, open.path);
   if (verdict != Verdict::go && verdict != Verdict::cut) return code_of(Operation::truncate, verdict);
   if (open.content != nullptr) {
-    sqlite3_int64 before = 0;
-    if (open.real->pMethods->xFileSize(open.real, &before) != SQLITE_OK) std::abort();
-    open.shim->durability.truncated(*open.content, size, before, bytes_between(open, size, before));
+    open.shim->durability.truncated(*open.content, size, *open.size, bytes_between(open, size, *open.size));
   }
+  open.shim->resize(*open.size, size);
   const int code = open.real->pMethods->xTruncate(open.real, size);
   return verdict == Verdict::cut ? SQLITE_IOERR_TRUNCATE : code;
 }
 
-int x_sync(sqlite3_file* file, int flags) {
+int x_sync(sqlite3_file* file, int) {
   auto& open = as_open(file);
   const std::lock_guard lock(open.shim->mutex);
   const Verdict verdict = open.shim->next(Operation::sync, open.path);
   if (verdict != Verdict::go) return code_of(Operation::sync, verdict);
-  const int code = open.real->pMethods->xSync(open.real, flags);
-  if (code == SQLITE_OK && open.content != nullptr) {
+  if (open.content != nullptr) {
     Durability::synced(*open.content);
     if (std::exchange(open.syncs_directory, false)) open.shim->durability.synced_directory();
   }
-  return code;
+  return SQLITE_OK;
 }
 
 int x_file_size(sqlite3_file* file, sqlite3_int64* size) {
@@ -277,6 +286,10 @@ int open_counted(Shim& shim, OpenFile& open, const char* path, int flags, int* o
   const bool existed = ::access(path, F_OK) == 0;
   const int code = shim.real->xOpen(shim.real, path, open.real, flags, out_flags);
   if (code != SQLITE_OK) return code;
+  open.size = &shim.sizes[path];
+  sqlite3_int64 size = 0;
+  if (open.real->pMethods->xFileSize(open.real, &size) != SQLITE_OK) std::abort();
+  shim.resize(*open.size, size);
   if (shim.remembering) {
     open.content = shim.durability.opened(path, existed);
     const int journals = SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL;
@@ -311,7 +324,8 @@ int x_delete(sqlite3_vfs* vfs, const char* path, int sync_directory) {
   const Verdict verdict = shim.next(Operation::remove, path);
   if (verdict != Verdict::go && verdict != Verdict::cut) return SQLITE_IOERR_DELETE;
   if (shim.remembering) shim.durability.removing(path);
-  const int code = shim.real->xDelete(shim.real, path, sync_directory);
+  const int code = shim.real->xDelete(shim.real, path, 0);
+  if (code == SQLITE_OK) shim.resize(shim.sizes[path], 0);
   if (verdict == Verdict::cut) return SQLITE_IOERR_DELETE;
   if (shim.remembering && code == SQLITE_OK && sync_directory != 0) shim.durability.synced_directory();
   return code;
@@ -354,6 +368,21 @@ std::uint64_t Disk::operations() const {
 std::uint64_t Disk::operations(Operation operation) const {
   const std::lock_guard lock(shim_->mutex);
   return shim_->by_kind[static_cast<std::size_t>(operation)];
+}
+
+std::int64_t Disk::bytes() const {
+  const std::lock_guard lock(shim_->mutex);
+  return shim_->bytes;
+}
+
+std::int64_t Disk::bytes_peak() const {
+  const std::lock_guard lock(shim_->mutex);
+  return shim_->bytes_peak;
+}
+
+void Disk::watch(Watcher watcher) {
+  const std::lock_guard lock(shim_->mutex);
+  shim_->watcher = std::move(watcher);
 }
 
 void Disk::fail(std::uint64_t number, DiskFault fault) {
@@ -408,6 +437,8 @@ void Disk::after_cut(std::uint64_t seed, Survival survival) {
   shim_->cut_number = 0;
   shim_->plan = Shim::Plan::none;
   shim_->durability.rewrite(seed, survival);
+  for (auto& [path, size] : shim_->sizes)
+    shim_->resize(size, 0);  // until they are opened
 }
 
 std::size_t Disk::unsynced() const {

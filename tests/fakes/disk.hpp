@@ -6,12 +6,15 @@
 // process does to the files without SQLite pass by. One object at a time; it outlives every connection that was opened
 // through it. Any thread may operate; the test's thread sets the faults.
 //
+// The directory lies in memory where it can, and no sync is passed on: simulated years run as quickly as SQLite does.
+//
 // Operations are numbered from 1. What fails, fails as unix does: a write that fails may have written its first half; a
 // full disk refuses to open for creating, to write, truncate and sync, and lets through what reads or removes.
 #pragma once
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 
@@ -38,6 +41,14 @@ class Disk {
   [[nodiscard]] std::uint64_t operations() const;
   [[nodiscard]] std::uint64_t operations(Operation operation) const;
 
+  // The sizes of the databases, WALs and journals: at present, and the most that their sum has ever been.
+  [[nodiscard]] std::int64_t bytes() const;
+  [[nodiscard]] std::int64_t bytes_peak() const;
+
+  // Called before each operation with its number, from the thread that operates, which must not ask this object.
+  using Watcher = std::function<void(std::uint64_t number, Operation operation, const std::string& path)>;
+  void watch(Watcher watcher);
+
   // One operation; all from one on; each by a coin that falls so once in `one_in`. The last call holds, until heal().
   void fail(std::uint64_t number, DiskFault fault);
   void fail_from(std::uint64_t number, DiskFault fault);
@@ -47,7 +58,8 @@ class Disk {
   [[nodiscard]] std::string last_failed() const;   // "sync history.db-wal"; "" when none has
   [[nodiscard]] Operation last_operation() const;  // the kind of that one
 
-  // The power goes at this operation: it is under way, and from then on everything fails. Needs Memory::remembering.
+  // The power goes at this operation: it is under way, and from then on everything fails; 0: it stays. Needs
+  // Memory::remembering.
   void cut_at(std::uint64_t number);
   [[nodiscard]] bool is_cut() const;
   // Once every connection is closed: the power is back, and the files hold what survived. May be called again, each

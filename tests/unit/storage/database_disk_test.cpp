@@ -63,7 +63,7 @@ TEST_CASE("opening: the power goes while the file is made; it is made anew, and 
       { auto connection = open_database(disk / "a.db", *format, 0, notes); }
       cut = disk.is_cut();
       CHECK(notes.empty());
-      for (std::uint64_t seed = 0; cut && seed < 12; ++seed) {
+      for (std::uint64_t seed = 0; cut && seed < 8; ++seed) {
         const Survival fates[] = {Survival::none, Survival::half, Survival::prefix, Survival::all};
         const std::string fate = name(fates[seed % 4]);
         CAPTURE(fate);

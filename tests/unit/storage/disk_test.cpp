@@ -300,6 +300,8 @@ TEST_CASE("disk: it counts by kind, and only what lies in its directory") {
   for (const Operation kind :
        {Operation::open, Operation::read, Operation::write, Operation::sync, Operation::truncate, Operation::remove})
     sum += disk.operations(kind);
+  CHECK(disk.bytes() == static_cast<std::int64_t>(std::filesystem::file_size(disk / "raw.db")));
+  CHECK(disk.bytes_peak() > disk.bytes());  // the journal stood beside it
   CHECK(disk.operations(Operation::open) == 2);
   CHECK(disk.operations(Operation::remove) == 1);
   CHECK(disk.operations(Operation::sync) >= 2);
