@@ -195,7 +195,9 @@ TEST_CASE("disk: a name that was made or removed without a sync of its directory
 TEST_CASE("disk: SQLite without syncs is corrupted by some cuts, with FULL by none") {
   // With a rollback journal FULL does not sync the directory behind the journal's removal: EXTRA does.
   const std::pair<std::string, std::string> modes[] = {{"PRAGMA journal_mode=DELETE;", "EXTRA"}, {wal, "FULL"}};
-  for (const auto& [mode, most] : modes) {
+  for (const auto& each_mode : modes) {
+    const std::string mode = each_mode.first;
+    const std::string most = each_mode.second;
     CAPTURE(mode);
     auto careless = wreck_often(mode + "PRAGMA synchronous=OFF;", 16);
     auto careful = wreck_often(mode + "PRAGMA synchronous=" + most + ";", 16);
