@@ -226,12 +226,13 @@ Result<Statement> Connection::prepare(std::string_view sql) {
 }
 
 // SQLite puts a page that it could not read among the damages: by the code of the error, in an overflow or free list
-// without it, and among the pointers to parents like a wrong one. That the disk gives pages at all, and a second look,
+// without it, and among the pointers to parents like a wrong one. That the disk gives pages at all, and further looks,
 // tell the last apart.
 Result<std::string> Connection::quick_check() {
   constexpr std::string_view marker = "error code=";
+  constexpr int looks = 4;
   Result<std::string> report = std::string();
-  for (int look = 0; look < 2; ++look) {
+  for (int look = 0; look < looks; ++look) {
     report = text("PRAGMA quick_check(1)");
     if (!report || *report == "ok") return report;
     int code = SQLITE_OK;
@@ -244,6 +245,7 @@ Result<std::string> Connection::quick_check() {
       return Error{Fault::transient, fmt::format("{}: the disk does not give all of it: {}", handle_->path, *report),
                    "look for errors of the disk in the kernel's log; move the file away to begin a new one"};
     }
+    if (report->find("Failed to read ptrmap") == std::string::npos) return report;
     sqlite3_db_release_memory(handle_->database);
     if (auto gives = integer("PRAGMA user_version"); !gives) return gives.error();
   }
