@@ -102,7 +102,7 @@ class Daemon {
  public:
   Daemon(const Script& script, Disk& disk, DiskFaults& out)
       : script_(script), disk_(disk), out_(out), writer_(files(), nullptr, {}, mailbox_.post()) {
-    writer_.retention(script.shape().keep_ms, INT64_MAX);
+    writer_.retention({.raw_ms = script.shape().keep_ms});
   }
 
   void play() {

@@ -38,7 +38,7 @@ template <class AnyStore>
 }
 template <class AnyStore>
 [[nodiscard]] Result<bool> drop_before(AnyStore& store, std::int64_t oldest_ms) {
-  return store.retain(oldest_ms, INT64_MAX);
+  return store.retain({.raw_from_ms = oldest_ms});
 }
 
 struct Shape {
