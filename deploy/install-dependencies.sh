@@ -15,11 +15,11 @@ readonly build_packages=(g++ cmake ninja-build git ca-certificates libboost1.81-
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libre2-dev)
 readonly test_packages=(doctest-dev clang-14 libclang-rt-14-dev clang-tidy-19 clang-format-14 shellcheck prometheus
   prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
-readonly bench_packages=(prometheus-node-exporter wrk)
+readonly bench_packages=(prometheus-node-exporter victoria-metrics wrk)
 # These make a build faster and change nothing else: they come along when something is installed anyway.
 readonly optional_packages=(ccache mold)
 # What Debian would start when it installs the packages above.
-readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter)
+readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics)
 
 say() { printf 'install-dependencies: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

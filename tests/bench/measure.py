@@ -12,6 +12,7 @@ import subprocess
 import sys
 import time
 
+import peers
 from host import Gpus, Receiver, Sensors, Server, free_port
 
 BUILD = pathlib.Path("build/bench").absolute()
@@ -34,6 +35,12 @@ def figure(name, ours, unit, peer=None, theirs=None):
         row |= {"peer": peer, "peer_value": of_peer, "ratio": of_peer / value}
     texts = [f"{field:.4g}" if isinstance(field, float) else str(field) for field in row.values()]
     print(json.dumps(row) if AS_JSON else " ".join(texts), flush=True)
+
+
+def beside(name, ours, unit, theirs):
+    """A line for each peer, `theirs` by its name; where we have no figure yet, the peer's own as NAME_PEER."""
+    for peer, values in theirs.items():
+        figure(*((name, ours, unit, peer, values) if ours else (f"{name}_{peer}", values, unit)))
 
 
 def program(name, *arguments):
@@ -287,6 +294,8 @@ def gpu():
 
 
 def storage():
+    """The history against the peers' on the same samples. A peer is fed once: its bytes are the same within a percent
+    each time, and what else is compared differs by factors."""
     rows = {}
     for _ in range(RUNS):
         directory = SCRATCH / "tail"
@@ -294,8 +303,15 @@ def storage():
         directory.mkdir(mode=0o700)
         for name, values in program("bench_storage", directory).items():
             rows.setdefault(name, []).append(values[0][0])
-    for name, values in rows.items():
-        figure(name, values, "us" if "_us_" in name else "bytes")
+    # Base URLs, by name, of servers that hold the same telemetry from start_ms on and are asked beside the peers.
+    start_ms, others = peers.recent_start_ms(), {}
+    of_peers = peers.measure(SCRATCH, BUILD / "tests/bench/bench_feed", start_ms, others, say)
+    units = {"_us_": "us", "_ms": "ms", "_mib_": "MiB", "": "bytes"}  # the first whose key is in the name
+    for name in [*(name for name in rows if name not in of_peers), *of_peers]:
+        unit = next(unit for part, unit in units.items() if part in name)
+        theirs = of_peers.get(name, {})
+        ours = theirs.pop("perjoule", rows.get(name))
+        beside(name, ours, unit, theirs) if theirs else figure(name, ours, unit)
 
 
 def main():

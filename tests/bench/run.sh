@@ -4,9 +4,10 @@
 #
 #   tests/bench/run.sh [scrape|storage|daemon|gpu|all] [--json]     all is the default; --json: one object per line
 #
-# Values are medians of at least five runs, ours and the peer's turn by turn or side by side. Everything happens on the
-# loopback and in build/bench/measured; what it starts it ends. The lines above the figures (on stderr) say how busy the
-# host was: on a shared one only ratios mean something. Exit 0: measured; 1: it could not; 2: usage.
+# Values are medians of at least five runs, ours and the peer's turn by turn or side by side; storage feeds each of its
+# peers once. Everything happens on the loopback and in build/bench/measured; what it starts it ends. The lines above
+# the figures (on stderr) say how busy the host was: on a shared one only ratios mean something. Exit 0: measured; 1: it
+# could not; 2: usage.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -19,7 +20,7 @@ for argument in "$@"; do
     efficiency)
       echo "run.sh: \"$argument\" is not measured yet: the daemon has nothing of the kind so far" >&2
       exit 2 ;;
-    -h | --help) sed -n '2,9s/^# \{0,1\}//p' "$0"; exit 0 ;;
+    -h | --help) sed -n '2,10s/^# \{0,1\}//p' "$0"; exit 0 ;;
     *) echo "run.sh: unknown argument \"$argument\"; one of: scrape, storage, daemon, gpu, all, --json" >&2; exit 2 ;;
   esac
 done

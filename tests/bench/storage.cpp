@@ -19,15 +19,13 @@
 
 #include "storage/chunk.hpp"
 #include "storage/writer.hpp"
-#include "tests/bench/telemetry.hpp"
+#include "tests/bench/feed.hpp"
 
 namespace {
 
 using namespace perjoule;
 
-constexpr std::uint32_t hosts = 12;
 constexpr std::size_t series_count = 1000;
-constexpr std::uint64_t seed = 42;
 constexpr int hour_seconds = 3600;
 constexpr int commit_seconds = 5;
 constexpr std::size_t slot_ticks = 900;
@@ -51,56 +49,12 @@ std::uint64_t written_bytes() {
   std::abort();
 }
 
-// The last host has what is left of the thousand.
-std::size_t series_of(std::uint32_t host) {
-  return std::min(bench::host_series, series_count - host * bench::host_series);
-}
-
-bool is_energy(bench::Shape shape) {
-  return shape == bench::Shape::energy_millijoule || shape == bench::Shape::energy_microjoule;
-}
-
-const char* metric_of(bench::Shape shape) {
-  using bench::Shape;
-  switch (shape) {
-    case Shape::power_milliwatt:
-    case Shape::power_watt:
-      return "perjoule_sensor_power_watts";
-    case Shape::energy_millijoule:
-    case Shape::energy_microjoule:
-      return "perjoule_sensor_energy_joules_total";
-    case Shape::temperature:
-    case Shape::temperature_eighth:
-      return "perjoule_temperature_celsius";
-    default:
-      return "perjoule_sensor_value";
-  }
-}
-
 // What a metric may declare: far below its sensor's error. 0: without loss.
 double resolution_of(bench::Shape shape) {
   using bench::Shape;
   if (shape == Shape::power_milliwatt) return 0.1;
-  return is_energy(shape) ? 1 : 0;
+  return bench::is_energy(shape) ? 1 : 0;
 }
-
-// A host and its clock.
-struct Feed {
-  explicit Feed(std::uint32_t number) : host(seed + number), count(series_of(number)) {}
-
-  void tick(std::int64_t second) {
-    const std::int64_t now_ms = start_ms + second * 1000 + host.lateness_ms();
-    host.tick(static_cast<double>(now_ms - stamp_ms) / 1e3, values, shapes);
-    stamp_ms = now_ms;
-    values.resize(count);
-  }
-
-  bench::Host host;
-  std::size_t count;
-  std::int64_t stamp_ms = start_ms - 1000;
-  std::vector<double> values;
-  std::vector<bench::Shape> shapes;
-};
 
 // The loop's part: runs what the writer posts, and waits for it.
 class Loop {
@@ -142,23 +96,22 @@ void tail_figures(const std::filesystem::path& directory) {
     storage::Writer writer(storage::files_in(
                                directory, [] { return start_ms; }, note),
                            nullptr, {}, [&](const std::function<void()>& task) { loop.post(task); });
-    std::vector<Feed> feeds;
-    for (std::uint32_t h = 0; h < hosts; ++h) {
-      feeds.emplace_back(h);
-      feeds.back().tick(-1);
+    std::vector<bench::Feed> feeds = bench::feeds_of(series_count, start_ms);
+    for (std::uint32_t h = 0; h < feeds.size(); ++h) {
       writer.describe(storage::GroupDescription{storage::GroupId{h}, "bench", fmt::format("host_{}", h), 1000});
       for (std::size_t s = 0; s < feeds[h].count; ++s) {
         const bench::Shape shape = feeds[h].shapes[s];
-        writer.describe(storage::SeriesDescription{static_cast<SeriesId>(h * bench::host_series + s), metric_of(shape),
+        writer.describe(storage::SeriesDescription{static_cast<SeriesId>(h * bench::host_series + s),
+                                                   bench::metric_of(shape),
                                                    fmt::format("host=\"{}\",sensor=\"{}\"", h, s), Unit::none,
-                                                   is_energy(shape) ? Kind::counter : Kind::gauge});
+                                                   bench::is_energy(shape) ? Kind::counter : Kind::gauge});
       }
     }
     loop.commit(writer, 0);
     const std::uint64_t written_before = written_bytes();
     for (int second = 0; second < hour_seconds; ++second) {
       std::vector<storage::Tick> ticks;
-      for (std::uint32_t h = 0; h < hosts; ++h) {
+      for (std::uint32_t h = 0; h < feeds.size(); ++h) {
         feeds[h].tick(second);
         ticks.push_back({storage::GroupId{h}, feeds[h].stamp_ms, {}});
         for (std::size_t s = 0; s < feeds[h].count; ++s)
@@ -212,10 +165,10 @@ Coded code(bool declared, storage::Effort effort) {
   storage::ChunkWriter writer;
   storage::GroupBlock block;
   std::string chunk;
-  for (std::uint32_t h = 0; h < hosts; ++h) {
-    Feed feed(h);
+  std::uint32_t host = 0;
+  for (bench::Feed& feed : bench::feeds_of(series_count, start_ms)) {
     for (int slot = 0; slot < slots; ++slot) {
-      block.reset(h, feed.count, slot_ticks);
+      block.reset(host, feed.count, slot_ticks);
       std::fill(block.present.begin(), block.present.end(), std::uint8_t{1});
       for (std::size_t t = 0; t < slot_ticks; ++t) {
         feed.tick(slot * static_cast<std::int64_t>(slot_ticks) + static_cast<std::int64_t>(t));
@@ -236,6 +189,7 @@ Coded code(bool declared, storage::Effort effort) {
       coded.bytes += chunk.size();
       coded.samples += block.values.size();
     }
+    ++host;
   }
   return coded;
 }

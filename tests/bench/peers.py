@@ -1,0 +1,270 @@
+"""The peers of the history: Prometheus and VictoriaMetrics on the loopback, fed the telemetry of tests/bench/feed.hpp,
+and the questions that they and the daemon are asked over HTTP."""
+import contextlib
+import http.client
+import json
+import pathlib
+import re
+import shutil
+import socket
+import subprocess
+import time
+import urllib.parse
+from typing import NamedTuple
+
+from host import Server, free_port
+
+SECONDS = 6 * 3600
+SERIES = 1000
+TICKS_PER_REQUEST = 10
+HOSTS = 12
+ROUNDS = 5  # of twelve questions each
+
+
+def recent_start_ms():
+    """Six hours that end some minutes ago and begin where a block of Prometheus (two hours) does: VictoriaMetrics keeps
+    one month, and a query near the present would leave out what it thinks is still on its way."""
+    return (int((time.time() - 300) // 7200) * 7200 - SECONDS) * 1000
+
+
+def size_of(*directories):
+    return sum(file.stat().st_size for directory in directories for file in directory.rglob("*") if file.is_file())
+
+
+class Peer(Server):
+    """A database with an address, a directory of its own and nothing in it."""
+
+    def __init__(self, name, scratch, command):
+        self.directory = scratch / name
+        shutil.rmtree(self.directory, ignore_errors=True)
+        self.directory.mkdir(parents=True)
+        super().__init__(name, command, self.port, scratch / f"{name}.log")
+        self.url = f"http://127.0.0.1:{self.port}"
+
+    def post(self, path):
+        with contextlib.closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=120)) as connection:
+            connection.request("POST", path)
+            response = connection.getresponse()
+            body = response.read()
+        if response.status != 200:
+            raise SystemExit(f"{self.name} answers {response.status} to {path}: {body[:300].decode()}")
+        return body
+
+    def rest(self):
+        """Waits until three seconds pass in which it uses less than three percent of a CPU: it has then done what it
+        does behind an ingestion (blocks, merges, checkpoints)."""
+        quiet = 0
+        until = time.monotonic() + 180
+        while quiet < 3:
+            if time.monotonic() > until:
+                raise SystemExit(f"{self.name} does not come to rest")
+            before = self.cpu_seconds()
+            time.sleep(1)
+            quiet = quiet + 1 if self.cpu_seconds() - before < 0.03 else 0
+
+    def ingest(self, feeder, start_ms):
+        """CPU microseconds per sample from the first request until it rests: receiving, logging, sealing, merging. The
+        daemon samples in its own process and receives nothing; for a peer, receiving is how it gets a sample."""
+        before = self.cpu_seconds()
+        command = [feeder, str(self.port), str(start_ms), str(SECONDS), str(TICKS_PER_REQUEST)]
+        text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
+        samples = int(re.search(r"^samples (\d+)$", text, re.MULTILINE)[1])
+        if samples != SERIES * SECONDS:
+            raise SystemExit(f"{self.name} was fed {samples} samples")
+        self.rest()
+        return (self.cpu_seconds() - before) * 1e6 / samples
+
+    def close(self):
+        super().close()
+        shutil.rmtree(self.directory)
+
+
+class Prometheus(Peer):
+    def __init__(self, scratch):
+        self.port = free_port()
+        config = scratch / "prometheus.yml"
+        config.write_text("{}\n")
+        # Blocks are cut every two hours, as they are by default.
+        super().__init__("prometheus", scratch, [
+            "prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}",
+            f"--storage.tsdb.path={scratch / 'prometheus'}", "--web.enable-remote-write-receiver",
+            "--web.enable-admin-api", "--log.level=warn"])
+
+    def wait(self):
+        super().wait()
+        while self.get("/-/ready", accepted=(200, 503))[0] != 200:
+            time.sleep(0.05)
+
+    def stored_bytes(self):
+        """Chunks and index of blocks alone. The youngest hours are in the head, of which a snapshot makes a block."""
+        name = json.loads(self.post("/api/v1/admin/tsdb/snapshot?skip_head=false"))["data"]["name"]
+        blocks = list((self.directory / "snapshots" / name).iterdir())
+        samples = sum(json.loads((block / "meta.json").read_text())["stats"]["numSamples"] for block in blocks)
+        if samples != SERIES * SECONDS:
+            raise SystemExit(f"Prometheus stored {samples} samples in {len(blocks)} blocks")
+        return {self.name: sum(size_of(block / "chunks") + (block / "index").stat().st_size for block in blocks)}
+
+
+class VictoriaMetrics(Peer):
+    def __init__(self, scratch):
+        self.port = free_port()
+        # Its cache of answers is off, as its documentation advises where old samples are written; Prometheus has none,
+        # and what is measured is how quickly samples are read.
+        super().__init__("victoria_metrics", scratch, [
+            "victoria-metrics", f"-httpListenAddr=127.0.0.1:{self.port}", "-search.disableCache",
+            f"-storageDataPath={scratch / 'victoria_metrics'}", "-loggerLevel=WARN"])
+
+    def total(self, metric):
+        """Of the storage's own metrics, over its sizes of parts."""
+        return sum(map(int, re.findall(rf'^{metric}{{type="storage/[a-z]+"}} (\d+)$', self.text(), re.MULTILINE)))
+
+    def _size(self):
+        self.rest()
+        if self.total("vm_rows") != SERIES * SECONDS:
+            raise SystemExit(f"VictoriaMetrics stored {self.total('vm_rows')} samples")
+        return size_of(self.directory / "data", self.directory / "indexdb")
+
+    def stored_bytes(self):
+        """Data and index, in the parts that ingestion left and in one part, which is what merges lead to. In the first
+        the series of a host share their stamps; in the other their blocks begin apart, and few share any."""
+        self.post("/internal/force_flush")
+        fresh = self._size()
+        for _ in range(5):  # parts that are being merged are passed over
+            self.post("/internal/force_merge")
+            merged = self._size()
+            if self.total("vm_parts") == 1:
+                return {self.name: merged, f"{self.name}_unmerged": fresh}
+        raise SystemExit(f"VictoriaMetrics has {self.total('vm_parts')} parts and does not merge them")
+
+
+class Client:
+    """A connection that stays open, and as little around the answer as can be: Python's own client takes a third of the
+    time of the quickest answers to read their headers."""
+
+    def __init__(self, url):
+        address = urllib.parse.urlsplit(url)
+        self.host = f"{address.hostname}:{address.port}"
+        self.socket = socket.create_connection((address.hostname, address.port), timeout=30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.answers = self.socket.makefile("rb", 1 << 18)
+
+    def get(self, path):
+        """Milliseconds until the last byte, and the body."""
+        request = f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\n\r\n".encode()
+        begin = time.perf_counter()
+        self.socket.sendall(request)
+        head = b"".join(iter(self._line, b"\r\n")).decode()
+        length = re.search(r"(?im)^content-length: *(\d+)", head)
+        body = self.answers.read(int(length[1])) if length else b"".join(self._chunks())
+        spent = (time.perf_counter() - begin) * 1000
+        if not head.startswith("HTTP/1.1 200 "):
+            raise SystemExit(f"{self.host} answers {head.splitlines()[0]} to {path}: {body[:300].decode()}")
+        return spent, body
+
+    def _line(self):
+        line = self.answers.readline()
+        if not line:
+            raise SystemExit(f"{self.host} closed the connection")
+        return line
+
+    def _chunks(self):
+        while size := int(self._line(), 16):
+            yield self.answers.read(size)
+            self._line()
+        self._line()
+
+    def close(self):
+        self.answers.close()
+        self.socket.close()
+
+
+class Question(NamedTuple):
+    figure: str
+    path: str
+    series: int
+    points: int  # of each series
+
+    def ask(self, client):
+        """Milliseconds, and the values of each series by its labels."""
+        spent, body = client.get(self.path)
+        answer = {tuple(sorted(series["metric"].items())): series["values"]
+                  for series in json.loads(body)["data"]["result"]}
+        points = {len(values) for values in answer.values()}
+        if len(answer) != self.series or points != {self.points}:
+            raise SystemExit(f"{client.host} answers {len(answer)} series of {sorted(points)} points to {self.path}")
+        return spent, answer
+
+
+def questions(start_ms, turn):
+    """The questions of one turn, another host's or another five minutes in each: none is answered from a memory of it.
+
+    Samples are asked for with a range selector in an instant query, which has them as they were stored and is bound by
+    no number of points; a range query would bring 11,000 points and those resampled. It ends half a second after a
+    sample, so that each range holds the same number of them whether or not it includes its beginning."""
+    power = "perjoule_sensor_power_watts"
+    one = f'{power}{{host="{turn % HOSTS}",sensor="0"}}'
+    hundred = f'{power}{{host=~"[0-9]",sensor!~"7."}}'  # GPUs and processor packages of ten hosts
+    start, end = start_ms // 1000, start_ms // 1000 + SECONDS
+    before = turn % HOSTS * 300 + 0.5
+
+    def path(endpoint, **parameters):
+        return f"/api/v1/{endpoint}?{urllib.parse.urlencode(parameters)}"
+    raw = path("query", query=f"{one}[6h]", time=end - 0.5)
+    minutes = path("query_range", query=f"avg_over_time({one}[1m])", start=start + 60, end=end, step=60)
+    return [Question("query_6h_raw_ms", raw, 1, SECONDS),
+            Question("query_6h_minute_ms", minutes, 1, SECONDS // 60),
+            Question("query_100x5m_ms", path("query", query=f"{hundred}[5m]", time=end - before), 100, 300)]
+
+
+def require_same(question, answers):
+    """Samples, unlike averages, have nothing to differ in."""
+    (first, expected), *others = answers.items()
+    for name, answer in others:
+        for labels, values in expected.items():
+            found = answer.get(labels, [])
+            if [(float(t), float(v)) for t, v in found] != [(float(t), float(v)) for t, v in values]:
+                raise SystemExit(f"{name} and {first} differ in {labels} of {question.path}")
+
+
+def ask(urls, start_ms):
+    """Milliseconds of each answer, by figure and by name of the server; `urls` are base URLs by name, and each must
+    hold the telemetry from `start_ms` on. The servers answer turn by turn; the first round is not counted but compared,
+    sample by sample."""
+    spent = {}
+    with contextlib.ExitStack() as stack:
+        clients = {name: stack.enter_context(contextlib.closing(Client(url))) for name, url in urls.items()}
+        for turn in range(HOSTS * (ROUNDS + 1)):
+            for question in questions(start_ms, turn):
+                answers = {}
+                for name, client in clients.items():
+                    milliseconds, answers[name] = question.ask(client)
+                    if turn >= HOSTS:
+                        spent.setdefault(question.figure, {}).setdefault(name, []).append(milliseconds)
+                if turn < HOSTS and question.figure != "query_6h_minute_ms":
+                    require_same(question, answers)
+    return spent
+
+
+def measure(scratch, feeder, start_ms, others, say):
+    """Values by figure and by peer. `others`: base URLs, by name, of servers that are asked beside the peers."""
+    figures = {}
+
+    def add(figure, name, value):
+        figures.setdefault(figure, {})[name] = [value]
+    with contextlib.ExitStack() as stack:
+        peers = []
+        for kind in (VictoriaMetrics, Prometheus):
+            peer = kind(scratch)
+            stack.callback(peer.close)
+            peers.append(peer)
+            peer.wait()
+            say(f"{peer.name}: {SERIES * SECONDS} samples by remote write")
+            begin = time.monotonic()
+            add("storage_cpu_us_per_sample_1k", peer.name, peer.ingest(feeder, start_ms))
+            add("storage_rss_mib_1k", peer.name, peer.memory_mib("VmRSS"))
+            for name, size in peer.stored_bytes().items():
+                add("storage_bytes_per_sample", name, size / SERIES / SECONDS)
+            say(f"{peer.name}: {time.monotonic() - begin:.0f} s")
+        say("queries over HTTP, turn by turn")
+        figures |= ask({peer.name: peer.url for peer in peers} | others, start_ms)
+    return figures
