@@ -16,7 +16,7 @@ from host import Server, free_port
 
 SECONDS = 6 * 3600
 SERIES = 1000
-TICKS_PER_REQUEST = 10
+TICKS_PER_REQUEST = 5  # as the history commits every five seconds, and a Prometheus waits five before it sends
 HOSTS = 12
 ROUNDS = 5  # of twelve questions each
 
