@@ -131,11 +131,17 @@ bool App::open_files(storage::LedgerRows& rows) {
 }
 
 bool App::listen() {
-  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}};
+  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}, {}};
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();
   if (settings_.web.enable_lifecycle) setup.reload = [this] { return reload_from_web(); };
+  if (writer_) {
+    start_reader();
+    setup.ask = [this](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
+      reader_->ask(std::move(path), std::move(parameters), std::move(reply));
+    };
+  }
   routes_.emplace(std::move(setup));
   http::Limits limits;
   limits.concurrent_requests = static_cast<std::size_t>(settings_.web.max_requests);
@@ -150,6 +156,14 @@ bool App::listen() {
     log_.info("listening", {{"url", fmt::format("http://{}{}", address, settings_.web.telemetry_path)}});
   }
   return true;
+}
+
+void App::start_reader() {
+  query::Reader::Setup setup{loop_, clock_, lanes_.make(), settings_.storage.path / "history.db", {}, {}};
+  for (const MetricGroup& group : metric_groups())
+    setup.metrics.insert(setup.metrics.end(), group.metrics.begin(), group.metrics.end());
+  setup.build = {build_.version, build_.revision, build_.branch, build_.compiler};
+  reader_.emplace(std::move(setup));
 }
 
 void App::start_alerts() {
@@ -343,6 +357,7 @@ std::string App::reload_from_web() {
 void App::shut_down() {
   const std::int64_t from_ns = clock_.now().steady_ns;
   server_->stop();
+  reader_.reset();
   dispatch_.reset();
   sampler_.reset();
   const bool lanes_ended = lanes_.drain(lanes_deadline);

@@ -18,6 +18,7 @@
 #include "daemon/latest.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/log.hpp"
+#include "daemon/query/reader.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sampler.hpp"
 #include "daemon/service.hpp"
@@ -45,6 +46,7 @@ class App {
   bool open_storage();
   bool open_files(storage::LedgerRows& rows);
   bool listen();
+  void start_reader();
   void start_alerts();
   void start_sources(const config::Settings& settings);
   asio::awaitable<void> housekeeping();
@@ -83,6 +85,7 @@ class App {
   std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
   web::Board board_;
+  std::optional<query::Reader> reader_;
   std::optional<web::Routes> routes_;
   std::unique_ptr<http::Server> server_;
   asio::signal_set signal_set_;

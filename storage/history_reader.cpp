@@ -6,6 +6,7 @@
 #include <optional>
 #include <set>
 
+#include "storage/database_file.hpp"
 #include "storage/frame.hpp"
 #include "storage/identities.hpp"
 #include "storage/labels.hpp"
@@ -51,10 +52,22 @@ void put_in_order(std::vector<Bucket>& buckets) {
 }
 
 Error too_many(std::size_t max) {
-  return {Fault::transient, fmt::format("history: more than {} samples in the range", max)};
+  return {Fault::absent, fmt::format("more than {} samples in the range", max)};
 }
 
 }  // namespace
+
+Result<Connection> open_history(const std::filesystem::path& path) {
+  auto connection = open_database_read_only(path, history_format);
+  if (!connection) return connection;
+  auto version = connection->integer("PRAGMA user_version");
+  if (!version) return version.error();
+  if (*version < static_cast<std::int64_t>(history_format.migrations.size())) {
+    return Error{Fault::broken, fmt::format("{}: has the older format {}", path.string(), *version),
+                 "start perjouled once: it brings the file to its own format"};
+  }
+  return connection;
+}
 
 template <class Body>
 Result<void> HistoryReader::snapshot(const Body& body) {
@@ -397,11 +410,17 @@ Result<void> HistoryReader::read(const Selection& selection, const Store::Each& 
   return {};
 }
 
-Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection) {
-  auto key = connection.integer("SELECT min(k) FROM chunk");
+Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection, Resolution resolution) {
+  if (resolution == Resolution::hour) {
+    auto start_s = connection.integer("SELECT min(start_s) FROM roll_1h");
+    if (!start_s) return start_s;
+    return *start_s * 1000;
+  }
+  const bool raw = resolution == Resolution::raw;
+  auto key = connection.integer(raw ? "SELECT min(k) FROM chunk" : "SELECT min(k) FROM roll_1m");
   if (!key) return key;
   // Rows of the tail that are free may still hold what chunks do not any more.
-  if (*key != 0) return slot_start(slot_of_key(*key));
+  if (*key != 0 || !raw) return slot_start(slot_of_key(*key));
   return connection.integer("SELECT min(first_ms) FROM tail");
 }
 

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <functional>
 #include <map>
 #include <span>
@@ -32,6 +33,10 @@ struct Range {
   std::int64_t to_ms = INT64_MAX;
 };
 
+// history.db for reading beside the daemon that writes it, or without one. Errors are open_database_read_only's; a file
+// of an older format is one, too.
+[[nodiscard]] Result<Connection> open_history(const std::filesystem::path& path);
+
 class HistoryReader {
  public:
   // `late` is asked now and then: true ends the call with Fault::timeout.
@@ -40,8 +45,8 @@ class HistoryReader {
 
   // In the order of metric, then labels; `metric` "": all.
   [[nodiscard]] Result<std::vector<StoredSeries>> series(std::string_view metric);
-  // The points of each of `ids` in the order of their stamps, no two of the same. Fault::transient when there are more
-  // than `points_max` in all.
+  // The points of each of `ids` in the order of their stamps, no two of the same. Fault::absent when there are more
+  // than `points_max` in all: a narrower range may be asked for.
   [[nodiscard]] Result<std::vector<std::vector<Point>>> raw(std::span<const std::int64_t> ids, Range range,
                                                             std::size_t points_max);
   // Likewise the buckets; `resolution` is minute or hour. Those of what is not sealed yet are made from its samples.
@@ -50,8 +55,8 @@ class HistoryReader {
   // As Store::read says.
   [[nodiscard]] Result<void> read(const Selection& selection, const Store::Each& each);
 
-  // The first sample that is stored; 0: none.
-  [[nodiscard]] static Result<std::int64_t> oldest_ms(Connection& connection);
+  // Where a resolution begins, to a slot or an hour; 0: it has nothing.
+  [[nodiscard]] static Result<std::int64_t> oldest_ms(Connection& connection, Resolution resolution = Resolution::raw);
   [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
 
  private:

@@ -38,14 +38,8 @@ Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::pa
 }
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open_read_only(const std::filesystem::path& path) {
-  auto connection = open_database_read_only(path, history_format);
+  auto connection = open_history(path);
   if (!connection) return connection.error();
-  auto version = connection->integer("PRAGMA user_version");
-  if (!version) return version.error();
-  if (*version < static_cast<std::int64_t>(history_format.migrations.size())) {
-    return Error{Fault::broken, fmt::format("{}: has the older format {}", path.string(), *version),
-                 "start perjouled once: it brings the file to its own format"};
-  }
   return std::unique_ptr<SqliteStore>(new SqliteStore(path, std::move(*connection)));
 }
 

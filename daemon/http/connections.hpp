@@ -22,6 +22,7 @@ struct Connection {
     silent,   // accepted, no byte yet
     header,   // receiving one
     body,     // receiving one
+    waiting,  // its answer is being made
     writing,  // the client is slow to take an answer
     idle,     // between two requests
     leaving,  // the last answer is written, the client's end is awaited

@@ -1,6 +1,7 @@
 // A request and its answer as plain values: what the routes see of HTTP. No library shows here.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,12 +21,19 @@ struct Request {
   bool loopback = false;  // the peer's address is 127.0.0.0/8, ::1 or a local socket
 };
 
+struct Response;
+using Reply = std::function<void(Response)>;
+
 struct Response {
   unsigned status = 200;
   std::string content_type = "text/plain; charset=utf-8";
   std::string content_encoding;  // "gzip" when `body` is compressed
   std::vector<std::pair<std::string, std::string>> headers;
   std::shared_ptr<const std::string> body;  // shared with every other answer of the same content; null = empty
+  // When set, nothing above counts, and the answer comes later: the server calls this once, on the web thread, with
+  // what takes the answer, once. A Reply may be called on any thread while the server lives, and on the one that
+  // destroys it at any time. None within Limits::answer_timeout: 503.
+  std::function<void(Reply)> later;
 };
 
 inline std::shared_ptr<const std::string> make_body(std::string text) {

@@ -69,6 +69,7 @@ class Server::Implementation {
   // The connection outlives its coroutine: `connections_` keeps it until the coroutine itself calls forget.
   asio::awaitable<void> serve(Connection& connection);
   asio::awaitable<bool> receive(Connection& connection);
+  asio::awaitable<std::optional<Response>> await_later(Connection& connection, std::function<void(Reply)> later);
   asio::awaitable<bool> answer(Connection& connection);
   asio::awaitable<void> leave(Connection& connection);
 
@@ -94,7 +95,8 @@ class Server::Implementation {
   std::atomic<std::uint64_t> delayed_ = 0;
   std::atomic<std::uint64_t> failures_ = 0;
 
-  std::mutex life_;  // start and stop
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // an answer may come when nobody is there
+  std::mutex life_;                                                         // start and stop
   bool started_ = false;
   std::thread thread_;
 };
@@ -255,6 +257,33 @@ std::optional<Response> Server::Implementation::call_handler(const Request& requ
   }
 }
 
+// The answer that a handler makes elsewhere. While it is awaited nobody reads from the client.
+asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
+    Connection& connection,  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
+    std::function<void(Reply)> later) {
+  struct Awaited {
+    explicit Awaited(asio::io_context& context) : timer(context) {}
+    asio::steady_timer timer;
+    std::optional<Response> response;
+  };
+  auto awaited = std::make_shared<Awaited>(context_);
+  awaited->timer.expires_after(limits_.answer_timeout);
+  enter(connection, Phase::waiting, limits_.answer_timeout + limits_.write_timeout);
+  later([this, alive = std::weak_ptr(alive_), awaited](Response response) {
+    if (alive.expired()) return;
+    asio::post(context_, [awaited, response = std::move(response)]() mutable {
+      awaited->response = std::move(response);
+      awaited->timer.cancel();
+    });
+  });
+  co_await awaited->timer.async_wait(tuple);
+  if (awaited->response) co_return std::move(awaited->response);
+  Response late;
+  late.status = 503;
+  late.body = make_body("the answer took too long\n");
+  co_return late;
+}
+
 // True: the connection may bring another request.
 asio::awaitable<bool> Server::Implementation::answer(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
@@ -267,6 +296,10 @@ asio::awaitable<bool> Server::Implementation::answer(
   }
   request.loopback = connection.loopback;
   auto response = call_handler(request);
+  if (response && response->later) {
+    response = co_await await_later(connection, std::move(response->later));
+    if (!connection.socket.is_open()) co_return false;
+  }
   auto after = !keep_alive ? After::close : http_1_0 ? After::keep_alive : After::open;
   auto head = response ? response_head(*response, after) : std::nullopt;
   if (!head) {

@@ -28,9 +28,10 @@ struct Limits {
   std::size_t concurrent_requests = 40;
   // From the first byte of a request to the end of its header (408), and from the accept to the first byte.
   std::chrono::milliseconds header_timeout{5000};
-  std::chrono::milliseconds body_timeout{5000};    // 408
-  std::chrono::milliseconds write_timeout{10000};  // an answer that the client does not take
-  std::chrono::milliseconds idle_timeout{120000};  // between two requests of a connection
+  std::chrono::milliseconds body_timeout{5000};     // 408
+  std::chrono::milliseconds write_timeout{10000};   // an answer that the client does not take
+  std::chrono::milliseconds answer_timeout{30000};  // what a handler may take that answers later: 503
+  std::chrono::milliseconds idle_timeout{120000};   // between two requests of a connection
   double requests_per_second = 50;  // per connection; faster ones are read later, not refused; 0: no limit
   double requests_burst = 100;
 };

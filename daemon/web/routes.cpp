@@ -5,15 +5,18 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <iterator>
 #include <utility>
 
 #include "daemon/http/gzip.hpp"
+#include "daemon/http/target.hpp"
 
 namespace perjoule::web {
 
 namespace {
 
 constexpr std::int64_t render_again_ns = 100 * nanoseconds_per_millisecond;
+constexpr std::string_view api_prefix = "/api/v1/";
 constexpr std::string_view text_type = "text/plain; version=0.0.4; charset=utf-8";
 constexpr std::string_view openmetrics_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -57,6 +60,16 @@ bool names_this_host(std::string_view host) {
   return host.empty() || host == "localhost" || host.find_first_not_of("0123456789.") == std::string_view::npos;
 }
 
+http::Response json(query::Answer answer) {
+  http::Response response;
+  response.status = answer.status;
+  response.content_type = "application/json";
+  response.headers.emplace_back("X-Content-Type-Options", "nosniff");
+  response.headers.emplace_back("Cache-Control", "no-store");
+  response.body = http::make_body(std::move(answer.body));
+  return response;
+}
+
 bool reads(const http::Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
@@ -95,8 +108,30 @@ http::Response Routes::operator()(const http::Request& request) {
                  : plain(503, "perjouled is not ready: sources are being looked at.\n");
   }
   if (request.path == "/-/reload") return reload(request);
+  if (request.path.starts_with(api_prefix)) return api(request);
   if (request.path == "/") return reads(request) ? page(request) : only("GET, HEAD");
   return plain(404, "not found; see /\n");
+}
+
+http::Response Routes::api(const http::Request& request) const {
+  if (!reads(request) && request.method != "POST") return only("GET, HEAD, POST");
+  if (!request.loopback || !names_this_host(request.host)) {
+    return json(query::error_answer(403, "forbidden", "the API answers loopback clients only"));
+  }
+  if (!setup_.ask) return json(query::error_answer(503, "unavailable", "there is no history: --no-storage"));
+  query::Parameters parameters = request.query;
+  if (request.method == "POST") {
+    auto form = http::decode_query(request.body);
+    if (!form) return json(query::error_answer(400, "bad_data", "the body is no form"));
+    parameters.insert(parameters.end(), std::move_iterator(form->begin()), std::move_iterator(form->end()));
+  }
+  http::Response response;
+  response.later = [this, path = request.path.substr(api_prefix.size()),
+                    parameters = std::move(parameters)](http::Reply reply) mutable {
+    setup_.ask(std::move(path), std::move(parameters),
+               [reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer))); });
+  };
+  return response;
 }
 
 http::Response Routes::reload(const http::Request& request) const {

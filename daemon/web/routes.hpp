@@ -1,8 +1,8 @@
-// What the daemon answers over HTTP: /metrics, health, reload and the landing page. Runs on the web thread; touches no
-// file.
+// What the daemon answers over HTTP: /metrics, health, reload, the landing page and Prometheus' API over the history,
+// which it hands on. Runs on the web thread; touches no file.
 //
 // `/metrics` is rendered at most once per 100 ms and format, however many ask: a flood of scrapes costs copies, not
-// renderings. Health and metrics answer whoever reaches the listener, the page only loopback clients.
+// renderings. Health and metrics answer whoever reaches the listener, the page and the API only loopback clients.
 #pragma once
 
 #include <array>
@@ -21,6 +21,7 @@
 #include "daemon/http/message.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/latest.hpp"
+#include "daemon/query/api.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule::web {
@@ -58,6 +59,8 @@ struct Setup {
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
   // "" when done, else the refusals' text; waits for the loop, bounded. Null: --web.enable-lifecycle is off.
   std::function<std::string()> reload;
+  // What query::answer() gives, later and on another thread. Null: there is no history.
+  std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)> ask;
 };
 
 class Routes {
@@ -74,6 +77,7 @@ class Routes {
   http::Response metrics(const http::Request& request);
   http::Response page(const http::Request& request) const;
   http::Response reload(const http::Request& request) const;
+  http::Response api(const http::Request& request) const;
   std::string render(Format format, const Latest::Admit& admit, bool self);
 
   Setup setup_;

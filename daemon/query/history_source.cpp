@@ -1,0 +1,222 @@
+#include "daemon/query/history_source.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+
+namespace perjoule::query {
+
+namespace {
+
+using storage::Bucket;
+using storage::hour_ms;
+using storage::minute_ms;
+using storage::Resolution;
+
+constexpr std::int64_t day_ms = 24 * hour_ms;
+constexpr std::int64_t raw_span_ms = 2 * day_ms;
+constexpr std::int64_t minute_span_ms = 60 * day_ms;
+constexpr std::int64_t lookback_ms = 5 * minute_ms;
+constexpr std::int64_t differences = 4;  // so many points a window needs for a rate worth the name
+
+double value_of(const Bucket& bucket, Aspect aspect) {
+  switch (aspect) {
+    case Aspect::mean:
+      return bucket.mean;
+    case Aspect::min:
+      return bucket.min;
+    case Aspect::max:
+      return bucket.max;
+    case Aspect::sum:
+      return bucket.mean * static_cast<double>(bucket.count);
+    case Aspect::count:
+      return static_cast<double>(bucket.count);
+    case Aspect::last:
+      break;
+  }
+  return bucket.last;
+}
+
+// Without a window the newest point of five minutes is looked for, which an hour would not have: each step gets the
+// last bucket that has ended by then.
+std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64_t width_ms, const Want& want) {
+  std::vector<storage::Point> points;
+  std::size_t next = 0;
+  const std::int64_t step_ms = want.step_ms > 0 ? want.step_ms : want.to_ms - want.from_ms + 1;
+  const std::int64_t first_ms = want.step_ms > 0 ? want.from_ms + lookback_ms : want.to_ms;
+  for (std::int64_t at_ms = first_ms; at_ms <= want.to_ms; at_ms += step_ms) {
+    while (next < buckets.size() && buckets[next].start_ms + width_ms <= at_ms)
+      ++next;
+    if (next == 0) continue;
+    const Bucket& bucket = buckets[next - 1];
+    if (bucket.count > 0 && at_ms - (bucket.start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
+      points.push_back({at_ms, bucket.last});
+    }
+  }
+  return points;
+}
+
+Error as_query_error(Error error) {
+  // What HistoryReader refuses to read at once.
+  if (error.fault == Fault::absent) error.fault = Fault::denied;
+  return error;
+}
+
+}  // namespace
+
+Labels to_labels(std::string_view metric, std::string_view text) {
+  Labels labels = {{std::string(name_label), std::string(metric)}};
+  while (!text.empty()) {
+    const std::size_t equals = text.find("=\"");
+    if (equals == std::string_view::npos) break;
+    std::string value;
+    std::size_t at = equals + 2;
+    for (; at < text.size() && text[at] != '"'; ++at) {
+      if (text[at] == '\\' && at + 1 < text.size()) ++at;
+      value += text[at - 1] == '\\' && text[at] == 'n' ? '\n' : text[at];
+    }
+    if (!value.empty()) labels.emplace_back(std::string(text.substr(0, equals)), std::move(value));
+    text.remove_prefix(std::min(text.size(), at + 2));  // the quote and the comma
+  }
+  std::sort(labels.begin(), labels.end());
+  return labels;
+}
+
+std::vector<storage::Point> to_points(std::span<const Bucket> buckets, std::int64_t width_ms, const Want& want) {
+  if (want.window_ms == 0) return at_steps(buckets, width_ms, want);
+  std::vector<storage::Point> points;
+  points.reserve(buckets.size());
+  for (const Bucket& bucket : buckets) {
+    const bool says_something = want.aspect == Aspect::mean ? bucket.seconds > 0 : bucket.count > 0;
+    const double value = value_of(bucket, want.aspect);
+    if (says_something && !std::isnan(value)) points.push_back({bucket.start_ms + width_ms - 1, value});
+  }
+  return points;
+}
+
+Result<void> HistorySource::refresh() {
+  auto count = connection_.integer("SELECT count(*) FROM series");
+  if (!count) return count.error();
+  auto newest = connection_.integer("SELECT max(id) FROM series");
+  if (!newest) return newest.error();
+  if (seen_ == std::pair(*count, *newest)) return {};
+  auto stored = storage::HistoryReader(connection_).series("");
+  if (!stored) return stored.error();
+  known_.clear();
+  by_name_.clear();
+  for (const auto& each : *stored)
+    known_.push_back({each.id, to_labels(each.description.metric, each.description.labels)});
+  std::sort(known_.begin(), known_.end(), [](const Known& a, const Known& b) { return a.labels < b.labels; });
+  for (std::size_t n = 0; n < known_.size(); ++n)
+    by_name_[std::string(label(known_[n].labels, name_label))].push_back(n);
+  seen_ = {*count, *newest};
+  return {};
+}
+
+std::vector<const HistorySource::Known*> HistorySource::matching(std::span<const Matcher> matchers) const {
+  std::vector<const Known*> found;
+  for (const Matcher& matcher : matchers) {
+    if (matcher.type != MatchType::equal || matcher.name != name_label) continue;
+    const auto named = by_name_.find(matcher.value);
+    if (named == by_name_.end()) return found;
+    for (const std::size_t n : named->second) {
+      if (match_all(matchers, known_[n].labels)) found.push_back(&known_[n]);
+    }
+    return found;
+  }
+  for (const Known& known : known_) {
+    if (match_all(matchers, known.labels)) found.push_back(&known);
+  }
+  return found;
+}
+
+Result<Resolution> HistorySource::resolution_for(const Want& want) {
+  const std::int64_t span_ms = want.to_ms - want.from_ms;
+  std::int64_t grain_ms = want.step_ms;
+  if (want.window_ms > 0) {
+    const std::int64_t window_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
+    grain_ms = want.step_ms > 0 ? std::min(want.step_ms, window_ms) : window_ms;
+    grain_ms = std::max(grain_ms, std::min<std::int64_t>(window_ms, hour_ms));
+  }
+  if (grain_ms < minute_ms) return Resolution::raw;
+  auto raw_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::raw);
+  if (!raw_ms) return raw_ms.error();
+  if (span_ms <= raw_span_ms && (*raw_ms == 0 || want.from_ms >= *raw_ms)) return Resolution::raw;
+  auto minutes_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::minute);
+  if (!minutes_ms) return minutes_ms.error();
+  auto hours_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::hour);
+  if (!hours_ms) return hours_ms.error();
+  // The finer one, where the coarser one reaches no further back.
+  if (span_ms <= raw_span_ms && *raw_ms <= std::min(*minutes_ms, *hours_ms) + hour_ms) return Resolution::raw;
+  if (grain_ms < hour_ms) return Resolution::minute;
+  if (span_ms <= minute_span_ms && (want.from_ms >= *minutes_ms || *minutes_ms <= *hours_ms + hour_ms)) {
+    return Resolution::minute;
+  }
+  return Resolution::hour;
+}
+
+Result<void> HistorySource::take_raw(const Want& want, std::span<const std::int64_t> ids, Selected& selected) {
+  storage::HistoryReader reader(connection_, late_);
+  auto points = reader.raw(ids, {want.from_ms, want.to_ms}, want.samples_max);
+  if (!points) return points.error();
+  for (std::size_t n = 0; n < ids.size(); ++n)
+    selected.series[n].points = std::move((*points)[n]);
+  if (reader.undecodable() > 0)
+    selected.warning = fmt::format("{} damaged pieces of the history were left out", reader.undecodable());
+  return {};
+}
+
+Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution, std::span<const std::int64_t> ids,
+                                         Selected& selected) {
+  const bool hours = resolution == Resolution::hour;
+  const std::int64_t width_ms = hours ? hour_ms : minute_ms;
+  storage::HistoryReader reader(connection_, late_);
+  // A bucket may reach into the range from before it.
+  const storage::Range range{want.from_ms - 2 * width_ms, want.to_ms};
+  auto buckets = reader.buckets(ids, range, resolution, want.samples_max);
+  if (!buckets) return buckets.error();
+  for (std::size_t n = 0; n < ids.size(); ++n) {
+    selected.series[n].points = to_points((*buckets)[n], width_ms, want);
+    std::erase_if(selected.series[n].points, [&](const storage::Point& point) {
+      return point.wall_ms < want.from_ms || point.wall_ms > want.to_ms;
+    });
+  }
+  selected.rolled_up = true;
+  selected.warning = fmt::format("answered from {} roll-ups: raw samples are not kept for, or not read over, so long",
+                                 hours ? "hour" : "minute");
+  return {};
+}
+
+Result<Selected> HistorySource::select(const Want& want) {
+  if (auto fresh = refresh(); !fresh) return fresh.error();
+  const auto found = matching(want.matchers);
+  if (found.size() > want.series_max) {
+    return Error{Fault::denied,
+                 fmt::format("the selector matches {} series, more than {}", found.size(), want.series_max)};
+  }
+  Selected selected;
+  std::vector<std::int64_t> ids;
+  for (const Known* known : found) {
+    ids.push_back(known->id);
+    selected.series.push_back({known->labels, {}});
+  }
+  if (ids.empty()) return selected;
+  auto resolution = resolution_for(want);
+  if (!resolution) return resolution.error();
+  auto taken =
+      *resolution == Resolution::raw ? take_raw(want, ids, selected) : take_buckets(want, *resolution, ids, selected);
+  if (!taken) return as_query_error(taken.error());
+  std::erase_if(selected.series, [](const Series& series) { return series.points.empty(); });
+  return selected;
+}
+
+Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t, std::int64_t) {
+  if (auto fresh = refresh(); !fresh) return fresh.error();
+  std::vector<Labels> labels;
+  for (const Known* known : matching(matchers))
+    labels.push_back(known->labels);
+  return labels;
+}
+
+}  // namespace perjoule::query

@@ -1,0 +1,59 @@
+// The reader lane: answers queries of the history on a thread of its own, over its own read-only connection.
+//
+// The web thread asks, the loop keeps the queue, the lane reads. An answer that is not there at the deadline is a 503,
+// and the work behind it ends soon after; a disk that hangs costs the lane, and nothing but further 503s.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/io_context.hpp>
+#include <cstdint>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "daemon/clock.hpp"
+#include "daemon/lane.hpp"
+#include "daemon/query/api.hpp"
+
+namespace perjoule::query {
+
+class Reader {
+ public:
+  using Reply = std::function<void(Answer)>;  // called on the loop, once
+
+  struct Setup {
+    asio::io_context& loop;
+    Clock& clock;
+    std::unique_ptr<Lane> lane;
+    std::filesystem::path history;  // history.db
+    std::vector<const Metric*> metrics;
+    Build build;
+    std::int64_t deadline_ms = 10'000;
+    std::size_t waiting_max = 32;
+  };
+
+  explicit Reader(Setup setup);
+  ~Reader();
+  Reader(const Reader&) = delete;
+  Reader& operator=(const Reader&) = delete;
+
+  // Any thread, while the reader lives. `path` as answer() takes it.
+  void ask(std::string path, Parameters parameters, Reply reply);
+
+ private:
+  struct Question;
+  class Files;
+
+  void take(const std::shared_ptr<Question>& question);
+  asio::awaitable<void> expire(std::shared_ptr<Question> question);
+  void next();
+  void settle(const std::shared_ptr<Question>& question, Answer answer);
+
+  Setup setup_;
+  std::shared_ptr<Files> files_;
+  std::deque<std::shared_ptr<Question>> waiting_;
+};
+
+}  // namespace perjoule::query
