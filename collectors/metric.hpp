@@ -26,6 +26,7 @@ struct Metric {
   std::string_view help;
   std::array<std::string_view, 8> labels = {};
   std::uint8_t label_count = 0;
+  double storage_step = 0;  // the history keeps multiples of it, which is far below the sensor's error; 0: every bit
 };
 
 template <Unit U, Kind K, std::size_t Labels>
@@ -78,7 +79,7 @@ template <Unit U, Kind K, class... L>
 consteval Declared<U, K, sizeof...(L)> declare(bool persisted, std::string_view name, std::string_view help,
                                                L... labels) {
   static_assert(sizeof...(L) <= 8);
-  return {check(Metric{name, U, K, persisted, help, {std::string_view(labels)...}, sizeof...(L)})};
+  return {check(Metric{name, U, K, persisted, help, {std::string_view(labels)...}, sizeof...(L), 0})};
 }
 
 }  // namespace metric_detail
@@ -86,6 +87,14 @@ consteval Declared<U, K, sizeof...(L)> declare(bool persisted, std::string_view 
 template <Unit U, class... L>
 consteval auto gauge(std::string_view name, std::string_view help, L... labels) {
   return metric_detail::declare<U, Kind::gauge>(false, name, help, labels...);
+}
+
+// The same metric, of which the history keeps multiples of `step`; /metrics and the ledger keep all.
+template <Unit U, Kind K, std::size_t Labels>
+consteval auto stored_to(double step, Declared<U, K, Labels> metric) {
+  if (!(step > 0)) throw "a step is greater than 0";
+  metric.storage_step = step;
+  return metric;
 }
 
 // A counter as its source keeps it: it starts again when the source does.

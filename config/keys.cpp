@@ -131,6 +131,13 @@ void add_storage(std::vector<Key>& keys) {
                   .min = 1,
                   .max = minute,
                   .store = [](Settings& to, const Value& v) { to.storage.commit = duration(v); }});
+  keys.push_back({.path = "storage.lossless",
+                  .type = OptionType::boolean,
+                  .fallback = "false",
+                  .help = "History keeps every bit; else families with a declared step keep multiples of it, which "
+                          "halves what they take (describe metrics lists the steps).",
+                  .needs_restart = true,
+                  .store = [](Settings& to, const Value& v) { to.storage.lossless = flag(v); }});
   keys.push_back({.path = "storage.retention.raw",
                   .type = OptionType::duration,
                   .fallback = "30d",

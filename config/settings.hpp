@@ -41,6 +41,7 @@ struct Storage {
   bool enabled = true;  // --no-storage
   std::filesystem::path path = "/var/lib/perjoule";
   Milliseconds commit{5000};  // 1 s to 60 s
+  bool lossless = false;
   Retention retention;
   friend bool operator==(const Storage&, const Storage&) = default;
 };

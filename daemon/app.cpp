@@ -121,11 +121,12 @@ bool App::open_files(storage::LedgerRows& rows) {
     if (text != said) log_.warn("storage", {{"note", text}});
     said = text;
   };
-  writer_ =
-      std::make_unique<storage::Writer>(storage::files_in(
-                                            path, [this] { return clock_.now().wall_ms; }, note),
-                                        std::move(ledger), storage::WriterLimits{},
-                                        [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
+  storage::WriterLimits limits;
+  limits.lossless = settings_.storage.lossless;
+  writer_ = std::make_unique<storage::Writer>(
+      storage::files_in(
+          path, [this] { return clock_.now().wall_ms; }, note),
+      std::move(ledger), limits, [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
   writer_->retention(policy_of(settings_.storage.retention));
   return true;
 }

@@ -52,7 +52,9 @@ std::string describe_metrics() {
       std::string_view type = metric->kind == Kind::gauge ? "gauge" : "counter";
       if (metric->persisted) type = "counter, persisted";
       if (Instruments::is_histogram(*metric)) type = "histogram";
-      out += fmt::format("| `{}` | {} | {} | {} |\n", metric->name, type, labels, metric->help);
+      const std::string step =
+          metric->storage_step > 0 ? fmt::format(" History keeps steps of {:g}.", metric->storage_step) : "";
+      out += fmt::format("| `{}` | {} | {} | {}{} |\n", metric->name, type, labels, metric->help, step);
     }
   }
   return out;

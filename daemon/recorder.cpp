@@ -40,7 +40,8 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::siz
                 latest_.declare(id, *series.metric, series.labels);
                 if (sink_ == nullptr) return;
                 sink_->describe(storage::SeriesDescription{id, std::string(series.metric->name), series.labels,
-                                                           series.metric->unit, series.metric->kind});
+                                                           series.metric->unit, series.metric->kind,
+                                                           series.metric->storage_step});
               }),
       rows_(make_rows(ledger)) {}
 

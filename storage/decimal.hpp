@@ -18,7 +18,7 @@ inline constexpr std::int64_t exact_limit = std::int64_t{1} << 53;
 inline std::optional<std::int64_t> scaled(double value, unsigned scale) {
   const double product = value * powers_of_ten[scale];
   if (!(std::fabs(product) < static_cast<double>(exact_limit))) return std::nullopt;
-  const auto integer = static_cast<std::int64_t>(std::nearbyint(product));
+  const std::int64_t integer = std::llrint(product);  // unlike nearbyint one instruction on every x86-64
   const double back = static_cast<double>(integer) / powers_of_ten[scale];
   if (std::bit_cast<std::uint64_t>(back) != std::bit_cast<std::uint64_t>(value)) return std::nullopt;
   return integer;

@@ -5,6 +5,7 @@
 #include <bit>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "storage/checksum.hpp"
 #include "storage/decimal.hpp"
@@ -143,7 +144,6 @@ struct Decoded {
 
 // False: the bytes mean nothing.
 bool read_values(ByteReader& reader, Form form, unsigned scale, Decoded& out) {
-  if (form > Form::raw_constant) return false;
   const bool raw = form == Form::raw || form == Form::raw_constant;
   const bool once = form == Form::constant || form == Form::raw_constant;
   Summer summer(reader, form == Form::acceleration);
@@ -167,25 +167,58 @@ bool read_values(ByteReader& reader, Form form, unsigned scale, Decoded& out) {
   return true;
 }
 
+struct Tag {
+  Form form = Form::empty;
+  bool holes = false;
+  unsigned scale = 0;
+};
+
+std::optional<Tag> read_tag(ByteReader& reader) {
+  const auto tag = static_cast<unsigned>(reader.little_endian(1));
+  const Tag read{static_cast<Form>(tag & 7), (tag & holes_bit) != 0, tag >> 4};
+  const bool good = reader.ok() && read.form <= Form::raw_constant && read.scale <= frame_scale_max;
+  if (!good || (read.form == Form::empty && tag != 0)) return std::nullopt;
+  return read;
+}
+
+// Passes over a column that nobody wants.
+bool skip_column(ByteReader& reader, std::size_t ticks) {
+  const auto tag = read_tag(reader);
+  if (!tag) return false;
+  std::size_t values = tag->form == Form::empty ? 0 : ticks;
+  if (tag->holes) {
+    values = 0;
+    for (const char byte : reader.bytes((ticks + 7) / 8))
+      values += static_cast<std::size_t>(std::popcount(static_cast<unsigned char>(byte)));
+  }
+  const bool once = tag->form == Form::constant || tag->form == Form::raw_constant;
+  if (once) values = std::min<std::size_t>(values, 1);
+  if (tag->form == Form::raw || tag->form == Form::raw_constant) {
+    reader.bytes(values * 8);
+  } else {
+    reader.skip_varints(values);
+  }
+  return reader.ok();
+}
+
 bool read_column(ByteReader& reader, Decoded& out, bool& empty) {
   const std::size_t ticks = out.stamps_ms.size();
-  const auto tag = static_cast<unsigned>(reader.little_endian(1));
-  const auto form = static_cast<Form>(tag & 7);
-  const unsigned scale = tag >> 4;
-  if (!reader.ok() || scale > frame_scale_max) return false;
-  empty = form == Form::empty;
-  if (empty) return tag == 0;
+  const auto tag = read_tag(reader);
+  if (!tag) return false;
+  empty = tag->form == Form::empty;
+  if (empty) return true;
   out.present.assign(ticks, 1);
-  if ((tag & holes_bit) != 0) {
+  if (tag->holes) {
     const std::string_view bitmap = reader.bytes((ticks + 7) / 8);
     if (!reader.ok()) return false;
     for (std::size_t n = 0; n < ticks; ++n)
       out.present[n] = static_cast<unsigned char>(bitmap[n / 8]) >> n % 8 & 1U;
   }
-  return read_values(reader, form, scale, out);
+  return read_values(reader, tag->form, tag->scale, out);
 }
 
-Result<void> read_group(ByteReader body, std::int64_t base_ms, Decoded& out,
+// No `wanted`: all columns.
+Result<void> read_group(ByteReader body, std::int64_t base_ms, std::optional<Wanted> wanted, Decoded& out,
                         const std::function<void(const ColumnView&)>& each) {
   const auto group = static_cast<std::int64_t>(body.varint());
   const std::uint64_t ticks = body.varint();
@@ -202,11 +235,16 @@ Result<void> read_group(ByteReader body, std::int64_t base_ms, Decoded& out,
     stamp = static_cast<std::int64_t>(static_cast<std::uint64_t>(base_ms) + summer.next());
   }
   for (std::size_t column = 0; column < columns; ++column) {
-    bool empty = false;
-    if (!read_column(body, out, empty)) return bad("a column that cannot be");
+    bool empty = true;
+    const bool skipped = wanted && (wanted->empty() || wanted->front() != column);
+    const bool good = skipped ? skip_column(body, out.stamps_ms.size()) : read_column(body, out, empty);
+    if (!good) return bad("a column that cannot be");
     if (!empty) each({group, column, out.stamps_ms, out.values, out.present});
+    if (!wanted || skipped) continue;
+    *wanted = wanted->subspan(1);
+    if (wanted->empty()) return {};
   }
-  if (body.left() != 0) return bad("bytes behind the last column");
+  if (!wanted && body.left() != 0) return bad("bytes behind the last column");
   return {};
 }
 
@@ -245,8 +283,11 @@ void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& bl
   frame += body;
 }
 
-Result<void> decode_frame(std::string_view frame, const std::function<bool(std::int64_t group)>& want,
-                          const std::function<void(const ColumnView&)>& each) {
+namespace {
+
+// `want` says of a group whether it is wanted, and which columns: nullopt is all.
+template <class Want>
+Result<void> decode(std::string_view frame, const Want& want, const std::function<void(const ColumnView&)>& each) {
   if (frame.empty() || frame[0] != format) return bad("of another format");
   ByteReader reader(frame.substr(1));
   const auto base_ms = static_cast<std::int64_t>(reader.zigzagged());
@@ -257,12 +298,30 @@ Result<void> decode_frame(std::string_view frame, const std::function<bool(std::
     const auto crc = static_cast<std::uint32_t>(reader.little_endian(4));
     const std::string_view body = reader.bytes(size);
     if (!reader.ok()) break;
-    if (!want(static_cast<std::int64_t>(ByteReader(body).varint()))) continue;
+    const auto [wanted, columns] = want(static_cast<std::int64_t>(ByteReader(body).varint()));
+    if (!wanted) continue;
     if (crc32(body) != crc) return bad("wrong checksum");
-    if (auto read = read_group(ByteReader(body), base_ms, decoded, each); !read) return read;
+    if (auto read = read_group(ByteReader(body), base_ms, columns, decoded, each); !read) return read;
   }
   if (!reader.ok()) return bad("cut off");
   return {};
+}
+
+}  // namespace
+
+Result<void> decode_frame(std::string_view frame, const std::function<bool(std::int64_t group)>& want,
+                          const std::function<void(const ColumnView&)>& each) {
+  return decode(
+      frame, [&](std::int64_t group) { return std::pair(want(group), std::optional<Wanted>()); }, each);
+}
+
+Result<void> decode_columns(std::string_view frame, const std::function<Wanted(std::int64_t group)>& want,
+                            const std::function<void(const ColumnView&)>& each) {
+  const auto columns = [&](std::int64_t group) {
+    const Wanted wanted = want(group);
+    return std::pair(!wanted.empty(), std::optional(wanted));
+  };
+  return decode(frame, columns, each);
 }
 
 }  // namespace perjoule::storage

@@ -55,6 +55,9 @@ void begin_frame(std::string& frame, std::int64_t base_ms);
 // 1 to frame_ticks_max ticks, at most frame_columns_max columns.
 void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& block);
 
+// Columns of a group, ascending.
+using Wanted = std::span<const std::size_t>;
+
 struct ColumnView {
   std::int64_t group = 0;
   std::size_t column = 0;
@@ -63,9 +66,12 @@ struct ColumnView {
   std::span<const std::uint8_t> present;
 };
 
-// Calls `each` for the columns of the groups that `want` accepts; empty columns are left out. On an error what came
-// before it was good.
+// Calls `each` for the columns of the groups that `want` accepts, or for those that it names; empty columns are left
+// out. On an error what came before it was good.
 [[nodiscard]] Result<void> decode_frame(std::string_view frame, const std::function<bool(std::int64_t group)>& want,
                                         const std::function<void(const ColumnView&)>& each);
+
+[[nodiscard]] Result<void> decode_columns(std::string_view frame, const std::function<Wanted(std::int64_t group)>& want,
+                                          const std::function<void(const ColumnView&)>& each);
 
 }  // namespace perjoule::storage

@@ -3,14 +3,12 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <optional>
 #include <set>
 
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
 #include "storage/identities.hpp"
 #include "storage/labels.hpp"
-#include "storage/rollup_block.hpp"
 #include "storage/slot.hpp"
 
 namespace perjoule::storage {
@@ -28,33 +26,6 @@ Unit unit_of(std::string_view word) {
   return Unit::none;
 }
 
-// Several groups may hold a series, and after the clock was set back they overlap: of two points one is given.
-void put_in_order(std::vector<Point>& points) {
-  const auto earlier = [](const Point& a, const Point& b) { return a.wall_ms < b.wall_ms; };
-  const auto same = [](const Point& a, const Point& b) { return a.wall_ms == b.wall_ms; };
-  if (!std::is_sorted(points.begin(), points.end(), earlier)) std::stable_sort(points.begin(), points.end(), earlier);
-  points.erase(std::unique(points.begin(), points.end(), same), points.end());
-}
-
-// Where one group takes over from another, each has a part of the minute.
-void put_in_order(std::vector<Bucket>& buckets) {
-  const auto earlier = [](const Bucket& a, const Bucket& b) { return a.start_ms < b.start_ms; };
-  std::stable_sort(buckets.begin(), buckets.end(), earlier);
-  std::size_t kept = 0;
-  for (std::size_t n = 1; n < buckets.size(); ++n) {
-    if (buckets[n].start_ms == buckets[kept].start_ms) {
-      merge(buckets[kept], buckets[n]);
-    } else {
-      buckets[++kept] = buckets[n];
-    }
-  }
-  buckets.resize(std::min(buckets.size(), kept + 1));
-}
-
-Error too_many(std::size_t max) {
-  return {Fault::absent, fmt::format("more than {} samples in the range", max)};
-}
-
 }  // namespace
 
 Result<Connection> open_history(const std::filesystem::path& path) {
@@ -69,8 +40,19 @@ Result<Connection> open_history(const std::filesystem::path& path) {
   return connection;
 }
 
-template <class Body>
-Result<void> HistoryReader::snapshot(const Body& body) {
+// Several groups may hold a series, and after the clock was set back they overlap: of two points one is given.
+void HistoryReader::put_in_order(std::vector<Point>& points) {
+  const auto earlier = [](const Point& a, const Point& b) { return a.wall_ms < b.wall_ms; };
+  const auto same = [](const Point& a, const Point& b) { return a.wall_ms == b.wall_ms; };
+  if (!std::is_sorted(points.begin(), points.end(), earlier)) std::stable_sort(points.begin(), points.end(), earlier);
+  points.erase(std::unique(points.begin(), points.end(), same), points.end());
+}
+
+Error HistoryReader::too_many(std::size_t max) {
+  return {Fault::absent, fmt::format("more than {} samples in the range", max)};
+}
+
+Result<void> HistoryReader::snapshot(const std::function<Result<void>()>& body) {
   if (auto begun = connection_.run("BEGIN"); !begun) return begun;
   Result<void> done = body();
   auto ended = connection_.run("COMMIT");
@@ -116,10 +98,12 @@ Result<HistoryReader::Groups> HistoryReader::groups_of(std::span<const std::int6
     if (!row) return row.error();
     if (!*row) return groups;
     const auto members = unpack_members(statement->blob(1));
-    Group group{statement->integer(2), statement->integer(3), statement->integer(4), statement->integer(5), {}};
+    Group group{statement->integer(2), statement->integer(3), statement->integer(4), statement->integer(5), {}, {}};
     for (std::size_t column = 0; column < members.size(); ++column) {
       const auto at = position.find(members[column]);
-      if (at != position.end()) group.columns.push_back({column, at->second});
+      if (at == position.end()) continue;
+      group.columns.push_back({column, at->second});
+      group.wanted.push_back(column);
     }
     if (!group.columns.empty()) groups.emplace(statement->integer(0), std::move(group));
   }
@@ -216,7 +200,10 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
 }
 
 Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
-  const auto want = [&](std::int64_t grp) { return groups.contains(grp); };
+  const auto want = [&](std::int64_t grp) {
+    const auto found = groups.find(grp);
+    return found == groups.end() ? Wanted() : Wanted(found->second.wanted);
+  };
   const auto take = [&](const ColumnView& view) {
     const Group& group = groups.at(view.group);
     const auto column = std::lower_bound(group.columns.begin(), group.columns.end(), view.column,
@@ -241,7 +228,7 @@ Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
     for (const std::int64_t id : *rows) {
       auto found = frame->bind(1, id).step();
       if (!found) return found.error();
-      if (*found && !decode_frame(frame->blob(0), want, take)) ++undecodable_;
+      if (*found && !decode_columns(frame->blob(0), want, take)) ++undecodable_;
       frame->reset();
       give_way(taking);
       if (auto still = in_time(); !still) return still;
@@ -263,126 +250,6 @@ Result<std::vector<std::int64_t>> HistoryReader::rows_of(std::int64_t bundle, Ra
     if (!*row) return found;
     found.push_back(rows->integer(0));
   }
-}
-
-Result<std::vector<std::vector<Bucket>>> HistoryReader::buckets(std::span<const std::int64_t> ids, Range range,
-                                                                Resolution resolution, std::size_t buckets_max) {
-  std::vector<std::vector<Bucket>> out(ids.size());
-  auto done = snapshot([&]() -> Result<void> {
-    const bool hours = resolution == Resolution::hour;
-    if (hours) {
-      if (auto taken = take_hours(ids, range, buckets_max, out); !taken) return taken;
-    } else {
-      const Result<Groups> groups = groups_of(ids);
-      if (!groups) return groups.error();
-      if (auto taken = take_minutes(*groups, range, buckets_max, out); !taken) return taken;
-    }
-    return add_unsealed(ids, range, hours ? hour_ms : minute_ms, out);
-  });
-  if (!done) return done.error();
-  for (auto& of_series : out)
-    put_in_order(of_series);
-  return out;
-}
-
-// As sealing will do it, but for the sample before the first one.
-Result<void> HistoryReader::add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,
-                                         std::span<std::vector<Bucket>> out) {
-  const Result<Groups> groups = groups_of(ids);
-  if (!groups) return groups.error();
-  std::vector<std::vector<Point>> points(ids.size());
-  const std::int64_t to_ms = range.to_ms > INT64_MAX - width_ms ? INT64_MAX : range.to_ms + width_ms;
-  Taking taking{points, {range.from_ms / width_ms * width_ms, to_ms}, SIZE_MAX, ids.size(), 0};
-  if (auto taken = take_tail(*groups, taking); !taken) return taken;
-  std::vector<std::int64_t> periods_ms(ids.size(), 0);
-  for (const auto& [grp, group] : *groups) {
-    for (const Column& column : group.columns)
-      periods_ms[column.series] = std::max(periods_ms[column.series], group.period_ms);
-  }
-  for (std::size_t s = 0; s < ids.size(); ++s) {
-    put_in_order(points[s]);
-    if (points[s].empty()) continue;
-    stamps_ms_.clear();
-    values_.clear();
-    for (const Point& point : points[s]) {
-      stamps_ms_.push_back(point.wall_ms);
-      values_.push_back(point.value);
-    }
-    present_.assign(stamps_ms_.size(), 1);
-    auto kind = connection_.integer(fmt::format("SELECT kind FROM series WHERE id = {}", ids[s]));
-    if (!kind) return kind.error();
-    const bool counter = *kind == static_cast<std::int64_t>(Kind::counter);
-    std::optional<Carried> before;
-    std::vector<Bucket> buckets;
-    Rollup(width_ms, hold_periods * periods_ms[s])
-        .add({stamps_ms_.front(), stamps_ms_.back(), stamps_ms_, values_, present_}, before, counter, buckets);
-    for (const Bucket& bucket : buckets) {
-      if (bucket.start_ms >= range.from_ms && bucket.start_ms <= range.to_ms) out[s].push_back(bucket);
-    }
-  }
-  return {};
-}
-
-Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
-                                         std::span<std::vector<Bucket>> out) {
-  auto oldest = connection_.integer("SELECT min(k) FROM roll_1m");
-  if (!oldest) return oldest.error();
-  auto select = connection_.prepare("SELECT d FROM roll_1m WHERE k = ?1");
-  if (!select) return select.error();
-  RollupReader reader;
-  std::size_t count = 0;
-  for (const auto& [grp, group] : groups) {
-    const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
-    const std::int64_t last = std::min(group.sealed - 1, slot_of(range.to_ms));
-    for (std::int64_t slot = first; slot <= last; ++slot) {
-      if (auto still = in_time(); !still) return still;
-      auto row = select->bind(1, slot_key(slot, grp)).step();
-      if (!row) return row.error();
-      bool good = !*row || reader.open(select->blob(0)).has_value();
-      for (const Column& column : group.columns) {
-        if (!*row || !good || column.column >= reader.series()) continue;
-        auto& buckets = out[column.series];
-        const auto before = static_cast<std::ptrdiff_t>(buckets.size());
-        good = reader.read(column.column, buckets).has_value();
-        const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
-        buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
-        count += buckets.size() - static_cast<std::size_t>(before);
-      }
-      if (!good) ++undecodable_;
-      select->reset();
-      if (count > buckets_max) return too_many(buckets_max);
-    }
-  }
-  return {};
-}
-
-Result<void> HistoryReader::take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
-                                       std::span<std::vector<Bucket>> out) {
-  auto oldest = connection_.integer("SELECT min(start_s) FROM roll_1h");
-  if (!oldest) return oldest.error();
-  auto newest = connection_.integer("SELECT max(start_s) FROM roll_1h");
-  if (!newest) return newest.error();
-  auto select = connection_.prepare(
-      "SELECT min, max, mean, last, count, seconds, increase FROM roll_1h WHERE start_s = ?1 AND series = ?2");
-  if (!select) return select.error();
-  constexpr std::int64_t hour_s = hour_ms / 1000;
-  const std::int64_t from_s = (std::max<std::int64_t>(range.from_ms, 0) + hour_ms - 1) / hour_ms * hour_s;
-  std::size_t count = 0;
-  for (std::int64_t start_s = std::max(from_s, *oldest); start_s <= std::min(range.to_ms / 1000, *newest);
-       start_s += hour_s) {
-    if (auto still = in_time(); !still) return still;
-    for (std::size_t n = 0; n < ids.size(); ++n) {
-      auto row = select->bind(1, start_s).bind(2, ids[n]).step();
-      if (!row) return row.error();
-      if (*row) {
-        out[n].push_back({start_s * 1000, select->real(0), select->real(1), select->real(3), select->integer(4),
-                          select->real(2), select->real(5), select->real(6)});
-      }
-      select->reset();
-      if (++count > buckets_max) return too_many(buckets_max);
-    }
-  }
-  return {};
 }
 
 Result<void> HistoryReader::read(const Selection& selection, const Store::Each& each) {

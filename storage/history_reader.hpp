@@ -70,6 +70,7 @@ class HistoryReader {
     std::int64_t bundle = 0;
     std::int64_t period_ms = 0;
     std::vector<Column> columns;
+    std::vector<std::size_t> wanted;  // their numbers
   };
   using Groups = std::map<std::int64_t, Group>;  // by grp: the older first
   // The first series are `taken`; the later ones give way when the points get too many.
@@ -96,8 +97,9 @@ class HistoryReader {
                                           std::span<std::vector<Bucket>> out);
   static void give_way(Taking& taking);
   [[nodiscard]] Result<void> in_time() const;
-  template <class Body>
-  [[nodiscard]] Result<void> snapshot(const Body& body);
+  [[nodiscard]] Result<void> snapshot(const std::function<Result<void>()>& body);
+  static void put_in_order(std::vector<Point>& points);
+  [[nodiscard]] static Error too_many(std::size_t max);
 
   Connection& connection_;
   std::function<bool()> late_;

@@ -32,10 +32,14 @@ std::vector<std::int64_t> unpack_members(std::string_view packed) {
   return members;
 }
 
-void Identities::Columns::add(SeriesId series, std::size_t column) {
+void Identities::Columns::add(SeriesId series, std::size_t column, double step) {
   of_[series] = column;
-  if (series_of_.size() <= column) series_of_.resize(column + 1, SeriesId{UINT32_MAX});
+  if (series_of_.size() <= column) {
+    series_of_.resize(column + 1, SeriesId{UINT32_MAX});
+    steps_.resize(column + 1, 0);
+  }
   series_of_[column] = series;
+  steps_[column] = step;
 }
 
 namespace {
@@ -132,7 +136,7 @@ Result<void> Identities::describe(const SeriesDescription& series) {
   insert_series_.bind(4, static_cast<std::int64_t>(series.kind));
   auto row = insert_series_.step();
   if (!row) return row.error();
-  staged_.series[series.id] = insert_series_.integer(0);
+  staged_.series[series.id] = {insert_series_.integer(0), series.step};
   return insert_series_.run();
 }
 
@@ -140,10 +144,10 @@ void Identities::describe(const GroupDescription& group) {
   staged_.groups[group.id] = Group{group, {}, false};
 }
 
-std::int64_t Identities::file_id(SeriesId series) const {
+Identities::File Identities::file_of(SeriesId series) const {
   if (auto found = staged_.series.find(series); found != staged_.series.end()) return found->second;
   if (auto found = kept_.series.find(series); found != kept_.series.end()) return found->second;
-  return 0;
+  return {};
 }
 
 Result<Identities::Group*> Identities::stage(GroupId id) {
@@ -205,7 +209,8 @@ Result<void> Identities::look_up(Group& group) {
     column_of.emplace(members[column], column);
   for (const auto* names : {&kept_, &staged_}) {
     for (const auto& [series, file] : names->series) {
-      if (auto column = column_of.find(file); column != column_of.end()) group.columns.add(series, column->second);
+      if (auto column = column_of.find(file.id); column != column_of.end())
+        group.columns.add(series, column->second, file.step);
     }
   }
   return {};
@@ -215,13 +220,13 @@ Result<void> Identities::replace(Connection& connection, Group& group, std::span
   Columns fresh;
   std::vector<std::int64_t> members;
   for (SeriesId series : present_in(ticks)) {
-    const std::int64_t file = file_id(series);
-    if (file == 0) {
+    const File file = file_of(series);
+    if (file.id == 0) {
       return Error{Fault::transient,
                    fmt::format("history: series {} was not described", static_cast<std::uint32_t>(series))};
     }
-    fresh.add(series, members.size());
-    members.push_back(file);
+    fresh.add(series, members.size(), file.step);
+    members.push_back(file.id);
   }
   fresh.count = members.size();
   if (group.columns.grp != 0) {
@@ -266,7 +271,7 @@ std::unordered_set<std::int64_t> Identities::groups_in_use() const {
 std::unordered_set<std::int64_t> Identities::series_in_use() const {
   std::unordered_set<std::int64_t> ids;
   for (const auto& [id, file] : kept_.series)
-    ids.insert(file);
+    ids.insert(file.id);
   return ids;
 }
 

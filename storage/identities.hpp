@@ -31,7 +31,9 @@ class Identities {
 
     static constexpr std::size_t none = SIZE_MAX;
 
-    void add(SeriesId series, std::size_t column);
+    void add(SeriesId series, std::size_t column, double step);
+    // What a column's values are stored to multiples of; 0: bit for bit.
+    [[nodiscard]] double step(std::size_t column) const { return steps_[column]; }
     // `expected`: the column to try first, which then is the one behind the one found: a probe names its series in the
     // same order at each tick, and then nothing is looked up.
     [[nodiscard]] std::size_t find(SeriesId series, std::size_t& expected) const {
@@ -46,6 +48,7 @@ class Identities {
 
    private:
     std::vector<SeriesId> series_of_;  // by column, as far as described
+    std::vector<double> steps_;
     std::unordered_map<SeriesId, std::size_t> of_;
   };
 
@@ -74,12 +77,16 @@ class Identities {
     Columns columns;
     bool looked_up = false;  // grp 0 then means that there is none yet
   };
+  struct File {
+    std::int64_t id = 0;  // 0: not described
+    double step = 0;
+  };
   struct Names {
-    std::unordered_map<SeriesId, std::int64_t> series;
+    std::unordered_map<SeriesId, File> series;
     std::unordered_map<GroupId, Group> groups;
   };
 
-  [[nodiscard]] std::int64_t file_id(SeriesId series) const;  // 0: not described
+  [[nodiscard]] File file_of(SeriesId series) const;
   [[nodiscard]] Result<Group*> stage(GroupId id);
   [[nodiscard]] Result<void> look_up(Group& group);
   [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks);

@@ -86,7 +86,7 @@ Result<Sealer::Shape> Sealer::load(std::int64_t grp) {
     if (!known) return known.error();
     const bool counter = *known && select_series_.integer(0) == static_cast<std::int64_t>(Kind::counter);
     select_series_.reset();
-    shape.members.push_back({series, counter, 0});
+    shape.members.push_back({series, counter});
   }
   if (auto loaded = load_carried(grp, sealed - 1, shape); !loaded) return loaded.error();
   return shape;
@@ -135,11 +135,8 @@ void Sealer::roll_up(const Shape& shape, std::int64_t slot, bool ends, const Gro
 
 Result<void> Sealer::write(const Shape& shape, std::int64_t slot, bool ends, const GroupBlock& block) {
   roll_up(shape, slot, ends, block);
-  steps_.clear();
-  for (const Member& member : shape.members)
-    steps_.push_back(member.step);
   encoded_.clear();
-  chunk_.encode(encoded_, block, shape.period_ms, steps_, Effort::thorough);
+  chunk_.encode(encoded_, block, shape.period_ms, {}, Effort::thorough);
   const std::int64_t key = slot_key(slot, block.group);
   const std::int64_t samples = std::count(block.present.begin(), block.present.end(), 1);
   if (auto done = insert_chunk_.bind(1, key).bind(2, samples).bind_blob(3, encoded_).run(); !done) return done;

@@ -46,7 +46,6 @@ class Sealer {
   struct Member {
     std::int64_t series = 0;
     bool counter = false;
-    double step = 0;  // 0: without loss
   };
   struct Shape {  // of a grp
     std::int64_t period_ms = 0;
@@ -76,7 +75,6 @@ class Sealer {
   RollupWriter minutes_;
   std::vector<SlotBlock> blocks_ = std::vector<SlotBlock>(Tail::seal_groups);
   std::vector<std::vector<Bucket>> buckets_;  // by column
-  std::vector<double> steps_;
   std::string encoded_;
 };
 

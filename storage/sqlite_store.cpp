@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <system_error>
 
 #include "storage/history_reader.hpp"
@@ -20,6 +21,14 @@ std::int64_t file_bytes(const std::filesystem::path& path) {
   std::error_code error;
   const auto size = std::filesystem::file_size(path, error);
   return error ? 0 : static_cast<std::int64_t>(size);
+}
+
+// The nearest multiple, as a decimal that prints as one.
+double to_step(double value, double step) {
+  if (step <= 0) return value;
+  if (step >= 1) return std::nearbyint(value / step) * step;
+  const double parts = std::nearbyint(1 / step);
+  return std::nearbyint(value * parts) / parts;
 }
 
 Error opened_read_only(const std::filesystem::path& path) {
@@ -155,8 +164,9 @@ Result<void> SqliteStore::encode_run(GroupId group, const Ticks& run, bool renew
     block_.stamps_ms[at] = run[at]->wall_ms;
     std::size_t expected = 0;
     for (const auto& sample : run[at]->samples) {
-      const std::size_t cell = (*columns)->find(sample.series, expected) * run.size() + at;
-      block_.values[cell] = sample.value;
+      const std::size_t column = (*columns)->find(sample.series, expected);
+      const std::size_t cell = column * run.size() + at;
+      block_.values[cell] = to_step(sample.value, (*columns)->step(column));
       block_.present[cell] = 1;
     }
   }

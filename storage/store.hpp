@@ -24,6 +24,7 @@ struct SeriesDescription {
   std::string labels;  // `a="b",c="d"`, exposition escaping, declaration order; "" without labels
   Unit unit = Unit::none;
   Kind kind = Kind::gauge;
+  double step = 0;  // values are stored to multiples of it, the nearest; 0: bit for bit
 };
 
 struct GroupDescription {

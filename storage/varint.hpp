@@ -51,6 +51,14 @@ class ByteReader {
       value = value << 8 | static_cast<unsigned char>(taken[n]);
     return value;
   }
+  // Passes over so many integers.
+  void skip_varints(std::size_t count) {
+    std::size_t at = 0;
+    for (; count > 0 && at < rest_.size(); ++at)
+      count -= static_cast<std::size_t>(static_cast<unsigned char>(rest_[at]) < 0x80);
+    rest_.remove_prefix(at);
+    if (count > 0) fail();
+  }
   std::string_view bytes(std::uint64_t size) {
     if (size > rest_.size()) {
       fail();

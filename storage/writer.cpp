@@ -72,6 +72,7 @@ Writer::~Writer() {
 
 void Writer::describe(SeriesDescription series) {
   const std::lock_guard lock(mutex_);
+  if (limits_.lossless) series.step = 0;
   series_.push_back(std::move(series));
 }
 

@@ -40,6 +40,7 @@ struct WriterFiles {
 struct WriterLimits {
   std::size_t ticks = 10'000;
   std::size_t bytes = std::size_t{4} << 20;
+  bool lossless = false;  // series are stored bit for bit, whatever their metrics declare
 };
 
 class Writer final : public Sink {

@@ -10,23 +10,26 @@ inline constexpr auto gpu_info =
     gauge<Unit::none>("perjoule_gpu_info", "What a GPU is; always 1. The address is the kernel's.", "gpu", "uuid",
                       "name", "vendor", "driver_version", "vbios_version", "pci_bus_id");
 
-inline constexpr auto gpu_power = gauge<Unit::watt>(
-    "perjoule_gpu_power_watts",
-    "Power of a GPU's board: the driver's one-second mean where it has one (NVML field 185; nvmlDeviceGetPowerUsage on "
-    "Ampere and newer, not on GA100), else the energy counter's mean over 10 s, else the instantaneous reading. NVIDIA "
-    "states +-5 % of the reading, a gain error that stays with the board.",
-    "gpu", "uuid");
-inline constexpr auto gpu_power_instant =
-    gauge<Unit::watt>("perjoule_gpu_power_instant_watts",
-                      "Power of a GPU's board at one moment (NVML field 186; nvmlDeviceGetPowerUsage on GA100 and "
-                      "before Ampere). It sees "
-                      "25 of 100 ms on H100 and A100: do not sum it over time.",
-                      "gpu", "uuid");
-inline constexpr auto gpu_module_power = gauge<Unit::watt>(
-    "perjoule_gpu_module_power_watts",
-    "Power of the module that holds the GPU, its CPU and memory (Grace Hopper and newer; NVML field 186, scope 1). It "
-    "contains the GPU's own power: never add the two.",
-    "gpu", "uuid");
+inline constexpr auto gpu_power =
+    stored_to(0.1, gauge<Unit::watt>("perjoule_gpu_power_watts",
+                                     "Power of a GPU's board: the driver's one-second mean where it has one (NVML "
+                                     "field 185; nvmlDeviceGetPowerUsage on "
+                                     "Ampere and newer, not on GA100), else the energy counter's mean over 10 s, else "
+                                     "the instantaneous reading. NVIDIA "
+                                     "states +-5 % of the reading, a gain error that stays with the board.",
+                                     "gpu", "uuid"));
+inline constexpr auto gpu_power_instant = stored_to(
+    0.1, gauge<Unit::watt>("perjoule_gpu_power_instant_watts",
+                           "Power of a GPU's board at one moment (NVML field 186; nvmlDeviceGetPowerUsage on GA100 and "
+                           "before Ampere). It sees "
+                           "25 of 100 ms on H100 and A100: do not sum it over time.",
+                           "gpu", "uuid"));
+inline constexpr auto gpu_module_power =
+    stored_to(0.1, gauge<Unit::watt>("perjoule_gpu_module_power_watts",
+                                     "Power of the module that holds the GPU, its CPU and memory (Grace Hopper and "
+                                     "newer; NVML field 186, scope 1). It "
+                                     "contains the GPU's own power: never add the two.",
+                                     "gpu", "uuid"));
 inline constexpr auto gpu_power_limit = gauge<Unit::watt>(
     "perjoule_gpu_power_limit_watts",
     "Power limit in force, out-of-band limits included (NVML field 190, or the enforced limit).", "gpu", "uuid");
@@ -36,12 +39,14 @@ inline constexpr auto gpu_power_limit_min = gauge<Unit::watt>(
     "perjoule_gpu_power_limit_min_watts", "Least power limit that may be set (NVML field 187).", "gpu", "uuid");
 inline constexpr auto gpu_power_limit_max = gauge<Unit::watt>(
     "perjoule_gpu_power_limit_max_watts", "Largest power limit that may be set (NVML field 188).", "gpu", "uuid");
-inline constexpr auto gpu_energy = persisted_counter<Unit::joule>(
-    "perjoule_gpu_energy_joules_total",
-    "Energy of a GPU's board, from the driver's own counter (NVML field 83, steps of 20 to 100 ms) where it has one, "
-    "else "
-    "the integral of perjoule_gpu_power_watts; perjoule_energy_by_source_joules_total says which.",
-    "gpu", "uuid");
+inline constexpr auto gpu_energy =
+    stored_to(1, persisted_counter<Unit::joule>(
+                     "perjoule_gpu_energy_joules_total",
+                     "Energy of a GPU's board, from the driver's own counter (NVML field 83, steps of 20 to 100 ms) "
+                     "where it has one, "
+                     "else "
+                     "the integral of perjoule_gpu_power_watts; perjoule_energy_by_source_joules_total says which.",
+                     "gpu", "uuid"));
 
 inline constexpr auto gpu_temperature = gauge<Unit::celsius>(
     "perjoule_gpu_temperature_celsius", "Temperature of a GPU: its core, and its memory where there is a sensor.",

@@ -21,7 +21,7 @@ void fill(const Disk& disk) {
   REQUIRE(connection);
   REQUIRE(
       connection->run("WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 100) "
-                      "INSERT INTO tail SELECT i, i, i, randomblob(i * 90) FROM n; DELETE FROM tail WHERE seq > 80"));
+                      "INSERT INTO tail SELECT i, i, i, i, randomblob(i * 90) FROM n; DELETE FROM tail WHERE id > 80"));
 }
 
 }  // namespace
