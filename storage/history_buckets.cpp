@@ -87,13 +87,29 @@ Result<void> HistoryReader::add_unsealed(std::span<const std::int64_t> ids, Rang
   return {};
 }
 
+// Adds to `count` what it takes; false: the blob is damaged.
+bool HistoryReader::take_minute_blob(std::string_view blob, const Group& group, Range range,
+                                     std::span<std::vector<Bucket>> out, std::size_t& count) {
+  RollupReader reader;
+  if (!reader.open(blob)) return false;
+  const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
+  for (const Column& column : group.columns) {
+    if (column.column >= reader.series()) continue;
+    auto& buckets = out[column.series];
+    const auto before = static_cast<std::ptrdiff_t>(buckets.size());
+    if (!reader.read(column.column, buckets)) return false;
+    buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
+    count += buckets.size() - static_cast<std::size_t>(before);
+  }
+  return true;
+}
+
 Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
                                          std::span<std::vector<Bucket>> out) {
   auto oldest = connection_.integer("SELECT min(k) FROM roll_1m");
   if (!oldest) return oldest.error();
   auto select = connection_.prepare("SELECT d FROM roll_1m WHERE k = ?1");
   if (!select) return select.error();
-  RollupReader reader;
   std::size_t count = 0;
   for (const auto& [grp, group] : groups) {
     const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
@@ -102,17 +118,7 @@ Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std:
       if (auto still = in_time(); !still) return still;
       auto row = select->bind(1, slot_key(slot, grp)).step();
       if (!row) return row.error();
-      bool good = !*row || reader.open(select->blob(0)).has_value();
-      for (const Column& column : group.columns) {
-        if (!*row || !good || column.column >= reader.series()) continue;
-        auto& buckets = out[column.series];
-        const auto before = static_cast<std::ptrdiff_t>(buckets.size());
-        good = reader.read(column.column, buckets).has_value();
-        const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
-        buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
-        count += buckets.size() - static_cast<std::size_t>(before);
-      }
-      if (!good) ++undecodable_;
+      if (*row && !take_minute_blob(select->blob(0), group, range, out, count)) ++undecodable_;
       select->reset();
       if (count > buckets_max) return too_many(buckets_max);
     }

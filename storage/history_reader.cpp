@@ -160,15 +160,22 @@ Result<void> HistoryReader::take_chunks(const Groups& groups, Taking& taking) {
       exists->reset();
       const auto slots_left = static_cast<std::size_t>(std::min(last - slot + 1, reserved_slots));
       if (*row) {
-        if (auto opened = blob.open(connection_, "chunk", key); !opened) return opened;
-        auto taken = take_chunk(blob, group, slots_left, taking);
-        if (!taken && taken.error().fault != Fault::broken) return taken;
-        if (!taken) ++undecodable_;
+        if (auto taken = take_slot(blob, key, group, slots_left, taking); !taken) return taken;
       }
       give_way(taking);
       if (auto still = in_time(); !still) return still;
     }
   }
+  return {};
+}
+
+// A chunk that is damaged is left out and counted; one that cannot be read is an error.
+Result<void> HistoryReader::take_slot(Blob& blob, std::int64_t key, const Group& group, std::size_t slots_left,
+                                      Taking& taking) {
+  if (auto opened = blob.open(connection_, "chunk", key); !opened) return opened;
+  auto taken = take_chunk(blob, group, slots_left, taking);
+  if (taken || taken.error().fault != Fault::broken) return taken;
+  ++undecodable_;
   return {};
 }
 
@@ -199,40 +206,47 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
   return {};
 }
 
-Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
+// What of a frame's column lies in the range and is not sealed.
+void HistoryReader::take_column(const ColumnView& view, const Group& group, Taking& taking) {
+  const auto column = std::lower_bound(group.columns.begin(), group.columns.end(), view.column,
+                                       [](const Column& a, std::size_t b) { return a.column < b; });
+  if (column == group.columns.end() || column->column != view.column || column->series >= taking.taken) return;
+  const std::int64_t from_ms = std::max(taking.range.from_ms, slot_start(group.sealed));
+  for (std::size_t n = 0; n < view.values.size(); ++n) {
+    const std::int64_t stamp_ms = view.stamps_ms[n];
+    if (view.present[n] == 0 || stamp_ms < from_ms || stamp_ms > taking.range.to_ms) continue;
+    taking.points[column->series].push_back({stamp_ms, view.values[n]});
+    ++taking.count;
+  }
+}
+
+Result<void> HistoryReader::take_rows(std::span<const std::int64_t> rows, const Groups& groups, Taking& taking) {
   const auto want = [&](std::int64_t grp) {
     const auto found = groups.find(grp);
     return found == groups.end() ? Wanted() : Wanted(found->second.wanted);
   };
-  const auto take = [&](const ColumnView& view) {
-    const Group& group = groups.at(view.group);
-    const auto column = std::lower_bound(group.columns.begin(), group.columns.end(), view.column,
-                                         [](const Column& a, std::size_t b) { return a.column < b; });
-    if (column == group.columns.end() || column->column != view.column || column->series >= taking.taken) return;
-    const std::int64_t from_ms = std::max(taking.range.from_ms, slot_start(group.sealed));
-    for (std::size_t n = 0; n < view.values.size(); ++n) {
-      const std::int64_t stamp_ms = view.stamps_ms[n];
-      if (view.present[n] == 0 || stamp_ms < from_ms || stamp_ms > taking.range.to_ms) continue;
-      taking.points[column->series].push_back({stamp_ms, view.values[n]});
-      ++taking.count;
-    }
-  };
+  const auto take = [&](const ColumnView& view) { take_column(view, groups.at(view.group), taking); };
+  auto frame = connection_.prepare("SELECT d FROM tail WHERE id = ?1");
+  if (!frame) return frame.error();
+  for (const std::int64_t id : rows) {
+    auto found = frame->bind(1, id).step();
+    if (!found) return found.error();
+    if (*found && !decode_columns(frame->blob(0), want, take)) ++undecodable_;
+    frame->reset();
+    give_way(taking);
+    if (auto still = in_time(); !still) return still;
+  }
+  return {};
+}
+
+Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
   std::set<std::int64_t> bundles = {bundle_of_all};
   for (const auto& [grp, group] : groups)
     bundles.insert(group.bundle);
-  auto frame = connection_.prepare("SELECT d FROM tail WHERE id = ?1");
-  if (!frame) return frame.error();
   for (const std::int64_t bundle : bundles) {
     auto rows = rows_of(bundle, taking.range);
     if (!rows) return rows.error();
-    for (const std::int64_t id : *rows) {
-      auto found = frame->bind(1, id).step();
-      if (!found) return found.error();
-      if (*found && !decode_columns(frame->blob(0), want, take)) ++undecodable_;
-      frame->reset();
-      give_way(taking);
-      if (auto still = in_time(); !still) return still;
-    }
+    if (auto taken = take_rows(*rows, groups, taking); !taken) return taken;
   }
   return {};
 }

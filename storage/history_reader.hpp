@@ -15,6 +15,7 @@
 
 #include "storage/chunk.hpp"
 #include "storage/database.hpp"
+#include "storage/frame.hpp"
 #include "storage/rollup.hpp"
 #include "storage/store.hpp"
 
@@ -86,11 +87,17 @@ class HistoryReader {
   [[nodiscard]] Result<std::size_t> collect(std::span<const std::int64_t> ids, Range range, std::size_t points_max,
                                             std::span<std::vector<Point>> points);
   [[nodiscard]] Result<void> take_chunks(const Groups& groups, Taking& taking);
+  [[nodiscard]] Result<void> take_slot(Blob& blob, std::int64_t key, const Group& group, std::size_t slots_left,
+                                       Taking& taking);
+  static void take_column(const ColumnView& view, const Group& group, Taking& taking);
+  [[nodiscard]] Result<void> take_rows(std::span<const std::int64_t> rows, const Groups& groups, Taking& taking);
   [[nodiscard]] Result<void> take_chunk(const Blob& blob, const Group& group, std::size_t slots_left, Taking& taking);
   [[nodiscard]] Result<std::vector<std::int64_t>> rows_of(std::int64_t bundle, Range range);
   [[nodiscard]] Result<void> take_tail(const Groups& groups, Taking& taking);
   [[nodiscard]] Result<void> take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
                                           std::span<std::vector<Bucket>> out);
+  [[nodiscard]] static bool take_minute_blob(std::string_view blob, const Group& group, Range range,
+                                             std::span<std::vector<Bucket>> out, std::size_t& count);
   [[nodiscard]] Result<void> take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
                                         std::span<std::vector<Bucket>> out);
   [[nodiscard]] Result<void> add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,

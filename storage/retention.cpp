@@ -168,10 +168,14 @@ Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& 
       if (auto dropped = tail.drop_oldest(); !dropped) return dropped.error();
     }
   }
+  return shrink(connection, budget.file);
+}
+
+Result<bool> Retention::shrink(Connection& connection, std::int64_t bytes) {
   auto pages = connection.integer("PRAGMA page_count");
   if (!pages) return pages.error();
-  if (*pages * page_bytes <= budget.file) return false;
-  const std::int64_t surplus = (*pages * page_bytes - budget.file) / page_bytes + 1;
+  if (*pages * page_bytes <= bytes) return false;
+  const std::int64_t surplus = (*pages * page_bytes - bytes) / page_bytes + 1;
   auto shrunk = connection.run(fmt::format("PRAGMA incremental_vacuum({})", std::min(surplus, vacuum_pages)));
   if (!shrunk) return shrunk.error();
   return surplus > vacuum_pages;
@@ -197,6 +201,21 @@ Result<void> Retention::sweep(Connection& connection, const std::unordered_set<s
   return {};
 }
 
+Result<void> Retention::drop_groups(Connection& connection, std::span<const Gone> gone,
+                                    const std::unordered_set<std::int64_t>& used) {
+  for (const Gone& each : gone) {
+    auto dropped = connection.run(fmt::format("DELETE FROM grp WHERE id = {}", each.grp));
+    if (!dropped) return dropped;
+    for (const std::int64_t series : each.members) {
+      if (used.contains(series)) continue;
+      auto noted = connection.run(fmt::format(
+          "UPDATE series SET last_slot = max(ifnull(last_slot, 0), {}) WHERE id = {}", each.sealed, series));
+      if (!noted) return noted;
+    }
+  }
+  return {};
+}
+
 // Memberships that nothing is stored of any more; then series that are in none and have no hour left.
 Result<void> Retention::drop_identities(Connection& connection, const Tail& tail,
                                         const std::unordered_set<std::int64_t>& groups_in_use,
@@ -206,11 +225,6 @@ Result<void> Retention::drop_identities(Connection& connection, const Tail& tail
     if (stocks_[level].bytes > 0) oldest_slot = std::min(oldest_slot, stocks_[level].oldest_slot);
   }
   std::unordered_set<std::int64_t> used = series_in_use;
-  struct Gone {
-    std::int64_t grp = 0;
-    std::int64_t sealed = 0;
-    std::vector<std::int64_t> members;
-  };
   std::vector<Gone> gone;
   auto groups = connection.prepare("SELECT id, sealed, members FROM grp");
   if (!groups) return groups.error();
@@ -226,16 +240,7 @@ Result<void> Retention::drop_identities(Connection& connection, const Tail& tail
       used.insert(members.begin(), members.end());
     }
   }
-  for (const Gone& each : gone) {
-    auto dropped = connection.run(fmt::format("DELETE FROM grp WHERE id = {}", each.grp));
-    if (!dropped) return dropped;
-    for (const std::int64_t series : each.members) {
-      if (used.contains(series)) continue;
-      auto noted = connection.run(fmt::format(
-          "UPDATE series SET last_slot = max(ifnull(last_slot, 0), {}) WHERE id = {}", each.sealed, series));
-      if (!noted) return noted;
-    }
-  }
+  if (auto dropped = drop_groups(connection, gone, used); !dropped) return dropped;
   if (auto swept = sweep(connection, used); !swept) return swept;
   return connection.run(fmt::format("DELETE FROM series WHERE last_slot <= {}",
                                     stocks_[hour].bytes > 0 ? stocks_[hour].oldest_slot : std::int64_t{INT32_MAX}));

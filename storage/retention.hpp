@@ -7,7 +7,9 @@
 #pragma once
 
 #include <cstdint>
+#include <span>
 #include <unordered_set>
+#include <vector>
 
 #include "storage/database.hpp"
 #include "storage/sealer.hpp"
@@ -55,6 +57,14 @@ class Retention {
   [[nodiscard]] Result<bool> fit(Connection& connection, const Budget& budget, Tail& tail);
   [[nodiscard]] bool expired(Level level, const RetentionLimits& limits) const;
   [[nodiscard]] Level fattest() const;
+  struct Gone {  // a membership
+    std::int64_t grp = 0;
+    std::int64_t sealed = 0;
+    std::vector<std::int64_t> members;
+  };
+  [[nodiscard]] static Result<bool> shrink(Connection& connection, std::int64_t bytes);
+  [[nodiscard]] static Result<void> drop_groups(Connection& connection, std::span<const Gone> gone,
+                                                const std::unordered_set<std::int64_t>& used);
   [[nodiscard]] Result<void> sweep(Connection& connection, const std::unordered_set<std::int64_t>& used);
   [[nodiscard]] Result<void> drop_identities(Connection& connection, const Tail& tail,
                                              const std::unordered_set<std::int64_t>& groups_in_use,

@@ -71,42 +71,51 @@ void RollupWriter::encode(std::string& out, std::span<const std::vector<Bucket>>
   }
   std::sort(starts_ms.begin(), starts_ms.end());
   starts_ms.erase(std::unique(starts_ms.begin(), starts_ms.end()), starts_ms.end());
-  const std::size_t ticks = starts_ms.size();
-  constexpr std::size_t parts = RollupReader::parts;
-  block_.reset(0, series.size() * parts, ticks);
+  block_.reset(0, series.size() * RollupReader::parts, starts_ms.size());
   block_.stamps_ms = std::move(starts_ms);
   for (std::size_t s = 0; s < series.size(); ++s) {
-    const auto places = places_of(series[s]);
-    const bool grows = std::any_of(series[s].begin(), series[s].end(), [](const Bucket& b) { return b.increase != 0; });
-    for (const Bucket& bucket : series[s]) {
-      const auto found = std::lower_bound(block_.stamps_ms.begin(), block_.stamps_ms.end(), bucket.start_ms);
-      const auto at = static_cast<std::size_t>(found - block_.stamps_ms.begin());
-      for (std::size_t part = 0; part < parts; ++part) {
-        const std::size_t cell = (s * parts + part) * ticks + at;
-        block_.values[cell] = part_of(bucket, part);
-        if (places && part == mean) block_.values[cell] = rounded(bucket.mean, places_of_mean(*places));
-        if (places && part == increase) block_.values[cell] = rounded(bucket.increase, *places);
-        block_.present[cell] = part == mean && grows ? 0 : 1;
-      }
-    }
-    // Says the column what another one does?
-    const auto leave_out = [&](std::size_t column, const auto& expected) {
-      for (std::size_t at = 0; at < ticks; ++at) {
-        const std::size_t cell = column * ticks + at;
-        if (block_.present[cell] != 0 && !same(block_.values[cell], expected(at))) return;
-      }
-      std::fill_n(block_.present.begin() + static_cast<std::ptrdiff_t>(column * ticks), ticks, std::uint8_t{0});
-    };
-    const std::size_t own = s * parts;
-    leave_out(own + last, [&](std::size_t at) { return block_.values[(own + max) * ticks + at]; });
-    for (const std::size_t part : {max, mean})
-      leave_out(own + part, [&](std::size_t at) { return block_.values[own * ticks + at]; });
-    for (const std::size_t part : {count, seconds}) {
-      if (s > 0) leave_out(own + part, [&](std::size_t at) { return block_.values[part * ticks + at]; });
-    }
-    leave_out(own + increase, [](std::size_t) { return 0.0; });
+    fill(s, series[s]);
+    leave_out_repeated(s);
   }
   chunk_.encode(out, block_, width_ms, {}, Effort::quick, Checksums::whole);
+}
+
+void RollupWriter::fill(std::size_t series, std::span<const Bucket> buckets) {
+  constexpr std::size_t parts = RollupReader::parts;
+  const std::size_t ticks = block_.stamps_ms.size();
+  const auto places = places_of(buckets);
+  const bool grows = std::any_of(buckets.begin(), buckets.end(), [](const Bucket& b) { return b.increase != 0; });
+  for (const Bucket& bucket : buckets) {
+    const auto found = std::lower_bound(block_.stamps_ms.begin(), block_.stamps_ms.end(), bucket.start_ms);
+    const auto at = static_cast<std::size_t>(found - block_.stamps_ms.begin());
+    for (std::size_t part = 0; part < parts; ++part) {
+      const std::size_t cell = (series * parts + part) * ticks + at;
+      block_.values[cell] = part_of(bucket, part);
+      if (places && part == mean) block_.values[cell] = rounded(bucket.mean, places_of_mean(*places));
+      if (places && part == increase) block_.values[cell] = rounded(bucket.increase, *places);
+      block_.present[cell] = part == mean && grows ? 0 : 1;
+    }
+  }
+}
+
+// Columns that say what another one does.
+void RollupWriter::leave_out_repeated(std::size_t series) {
+  const std::size_t ticks = block_.stamps_ms.size();
+  const auto leave_out = [&](std::size_t column, const auto& expected) {
+    for (std::size_t at = 0; at < ticks; ++at) {
+      const std::size_t cell = column * ticks + at;
+      if (block_.present[cell] != 0 && !same(block_.values[cell], expected(at))) return;
+    }
+    std::fill_n(block_.present.begin() + static_cast<std::ptrdiff_t>(column * ticks), ticks, std::uint8_t{0});
+  };
+  const std::size_t own = series * RollupReader::parts;
+  leave_out(own + last, [&](std::size_t at) { return block_.values[(own + max) * ticks + at]; });
+  for (const std::size_t part : {max, mean})
+    leave_out(own + part, [&](std::size_t at) { return block_.values[own * ticks + at]; });
+  for (const std::size_t part : {count, seconds}) {
+    if (series > 0) leave_out(own + part, [&](std::size_t at) { return block_.values[part * ticks + at]; });
+  }
+  leave_out(own + increase, [](std::size_t) { return 0.0; });
 }
 
 Result<void> RollupReader::open(std::string_view blob) {

@@ -28,6 +28,9 @@ class RollupWriter {
   void encode(std::string& out, std::span<const std::vector<Bucket>> series, std::int64_t width_ms);
 
  private:
+  void fill(std::size_t series, std::span<const Bucket> buckets);
+  void leave_out_repeated(std::size_t series);
+
   ChunkWriter chunk_;
   GroupBlock block_;
 };

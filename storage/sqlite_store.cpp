@@ -64,7 +64,7 @@ Result<void> SqliteStore::prepare_writing() {
   if (auto loaded = tail_.load(connection_); !loaded) return loaded;
   auto retention = Retention::load(connection_, retention_ ? retention_->expired_samples() : 0);
   if (!retention) return retention.error();
-  retention_ = std::move(*retention);
+  retention_ = *retention;
   sealer_->forget();
   stale_ = false;
   return {};
