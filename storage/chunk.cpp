@@ -254,7 +254,7 @@ bool ChunkReader::read_head(std::size_t size) {
   std::vector<Part> parts(static_cast<std::size_t>(count) + 1);
   for (Part& part : parts)
     part.size = std::min<std::uint64_t>(reader.varint(), size);
-  if (!reader.ok() || size < checksum_bytes) return false;
+  if (!reader.ok() || parts.front().size == 0 || size < checksum_bytes) return false;  // stamps there always are
   const std::size_t head = head_.size() - reader.left();
   part_checksum_ = whole ? 0 : checksum_bytes;
   std::size_t offset = head + part_checksum_;

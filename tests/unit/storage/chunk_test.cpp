@@ -149,6 +149,20 @@ TEST_CASE("chunk: hostile bytes are refused or read, and never harm") {
   CHECK(reader.open("").has_error());
 }
 
+TEST_CASE("chunk: one without stamps is broken, and nothing behind its end is asked for") {
+  std::string bytes("\1\1\0\0", 4);  // one tick, no column, stamps of no bytes
+  put_little_endian(bytes, crc32(bytes), 4);
+  bool beyond = false;
+  ChunkReader reader;
+  const auto opened = reader.open(bytes.size(), [&](std::size_t offset, std::span<char> out) {
+    beyond = beyond || offset + out.size() > bytes.size();
+    return bytes.copy(out.data(), out.size(), offset) == out.size();
+  });
+  REQUIRE(opened.has_error());
+  CHECK(opened.error().fault == Fault::broken);
+  CHECK_FALSE(beyond);
+}
+
 TEST_CASE("chunk: a bit that has changed is noticed where it is read, and harms nothing else") {
   std::mt19937_64 random(43);
   ChunkWriter writer;
