@@ -5,7 +5,7 @@
 #
 # A target is one file that says what it is linked from, as tests/fuzz/promql.cpp does. Beside it may lie NAME.seeds, an
 # input per line, and NAME.dict, libFuzzer's dictionary. A target with a line "// seeds: itself" is called with --seeds
-# DIRECTORY first, which its LLVMFuzzerInitialize fills, and ends.
+# DIRECTORY first, which its LLVMFuzzerInitialize fills, and ends. "// length: N" is the largest input; else 256.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 readonly runs=${RUNS:-10000000} compiler=${CXX:-clang++-14}
@@ -42,9 +42,10 @@ seed() { # NAME
 }
 
 fuzz() { # NAME
-  local out=build/fuzz/$1 options=()
+  local out=build/fuzz/$1 options=() length
+  length=${LENGTH:-$(sed -n 's|^// length: ||p' "tests/fuzz/$1.cpp")}
   [ -e "tests/fuzz/$1.dict" ] && options+=("-dict=tests/fuzz/$1.dict")
-  "$out/target" "$out/corpus" -runs="$runs" -artifact_prefix="$out/" -max_len="${LENGTH:-256}" -timeout=10 \
+  "$out/target" "$out/corpus" -runs="$runs" -artifact_prefix="$out/" -max_len="${length:-256}" -timeout=10 \
     -rss_limit_mb=1024 -print_final_stats=1 -verbosity=0 "${options[@]}"
 }
 
