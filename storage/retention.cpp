@@ -45,12 +45,13 @@ Result<Retention> Retention::load(Connection& connection, std::uint64_t expired_
 }
 
 Result<void> Retention::look_at_oldest(Connection& connection, Level level) {
-  constexpr std::array sql = {"SELECT min(k) >> 24 FROM chunk", "SELECT min(k) >> 24 FROM roll_1m",
-                              "SELECT min(start_s) / 900 FROM roll_1h"};
+  constexpr std::array sql = {"SELECT ifnull(min(k) >> 24, -1) FROM chunk",
+                              "SELECT ifnull(min(k) >> 24, -1) FROM roll_1m",
+                              "SELECT ifnull(min(start_s) / 900, -1) FROM roll_1h"};
   auto oldest = connection.integer(sql[level]);
   if (!oldest) return oldest.error();
   stocks_[level].oldest_slot = *oldest;
-  if (*oldest == 0) stocks_[level].bytes = 0;
+  if (*oldest == no_slot) stocks_[level].bytes = 0;
   return {};
 }
 
@@ -59,7 +60,7 @@ void Retention::add(const Sealer::Written& written) {
   stocks_[minute].bytes += written.minute_bytes;
   stocks_[hour].bytes += written.hour_rows * hour_row_bytes;
   for (Stock& stock : stocks_) {
-    if (stock.oldest_slot == 0 || written.slot < stock.oldest_slot) stock.oldest_slot = written.slot;
+    if (stock.oldest_slot == no_slot || written.slot < stock.oldest_slot) stock.oldest_slot = written.slot;
   }
 }
 
@@ -95,9 +96,8 @@ Retention::Level Retention::fattest() const {
   return static_cast<Level>(found);
 }
 
-Result<bool> Retention::is_due(Connection& connection, const RetentionLimits& limits, const Tail& tail) {
+Result<bool> Retention::is_due(Connection& connection, const RetentionLimits& limits) {
   if (expired(raw, limits) || expired(minute, limits) || expired(hour, limits)) return true;
-  if (tail.rows() > 0 && tail.oldest_ms() < limits.raw_from_ms) return true;
   if (limits.bytes_max == INT64_MAX) return false;
   const Budget budget = budget_of(limits.bytes_max);
   auto used = used_bytes(connection);
@@ -138,9 +138,6 @@ Result<bool> Retention::drop(Connection& connection, const RetentionLimits& limi
     if (auto dropped = drop_oldest(connection, level); !dropped) return dropped.error();
     more = more || expired(level, limits);
   }
-  auto by_age = tail.drop_before(limits.raw_from_ms, rows_per_call);
-  if (!by_age) return by_age.error();
-  more = more || *by_age == rows_per_call;
   if (limits.bytes_max < INT64_MAX) {
     auto again = fit(connection, budget_of(limits.bytes_max), tail);
     if (!again) return again;

@@ -27,6 +27,14 @@ struct Budget {
 };
 [[nodiscard]] Budget budget_of(std::int64_t bytes_max);
 
+// What lies before these stamps may go; the file and its write-ahead log fit `bytes_max`.
+struct RetentionLimits {
+  std::int64_t raw_from_ms = INT64_MIN;
+  std::int64_t minute_from_ms = INT64_MIN;
+  std::int64_t hour_from_ms = INT64_MIN;
+  std::int64_t bytes_max = INT64_MAX;
+};
+
 class Retention {
  public:
   // Looks at the whole file once: a second for each few gigabytes.
@@ -36,20 +44,22 @@ class Retention {
   // After a sealing was committed.
   void add(const Sealer::Written& written);
   // Whether `drop` would find something to do.
-  [[nodiscard]] Result<bool> is_due(Connection& connection, const RetentionLimits& limits, const Tail& tail);
-  // Drops at most one slot of each resolution by age and a few by size. True: more is to do.
+  [[nodiscard]] Result<bool> is_due(Connection& connection, const RetentionLimits& limits);
+  // Drops at most one slot of each resolution by age and a few by size. What is not sealed yet goes only when nothing
+  // else is left: its minutes and hours may have long to live. True: more is to do.
   [[nodiscard]] Result<bool> drop(Connection& connection, const RetentionLimits& limits, Tail& tail,
                                   const std::unordered_set<std::int64_t>& groups_in_use,
                                   const std::unordered_set<std::int64_t>& series_in_use);
   [[nodiscard]] std::uint64_t expired_samples() const { return expired_samples_; }
-  // The oldest slot that raw samples are sealed of; 0: none.
+  // Where the oldest slot begins that raw samples are sealed of; 0: none.
   [[nodiscard]] std::int64_t oldest_ms() const;
 
  private:
+  static constexpr std::int64_t no_slot = -1;
   enum Level : std::size_t { raw, minute, hour, levels };
   struct Stock {
     std::int64_t bytes = 0;
-    std::int64_t oldest_slot = 0;  // meaningless without bytes
+    std::int64_t oldest_slot = no_slot;
   };
   [[nodiscard]] static Result<std::int64_t> used_bytes(Connection& connection);
   [[nodiscard]] Result<void> drop_oldest(Connection& connection, Level level);

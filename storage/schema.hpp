@@ -31,7 +31,7 @@
 //           series min max mean last count seconds increase   storage/rollup.hpp; for anyone:
 //             SELECT datetime(start_s, 'unixepoch'), labels, mean FROM roll_1h JOIN series ON id = series
 //             WHERE metric = 'perjoule_gpu_power_watts'
-//   meta    name value
+//   meta    name value                   clock_*_ms: storage/believed_clock.hpp
 //
 // Sealing writes chunk, roll_1m and roll_1h and moves grp.sealed in one transaction.
 #pragma once

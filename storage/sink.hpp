@@ -26,14 +26,6 @@ struct Report {
   StoreSize size;                      // as of the last history commit
 };
 
-// How long each resolution is kept, and how large history.db and its write-ahead log may grow. 0: no limit.
-struct RetentionPolicy {
-  std::int64_t raw_ms = 0;
-  std::int64_t minute_ms = 0;
-  std::int64_t hour_ms = 0;
-  std::int64_t bytes_max = 0;
-};
-
 class Sink {
  public:
   using OnReport = std::function<void(Report)>;  // called on the loop's thread

@@ -15,6 +15,9 @@ namespace {
 
 // A stamp that lies further back says that the clock was set; a nearer one, that a sample is late.
 constexpr std::int64_t set_back_ms = 60'000;
+// A group that was silent for longer, or whose clock stepped ahead, has a new membership: the slots of one lie
+// together.
+constexpr std::int64_t silent_ms = 24 * hour_ms;
 constexpr std::int64_t wal_bytes_max = 8 << 20;
 
 std::int64_t file_bytes(const std::filesystem::path& path) {
@@ -65,6 +68,7 @@ Result<void> SqliteStore::prepare_writing() {
   auto retention = Retention::load(connection_, retention_ ? retention_->expired_samples() : 0);
   if (!retention) return retention.error();
   retention_ = *retention;
+  if (auto loaded = load_clock(); !loaded) return loaded;
   sealer_->forget();
   stale_ = false;
   return {};
@@ -104,12 +108,11 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
     identities_->describe(group);
   if (auto encoded = encode(frame); !encoded) return encoded;
   for (auto& [bundle, row] : bundles_) {
-    if (row.groups.empty()) continue;
-    if (auto inserted = tail_.insert(bundle, row.frame, row.groups, row.first_ms, row.last_ms); !inserted)
-      return inserted;
-    row.groups.clear();
+    if (row.held.empty()) continue;
+    if (auto inserted = tail_.insert(bundle, row.frame, row.held); !inserted) return inserted;
+    row.held.clear();
   }
-  return {};
+  return frame.ticks.empty() ? Result<void>() : advance_clock(frame.ticks.back().wall_ms);
 }
 
 Result<void> SqliteStore::encode(const Frame& frame) {
@@ -124,7 +127,7 @@ Result<void> SqliteStore::encode(const Frame& frame) {
   return {};
 }
 
-// In runs of ascending stamps: each but the first begins where the clock went back.
+// In runs of ascending stamps: each but the first begins where the clock went back, or stepped far ahead.
 Result<void> SqliteStore::encode_group(GroupId group, const Ticks& ticks) {
   auto grp = identities_->grp_of(group);
   if (!grp) return grp.error();
@@ -132,16 +135,18 @@ Result<void> SqliteStore::encode_group(GroupId group, const Ticks& ticks) {
   Ticks run;
   bool renew = false;
   for (const Tick* tick : ticks) {
-    if (tick->wall_ms > newest_ms) {
-      run.push_back(tick);
-    } else if (tick->wall_ms < 0 || newest_ms - tick->wall_ms <= set_back_ms) {
+    const std::int64_t ahead_ms = tick->wall_ms - newest_ms;
+    const bool steps = newest_ms >= 0 && (ahead_ms > silent_ms || ahead_ms < -set_back_ms);
+    if (tick->wall_ms < 0 || (ahead_ms <= 0 && !steps)) {
       refusing_ += tick->samples.size();
       continue;
-    } else {
+    }
+    if (steps) {
       if (auto encoded = encode_run(group, run, renew); !encoded) return encoded;
-      run.assign(1, tick);
+      run.clear();
       renew = true;
     }
+    run.push_back(tick);
     newest_ms = tick->wall_ms;
   }
   return encode_run(group, run, renew);
@@ -171,13 +176,11 @@ Result<void> SqliteStore::encode_run(GroupId group, const Ticks& run, bool renew
     }
   }
   Bundle& bundle = bundles_[(*columns)->bundle];
-  const std::int64_t base_ms = bundle.groups.empty() ? block_.stamps_ms.front() : bundle.base_ms;
-  if (bundle.groups.empty()) begin_frame(bundle.frame, base_ms);
+  const std::int64_t base_ms = bundle.held.empty() ? block_.stamps_ms.front() : bundle.base_ms;
+  if (bundle.held.empty()) begin_frame(bundle.frame, base_ms);
   bundle.base_ms = base_ms;
   append_group(bundle.frame, base_ms, block_);
-  bundle.groups.push_back(block_.group);
-  bundle.first_ms = std::min(bundle.first_ms, block_.stamps_ms.front());
-  bundle.last_ms = std::max(bundle.last_ms, block_.stamps_ms.back());
+  bundle.held.push_back({block_.group, block_.stamps_ms.front(), block_.stamps_ms.back()});
   return {};
 }
 
@@ -193,13 +196,46 @@ Result<bool> SqliteStore::seal() {
   return !tail_.due(now_ms_).groups.empty();
 }
 
-Result<bool> SqliteStore::retain(const RetentionLimits& limits) {
+Result<void> SqliteStore::advance_clock(std::int64_t stamp_ms) {
+  clock_.advance(stamp_ms);
+  if (!clock_.differs(clock_kept_)) return {};
+  const BelievedClock::State& state = clock_.state();
+  clock_kept_ = state;
+  return connection_.run(
+      fmt::format("INSERT OR REPLACE INTO meta(name, value) VALUES('clock_believed_ms', {}), ('clock_step_ms', {}), "
+                  "('clock_newest_ms', {})",
+                  state.believed_ms, state.step_ms, state.newest_ms));
+}
+
+Result<void> SqliteStore::load_clock() {
+  BelievedClock::State state;
+  for (const auto& [value, name] :
+       {std::pair(&state.believed_ms, "clock_believed_ms"), std::pair(&state.step_ms, "clock_step_ms"),
+        std::pair(&state.newest_ms, "clock_newest_ms")}) {
+    auto stored = connection_.integer(fmt::format("SELECT value FROM meta WHERE name = '{}'", name));
+    if (!stored) return stored.error();
+    *value = *stored;
+  }
+  clock_ = BelievedClock(state);
+  clock_kept_ = state;
+  return {};
+}
+
+RetentionLimits SqliteStore::limits_of(const RetentionPolicy& policy) const {
+  const std::int64_t now_ms = clock_.now_ms();
+  const auto from = [&](std::int64_t age_ms) { return age_ms > 0 && now_ms > 0 ? now_ms - age_ms : INT64_MIN; };
+  return {from(policy.raw_ms), from(policy.minute_ms), from(policy.hour_ms),
+          policy.bytes_max > 0 ? policy.bytes_max : INT64_MAX};
+}
+
+Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
   if (!identities_) return opened_read_only(path_);
   if (stale_) {
     if (auto prepared = prepare_writing(); !prepared) return prepared.error();
   }
+  const RetentionLimits limits = limits_of(policy);
   if (auto bounded = bound_log(limits.bytes_max); !bounded) return bounded.error();
-  auto due = retention_->is_due(connection_, limits, tail_);
+  auto due = retention_->is_due(connection_, limits);
   if (!due) return due;
   if (!*due) return false;
   bool more = false;

@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "storage/believed_clock.hpp"
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
 #include "storage/identities.hpp"
@@ -29,7 +30,7 @@ class SqliteStore final : public Store {
   // Fault broken: open the store anew (its file was moved, deleted or damaged). Each series at most once in a tick.
   [[nodiscard]] Result<void> append(const Frame& frame) override;
   [[nodiscard]] Result<bool> seal() override;
-  [[nodiscard]] Result<bool> retain(const RetentionLimits& limits) override;
+  [[nodiscard]] Result<bool> retain(const RetentionPolicy& policy) override;
   [[nodiscard]] Result<StoreSize> size() override;
   // In the order of metric, then labels; series without a point in the range are left out. Of points of one series with
   // the same stamp (the clock was set back) one is given. Holds 2 Mi points or one series, whichever is more.
@@ -43,9 +44,7 @@ class SqliteStore final : public Store {
   struct Bundle {
     std::string frame;
     std::int64_t base_ms = 0;
-    std::vector<std::int64_t> groups;
-    std::int64_t first_ms = INT64_MAX;
-    std::int64_t last_ms = INT64_MIN;
+    std::vector<Tail::Held> held;
   };
   using Ticks = std::vector<const Tick*>;
 
@@ -60,6 +59,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> encode_group(GroupId group, const Ticks& ticks);
   [[nodiscard]] Result<void> encode_run(GroupId group, const Ticks& run, bool renew);
 
+  [[nodiscard]] Result<void> advance_clock(std::int64_t stamp_ms);
+  [[nodiscard]] Result<void> load_clock();
+  [[nodiscard]] RetentionLimits limits_of(const RetentionPolicy& policy) const;
   [[nodiscard]] Result<void> bound_log(std::int64_t bytes_max);
 
   std::filesystem::path path_;
@@ -68,8 +70,10 @@ class SqliteStore final : public Store {
   Tail tail_;
   std::optional<Sealer> sealer_;
   std::optional<Retention> retention_;
-  bool stale_ = true;                 // tail_, sealer_ and retention_ have to be read from the file
-  std::int64_t now_ms_ = 0;           // the newest sample's
+  bool stale_ = true;        // tail_, sealer_ and retention_ have to be read from the file
+  std::int64_t now_ms_ = 0;  // the newest sample's
+  BelievedClock clock_;
+  BelievedClock::State clock_kept_;   // in the file
   std::int64_t log_bounded_for_ = 0;  // the budget
   std::uint64_t refused_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;

@@ -61,12 +61,13 @@ struct Selection {
   std::vector<std::pair<std::string, std::string>> labels;  // all must equal
 };
 
-// What lies before these stamps may go; the file and its write-ahead log fit `bytes_max`.
-struct RetentionLimits {
-  std::int64_t raw_from_ms = INT64_MIN;
-  std::int64_t minute_from_ms = INT64_MIN;
-  std::int64_t hour_from_ms = INT64_MIN;
-  std::int64_t bytes_max = INT64_MAX;
+// How long each resolution is kept, counted back from the newest stamp that is believed (storage/believed_clock.hpp),
+// and how large history.db and its write-ahead log may grow. 0: no limit.
+struct RetentionPolicy {
+  std::int64_t raw_ms = 0;
+  std::int64_t minute_ms = 0;
+  std::int64_t hour_ms = 0;
+  std::int64_t bytes_max = 0;
 };
 
 struct StoreSize {
@@ -88,8 +89,8 @@ class Store {
   // Makes chunks and roll-ups of what is old enough, measured by the newest sample; one transaction, a few groups of
   // one slot. True: more is to do.
   [[nodiscard]] virtual Result<bool> seal() = 0;
-  // Drops the oldest; one transaction, a slot or a few. True: more is to do.
-  [[nodiscard]] virtual Result<bool> retain(const RetentionLimits& limits) = 0;
+  // Drops the oldest of what is sealed; one transaction, a slot or a few. True: more is to do.
+  [[nodiscard]] virtual Result<bool> retain(const RetentionPolicy& policy) = 0;
   [[nodiscard]] virtual Result<StoreSize> size() = 0;
   // Calls `each` for every selected series with its points in time order; stops early when it returns false.
   using Each = std::function<bool(const SeriesDescription&, const std::vector<Point>&)>;

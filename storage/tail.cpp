@@ -1,6 +1,7 @@
 #include "storage/tail.hpp"
 
 #include <algorithm>
+#include <cstdlib>
 #include <functional>
 
 #include "storage/slot.hpp"
@@ -150,14 +151,9 @@ Result<void> Tail::load_rows(Connection& connection) {
     if (!row) return row.error();
     if (!*row) break;
     Row read{rows->integer(1), rows->integer(2), rows->integer(3), rows->blob(4).size(), {}};
-    const auto note = [&](std::int64_t grp) {
-      if (!groups_.contains(grp)) return false;
-      read.groups.push_back(grp);
-      add_waiting(grp, read.first_ms, read.last_ms);
-      return false;
-    };
-    // One that cannot be decoded is counted when its slot is sealed.
-    (void)decode_frame(rows->blob(4), note, [](const ColumnView&) {}).has_value();
+    read.held = held_in(rows->blob(4), read.first_ms, read.last_ms);
+    for (const Held& held : read.held)
+      add_waiting(held);
     order.emplace_back(rows->integer(0), read.id);
     next_number_ = std::max(next_number_, rows->integer(0) + 1);
     std::int64_t& next_id = next_id_[bundle_of_row(read.id)];
@@ -172,11 +168,34 @@ Result<void> Tail::load_rows(Connection& connection) {
   return {};
 }
 
-void Tail::add_waiting(std::int64_t grp, std::int64_t first_ms, std::int64_t last_ms) {
-  Group& group = groups_[grp];
-  group.newest_ms = std::max(group.newest_ms, last_ms);
-  for (std::int64_t slot = std::max(slot_of(first_ms), group.sealed); slot <= slot_of(last_ms); ++slot)
-    waiting_.emplace(slot, grp);
+// A row that is longer than a slot may span a step of the clock: there each stamp is looked at. What cannot be decoded
+// is counted when its slot is sealed.
+std::vector<Tail::Held> Tail::held_in(std::string_view frame, std::int64_t first_ms, std::int64_t last_ms) const {
+  std::vector<Held> held;
+  const bool is_long = last_ms - first_ms > slot_ms;
+  const auto note = [&](std::int64_t grp) {
+    if (!groups_.contains(grp)) return false;
+    if (!is_long) held.push_back({grp, first_ms, last_ms});
+    return is_long;
+  };
+  const auto look = [&](const ColumnView& view) {
+    if (!held.empty() && held.back().grp == view.group) return;  // its columns have the same stamps
+    held.push_back({view.group, view.stamps_ms.front(), view.stamps_ms.front()});
+    for (const std::int64_t stamp_ms : view.stamps_ms) {
+      if (stamp_ms < held.back().first_ms || stamp_ms - held.back().last_ms > slot_ms)
+        held.push_back({view.group, stamp_ms, stamp_ms});
+      held.back().last_ms = std::max(held.back().last_ms, stamp_ms);
+    }
+  };
+  (void)decode_frame(frame, note, look).has_value();
+  return held;
+}
+
+void Tail::add_waiting(const Held& held) {
+  Group& group = groups_[held.grp];
+  group.newest_ms = std::max(group.newest_ms, held.last_ms);
+  for (std::int64_t slot = std::max(slot_of(held.first_ms), group.sealed); slot <= slot_of(held.last_ms); ++slot)
+    waiting_.emplace(slot, held.grp);
 }
 
 std::int64_t Tail::newest_ms(std::int64_t grp) const {
@@ -190,11 +209,14 @@ bool Tail::ends_in(std::int64_t grp, std::int64_t slot) const {
   return found != groups_.end() && found->second.closed && slot_of(found->second.newest_ms) <= slot;
 }
 
-Result<void> Tail::insert(std::int64_t bundle, std::string_view frame, std::span<const std::int64_t> groups,
-                          std::int64_t first_ms, std::int64_t last_ms) {
+Result<void> Tail::insert(std::int64_t bundle, std::string_view frame, std::span<const Held> held) {
   padded_ = frame;
   padded_.resize(padded_size(frame.size()), '\0');
-  Row row{0, first_ms, last_ms, padded_.size(), {groups.begin(), groups.end()}};
+  Row row{0, INT64_MAX, INT64_MIN, padded_.size(), {held.begin(), held.end()}};
+  for (const Held& each : held) {
+    row.first_ms = std::min(row.first_ms, each.first_ms);
+    row.last_ms = std::max(row.last_ms, each.last_ms);
+  }
   const auto fits = [&](const Row& free) { return free.bytes == row.bytes && bundle_of_row(free.id) == bundle; };
   const auto found = std::find_if(free_.begin(), free_.end(), fits);
   Statement& write = found == free_.end() ? insert_ : update_;
@@ -206,12 +228,12 @@ Result<void> Tail::insert(std::int64_t bundle, std::string_view frame, std::span
     row.id = found->id;
     free_.erase(found);
   }
-  write.bind(1, row.id).bind(2, next_number_).bind(3, first_ms).bind(4, last_ms);
+  write.bind(1, row.id).bind(2, next_number_).bind(3, row.first_ms).bind(4, row.last_ms);
   if (auto written = write.bind_blob(5, padded_).run(); !written) return written;
   ++next_number_;
   rows_.push_back(std::move(row));
-  for (const std::int64_t grp : groups)
-    add_waiting(grp, first_ms, last_ms);
+  for (const Held& each : held)
+    add_waiting(each);
   return {};
 }
 
@@ -232,12 +254,12 @@ Result<void> Tail::read(const Due& due, const std::function<bool(std::int64_t gr
                         const std::function<void(const ColumnView&)>& each) {
   const std::int64_t from_ms = slot_start(due.slot);
   const std::int64_t until_ms = slot_start(due.slot + 1);
-  const auto is_due = [&](std::int64_t grp) {
-    return std::find(due.groups.begin(), due.groups.end(), grp) != due.groups.end();
+  const auto is_due = [&](const Held& held) {
+    return held.first_ms < until_ms && held.last_ms >= from_ms &&
+           std::find(due.groups.begin(), due.groups.end(), held.grp) != due.groups.end();
   };
   for (const Row& row : rows_) {
-    if (row.last_ms < from_ms || row.first_ms >= until_ms) continue;
-    if (std::none_of(row.groups.begin(), row.groups.end(), is_due)) continue;
+    if (std::none_of(row.held.begin(), row.held.end(), is_due)) continue;
     auto found = select_.bind(1, row.id).step();
     if (!found) return found.error();
     if (*found && !decode_frame(select_.blob(0), want, each)) ++undecodable_;
@@ -246,9 +268,13 @@ Result<void> Tail::read(const Due& due, const std::function<bool(std::int64_t gr
   return {};
 }
 
+bool Tail::Row::names(std::int64_t grp) const {
+  return std::any_of(held.begin(), held.end(), [&](const Held& each) { return each.grp == grp; });
+}
+
 bool Tail::holds_waiting(const Row& row) const {
-  return std::any_of(row.groups.begin(), row.groups.end(),
-                     [&](std::int64_t grp) { return groups_.at(grp).sealed <= slot_of(row.last_ms); });
+  return std::any_of(row.held.begin(), row.held.end(),
+                     [&](const Held& held) { return groups_.at(held.grp).sealed <= slot_of(held.last_ms); });
 }
 
 Result<void> Tail::remove(const Row& row) {
@@ -259,7 +285,8 @@ Result<void> Tail::remove(const Row& row) {
 Result<void> Tail::release(Row row, std::int64_t slot) {
   if (bundle_of_row(row.id) == bundle_of_all) return remove(row);
   free_.push_back(std::move(row));
-  if (slot_of(free_.front().last_ms) + free_slots > slot) return {};
+  // Either way: what a clock that stepped ahead left behind is as old as it is young.
+  if (std::abs(slot_of(free_.front().last_ms) - slot) < free_slots) return {};
   if (auto removed = remove(free_.front()); !removed) return removed;
   free_.pop_front();
   return {};
@@ -273,7 +300,7 @@ Result<void> Tail::sealed(const Due& due) {
   }
   std::deque<Row> kept;
   for (Row& row : rows_) {
-    if (slot_of(row.last_ms) > due.slot || holds_waiting(row)) {
+    if (holds_waiting(row)) {
       kept.push_back(std::move(row));
     } else if (auto released = release(std::move(row), due.slot); !released) {
       return released;
@@ -285,44 +312,23 @@ Result<void> Tail::sealed(const Due& due) {
 
 // After rows went without being sealed: what nothing holds any more does not wait.
 void Tail::forget_waiting_without_row() {
-  for (auto waiting = waiting_.begin(); waiting != waiting_.end();) {
-    const bool held = std::any_of(rows_.begin(), rows_.end(), [&](const Row& row) {
-      return slot_of(row.first_ms) <= waiting->first && slot_of(row.last_ms) >= waiting->first &&
-             std::find(row.groups.begin(), row.groups.end(), waiting->second) != row.groups.end();
-    });
-    waiting = held ? std::next(waiting) : waiting_.erase(waiting);
-  }
-}
-
-Result<std::int64_t> Tail::drop_before(std::int64_t oldest_ms, std::int64_t rows_max) {
-  std::int64_t dropped = 0;
-  std::deque<Row> kept;
+  waiting_.clear();
   for (const Row& row : rows_) {
-    if (row.last_ms >= oldest_ms || dropped == rows_max) {
-      kept.push_back(row);
-      continue;
-    }
-    if (auto removed = remove(row); !removed) return removed.error();
-    ++dropped;
+    for (const Held& held : row.held)
+      add_waiting(held);
   }
-  if (dropped == 0) return dropped;
-  rows_ = std::move(kept);
-  forget_waiting_without_row();
-  return dropped;
 }
 
-Result<std::int64_t> Tail::drop_oldest() {
-  if (rows_.empty()) return 0;
-  if (auto removed = remove(rows_.front()); !removed) return removed.error();
+Result<void> Tail::drop_oldest() {
+  if (rows_.empty()) return {};
+  if (auto removed = remove(rows_.front()); !removed) return removed;
   rows_.pop_front();
   forget_waiting_without_row();
-  return 1;
+  return {};
 }
 
 bool Tail::mentions(std::int64_t grp) const {
-  const auto names = [&](const Row& row) {
-    return std::find(row.groups.begin(), row.groups.end(), grp) != row.groups.end();
-  };
+  const auto names = [&](const Row& row) { return row.names(grp); };
   return std::any_of(rows_.begin(), rows_.end(), names) || std::any_of(free_.begin(), free_.end(), names);
 }
 

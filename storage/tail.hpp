@@ -56,6 +56,12 @@ class Tail {
     std::vector<std::int64_t> groups;
   };
   static constexpr std::size_t seal_groups = 8;
+  // Stamps of a group in a row: they lie in [first_ms, last_ms].
+  struct Held {
+    std::int64_t grp = 0;
+    std::int64_t first_ms = 0;
+    std::int64_t last_ms = 0;
+  };
 
   [[nodiscard]] Result<void> load(Connection& connection);
 
@@ -68,9 +74,8 @@ class Tail {
   // Whether another group has taken over from `grp` in this slot or before.
   [[nodiscard]] bool ends_in(std::int64_t grp, std::int64_t slot) const;
 
-  // A row for a frame of `groups`, which are of this bundle; their stamps lie in [first_ms, last_ms].
-  [[nodiscard]] Result<void> insert(std::int64_t bundle, std::string_view frame, std::span<const std::int64_t> groups,
-                                    std::int64_t first_ms, std::int64_t last_ms);
+  // A row for a frame that holds `held`, all of this bundle; each is short of a few days.
+  [[nodiscard]] Result<void> insert(std::int64_t bundle, std::string_view frame, std::span<const Held> held);
   void closed(std::int64_t grp) { groups_[grp].closed = true; }
 
   // What may be sealed when the newest sample of all is `now_ms` old: the oldest slot first, and each group a while
@@ -83,10 +88,8 @@ class Tail {
   // The groups are sealed up to the end of the slot.
   [[nodiscard]] Result<void> sealed(const Due& due);
 
-  // Drops rows without sealing them: those whose stamps all lie before `oldest_ms`, at most `rows_max`; the oldest row.
-  // Each returns how many rows went.
-  [[nodiscard]] Result<std::int64_t> drop_before(std::int64_t oldest_ms, std::int64_t rows_max);
-  [[nodiscard]] Result<std::int64_t> drop_oldest();
+  // Drops a row without sealing it, if there is one.
+  [[nodiscard]] Result<void> drop_oldest();
   // Whether a row names `grp`, free or not.
   [[nodiscard]] bool mentions(std::int64_t grp) const;
 
@@ -98,7 +101,8 @@ class Tail {
     std::int64_t first_ms = 0;
     std::int64_t last_ms = 0;
     std::size_t bytes = 0;
-    std::vector<std::int64_t> groups;
+    std::vector<Held> held;
+    [[nodiscard]] bool names(std::int64_t grp) const;
   };
   struct Group {
     std::int64_t sealed = 0;  // the first slot that is not
@@ -110,7 +114,9 @@ class Tail {
   [[nodiscard]] Result<void> remove(const Row& row);
   [[nodiscard]] bool holds_waiting(const Row& row) const;
   [[nodiscard]] Result<void> release(Row row, std::int64_t slot);
-  void add_waiting(std::int64_t grp, std::int64_t first_ms, std::int64_t last_ms);
+  // Of a row that is read from the file.
+  [[nodiscard]] std::vector<Held> held_in(std::string_view frame, std::int64_t first_ms, std::int64_t last_ms) const;
+  void add_waiting(const Held& held);
   void forget_waiting_without_row();
 
   Statement insert_;

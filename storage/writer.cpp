@@ -237,8 +237,7 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
     return appended;
   }
   report.history_committed = true;
-  const std::int64_t newest_ms = frame.ticks.empty() ? 0 : frame.ticks.back().wall_ms;
-  auto tended = tend(newest_ms, report.size);
+  auto tended = tend(report.size);
   if (!tended && tended.error().fault == Fault::broken) store_.reset();
   return tended;
 }
@@ -256,9 +255,7 @@ Result<void> Writer::append(Frame& frame) {
   return {};
 }
 
-// Age counts from the newest stamp that was stored: the writer needs no clock, and a daemon that samples nothing
-// forgets nothing.
-Result<void> Writer::tend(std::int64_t newest_ms, StoreSize& size) {
+Result<void> Writer::tend(StoreSize& size) {
   RetentionPolicy policy;
   {
     const std::lock_guard lock(mutex_);
@@ -269,11 +266,8 @@ Result<void> Writer::tend(std::int64_t newest_ms, StoreSize& size) {
     if (!more) return more.error();
     if (!*more) break;
   }
-  const auto from = [&](std::int64_t age_ms) { return age_ms > 0 && newest_ms > 0 ? newest_ms - age_ms : INT64_MIN; };
-  const RetentionLimits limits{from(policy.raw_ms), from(policy.minute_ms), from(policy.hour_ms),
-                               policy.bytes_max > 0 ? policy.bytes_max : INT64_MAX};
   for (int call = 0; call < retain_calls; ++call) {
-    auto more = store_->retain(limits);
+    auto more = store_->retain(policy);
     if (!more) return more.error();
     if (!*more) break;
   }

@@ -88,7 +88,7 @@ class Writer final : public Sink {
   [[nodiscard]] Result<void> commit_ledger();
   [[nodiscard]] Result<void> commit_history(std::uint64_t before, Report& report);
   [[nodiscard]] Result<void> append(Frame& frame);
-  [[nodiscard]] Result<void> tend(std::int64_t newest_ms, StoreSize& size);
+  [[nodiscard]] Result<void> tend(StoreSize& size);
   [[nodiscard]] LedgerRows take_changed(bool all);
   void offer_again(const LedgerRows& rows);
   [[nodiscard]] std::deque<Queued> take_ticks(std::uint64_t before);

@@ -29,7 +29,7 @@ constexpr std::int64_t period_ms = 5000;  // 400 commits are eleven slots
   for (std::uint64_t n = 1; n <= commits; ++n) {
     const Frame frame = history.next_frame(5);
     if (!ledger->commit({{{"total", static_cast<std::int64_t>(n)}}, {}}) || !(*store)->append(frame)) ::_exit(2);
-    if (!(*store)->seal() || !(*store)->retain({INT64_MIN, INT64_MIN, INT64_MIN, 400 * 1024})) ::_exit(3);
+    if (!(*store)->seal() || !(*store)->retain({.bytes_max = 400 * 1024})) ::_exit(3);
     if (::write(acknowledged, &n, sizeof n) != sizeof n) ::_exit(4);
   }
   ::_exit(0);

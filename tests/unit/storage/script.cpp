@@ -223,7 +223,7 @@ void Player::retain_some(std::size_t frame) {
   phase_ = Phase::retention;
   course_.oldest_ms = script_.last_ms(frame) - script_.shape().keep_ms;
   for (int call = 0; call < calls_between_commits; ++call) {
-    auto more = drop_before(*store_, course_.oldest_ms);
+    auto more = store_->retain({.raw_ms = script_.shape().keep_ms});
     if (!more || !*more) break;
   }
 }

@@ -36,10 +36,6 @@ template <class AnyStore>
     return false;
   }
 }
-template <class AnyStore>
-[[nodiscard]] Result<bool> drop_before(AnyStore& store, std::int64_t oldest_ms) {
-  return store.retain({.raw_from_ms = oldest_ms});
-}
 
 struct Shape {
   std::uint64_t seed = 1;

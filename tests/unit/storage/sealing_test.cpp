@@ -11,42 +11,15 @@
 #include "storage/slot.hpp"
 #include "storage/sqlite_store.hpp"
 #include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {
 
 namespace {
 
-constexpr std::int64_t now_ms = 1795515072000;
-
-std::unique_ptr<SqliteStore> open_store(const std::filesystem::path& path) {
-  Notes notes;
-  auto store = SqliteStore::open(path, now_ms, notes);
-  REQUIRE(store);
-  CHECK(notes.empty());
-  return std::move(*store);
-}
-
-void seal_all(Store& store) {
-  for (;;) {
-    auto more = store.seal();
-    REQUIRE(more);
-    if (!*more) return;
-  }
-}
-
-std::int64_t number(const std::filesystem::path& path, std::string_view sql) {
-  auto reader = open_database_read_only(path, history_format);
-  REQUIRE(reader);
-  auto value = reader->integer(sql);
-  REQUIRE(value);
-  return *value;
-}
-
-RetentionLimits size_limit(std::int64_t bytes_max) {
-  RetentionLimits limits;
-  limits.bytes_max = bytes_max;
-  return limits;
+RetentionPolicy size_limit(std::int64_t bytes_max) {
+  return {.bytes_max = bytes_max};
 }
 
 using Buckets = std::map<std::int64_t, Bucket>;
@@ -221,20 +194,24 @@ TEST_CASE("retention: by age each resolution has its own end, a slot at a time")
   const auto path = scratch / "history.db";
   RandomHistory history(9, 4, 10'000);
   auto store = open_store(path);
+  std::int64_t newest_ms = 0;
   for (int n = 0; n < 600; ++n) {
     const Frame frame = history.next_frame(6);
     REQUIRE(store->append(frame));
     history.expect(frame);
+    newest_ms = frame.ticks.back().wall_ms;
     seal_all(*store);
   }
   RetentionLimits limits;
   limits.raw_from_ms = history_start_ms + 5 * hour_ms;
   limits.minute_from_ms = history_start_ms + 3 * hour_ms;
   limits.hour_from_ms = history_start_ms + 2 * hour_ms;
+  const RetentionPolicy policy{newest_ms - limits.raw_from_ms, newest_ms - limits.minute_from_ms,
+                               newest_ms - limits.hour_from_ms, 0};
   int calls = 0;
   for (;; ++calls) {
     const std::int64_t chunks = number(path, "SELECT count(DISTINCT k >> 24) FROM chunk");
-    auto more = store->retain(limits);
+    auto more = store->retain(policy);
     REQUIRE(more);
     CHECK(chunks - number(path, "SELECT count(DISTINCT k >> 24) FROM chunk") <= 1);
     if (!*more) break;
@@ -246,7 +223,7 @@ TEST_CASE("retention: by age each resolution has its own end, a slot at a time")
   CHECK(number(path, "SELECT min(k) >> 24 FROM roll_1m") == slot_of(limits.minute_from_ms));
   CHECK(number(path, "SELECT min(start_s) FROM roll_1h") == limits.hour_from_ms / hour_ms * hour_ms / 1000);
   CHECK(store->size()->expired_samples == count_points(history.cells()) - count_points(left));
-  CHECK(*store->retain(limits) == false);
+  CHECK(*store->retain(policy) == false);
 }
 
 TEST_CASE("retention: by size the file and its log fit, each resolution has its share, identities go with their data") {
@@ -292,7 +269,7 @@ TEST_CASE("retention: a budget that holds nothing leaves nothing, and the store 
     REQUIRE(store->append(history.next_frame(2)));
     REQUIRE(store->seal());
   }
-  while (*store->retain(size_limit(0))) {
+  while (*store->retain(size_limit(1))) {
   }
   CHECK(read_all(*store).empty());
   CHECK(store->size()->oldest_ms == 0);
@@ -307,7 +284,6 @@ TEST_CASE("retention: series that come and go for ever do not fill the file") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   auto store = open_store(path);
-  RetentionLimits limits;
   for (std::uint32_t n = 0; n < 400; ++n) {
     if (n % 10 == 0) {
       store.reset();  // the numbers of a process are its own
@@ -321,8 +297,7 @@ TEST_CASE("retention: series that come and go for ever do not fill the file") {
       frame.ticks.push_back({GroupId{n}, wall_ms + tick * 60'000, {{SeriesId{n}, 1.0 * tick}}});
     REQUIRE(store->append(frame));
     seal_all(*store);
-    limits.raw_from_ms = limits.minute_from_ms = limits.hour_from_ms = wall_ms - 2 * hour_ms;
-    while (*store->retain(limits)) {
+    while (*store->retain({2 * hour_ms, 2 * hour_ms, 2 * hour_ms, 0})) {
     }
   }
   CHECK(number(path, "SELECT count(*) FROM series") < 60);
@@ -333,33 +308,10 @@ TEST_CASE("sealing: a file of version 1 is taken over, sealed, and nothing of it
   Scratch scratch;
   const auto path = scratch / "history.db";
   Cells expected;
-  {
-    Format first = history_format;
-    first.migrations = history_format.migrations.first(1);
-    Notes notes;
-    auto old = open_database(path, first, now_ms, notes);
-    REQUIRE(old);
-    const SeriesDescription series = describe_series(1);
-    REQUIRE(
-        old->run(fmt::format("INSERT INTO series VALUES(7, '{}', '{}', 'watts', 0); "
-                             "INSERT INTO grp VALUES(3, 'nvml', 'GPU-0', 10000, x'0e', NULL)",
-                             series.metric, series.labels)));
-    auto insert = old->prepare("INSERT INTO tail VALUES(?1, ?2, ?3, ?4)");
-    REQUIRE(insert);
-    for (std::int64_t n = 0; n < 500; ++n) {
-      GroupBlock block;
-      block.reset(3, 1, 2);
-      block.stamps_ms = {history_start_ms + n * 10'000, history_start_ms + n * 10'000 + 5'000};
-      block.values = {static_cast<double>(n), static_cast<double>(n) + 0.5};
-      block.present = {1, 1};
-      for (std::size_t t = 0; t < 2; ++t)
-        expected[identity(series)][block.stamps_ms[t]] = std::bit_cast<std::uint64_t>(block.values[t]);
-      std::string frame;
-      begin_frame(frame, block.stamps_ms[0]);
-      append_group(frame, block.stamps_ms[0], block);
-      REQUIRE(insert->bind(1, n + 1).bind(2, block.stamps_ms[0]).bind(3, block.stamps_ms[1]).bind_blob(4, frame).run());
-    }
-  }
+  std::vector<std::vector<std::int64_t>> rows;
+  for (std::int64_t n = 0; n < 500; ++n)
+    rows.push_back({history_start_ms + n * 10'000, history_start_ms + n * 10'000 + 5'000});
+  write_version_1(path, rows, expected);
   CHECK_FALSE(SqliteStore::open_read_only(path));
   auto store = open_store(path);
   CHECK(read_all(*store) == expected);

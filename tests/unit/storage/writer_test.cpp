@@ -24,7 +24,7 @@ struct Disk {
   std::optional<Fault> append_fails;
   std::vector<Frame> frames;
   std::vector<std::string> events;
-  RetentionLimits limits;
+  RetentionPolicy policy;
 
   template <class Change>
   void set(const Change& change) {
@@ -61,9 +61,9 @@ class FakeStore final : public Store {
     disk_.events.emplace_back("seal");
     return true;
   }
-  Result<bool> retain(const RetentionLimits& limits) override {
+  Result<bool> retain(const RetentionPolicy& policy) override {
     const std::lock_guard lock(disk_.mutex);
-    disk_.limits = limits;
+    disk_.policy = policy;
     disk_.events.emplace_back("retain");
     return true;
   }
@@ -303,15 +303,15 @@ TEST_CASE("writer: sealing and retention run behind each history commit, a bound
   Bench bench;
   bench.push(10'000);
   bench.commit(true);
-  CHECK(bench.disk.limits.raw_from_ms == INT64_MIN);
-  CHECK(bench.disk.limits.bytes_max == INT64_MAX);
+  CHECK(bench.disk.policy.raw_ms == 0);
+  CHECK(bench.disk.policy.bytes_max == 0);
   bench.writer.retention({3'000, 4'000, 5'000, 77});
   bench.push(11'000);
   bench.commit(true);
-  CHECK(bench.disk.limits.raw_from_ms == 8'000);
-  CHECK(bench.disk.limits.minute_from_ms == 7'000);
-  CHECK(bench.disk.limits.hour_from_ms == 6'000);
-  CHECK(bench.disk.limits.bytes_max == 77);
+  CHECK(bench.disk.policy.raw_ms == 3'000);
+  CHECK(bench.disk.policy.minute_ms == 4'000);
+  CHECK(bench.disk.policy.hour_ms == 5'000);
+  CHECK(bench.disk.policy.bytes_max == 77);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "seal") == 4);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "retain") == 8);
 }
