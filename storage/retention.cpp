@@ -108,6 +108,7 @@ Result<bool> Retention::is_due(Connection& connection, const RetentionLimits& li
 }
 
 Result<void> Retention::drop_oldest(Connection& connection, Level level) {
+  dropped_ = true;
   Stock& stock = stocks_[level];
   if (level == hour) {
     const std::int64_t next_s = (stock.oldest_slot / hour_slots + 1) * hour_ms / 1000;
@@ -143,8 +144,10 @@ Result<bool> Retention::drop(Connection& connection, const RetentionLimits& limi
     if (!again) return again;
     more = more || *again;
   }
+  if (!dropped_) return more;
   auto done = drop_identities(connection, tail, groups_in_use, series_in_use);
   if (!done) return done.error();
+  dropped_ = false;
   return more;
 }
 
@@ -162,6 +165,7 @@ Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& 
     } else {
       if (tail.rows() == 0) break;
       if (rows++ == rows_per_call) return true;
+      dropped_ = true;
       if (auto dropped = tail.drop_oldest(); !dropped) return dropped.error();
     }
   }
@@ -203,6 +207,7 @@ Result<void> Retention::drop_groups(Connection& connection, std::span<const Gone
   for (const Gone& each : gone) {
     auto dropped = connection.run(fmt::format("DELETE FROM grp WHERE id = {}", each.grp));
     if (!dropped) return dropped;
+    gone_.push_back(each.grp);
     for (const std::int64_t series : each.members) {
       if (used.contains(series)) continue;
       auto noted = connection.run(fmt::format(
@@ -221,6 +226,7 @@ Result<void> Retention::drop_identities(Connection& connection, const Tail& tail
   for (const Level level : {raw, minute}) {
     if (stocks_[level].bytes > 0) oldest_slot = std::min(oldest_slot, stocks_[level].oldest_slot);
   }
+  const std::unordered_set<std::int64_t> in_rows = tail.groups_in_rows();
   std::unordered_set<std::int64_t> used = series_in_use;
   std::vector<Gone> gone;
   auto groups = connection.prepare("SELECT id, sealed, members FROM grp");
@@ -231,7 +237,7 @@ Result<void> Retention::drop_identities(Connection& connection, const Tail& tail
     if (!*row) break;
     const std::int64_t grp = groups->integer(0);
     auto members = unpack_members(groups->blob(2));
-    if (groups->integer(1) <= oldest_slot && !groups_in_use.contains(grp) && !tail.mentions(grp)) {
+    if (groups->integer(1) <= oldest_slot && !groups_in_use.contains(grp) && !in_rows.contains(grp)) {
       gone.push_back({grp, groups->integer(1), std::move(members)});
     } else {
       used.insert(members.begin(), members.end());

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <span>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "storage/database.hpp"
@@ -50,6 +51,8 @@ class Retention {
   [[nodiscard]] Result<bool> drop(Connection& connection, const RetentionLimits& limits, Tail& tail,
                                   const std::unordered_set<std::int64_t>& groups_in_use,
                                   const std::unordered_set<std::int64_t>& series_in_use);
+  // Memberships that went since this was asked last: their numbers may be given out again.
+  [[nodiscard]] std::vector<std::int64_t> take_gone() { return std::exchange(gone_, {}); }
   [[nodiscard]] std::uint64_t expired_samples() const { return expired_samples_; }
   // Where the oldest slot begins that raw samples are sealed of; 0: none.
   [[nodiscard]] std::int64_t oldest_ms() const;
@@ -73,8 +76,8 @@ class Retention {
     std::vector<std::int64_t> members;
   };
   [[nodiscard]] static Result<bool> shrink(Connection& connection, std::int64_t bytes);
-  [[nodiscard]] static Result<void> drop_groups(Connection& connection, std::span<const Gone> gone,
-                                                const std::unordered_set<std::int64_t>& used);
+  [[nodiscard]] Result<void> drop_groups(Connection& connection, std::span<const Gone> gone,
+                                         const std::unordered_set<std::int64_t>& used);
   [[nodiscard]] Result<void> sweep(Connection& connection, const std::unordered_set<std::int64_t>& used);
   [[nodiscard]] Result<void> drop_identities(Connection& connection, const Tail& tail,
                                              const std::unordered_set<std::int64_t>& groups_in_use,
@@ -82,7 +85,9 @@ class Retention {
 
   Stock stocks_[levels];
   std::uint64_t expired_samples_ = 0;
-  bool swept_ = false;  // series that lost their last grp while an earlier process used them are marked
+  std::vector<std::int64_t> gone_;
+  bool dropped_ = false;  // something, since identities were looked at
+  bool swept_ = false;    // series that lost their last grp while an earlier process used them are marked
 };
 
 }  // namespace perjoule::storage

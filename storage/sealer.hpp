@@ -33,6 +33,7 @@ class Sealer {
     carried_.clear();
     written_ = {};
   }
+  void forget(std::int64_t grp) { shapes_.erase(grp); }
   // Bytes of blobs and hour rows that were written since this was asked last.
   struct Written {
     std::int64_t slot = 0;

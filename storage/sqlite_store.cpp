@@ -247,6 +247,10 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
     return {};
   });
   if (!dropped) return dropped.error();
+  for (const std::int64_t grp : retention_->take_gone()) {
+    tail_.forget(grp);
+    sealer_->forget(grp);
+  }
   return more;
 }
 

@@ -268,10 +268,6 @@ Result<void> Tail::read(const Due& due, const std::function<bool(std::int64_t gr
   return {};
 }
 
-bool Tail::Row::names(std::int64_t grp) const {
-  return std::any_of(held.begin(), held.end(), [&](const Held& each) { return each.grp == grp; });
-}
-
 bool Tail::holds_waiting(const Row& row) const {
   return std::any_of(row.held.begin(), row.held.end(),
                      [&](const Held& held) { return groups_.at(held.grp).sealed <= slot_of(held.last_ms); });
@@ -327,9 +323,15 @@ Result<void> Tail::drop_oldest() {
   return {};
 }
 
-bool Tail::mentions(std::int64_t grp) const {
-  const auto names = [&](const Row& row) { return row.names(grp); };
-  return std::any_of(rows_.begin(), rows_.end(), names) || std::any_of(free_.begin(), free_.end(), names);
+std::unordered_set<std::int64_t> Tail::groups_in_rows() const {
+  std::unordered_set<std::int64_t> groups;
+  for (const auto* rows : {&rows_, &free_}) {
+    for (const Row& row : *rows) {
+      for (const Held& held : row.held)
+        groups.insert(held.grp);
+    }
+  }
+  return groups;
 }
 
 }  // namespace perjoule::storage

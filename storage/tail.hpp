@@ -15,6 +15,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -90,8 +91,10 @@ class Tail {
 
   // Drops a row without sealing it, if there is one.
   [[nodiscard]] Result<void> drop_oldest();
-  // Whether a row names `grp`, free or not.
-  [[nodiscard]] bool mentions(std::int64_t grp) const;
+  // Those that a row names, free or not.
+  [[nodiscard]] std::unordered_set<std::int64_t> groups_in_rows() const;
+  // A grp that no row names is not there any more.
+  void forget(std::int64_t grp) { groups_.erase(grp); }
 
   [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
 
@@ -102,7 +105,6 @@ class Tail {
     std::int64_t last_ms = 0;
     std::size_t bytes = 0;
     std::vector<Held> held;
-    [[nodiscard]] bool names(std::int64_t grp) const;
   };
   struct Group {
     std::int64_t sealed = 0;  // the first slot that is not

@@ -304,6 +304,44 @@ TEST_CASE("retention: series that come and go for ever do not fill the file") {
   CHECK(number(path, "SELECT count(*) FROM grp") < 60);
 }
 
+TEST_CASE("retention: a membership that takes over the number of one that is gone has its own series") {
+  Scratch scratch;
+  const auto path = scratch / "history.db";
+  const auto frame_of = [](std::uint32_t id, std::int64_t wall_ms, bool describe) {
+    Frame frame;
+    if (describe) {
+      frame.groups = {{GroupId{id}, "pods", fmt::format("pod-{}", id), 60'000}};
+      frame.series = {describe_series(id)};
+    }
+    frame.ticks = {{GroupId{id}, wall_ms, {{SeriesId{id}, 1.0 * id}}}};
+    return frame;
+  };
+  auto store = open_store(path);
+  REQUIRE(store->append(frame_of(1, history_start_ms, true)));
+  REQUIRE(store->append(frame_of(2, history_start_ms, true)));
+  store = open_store(path);
+  // The new process seals the second group and never samples it.
+  std::int64_t at_ms = history_start_ms + 60'000;
+  for (bool first = true; at_ms < history_start_ms + 6 * hour_ms; at_ms += 60'000, first = false) {
+    REQUIRE(store->append(frame_of(1, at_ms, first)));
+    seal_all(*store);
+    while (*store->retain({hour_ms, hour_ms, hour_ms, 0})) {
+    }
+  }
+  REQUIRE(number(path, "SELECT max(id) FROM grp") == 1);
+  Frame wider = frame_of(3, at_ms, true);
+  wider.series.push_back(describe_series(4));
+  wider.ticks[0].samples.push_back({SeriesId{4}, 4.0});
+  REQUIRE(store->append(wider));
+  REQUIRE(number(path, "SELECT max(id) FROM grp") == 2);
+  REQUIRE(store->append(frame_of(1, at_ms + hour_ms, false)));
+  seal_all(*store);
+  const Read read = read_buckets(path, Resolution::hour);
+  REQUIRE(read.series.size() == 3);
+  for (const auto& buckets : read.buckets)
+    CHECK(buckets.size() >= 1);
+}
+
 TEST_CASE("sealing: a file of version 1 is taken over, sealed, and nothing of it is lost") {
   Scratch scratch;
   const auto path = scratch / "history.db";
