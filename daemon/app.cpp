@@ -266,10 +266,23 @@ void App::report_change(const SourceStatus& before, const SourceStatus& after) {
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }
 
+// Once it is known, and when one of them changed by a quarter.
+void App::report_reach(const storage::PerResolution<std::int64_t>& reach_ms) {
+  const auto differs = [](std::int64_t a, std::int64_t b) { return std::abs(a - b) > std::max(a, b) / 4; };
+  if (std::equal(reach_ms.begin(), reach_ms.end(), reach_told_ms_.begin(), std::not_fn(differs))) return;
+  reach_told_ms_ = reach_ms;
+  const auto days = [](std::int64_t span_ms) {
+    return span_ms == 0 ? std::string("all") : fmt::format("{:.1f} d", static_cast<double>(span_ms) / 86'400'000);
+  };
+  log_.info("history at the present rate holds",
+            {{"raw", days(reach_ms[0])}, {"minutes", days(reach_ms[1])}, {"hours", days(reach_ms[2])}});
+}
+
 // One line when storing starts to fail and one when it is well again, not one per commit.
 void App::report_storage(const storage::Report& report) {
   instruments_.storage(report);
   if (report.history_committed) history_bytes_ = report.size.bytes;
+  if (report.size.reach_ms) report_reach(*report.size.reach_ms);
   if (report.error == storage_error_) return;
   if (storage_error_.empty()) {
     log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});

@@ -62,6 +62,7 @@ class App {
   void shut_down();
   void report_change(const SourceStatus& before, const SourceStatus& after);
   void report_storage(const storage::Report& report);
+  void report_reach(const storage::PerResolution<std::int64_t>& reach_ms);
 
   config::Input input_;
   config::Loaded started_;
@@ -91,6 +92,7 @@ class App {
   asio::signal_set signal_set_;
   std::unique_ptr<Alarm> tick_;
   std::string storage_error_;
+  storage::PerResolution<std::int64_t> reach_told_ms_ = {-1, -1, -1};
   std::int64_t history_bytes_ = 0;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;

@@ -1,23 +1,19 @@
 #include "daemon/instruments.hpp"
 
-#include <fmt/format.h>
-#include <prometheus/counter.h>
-#include <prometheus/gauge.h>
-#include <prometheus/histogram.h>
 #include <prometheus/registry.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <ctime>
 #include <filesystem>
 #include <fstream>
-#include <initializer_list>
+#include <limits>
 #include <mutex>
 #include <string_view>
-#include <type_traits>
 #include <vector>
+
+#include "daemon/instruments_text.hpp"
 
 namespace perjoule {
 
@@ -41,6 +37,19 @@ constexpr auto storage_appended =
 constexpr auto storage_dropped =
     counter<Unit::none>("perjoule_storage_dropped_samples_total",
                         "Samples lost because the queue to the disk was full: it is slow, full or read-only.");
+constexpr auto storage_refused =
+    counter<Unit::none>("perjoule_storage_refused_samples_total",
+                        "Samples that the history refused: they came late or out of the order of their stamps.");
+constexpr auto storage_expired = counter<Unit::none>(
+    "perjoule_storage_expired_samples_total",
+    "Raw samples that went by age or by size since the start; their minutes and hours stay longer.");
+constexpr auto storage_undecodable =
+    counter<Unit::none>("perjoule_storage_undecodable_frames_total",
+                        "Frames that were damaged on disk when their slot was sealed, and were left out.");
+constexpr auto storage_reach = gauge<Unit::second>(
+    "perjoule_storage_retention_seconds",
+    "How far back the history reaches at the present rate: to its limit of age, or to what its size holds.",
+    "resolution");
 constexpr auto storage_failures = counter<Unit::none>("perjoule_storage_failed_commits_total",
                                                       "Commits that failed, of the ledger and of the history.", "file");
 constexpr auto storage_commit =
@@ -82,11 +91,13 @@ constexpr auto process_start =
     gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
 
 constexpr auto all_metrics = std::to_array<const Metric*>(
-    {&build_info,       &reload_successful, &reload_timestamp,  &storage_size,   &storage_series,   &storage_oldest,
-     &storage_appended, &storage_dropped,   &storage_failures,  &storage_commit, &http_connections, &http_accepted,
-     &http_evicted,     &http_requests,     &http_refused,      &http_delayed,   &http_timeouts,    &http_failures,
-     &scrape_size,      &scrape_duration,   &sampling_lateness, &series_fresh,   &series_refused,   &self_energy,
-     &process_cpu,      &process_resident,  &process_virtual,   &process_fds,    &process_max_fds,  &process_start});
+    {&build_info,          &reload_successful, &reload_timestamp, &storage_size,    &storage_series,
+     &storage_oldest,      &storage_appended,  &storage_dropped,  &storage_refused, &storage_expired,
+     &storage_undecodable, &storage_reach,     &storage_failures, &storage_commit,  &http_connections,
+     &http_accepted,       &http_evicted,      &http_requests,    &http_refused,    &http_delayed,
+     &http_timeouts,       &http_failures,     &scrape_size,      &scrape_duration, &sampling_lateness,
+     &series_fresh,        &series_refused,    &self_energy,      &process_cpu,     &process_resident,
+     &process_virtual,     &process_fds,       &process_max_fds,  &process_start});
 
 const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025,
                                                                 0.05,  0.1,    0.25,  1,    5};
@@ -112,46 +123,6 @@ std::size_t open_descriptors() {
   std::filesystem::directory_iterator entries("/proc/self/fd", ignored);
   if (ignored) return 0;
   return static_cast<std::size_t>(std::distance(begin(entries), end(entries)));
-}
-
-// `{a="b"}`, or nothing.
-std::string label_set(const prometheus::Labels& labels) {
-  std::string text;
-  for (const auto& [name, value] : labels) {
-    text += text.empty() ? '{' : ',';
-    text.append(name).append("=\"");
-    for (char c : value) {
-      if (c == '\\' || c == '"') text += '\\';
-      text += c;
-    }
-    text += '"';
-  }
-  if (!text.empty()) text += '}';
-  return text;
-}
-
-// An instrument and its text up to the value: Registry::Collect would copy every name, help and label at each scrape.
-template <class T>
-struct Shown {
-  const Metric* metric = nullptr;
-  std::array<std::string, 2> headers;  // by Format
-  std::string labels;
-  T* instrument = nullptr;
-};
-
-template <class T>
-std::string header_of(const Metric& metric, Format format) {
-  std::string header = family_header(metric, format);
-  if (std::is_same_v<T, prometheus::Histogram>) header.replace(header.find(" gauge\n"), 7, " histogram\n");
-  return header;
-}
-
-// Those of one family are made one behind the other.
-template <class T>
-T& keep(std::vector<Shown<T>>& shown, const Metric& metric, const prometheus::Labels& labels, T& instrument) {
-  const std::array headers = {header_of<T>(metric, Format::text), header_of<T>(metric, Format::openmetrics)};
-  shown.push_back({&metric, headers, label_set(labels), &instrument});
-  return instrument;
 }
 
 }  // namespace
@@ -187,6 +158,9 @@ struct Instruments::Families {
   prometheus::Gauge& reload_time = gauge_of(reload_timestamp);
   prometheus::Counter& appended = counter_of(storage_appended);
   prometheus::Counter& dropped = counter_of(storage_dropped);
+  prometheus::Counter& refused_samples = counter_of(storage_refused);
+  prometheus::Counter& expired = counter_of(storage_expired);
+  prometheus::Counter& undecodable = counter_of(storage_undecodable);
   prometheus::Counter& ledger_failures = counter_of(storage_failures, {{"file", "ledger"}});
   prometheus::Counter& history_failures = counter_of(storage_failures, {{"file", "history"}});
   prometheus::Histogram& ledger_commit = histogram_of(storage_commit, commit_buckets, {{"file", "ledger"}});
@@ -214,6 +188,7 @@ struct Instruments::Families {
   prometheus::Gauge* size = nullptr;
   prometheus::Gauge* stored_series = nullptr;
   prometheus::Gauge* oldest = nullptr;
+  std::array<prometheus::Gauge*, 3> reach{};
   prometheus::Counter* energy = nullptr;
   double cpu_before = 0;
 };
@@ -250,13 +225,28 @@ void Instruments::storage(const storage::Report& report) {
     all.history_failures.Increment();
     return;
   }
+  all.refused_samples.Increment(static_cast<double>(report.refused_samples));
+  all.expired.Increment(static_cast<double>(report.expired_samples));
+  all.undecodable.Increment(static_cast<double>(report.undecodable));
   if (all.size == nullptr) all.size = &all.gauge_of(storage_size);
   if (all.stored_series == nullptr) all.stored_series = &all.gauge_of(storage_series);
   all.size->Set(static_cast<double>(report.size.bytes));
   all.stored_series->Set(static_cast<double>(report.size.series));
+  reach(report.size);
   if (report.size.oldest_ms == 0) return;
   if (all.oldest == nullptr) all.oldest = &all.gauge_of(storage_oldest);
   all.oldest->Set(static_cast<double>(report.size.oldest_ms) / 1000);
+}
+
+void Instruments::reach(const storage::StoreSize& size) {
+  if (!size.reach_ms) return;
+  constexpr std::array names = {"raw", "minute", "hour"};
+  for (std::size_t n = 0; n < names.size(); ++n) {
+    const std::int64_t span_ms = (*size.reach_ms)[n];
+    prometheus::Gauge*& gauge = families_->reach[n];
+    if (gauge == nullptr) gauge = &families_->gauge_of(storage_reach, {{"resolution", names[n]}});
+    gauge->Set(span_ms > 0 ? static_cast<double>(span_ms) / 1000 : std::numeric_limits<double>::infinity());
+  }
 }
 
 void Instruments::http(const http::Stats& stats) {
@@ -311,58 +301,6 @@ void Instruments::process(double watts_per_busy_cpu) {
   rlimit limit{};
   if (getrlimit(RLIMIT_NOFILE, &limit) == 0) all.descriptors_max.Set(static_cast<double>(limit.rlim_cur));
 }
-
-namespace {
-
-// OpenMetrics wants canonical floats: 1.0 and 0.0001, where the shortest text would be 1 and 1e-04.
-std::string bound(double value) {
-  if (!std::isfinite(value)) return "+Inf";
-  std::string text = fmt::format("{}", value);
-  if (text.find_first_of(".e") == std::string::npos) text += ".0";
-  return text;
-}
-
-void append_line(std::string& out, std::initializer_list<std::string_view> parts, double value) {
-  for (const std::string_view part : parts)
-    out += part;
-  out += ' ';
-  append_number(out, value);
-  out += '\n';
-}
-
-void append_value(std::string& out, const Shown<prometheus::Counter>& shown) {
-  append_line(out, {shown.metric->name, shown.labels}, shown.instrument->Value());
-}
-
-void append_value(std::string& out, const Shown<prometheus::Gauge>& shown) {
-  append_line(out, {shown.metric->name, shown.labels}, shown.instrument->Value());
-}
-
-void append_value(std::string& out, const Shown<prometheus::Histogram>& shown) {
-  const std::string_view name = shown.metric->name;
-  const std::string& labels = shown.labels;
-  const std::string before = labels.empty() ? "{" : labels.substr(0, labels.size() - 1) + ',';
-  const prometheus::ClientMetric::Histogram histogram = shown.instrument->Collect().histogram;
-  for (const auto& bucket : histogram.bucket) {
-    append_line(out, {name, "_bucket", before, "le=\"", bound(bucket.upper_bound), "\"}"},
-                static_cast<double>(bucket.cumulative_count));
-  }
-  append_line(out, {name, "_sum", labels}, histogram.sample_sum);
-  append_line(out, {name, "_count", labels}, static_cast<double>(histogram.sample_count));
-}
-
-template <class T>
-void append_all(std::string& out, Format format, const Latest::Admit& admit, const std::vector<Shown<T>>& all) {
-  const Metric* family = nullptr;
-  for (const Shown<T>& shown : all) {
-    if (admit && !admit(*shown.metric)) continue;
-    if (shown.metric != family) out += shown.headers[static_cast<std::size_t>(format)];
-    family = shown.metric;
-    append_value(out, shown);
-  }
-}
-
-}  // namespace
 
 void Instruments::write(std::string& out, Format format, const Latest::Admit& admit) const {
   const std::lock_guard lock(families_->mutex);

@@ -49,6 +49,7 @@ class Instruments {
   [[nodiscard]] static bool is_histogram(const Metric& metric);
 
  private:
+  void reach(const storage::StoreSize& size);
   struct Families;
   std::unique_ptr<Families> families_;
 };

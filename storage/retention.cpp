@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 
+#include "storage/capacity.hpp"
 #include "storage/identities.hpp"
 #include "storage/slot.hpp"
 
@@ -13,11 +14,9 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::int64_t page_bytes = 4096;
-constexpr std::int64_t hour_row_bytes = 64;
 constexpr int slots_by_size = 4;  // a call; the same number of tail rows, sixteen times
 constexpr std::int64_t rows_per_call = 64;
 constexpr std::int64_t vacuum_pages = 256;
-constexpr std::array shares = {4.0 / 8, 3.0 / 8, 1.0 / 8};
 constexpr std::int64_t hour_slots = hour_ms / slot_ms;
 
 }  // namespace
@@ -76,6 +75,16 @@ Result<std::int64_t> Retention::used_bytes(Connection& connection) {
   return (*pages - *free) * page_bytes;
 }
 
+Result<std::int64_t> Retention::room_for_resolutions(Connection& connection, std::int64_t bytes_max) const {
+  if (bytes_max == INT64_MAX) return INT64_MAX;
+  auto used = used_bytes(connection);
+  if (!used) return used;
+  std::int64_t others = *used;
+  for (const Stock& stock : stocks_)
+    others -= stock.bytes;
+  return std::max<std::int64_t>(budget_of(bytes_max).used - others, 0);
+}
+
 bool Retention::expired(Level level, const RetentionLimits& limits) const {
   const std::int64_t oldest_ms = level == raw      ? limits.raw_from_ms
                                  : level == minute ? limits.minute_from_ms
@@ -88,8 +97,8 @@ bool Retention::expired(Level level, const RetentionLimits& limits) const {
 Retention::Level Retention::fattest() const {
   std::size_t found = raw;
   for (std::size_t level = 0; level < levels; ++level) {
-    if (static_cast<double>(stocks_[level].bytes) / shares[level] >
-        static_cast<double>(stocks_[found].bytes) / shares[found]) {
+    if (static_cast<double>(stocks_[level].bytes) / resolution_shares[level] >
+        static_cast<double>(stocks_[found].bytes) / resolution_shares[found]) {
       found = level;
     }
   }

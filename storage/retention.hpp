@@ -54,6 +54,8 @@ class Retention {
   // Memberships that went since this was asked last: their numbers may be given out again.
   [[nodiscard]] std::vector<std::int64_t> take_gone() { return std::exchange(gone_, {}); }
   [[nodiscard]] std::uint64_t expired_samples() const { return expired_samples_; }
+  // What of `bytes_max` is left to the resolutions beside the tail, the identities and the trees themselves.
+  [[nodiscard]] Result<std::int64_t> room_for_resolutions(Connection& connection, std::int64_t bytes_max) const;
   // Where the oldest slot begins that raw samples are sealed of; 0: none.
   [[nodiscard]] std::int64_t oldest_ms() const;
 

@@ -23,7 +23,11 @@ struct Report {
   double history_seconds = 0;
   std::uint64_t appended_samples = 0;  // committed to history by this call
   std::uint64_t dropped_samples = 0;   // dropped since the last report (queue full)
-  StoreSize size;                      // as of the last history commit
+  // What the history refused, dropped by age or size, and could not read, since the last report.
+  std::uint64_t refused_samples = 0;
+  std::uint64_t expired_samples = 0;
+  std::uint64_t undecodable = 0;
+  StoreSize size;  // as of the last history commit
 };
 
 class Sink {

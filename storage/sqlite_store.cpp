@@ -233,6 +233,7 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
   if (stale_) {
     if (auto prepared = prepare_writing(); !prepared) return prepared.error();
   }
+  policy_ = policy;
   const RetentionLimits limits = limits_of(policy);
   if (auto bounded = bound_log(limits.bytes_max); !bounded) return bounded.error();
   auto due = retention_->is_due(connection_, limits);
@@ -275,6 +276,13 @@ Result<StoreSize> SqliteStore::size() {
     size.tail_rows = static_cast<std::int64_t>(tail_.rows());
     size.oldest_ms = retention_->oldest_ms() > 0 ? retention_->oldest_ms() : tail_.oldest_ms();
     size.expired_samples = retention_->expired_samples();
+    size.undecodable = tail_.undecodable();
+    if (auto looked = capacity_.look(connection_, clock_.now_ms()); !looked) return looked.error();
+    if (const auto& per_hour = capacity_.per_hour()) {
+      auto room = retention_->room_for_resolutions(connection_, limits_of(policy_).bytes_max);
+      if (!room) return room.error();
+      size.reach_ms = reach_ms(*per_hour, {policy_.raw_ms, policy_.minute_ms, policy_.hour_ms}, *room);
+    }
     return size;
   }
   auto rows = connection_.integer("SELECT count(*) FROM tail");

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "storage/believed_clock.hpp"
+#include "storage/capacity.hpp"
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
 #include "storage/identities.hpp"
@@ -73,6 +74,8 @@ class SqliteStore final : public Store {
   bool stale_ = true;        // tail_, sealer_ and retention_ have to be read from the file
   std::int64_t now_ms_ = 0;  // the newest sample's
   BelievedClock clock_;
+  RetentionPolicy policy_;  // of the last `retain`
+  Capacity capacity_;
   BelievedClock::State clock_kept_;   // in the file
   std::int64_t log_bounded_for_ = 0;  // the budget
   std::uint64_t refused_samples_ = 0;

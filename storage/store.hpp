@@ -4,8 +4,10 @@
 // small numbers that live as long as the process; a Store maps them to identities that live as long as the file.
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <functional>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -61,6 +63,10 @@ struct Selection {
   std::vector<std::pair<std::string, std::string>> labels;  // all must equal
 };
 
+// Raw samples, minutes, hours.
+template <class T>
+using PerResolution = std::array<T, 3>;
+
 // How long each resolution is kept, counted back from the newest stamp that is believed (storage/believed_clock.hpp),
 // and how large history.db and its write-ahead log may grow. 0: no limit.
 struct RetentionPolicy {
@@ -75,8 +81,13 @@ struct StoreSize {
   std::int64_t series = 0;
   std::int64_t oldest_ms = 0;  // 0: nothing stored
   std::int64_t tail_rows = 0;
-  std::uint64_t refused_samples = 0;  // since the store was opened: late, out of order
-  std::uint64_t expired_samples = 0;  // likewise: raw samples that were sealed and that retention dropped
+  // Since the store was opened.
+  std::uint64_t refused_samples = 0;  // late, out of order
+  std::uint64_t expired_samples = 0;  // raw ones that were sealed and that retention dropped
+  std::uint64_t undecodable = 0;      // frames that were damaged when their slot was sealed
+  // How far back each resolution reaches at the present rate, by the policy of the last `retain`; empty before the rate
+  // is known, 0 without a limit.
+  std::optional<PerResolution<std::int64_t>> reach_ms;
 };
 
 class Store {

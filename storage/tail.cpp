@@ -109,7 +109,9 @@ const GroupBlock& SlotBlock::finish() {
 }
 
 Result<void> Tail::load(Connection& connection) {
+  const std::uint64_t undecodable = undecodable_;
   *this = Tail();
+  undecodable_ = undecodable;
   const auto prepare = [&](Statement& statement, std::string_view sql) -> Result<void> {
     auto prepared = connection.prepare(sql);
     if (!prepared) return prepared.error();

@@ -206,6 +206,7 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
     auto opened = files_.history();
     if (!opened) return opened.error();
     store_ = std::move(*opened);
+    told_ = {};
     series_stored_ = 0;
     groups_stored_ = 0;
   }
@@ -237,7 +238,7 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
     return appended;
   }
   report.history_committed = true;
-  auto tended = tend(report.size);
+  auto tended = tend(report);
   if (!tended && tended.error().fault == Fault::broken) store_.reset();
   return tended;
 }
@@ -255,7 +256,7 @@ Result<void> Writer::append(Frame& frame) {
   return {};
 }
 
-Result<void> Writer::tend(StoreSize& size) {
+Result<void> Writer::tend(Report& report) {
   RetentionPolicy policy;
   {
     const std::lock_guard lock(mutex_);
@@ -271,9 +272,13 @@ Result<void> Writer::tend(StoreSize& size) {
     if (!more) return more.error();
     if (!*more) break;
   }
-  auto now = store_->size();
-  if (!now) return now.error();
-  size = *now;
+  auto size = store_->size();
+  if (!size) return size.error();
+  report.size = *size;
+  report.refused_samples = size->refused_samples - told_.refused_samples;
+  report.expired_samples = size->expired_samples - told_.expired_samples;
+  report.undecodable = size->undecodable - told_.undecodable;
+  told_ = *size;
   return {};
 }
 

@@ -88,7 +88,7 @@ class Writer final : public Sink {
   [[nodiscard]] Result<void> commit_ledger();
   [[nodiscard]] Result<void> commit_history(std::uint64_t before, Report& report);
   [[nodiscard]] Result<void> append(Frame& frame);
-  [[nodiscard]] Result<void> tend(StoreSize& size);
+  [[nodiscard]] Result<void> tend(Report& report);
   [[nodiscard]] LedgerRows take_changed(bool all);
   void offer_again(const LedgerRows& rows);
   [[nodiscard]] std::deque<Queued> take_ticks(std::uint64_t before);
@@ -120,6 +120,7 @@ class Writer final : public Sink {
   // Only the thread's.
   std::unique_ptr<LedgerFile> ledger_;
   std::unique_ptr<Store> store_;
+  StoreSize told_;  // what the reports have said of store_
   std::size_t series_stored_ = 0;
   std::size_t groups_stored_ = 0;
 

@@ -43,7 +43,11 @@ void feed(Instruments& instruments) {
   report.ledger_seconds = 0.003;
   report.history_seconds = 0.03;
   report.appended_samples = 100;
-  report.size = {4096, 17, start.wall_ms, 1};
+  report.size = {.bytes = 4096,
+                 .series = 17,
+                 .oldest_ms = start.wall_ms,
+                 .tail_rows = 1,
+                 .reach_ms = {{86'400'000, 0, 172'800'000}}};
   instruments.storage(report);
   instruments.http({});
   instruments.scrape(1000, 0.0002);

@@ -43,7 +43,14 @@ void feed(Instruments& instruments) {
   report.history_seconds = 0.3;
   report.appended_samples = 10;
   report.dropped_samples = 2;
-  report.size = {4096, 17, 1'795'424'400'500, 1};
+  report.refused_samples = 4;
+  report.expired_samples = 5;
+  report.undecodable = 6;
+  report.size = {.bytes = 4096,
+                 .series = 17,
+                 .oldest_ms = 1'795'424'400'500,
+                 .tail_rows = 1,
+                 .reach_ms = {{86'400'000, 0, 172'800'000}}};
   instruments.storage(report);
   instruments.scrape(1000, 0.0002);
   instruments.lateness(-1);
@@ -73,6 +80,19 @@ TEST_CASE("histograms in both formats: cumulative buckets, canonical bounds, sum
     CHECK(holds(text, R"(perjoule_storage_commit_duration_seconds_bucket{file="history",le="5.0"} 1)"));
     CHECK(holds(text, R"(perjoule_storage_commit_duration_seconds_sum{file="ledger"} 0.003)"));
   }
+}
+
+TEST_CASE("what the history refused, dropped and holds") {
+  Instruments instruments(build);
+  feed(instruments);
+  feed(instruments);
+  const std::string text = text_of(instruments, Format::text);
+  CHECK(holds(text, "perjoule_storage_refused_samples_total 8"));
+  CHECK(holds(text, "perjoule_storage_expired_samples_total 10"));
+  CHECK(holds(text, "perjoule_storage_undecodable_frames_total 12"));
+  CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="raw"} 86400)"));
+  CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="minute"} +Inf)"));
+  CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="hour"} 172800)"));
 }
 
 TEST_CASE("OpenMetrics: counters end in _total, every bound is a canonical float") {

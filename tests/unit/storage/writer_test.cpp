@@ -25,6 +25,7 @@ struct Disk {
   std::vector<Frame> frames;
   std::vector<std::string> events;
   RetentionPolicy policy;
+  StoreSize size{.bytes = 1234, .series = 5, .oldest_ms = 6, .tail_rows = 7, .reach_ms = {}};
 
   template <class Change>
   void set(const Change& change) {
@@ -67,7 +68,10 @@ class FakeStore final : public Store {
     disk_.events.emplace_back("retain");
     return true;
   }
-  Result<StoreSize> size() override { return StoreSize{1234, 5, 6, 7, 0, 0}; }
+  Result<StoreSize> size() override {
+    const std::lock_guard lock(disk_.mutex);
+    return disk_.size;
+  }
   Result<void> read(const Selection&, const Each&) override { return {}; }
 
  private:
@@ -314,6 +318,34 @@ TEST_CASE("writer: sealing and retention run behind each history commit, a bound
   CHECK(bench.disk.policy.bytes_max == 77);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "seal") == 4);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "retain") == 8);
+}
+
+TEST_CASE("writer: what a store counts is reported once, also over a store that had to be opened anew") {
+  Bench bench;
+  bench.disk.size.refused_samples = 3;
+  bench.disk.size.expired_samples = 10;
+  bench.disk.size.undecodable = 1;
+  bench.push(1);
+  CHECK(bench.commit(true).refused_samples == 3);
+  bench.disk.set([&] { bench.disk.size.expired_samples = 14; });
+  bench.push(2);
+  Report report = bench.commit(true);
+  CHECK(report.refused_samples == 0);
+  CHECK(report.expired_samples == 4);
+  CHECK(report.undecodable == 0);
+  bench.disk.set([&] { bench.disk.append_fails = Fault::broken; });
+  bench.push(3);
+  bench.commit(true);
+  bench.disk.set([&] {
+    bench.disk.append_fails.reset();
+    bench.disk.size.expired_samples = 2;
+    bench.disk.size.refused_samples = 0;
+    bench.disk.size.undecodable = 5;
+  });
+  report = bench.commit(true);
+  CHECK(report.expired_samples == 2);
+  CHECK(report.refused_samples == 0);
+  CHECK(report.undecodable == 5);
 }
 
 TEST_CASE("writer: stop waits for what was asked, says whether it is on disk, and no longer than its deadline") {
