@@ -27,8 +27,10 @@ class LaneThreads::ThreadLane : public Lane {
       : shared_(std::make_shared<Shared>(loop, std::move(alive))) {}
 
   ~ThreadLane() override {
+    std::function<void()> dropped;  // goes here, on the loop, and not with the mutex held
     const std::lock_guard lock(shared_->mutex);
     shared_->closed = true;
+    dropped.swap(shared_->done);
     shared_->wake.notify_one();
   }
   ThreadLane(const ThreadLane&) = delete;
@@ -53,7 +55,7 @@ class LaneThreads::ThreadLane : public Lane {
     std::mutex mutex;
     std::condition_variable wake;
     std::function<void()> work;
-    std::function<void()> done;
+    std::function<void()> done;  // the loop's alone
     bool closed = false;
     std::atomic<bool> busy = false;
   };
@@ -113,10 +115,10 @@ class LaneThreads::ThreadLane : public Lane {
       work = nullptr;
       const std::lock_guard lock(shared->mutex);
       if (shared->closed) return;
-      auto done = std::exchange(shared->done, nullptr);
-      asio::post(shared->loop, [shared, done = std::move(done)] {
+      asio::post(shared->loop, [shared] {
         shared->busy = false;
-        if (done) done();
+        // Empty when the lane was destroyed in the meantime.
+        if (const auto done = std::exchange(shared->done, nullptr)) done();
       });
     }
   }

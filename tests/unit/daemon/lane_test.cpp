@@ -1,0 +1,81 @@
+#include "daemon/lane.hpp"
+
+#include <doctest/doctest.h>
+
+#include <boost/asio/executor_work_guard.hpp>
+#include <chrono>
+#include <future>
+#include <memory>
+#include <thread>
+#include <utility>
+
+using namespace perjoule;
+
+namespace {
+
+// Says on which thread it goes.
+struct Witness {
+  explicit Witness(std::shared_ptr<std::thread::id> where) : at(std::move(where)) {}
+  ~Witness() { *at = std::this_thread::get_id(); }
+  Witness(const Witness&) = delete;
+  Witness& operator=(const Witness&) = delete;
+  std::shared_ptr<std::thread::id> at;
+};
+
+}  // namespace
+
+TEST_CASE("lane: runs the work elsewhere and done on the loop, again and again") {
+  asio::io_context loop{1};
+  const auto guard = asio::make_work_guard(loop);
+  LaneThreads lanes(loop);
+  auto lane = lanes.make();
+  for (int n = 0; n < 3; ++n) {
+    std::thread::id worked;
+    std::thread::id done;
+    CHECK_FALSE(lane->busy());
+    lane->start([&] { worked = std::this_thread::get_id(); }, [&] { done = std::this_thread::get_id(); });
+    CHECK(lane->busy());
+    while (done == std::thread::id())
+      loop.run_one();
+    CHECK(worked != std::this_thread::get_id());
+    CHECK(done == std::this_thread::get_id());
+  }
+  lane.reset();
+  CHECK(lanes.drain(std::chrono::seconds(10)));
+}
+
+TEST_CASE("lane: once it is destroyed done is not called, also where the work had returned before") {
+  asio::io_context loop{1};
+  LaneThreads lanes(loop);
+  int calls = 0;
+  for (int n = 0; n < 200; ++n) {
+    auto lane = lanes.make();
+    std::promise<void> worked;
+    lane->start([&] { worked.set_value(); }, [&] { ++calls; });
+    worked.get_future().wait();
+    for (int turn = 0; turn < n; ++turn)
+      std::this_thread::yield();  // the call of done may be on its way, or not
+    lane.reset();
+    loop.restart();
+    loop.poll();
+  }
+  CHECK(lanes.drain(std::chrono::seconds(10)));
+  loop.restart();
+  loop.poll();
+  CHECK(calls == 0);
+}
+
+TEST_CASE("lane: what done owns goes on the loop's thread, though the work still hangs") {
+  asio::io_context loop{1};
+  LaneThreads lanes(loop);
+  auto lane = lanes.make();
+  std::promise<void> returns;
+  const auto gone = std::make_shared<std::thread::id>();
+  lane->start([hang = returns.get_future().share()] { hang.wait(); },
+              [witness = std::make_shared<Witness>(gone)] { CHECK(witness); });
+  lane.reset();
+  CHECK(*gone == std::this_thread::get_id());
+  CHECK_FALSE(lanes.drain(std::chrono::milliseconds(1)));
+  returns.set_value();
+  CHECK(lanes.drain(std::chrono::seconds(10)));
+}
