@@ -32,7 +32,7 @@ struct Response {
   std::shared_ptr<const std::string> body;  // shared with every other answer of the same content; null = empty
   // When set, nothing above counts, and the answer comes later: the server calls this once, on the web thread, with
   // what takes the answer, once. A Reply may be called on any thread while the server lives, and on the one that
-  // destroys it at any time. None within Limits::answer_timeout: 503.
+  // destroys it at any time. None within Limits::answer_timeout: 503. What it throws is a 500, as the handler's.
   std::function<void(Reply)> later;
 };
 

@@ -269,13 +269,21 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
   auto awaited = std::make_shared<Awaited>(context_);
   awaited->timer.expires_after(limits_.answer_timeout);
   enter(connection, Phase::waiting, limits_.answer_timeout + limits_.write_timeout);
-  later([this, alive = std::weak_ptr(alive_), awaited](Response response) {
+  // Whoever keeps the reply may keep it longer than the context lives, which the timer must not.
+  const auto reply = [this, alive = std::weak_ptr(alive_), weak = std::weak_ptr(awaited)](Response response) {
     if (alive.expired()) return;
-    asio::post(context_, [awaited, response = std::move(response)]() mutable {
-      awaited->response = std::move(response);
-      awaited->timer.cancel();
+    asio::post(context_, [weak, response = std::move(response)]() mutable {
+      const auto still = weak.lock();
+      if (!still) return;
+      still->response = std::move(response);
+      still->timer.cancel();
     });
-  });
+  };
+  try {
+    later(reply);
+  } catch (...) {
+    co_return std::nullopt;
+  }
   co_await awaited->timer.async_wait(tuple);
   if (awaited->response) co_return std::move(awaited->response);
   Response late;
