@@ -1,8 +1,10 @@
 #include "daemon/query/reader.hpp"
 
+#include <atomic>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
+#include <exception>
 #include <optional>
 #include <utility>
 
@@ -11,112 +13,128 @@
 
 namespace perjoule::query {
 
-namespace {
-
-constexpr std::int64_t after_deadline_ms = 100;  // for the loop, so that work that ends by itself still answers
-
-}  // namespace
-
-struct Reader::Question {
+// What the lane touches: it may outlive the reader, the clock and the loop.
+struct Reader::Work {
   std::string path;
   Parameters parameters;
-  Reply reply;  // empty once it has been answered
-  std::int64_t deadline_ns = 0;
-  std::unique_ptr<Alarm> alarm;
+  std::int64_t now_ms = 0;
+  std::atomic<bool> late = false;  // nobody waits any more
   Answer answer;
+};
+
+struct Reader::Question {
+  std::shared_ptr<Work> work = std::make_shared<Work>();
+  Reply reply;  // empty once it has been answered
+  std::int64_t due_ns = 0;
+  std::unique_ptr<Alarm> alarm;
 };
 
 // The lane's: opened by the first query, and anew after what went wrong.
 class Reader::Files {
  public:
-  Files(std::filesystem::path history, const Clock& clock, std::vector<const Metric*> metrics, Build build)
-      : history_(std::move(history)), clock_(clock), metrics_(std::move(metrics)), build_(std::move(build)) {}
+  explicit Files(const Setup& setup)
+      : history_(setup.history), metrics_(setup.metrics), build_(setup.build), evaluate_(setup.evaluate) {}
 
-  Answer answer(const Question& question) {
-    if (auto opened = open(); !opened) return error_answer(503, "unavailable", opened.error().what);
-    source_->set_late([this, &question] { return clock_.now().steady_ns > question.deadline_ns; });
-    const Environment environment{*source_, metrics_, nullptr, build_, clock_.now().wall_ms, {}};
-    Answer answer = query::answer(question.path, question.parameters, environment);
-    if (answer.status == 500) close();
-    return answer;
+  Answer answer(const Work& work) {
+    try {
+      return read(work);
+    } catch (const std::exception& problem) {  // no memory: that is this query's, and not the daemon's end
+      return error_answer(500, "internal", problem.what());
+    }
   }
 
  private:
+  Answer read(const Work& work) {
+    if (auto opened = open(); !opened) return error_answer(503, "unavailable", opened.error().what);
+    sound_ = false;  // whatever ends the query before its end may leave a transaction open
+    source_->set_late([&work] { return work.late.load(); });
+    const Environment environment{*source_, metrics_, nullptr, build_, work.now_ms, {}};
+    Answer answer = evaluate_(work.path, work.parameters, environment);
+    sound_ = answer.status != 500;
+    return answer;
+  }
+
   Result<void> open() {
     // Another file may stand there: the daemon sets a damaged one aside.
-    if (connection_ && !connection_->in_place()) close();
-    if (connection_) return {};
+    if (connection_ && sound_ && connection_->in_place()) return {};
+    source_.reset();
+    connection_.reset();
     auto opened = storage::open_history(history_);
     if (!opened) return opened.error();
     connection_ = std::make_unique<storage::Connection>(std::move(*opened));
     source_.emplace(*connection_);
     return {};
   }
-  void close() {
-    source_.reset();
-    connection_.reset();
-  }
 
   std::filesystem::path history_;
-  const Clock& clock_;
   std::vector<const Metric*> metrics_;
   Build build_;
+  Evaluate evaluate_;
   std::unique_ptr<storage::Connection> connection_;
   std::optional<HistorySource> source_;
+  bool sound_ = true;
 };
 
-Reader::Reader(Setup setup)
-    : setup_(std::move(setup)),
-      files_(std::make_shared<Files>(setup_.history, setup_.clock, setup_.metrics, setup_.build)) {}
+Reader::Reader(Setup setup) : setup_(std::move(setup)), files_(std::make_shared<Files>(setup_)) {}
 
-Reader::~Reader() = default;
+Reader::~Reader() {
+  if (asked_) waiting_.push_front(std::move(asked_));
+  for (const auto& question : waiting_) {
+    question->work->late = true;
+    settle(*question, error_answer(503, "unavailable", "the daemon stops"));
+  }
+}
 
 void Reader::ask(std::string path, Parameters parameters, Reply reply) {
   auto question = std::make_shared<Question>();
-  question->path = std::move(path);
-  question->parameters = std::move(parameters);
+  question->work->path = std::move(path);
+  question->work->parameters = std::move(parameters);
   question->reply = std::move(reply);
-  asio::post(setup_.loop, [this, question] { take(question); });
+  asio::post(setup_.loop, [this, alive = std::weak_ptr(alive_), question] {
+    if (alive.expired()) return settle(*question, error_answer(503, "unavailable", "the daemon stops"));
+    take(question);
+  });
 }
 
 void Reader::take(const std::shared_ptr<Question>& question) {
   if (waiting_.size() >= setup_.waiting_max) {
-    settle(question, error_answer(503, "timeout", "too many queries wait for the history"));
+    settle(*question, error_answer(503, "timeout", "too many queries wait for the history"));
     return;
   }
-  question->deadline_ns = setup_.clock.now().steady_ns + setup_.deadline_ms * nanoseconds_per_millisecond;
+  question->due_ns = setup_.clock.now().steady_ns + setup_.deadline_ms * nanoseconds_per_millisecond;
   question->alarm = setup_.clock.alarm();
   asio::co_spawn(setup_.loop, expire(question), asio::detached);
   waiting_.push_back(question);
   next();
 }
 
-// Whoever asked hears at the deadline, whatever the disk does.
+// Whoever asked hears at the deadline, whatever the disk does. Once the question is answered the reader may be gone.
 asio::awaitable<void> Reader::expire(std::shared_ptr<Question> question) {
-  const std::int64_t due_ns = question->deadline_ns + after_deadline_ms * nanoseconds_per_millisecond;
-  while (question->reply && setup_.clock.now().steady_ns < due_ns)
-    co_await question->alarm->wait_until(due_ns);
+  while (question->reply && setup_.clock.now().steady_ns < question->due_ns)
+    co_await question->alarm->wait_until(question->due_ns);
   if (!question->reply) co_return;
+  question->work->late = true;
   std::erase(waiting_, question);
-  settle(question, error_answer(503, "timeout", "the history did not answer in time"));
+  settle(*question, error_answer(503, "timeout", "the history did not answer in time"));
 }
 
 void Reader::next() {
   if (waiting_.empty() || setup_.lane->busy()) return;
-  auto question = std::move(waiting_.front());
+  asked_ = std::move(waiting_.front());
   waiting_.pop_front();
-  // The lane may outlive the reader: it owns what it touches.
-  setup_.lane->start([files = files_, question] { question->answer = files->answer(*question); },
-                     [this, question] {
-                       settle(question, std::move(question->answer));
+  asked_->work->now_ms = setup_.clock.now().wall_ms;
+  setup_.lane->start([files = files_, work = asked_->work] { work->answer = files->answer(*work); },
+                     [this] {
+                       const auto question = std::exchange(asked_, nullptr);
+                       settle(*question, std::move(question->work->answer));
                        next();
                      });
 }
 
-void Reader::settle(const std::shared_ptr<Question>& question, Answer answer) {
-  if (!question->reply) return;
-  std::exchange(question->reply, nullptr)(std::move(answer));
-  if (question->alarm) question->alarm->ring();
+void Reader::settle(Question& question, Answer answer) {
+  if (!question.reply) return;
+  std::exchange(question.reply, nullptr)(std::move(answer));
+  if (question.alarm) question.alarm->ring();
 }
 
 }  // namespace perjoule::query

@@ -1,7 +1,8 @@
 // The reader lane: answers queries of the history on a thread of its own, over its own read-only connection.
 //
 // The web thread asks, the loop keeps the queue, the lane reads. An answer that is not there at the deadline is a 503,
-// and the work behind it ends soon after; a disk that hangs costs the lane, and nothing but further 503s.
+// and the work behind it ends soon after; a disk that hangs costs the lane, and nothing but further 503s. Whoever
+// destroys the reader, on the loop, has what was asked answered with 503 first.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -12,6 +13,8 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "daemon/clock.hpp"
 #include "daemon/lane.hpp"
@@ -22,6 +25,7 @@ namespace perjoule::query {
 class Reader {
  public:
   using Reply = std::function<void(Answer)>;  // called on the loop, once
+  using Evaluate = std::function<Answer(std::string_view, const Parameters&, const Environment&)>;
 
   struct Setup {
     asio::io_context& loop;
@@ -32,6 +36,7 @@ class Reader {
     Build build;
     std::int64_t deadline_ms = 10'000;
     std::size_t waiting_max = 32;
+    Evaluate evaluate = answer;
   };
 
   explicit Reader(Setup setup);
@@ -39,21 +44,24 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // Any thread, while the reader lives. `path` as answer() takes it.
+  // Any thread, while the reader lives. `path` as answer() takes it. A loop that has ended answers nobody.
   void ask(std::string path, Parameters parameters, Reply reply);
 
  private:
+  struct Work;
   struct Question;
   class Files;
 
   void take(const std::shared_ptr<Question>& question);
   asio::awaitable<void> expire(std::shared_ptr<Question> question);
   void next();
-  void settle(const std::shared_ptr<Question>& question, Answer answer);
+  static void settle(Question& question, Answer answer);
 
   Setup setup_;
   std::shared_ptr<Files> files_;
   std::deque<std::shared_ptr<Question>> waiting_;
+  std::shared_ptr<Question> asked_;                                         // what the lane works on
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // for what was posted to the loop
 };
 
 }  // namespace perjoule::query

@@ -1,0 +1,47 @@
+// A lane whose call a test makes, and lets return, by hand. It keeps what it was given, as a call that hangs does.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <utility>
+
+#include "daemon/lane.hpp"
+
+namespace perjoule::fakes {
+
+class HandLane : public Lane {
+ public:
+  struct Call {
+    std::function<void()> work;
+    std::function<void()> done;  // empty once the lane is gone
+    bool busy = false;
+    int calls = 0;
+
+    void run() {
+      if (work) std::exchange(work, nullptr)();
+    }
+    void finish() {
+      run();
+      busy = false;
+      if (done) std::exchange(done, nullptr)();
+    }
+  };
+
+  explicit HandLane(std::shared_ptr<Call> call) : call_(std::move(call)) {}
+  ~HandLane() override { call_->done = nullptr; }
+  HandLane(const HandLane&) = delete;
+  HandLane& operator=(const HandLane&) = delete;
+
+  [[nodiscard]] bool busy() const override { return call_->busy; }
+  void start(std::function<void()> work, std::function<void()> done) override {
+    call_->work = std::move(work);
+    call_->done = std::move(done);
+    call_->busy = true;
+    ++call_->calls;
+  }
+
+ private:
+  std::shared_ptr<Call> call_;
+};
+
+}  // namespace perjoule::fakes
