@@ -300,9 +300,12 @@ Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection, Resolution
   const bool raw = resolution == Resolution::raw;
   auto key = connection.integer(raw ? "SELECT min(k) FROM chunk" : "SELECT min(k) FROM roll_1m");
   if (!key) return key;
-  // Rows of the tail that are free may still hold what chunks do not any more.
   if (*key != 0 || !raw) return slot_start(slot_of_key(*key));
-  return connection.integer("SELECT min(first_ms) FROM tail");
+  // Rows of the tail that are free may still hold what chunks do not any more.
+  return connection.integer(
+      fmt::format("SELECT min(first_ms) FROM tail WHERE last_ms >= {} * ifnull("
+                  "(SELECT min(sealed) FROM grp WHERE sealed > 0 AND closed_seq IS NULL), 0)",
+                  slot_ms));
 }
 
 }  // namespace perjoule::storage

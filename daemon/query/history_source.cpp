@@ -18,6 +18,7 @@ constexpr std::int64_t day_ms = 24 * hour_ms;
 constexpr std::int64_t raw_span_ms = 2 * day_ms;
 constexpr std::int64_t minute_span_ms = 60 * day_ms;
 constexpr std::int64_t lookback_ms = 5 * minute_ms;
+constexpr std::int64_t never_ms = INT64_MAX / 2;
 constexpr std::int64_t differences = 4;  // so many points a window needs for a rate worth the name
 
 double value_of(const Bucket& bucket, Aspect aspect) {
@@ -39,28 +40,36 @@ double value_of(const Bucket& bucket, Aspect aspect) {
 }
 
 // Without a window the newest point of five minutes is looked for, which an hour would not have: each step gets the
-// last bucket that has ended by then.
+// last bucket that has ended by then and has a sample.
 std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64_t width_ms, const Want& want) {
   std::vector<storage::Point> points;
   std::size_t next = 0;
-  const std::int64_t step_ms = want.step_ms > 0 ? want.step_ms : want.to_ms - want.from_ms + 1;
-  const std::int64_t first_ms = want.step_ms > 0 ? want.from_ms + lookback_ms : want.to_ms;
-  for (std::int64_t at_ms = first_ms; at_ms <= want.to_ms; at_ms += step_ms) {
-    while (next < buckets.size() && buckets[next].start_ms + width_ms <= at_ms)
-      ++next;
-    if (next == 0) continue;
-    const Bucket& bucket = buckets[next - 1];
-    if (bucket.count > 0 && at_ms - (bucket.start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
-      points.push_back({at_ms, bucket.last});
+  const Bucket* newest = nullptr;
+  for (std::int64_t at_ms = want.from_ms + lookback_ms; at_ms <= want.to_ms; at_ms += want.step_ms) {
+    for (; next < buckets.size() && buckets[next].start_ms + width_ms <= at_ms; ++next) {
+      if (buckets[next].count > 0) newest = &buckets[next];
     }
+    if (newest != nullptr && at_ms - (newest->start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
+      points.push_back({at_ms, newest->last});
+    }
+    if (want.step_ms == 0) break;
   }
   return points;
 }
 
+// In the terms of Source: what HistoryReader refuses to read at once is the query's fault, a file that cannot be opened
+// any more is not.
 Error as_query_error(Error error) {
-  // What HistoryReader refuses to read at once.
+  if (error.fault == Fault::denied) error.fault = Fault::transient;
   if (error.fault == Fault::absent) error.fault = Fault::denied;
   return error;
+}
+
+// Where a resolution begins; one that has nothing begins never.
+Result<std::int64_t> beginning(storage::Connection& connection, Resolution resolution) {
+  auto oldest_ms = storage::HistoryReader::oldest_ms(connection, resolution);
+  if (oldest_ms && *oldest_ms == 0) return never_ms;
+  return oldest_ms;
 }
 
 }  // namespace
@@ -73,8 +82,9 @@ Labels to_labels(std::string_view metric, std::string_view text) {
     std::string value;
     std::size_t at = equals + 2;
     for (; at < text.size() && text[at] != '"'; ++at) {
-      if (text[at] == '\\' && at + 1 < text.size()) ++at;
-      value += text[at - 1] == '\\' && text[at] == 'n' ? '\n' : text[at];
+      const bool escaped = text[at] == '\\' && at + 1 < text.size();
+      if (escaped) ++at;
+      value += escaped && text[at] == 'n' ? '\n' : text[at];
     }
     if (!value.empty()) labels.emplace_back(std::string(text.substr(0, equals)), std::move(value));
     text.remove_prefix(std::min(text.size(), at + 2));  // the quote and the comma
@@ -133,22 +143,20 @@ std::vector<const HistorySource::Known*> HistorySource::matching(std::span<const
 
 Result<Resolution> HistorySource::resolution_for(const Want& want) {
   const std::int64_t span_ms = want.to_ms - want.from_ms;
-  std::int64_t grain_ms = want.step_ms;
-  if (want.window_ms > 0) {
-    const std::int64_t window_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
-    grain_ms = want.step_ms > 0 ? std::min(want.step_ms, window_ms) : window_ms;
-    grain_ms = std::max(grain_ms, std::min<std::int64_t>(window_ms, hour_ms));
-  }
-  if (grain_ms < minute_ms) return Resolution::raw;
-  auto raw_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::raw);
+  std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single result: any that there is
+  if (want.window_ms > 0) grain_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
+  // No roll-up has what such a window wants. A selector may show a minute's value at several steps, though.
+  if (want.window_ms > 0 && grain_ms < minute_ms) return Resolution::raw;
+  auto raw_ms = beginning(connection_, Resolution::raw);
   if (!raw_ms) return raw_ms.error();
-  if (span_ms <= raw_span_ms && (*raw_ms == 0 || want.from_ms >= *raw_ms)) return Resolution::raw;
-  auto minutes_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::minute);
+  const bool reads_raw = span_ms <= raw_span_ms || grain_ms < minute_ms;
+  if (reads_raw && want.from_ms >= *raw_ms) return Resolution::raw;
+  auto minutes_ms = beginning(connection_, Resolution::minute);
   if (!minutes_ms) return minutes_ms.error();
-  auto hours_ms = storage::HistoryReader::oldest_ms(connection_, Resolution::hour);
+  auto hours_ms = beginning(connection_, Resolution::hour);
   if (!hours_ms) return hours_ms.error();
   // The finer one, where the coarser one reaches no further back.
-  if (span_ms <= raw_span_ms && *raw_ms <= std::min(*minutes_ms, *hours_ms) + hour_ms) return Resolution::raw;
+  if (reads_raw && *raw_ms <= std::min(*minutes_ms, *hours_ms) + hour_ms) return Resolution::raw;
   if (grain_ms < hour_ms) return Resolution::minute;
   if (span_ms <= minute_span_ms && (want.from_ms >= *minutes_ms || *minutes_ms <= *hours_ms + hour_ms)) {
     return Resolution::minute;
@@ -176,20 +184,26 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
   const storage::Range range{want.from_ms - 2 * width_ms, want.to_ms};
   auto buckets = reader.buckets(ids, range, resolution, want.samples_max);
   if (!buckets) return buckets.error();
+  std::size_t count = 0;
   for (std::size_t n = 0; n < ids.size(); ++n) {
-    selected.series[n].points = to_points((*buckets)[n], width_ms, want);
-    std::erase_if(selected.series[n].points, [&](const storage::Point& point) {
+    std::vector<storage::Point>& points = selected.series[n].points;
+    points = to_points((*buckets)[n], width_ms, want);
+    std::erase_if(points, [&](const storage::Point& point) {
       return point.wall_ms < want.from_ms || point.wall_ms > want.to_ms;
     });
+    count += points.size();
+    // Of one bucket there may be a point at many steps.
+    if (count > want.samples_max) return Error{Fault::absent, fmt::format("more than {} samples", want.samples_max)};
   }
   selected.rolled_up = true;
-  selected.warning = fmt::format("answered from {} roll-ups: raw samples are not kept for, or not read over, so long",
-                                 hours ? "hour" : "minute");
+  selected.warning =
+      fmt::format("answered from {} roll-ups: raw samples are not kept for, or not read over, so long{}",
+                  hours ? "hour" : "minute", reader.undecodable() > 0 ? "; damaged pieces of them were left out" : "");
   return {};
 }
 
 Result<Selected> HistorySource::select(const Want& want) {
-  if (auto fresh = refresh(); !fresh) return fresh.error();
+  if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
   const auto found = matching(want.matchers);
   if (found.size() > want.series_max) {
     return Error{Fault::denied,
@@ -203,7 +217,7 @@ Result<Selected> HistorySource::select(const Want& want) {
   }
   if (ids.empty()) return selected;
   auto resolution = resolution_for(want);
-  if (!resolution) return resolution.error();
+  if (!resolution) return as_query_error(resolution.error());
   auto taken =
       *resolution == Resolution::raw ? take_raw(want, ids, selected) : take_buckets(want, *resolution, ids, selected);
   if (!taken) return as_query_error(taken.error());
@@ -212,7 +226,7 @@ Result<Selected> HistorySource::select(const Want& want) {
 }
 
 Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t, std::int64_t) {
-  if (auto fresh = refresh(); !fresh) return fresh.error();
+  if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
   std::vector<Labels> labels;
   for (const Known* known : matching(matchers))
     labels.push_back(known->labels);

@@ -1,8 +1,9 @@
 // The history of history.db as the evaluator sees it: series by their matchers, points at the resolution that fits.
 //
 // Raw samples answer as long as they are kept and the range is no longer than two days. Beyond, minutes answer steps
-// and windows of a minute and more, and hours those of an hour and more, and the answer says so. The thread and the
-// connection are storage::HistoryReader's.
+// and windows of a minute and more, and hours those of an hour and more, and the answer says so. A single result is
+// content with any; finer steps want raw samples over any range, and get minutes where those are kept no more. The
+// thread and the connection are storage::HistoryReader's.
 #pragma once
 
 #include <cstdint>

@@ -1,0 +1,235 @@
+#include "daemon/query/history_source.hpp"
+
+#include <doctest/doctest.h>
+
+#include <cmath>
+#include <limits>
+#include <memory>
+#include <string>
+
+#include "daemon/query/window.hpp"
+#include "tests/unit/daemon/query/recording.hpp"
+
+namespace perjoule::query {
+namespace {
+
+using storage::Bucket;
+using storage::hour_ms;
+using storage::minute_ms;
+
+constexpr std::int64_t day_ms = 24 * hour_ms;
+
+// What the evaluator wants of one selector for a grid.
+Want want_of(Grid grid, std::int64_t window_ms = 0, Aspect aspect = Aspect::last) {
+  Want want;
+  want.from_ms = grid.from_ms - (window_ms > 0 ? window_ms : lookback_ms);
+  want.to_ms = grid.to_ms;
+  want.step_ms = grid.steps() > 1 ? grid.step_ms : 0;
+  want.window_ms = window_ms;
+  want.aspect = aspect;
+  want.series_max = 100;
+  want.samples_max = 1'000'000;
+  return want;
+}
+
+struct Opened {
+  explicit Opened(const std::filesystem::path& file) {
+    auto opened = storage::open_history(file);
+    REQUIRE(opened);
+    connection = std::make_unique<storage::Connection>(std::move(*opened));
+    source = std::make_unique<HistorySource>(*connection);
+  }
+  // Of the counter, or of the gauge: counters have no mean.
+  Selected select(Want want) const {
+    const std::string_view name =
+        want.aspect == Aspect::last ? "perjoule_test_energy_joules_total" : "perjoule_test_power_watts";
+    const auto matcher = make_matcher(MatchType::equal, "__name__", std::string(name));
+    REQUIRE(matcher);
+    want.matchers = std::span(&*matcher, 1);
+    auto selected = source->select(want);
+    REQUIRE(selected);
+    return std::move(*selected);
+  }
+  // "raw", "minute" or "hour", and how many points there are.
+  std::string resolution(const Want& want) const {
+    const Selected selected = select(want);
+    if (selected.warning.empty()) return selected.series.empty() ? "raw, nothing" : "raw";
+    const std::string words = selected.warning.substr(std::string("answered from ").size());
+    return words.substr(0, words.find(' ')) + (selected.series.empty() ? ", nothing" : "");
+  }
+  std::unique_ptr<storage::Connection> connection;
+  std::unique_ptr<HistorySource> source;
+};
+
+TEST_CASE("history source: before anything is sealed raw samples answer every range that is not too long") {
+  const storage::Scratch scratch;
+  const auto file = scratch / "history.db";
+  Recording(file, 10'000).record(begin_ms, begin_ms + 10 * minute_ms);
+  const Opened opened(file);
+  const std::int64_t now_ms = begin_ms + 10 * minute_ms;
+  CHECK(opened.resolution(want_of({now_ms, now_ms, 0})) == "raw");
+  CHECK(opened.resolution(want_of({begin_ms, begin_ms, 0})) == "raw");
+  CHECK(opened.resolution(want_of({begin_ms - 6 * hour_ms, now_ms, minute_ms})) == "raw");
+  CHECK(opened.resolution(want_of({begin_ms - 40 * hour_ms, now_ms, hour_ms})) == "raw");
+  CHECK(opened.resolution(want_of({now_ms, now_ms, 0}, hour_ms)) == "raw");
+  CHECK(opened.resolution(want_of({begin_ms - 7 * day_ms, now_ms, 10 * minute_ms})) == "minute");
+  CHECK(opened.resolution(want_of({now_ms - 7 * day_ms, now_ms, 2 * hour_ms})) == "minute");
+  CHECK(opened.resolution(want_of({begin_ms - day_ms, begin_ms - hour_ms, minute_ms})) == "raw, nothing");
+}
+
+TEST_CASE("history source: while nothing has expired, roll-ups reach no further back than raw samples") {
+  const storage::Scratch scratch;
+  const auto file = scratch / "history.db";
+  const std::int64_t first_ms = begin_ms + 50 * minute_ms;  // its hour and its slot begin before
+  const std::int64_t now_ms = first_ms + 3 * hour_ms;
+  Recording(file, 10'000).record(first_ms, now_ms);
+  const Opened opened(file);
+  for (const std::int64_t from_ms : {first_ms - day_ms, first_ms, begin_ms, now_ms - hour_ms}) {
+    for (const std::int64_t step_ms : {std::int64_t{1'000}, minute_ms, hour_ms, 2 * hour_ms}) {
+      CAPTURE(from_ms);
+      CAPTURE(step_ms);
+      CHECK(opened.resolution(want_of({from_ms, now_ms, step_ms})) == "raw");
+    }
+  }
+}
+
+// Raw samples of the last day, minutes of three and hours of five.
+struct Seams {
+  storage::Scratch scratch;
+  std::int64_t now_ms = begin_ms + 5 * day_ms;
+  std::unique_ptr<Opened> opened;
+  Seams() {
+    const auto file = scratch / "history.db";
+    Recording recording(file, 20'000);
+    recording.record(begin_ms, now_ms);
+    storage::RetentionLimits limits;
+    limits.raw_from_ms = now_ms - day_ms;
+    limits.minute_from_ms = now_ms - 3 * day_ms;
+    recording.retain(limits);
+    opened = std::make_unique<Opened>(file);
+  }
+};
+
+TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and hours beyond those") {
+  const auto range = [&](std::int64_t ago_ms, std::int64_t length_ms, std::int64_t step_ms) {
+    return opened->resolution(want_of({now_ms - ago_ms, now_ms - ago_ms + length_ms, step_ms}));
+  };
+  CHECK(range(hour_ms, hour_ms, 15'000) == "raw");
+  CHECK(range(day_ms - hour_ms, day_ms - hour_ms, minute_ms) == "raw");
+  CHECK(range(2 * day_ms, hour_ms, minute_ms) == "minute");
+  CHECK(range(2 * day_ms, hour_ms, 2 * hour_ms) == "minute");
+  CHECK(range(2 * day_ms, 2 * day_ms, hour_ms) == "minute");  // a range over the seam has one resolution
+  CHECK(range(3 * day_ms - hour_ms, 3 * day_ms - hour_ms, 5 * minute_ms) == "minute");
+  CHECK(range(4 * day_ms, 4 * day_ms, 5 * minute_ms) == "minute");
+  CHECK(range(4 * day_ms, 4 * day_ms, hour_ms) == "hour");
+  CHECK(range(4 * day_ms, hour_ms, minute_ms) == "minute, nothing");
+  CHECK(range(90 * day_ms, 90 * day_ms, 2 * hour_ms) == "hour");
+
+  const auto window = [&](std::int64_t ago_ms, std::int64_t window_ms, Aspect aspect) {
+    return opened->resolution(want_of({now_ms - ago_ms, now_ms - ago_ms + hour_ms, minute_ms}, window_ms, aspect));
+  };
+  CHECK(window(2 * day_ms, minute_ms, Aspect::mean) == "minute");
+  CHECK(window(2 * day_ms, minute_ms - 1, Aspect::mean) == "raw, nothing");  // no minute says what half of it was
+  CHECK(window(2 * day_ms, 4 * minute_ms, Aspect::last) == "minute");
+  CHECK(window(2 * day_ms, 4 * minute_ms - 4, Aspect::last) == "raw, nothing");
+  CHECK(window(4 * day_ms, hour_ms, Aspect::max) == "hour");
+  CHECK(window(4 * day_ms, hour_ms, Aspect::last) == "minute, nothing");
+  CHECK(window(4 * day_ms, 4 * hour_ms, Aspect::last) == "hour");
+}
+
+TEST_CASE_FIXTURE(Seams, "history source: a single result, and steps finer than a minute, are content with roll-ups") {
+  for (const std::int64_t ago_ms : {hour_ms, 2 * day_ms, 4 * day_ms}) {
+    CAPTURE(ago_ms);
+    const std::int64_t at_ms = now_ms - ago_ms + 90'000;
+    const std::int64_t width_ms = ago_ms == hour_ms ? 1 : ago_ms == 2 * day_ms ? minute_ms : hour_ms;
+    const std::int64_t newest_ms = ago_ms == hour_ms ? at_ms - 10'000 : at_ms / width_ms * width_ms - 20'000;
+    const double expected = static_cast<double>((newest_ms - begin_ms) / 1000);
+    // An instant query, and a range with a single step of it.
+    for (const std::int64_t to_ms : {at_ms, at_ms + minute_ms}) {
+      const Selected selected = opened->select(want_of({at_ms, to_ms, day_ms}));
+      REQUIRE(selected.series.size() == 1);
+      double value = 0;
+      REQUIRE(select_newest(selected.series[0].points, {at_ms, to_ms, day_ms}, std::span(&value, 1)));
+      CHECK(value == expected);
+    }
+  }
+  CHECK(opened->resolution(want_of({now_ms - 2 * day_ms, now_ms - 2 * day_ms + hour_ms, 15'000})) == "minute");
+  const Want fine = want_of({now_ms - 2 * day_ms, now_ms - 2 * day_ms + hour_ms, 15'000});
+  CHECK(opened->select(fine).series.at(0).points.size() == 241);
+  Want few = fine;
+  few.samples_max = 200;
+  const auto refused = opened->source->select(few);
+  REQUIRE(refused.has_error());
+  CHECK(refused.error().fault == Fault::denied);
+}
+
+TEST_CASE("history source: what the hours hold answers where raw samples and minutes are all gone") {
+  const storage::Scratch scratch;
+  const auto file = scratch / "history.db";
+  Recording recording(file, 60'000);
+  recording.record(begin_ms, begin_ms + 6 * hour_ms);
+  recording.record(begin_ms + 10 * hour_ms, begin_ms + 10 * hour_ms);
+  storage::RetentionLimits limits;
+  limits.raw_from_ms = limits.minute_from_ms = begin_ms + 9 * hour_ms;
+  recording.retain(limits);
+  const Opened opened(file);
+  CHECK(opened.resolution(want_of({begin_ms, begin_ms + 6 * hour_ms, hour_ms})) == "hour");
+  CHECK(opened.resolution(want_of({begin_ms + 5 * hour_ms, begin_ms + 5 * hour_ms, 0})) == "hour");
+}
+
+std::vector<storage::Point> points_of(std::vector<Bucket> buckets, std::int64_t width_ms, const Want& want) {
+  return to_points(buckets, width_ms, want);
+}
+
+Bucket bucket(std::int64_t start_ms, double last, std::int64_t count) {
+  return {start_ms, last - 1, last + 1, last, count, last / 2, count > 0 ? 60.0 : 30.0, 0};
+}
+
+bool same(const std::vector<storage::Point>& points, const std::vector<std::pair<std::int64_t, double>>& expected) {
+  std::vector<std::pair<std::int64_t, double>> pairs;
+  for (const storage::Point& point : points)
+    pairs.emplace_back(point.wall_ms, point.value);
+  return pairs == expected;
+}
+
+TEST_CASE("history source: a bucket's point stands at its last millisecond, with what the function wants of it") {
+  const std::vector<Bucket> buckets = {bucket(0, 10, 3), bucket(60'000, 20, 0), bucket(120'000, 30, 2)};
+  const auto made = [&](Aspect aspect) {
+    return points_of(buckets, 60'000, want_of({300'000, 300'000, 0}, 300'000, aspect));
+  };
+  CHECK(same(made(Aspect::last), {{59'999, 10}, {179'999, 30}}));
+  CHECK(same(made(Aspect::mean), {{59'999, 5}, {119'999, 10}, {179'999, 15}}));
+  CHECK(same(made(Aspect::min), {{59'999, 9}, {179'999, 29}}));
+  CHECK(same(made(Aspect::max), {{59'999, 11}, {179'999, 31}}));
+  CHECK(same(made(Aspect::sum), {{59'999, 15}, {179'999, 30}}));
+  CHECK(same(made(Aspect::count), {{59'999, 3}, {179'999, 2}}));
+  const double nan = std::numeric_limits<double>::quiet_NaN();
+  CHECK(points_of({{0, nan, nan, nan, 0, nan, 0, 0}}, 60'000, want_of({60'000, 60'000, 0}, 60'000, Aspect::mean))
+            .empty());
+}
+
+TEST_CASE("history source: each step shows the newest bucket with a sample, for five minutes or its own width") {
+  // One sample in two minutes: a bucket between them has none, and is no gap.
+  const std::vector<Bucket> slow = {bucket(0, 10, 1), bucket(60'000, 10, 0), bucket(120'000, 30, 1),
+                                    bucket(180'000, 30, 0)};
+  CHECK(same(points_of(slow, 60'000, want_of({0, 240'000, 60'000})),
+             {{60'000, 10}, {120'000, 10}, {180'000, 30}, {240'000, 30}}));
+  CHECK(same(points_of(slow, 60'000, want_of({420'000, 540'000, 60'000})), {{420'000, 30}}));
+  CHECK(same(points_of({bucket(0, 10, 1)}, hour_ms, want_of({hour_ms - 1, 3 * hour_ms, hour_ms})),
+             {{2 * hour_ms - 1, 10}}));
+  CHECK(same(points_of(slow, 60'000, want_of({150'000, 150'000, 0})), {{150'000, 10}}));
+  CHECK(same(points_of(slow, 60'000, want_of({150'000, 400'000, 300'000})), {{150'000, 10}}));
+  CHECK(points_of(slow, 60'000, want_of({59'999, 59'999, 0})).empty());
+  CHECK(points_of({}, 60'000, want_of({0, 240'000, 60'000})).empty());
+}
+
+TEST_CASE("history source: labels are read as they were written") {
+  using Pairs = Labels;
+  CHECK(to_labels("m", "") == Pairs{{"__name__", "m"}});
+  CHECK(to_labels("m", R"(b="2",a="x,y=\"z\"",c="")") == Pairs{{"__name__", "m"}, {"a", "x,y=\"z\""}, {"b", "2"}});
+  CHECK(to_labels("m", R"(a="C:\\new\nline\\",b="n")") ==
+        Pairs{{"__name__", "m"}, {"a", "C:\\new\nline\\"}, {"b", "n"}});
+}
+
+}  // namespace
+}  // namespace perjoule::query
