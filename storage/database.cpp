@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <sqlite3.h>
 
+#include <algorithm>
 #include <charconv>
 #include <limits>
 
@@ -192,6 +193,23 @@ Result<Connection> Connection::open(const std::filesystem::path& path, Mode mode
   sqlite3_db_config(handle.database, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle.database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
   return connection;
+}
+
+Result<std::size_t> Connection::peek(const std::filesystem::path& path, std::span<unsigned char> out) {
+  auto connection = open(path, Mode::read_only);
+  if (!connection) return connection.error();
+  auto& handle = *connection->handle_;
+  sqlite3_file* file = nullptr;
+  sqlite3_int64 size = 0;
+  sqlite3_file_control(handle.database, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  int code = file->pMethods->xFileSize(file, &size);
+  const auto count = std::min(out.size(), static_cast<std::size_t>(size));
+  if (code == SQLITE_OK && count > 0) code = file->pMethods->xRead(file, out.data(), static_cast<int>(count), 0);
+  if (code != SQLITE_OK && code != SQLITE_IOERR_SHORT_READ) {
+    handle.cause = cause_of(code);
+    return error_of(handle.cause, fmt::format("{}: {} (SQLite {})", handle.path, sqlite3_errstr(code), code));
+  }
+  return count;
 }
 
 Result<void> Connection::run(const std::string& sql) {

@@ -103,6 +103,10 @@ class Connection {
   // written.
   enum class Mode : std::uint8_t { read_write, read_only, immutable };
   [[nodiscard]] static Result<Connection> open(const std::filesystem::path& path, Mode mode);
+  // Reads the first bytes of any file into `out`; returns how many there are. The locks that this process has on the
+  // file would go with any other descriptor that it closes (sqlite.org/howtocorrupt.html, section 2.2), and without
+  // them another process that closes the file deletes its write-ahead log.
+  [[nodiscard]] static Result<std::size_t> peek(const std::filesystem::path& path, std::span<unsigned char> out);
 
   [[nodiscard]] Result<void> run(const std::string& sql);            // one or several statements; rows are dropped
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);  // first column of the first row; 0 without a row

@@ -3,6 +3,7 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,7 +11,6 @@
 #include <cstdio>
 #include <cstring>
 #include <ctime>
-#include <fstream>
 #include <optional>
 #include <system_error>
 
@@ -52,15 +52,14 @@ Result<std::optional<std::string>> stranger(const fs::path& path, const Format& 
     if (size_or_zero(beside(path, "-wal")) == 0) return std::optional<std::string>();
     return std::optional<std::string>("it is empty beside a write-ahead log");
   }
-  std::ifstream file(path, std::ios::binary);
-  if (!file) return error_from_errno(errno, path.string());
+  if (::access(path.c_str(), R_OK) != 0) return error_from_errno(errno, path.string());
   std::array<unsigned char, 100> header{};
-  file.read(reinterpret_cast<char*>(header.data()), header.size());
+  const auto count = Connection::peek(path, header);
+  if (!count) return count.error();
   // The power went while the file was made: SQLite will undo that.
   const bool blank = std::all_of(header.begin(), header.end(), [](unsigned char byte) { return byte == 0; });
   if (blank && size_or_zero(beside(path, "-journal")) > 0) return std::optional<std::string>();
-  if (file.gcount() != static_cast<std::streamsize>(header.size()) ||
-      std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
+  if (*count != header.size() || std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
     return std::optional<std::string>("it is not an SQLite database");
   }
   if (big_endian(&header[68]) != static_cast<std::uint32_t>(format.application_id)) {

@@ -1,8 +1,11 @@
 #include "storage/database_file.hpp"
 
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "tests/unit/storage/scratch.hpp"
 
@@ -238,6 +241,41 @@ TEST_CASE("database: causes and faults can be told apart") {
   auto moved = connection->in_place();
   REQUIRE_FALSE(moved);
   CHECK(moved.error().fault == Fault::broken);
+}
+
+// Any other process that closes the file deletes the log of a writer without a lock, and what is in it.
+TEST_CASE("database file: opened for reading in the same process, it keeps the writer's lock") {
+  Scratch scratch;
+  const auto path = scratch / "history.db";
+  Notes notes;
+  auto writer = open_database(path, history_format, now_ms, notes);
+  REQUIRE(writer);
+  REQUIRE(writer->run("INSERT INTO meta VALUES('mark', 'ours')"));
+  const auto locked = [&path] {
+    const ::pid_t child = ::fork();
+    if (child == 0) {
+      const int file = ::open(path.c_str(), O_RDWR | O_CLOEXEC);
+      struct ::flock lock {};
+      lock.l_type = F_WRLCK;
+      lock.l_start = 0x40000002;  // SHARED_FIRST and SHARED_SIZE of SQLite's os.h
+      lock.l_len = 510;
+      const bool held = ::fcntl(file, F_GETLK, &lock) == 0 && lock.l_type == F_RDLCK;
+      ::_exit(held ? 0 : 1);
+    }
+    int status = 0;
+    ::waitpid(child, &status, 0);
+    return WIFEXITED(status) && WEXITSTATUS(status) == 0;
+  };
+  CHECK(locked());
+  for (int n = 0; n < 2; ++n) {
+    auto reader = open_database_read_only(path, history_format);
+    REQUIRE(reader);
+    CHECK(stored(*reader) == "ours");
+    CHECK(locked());
+  }
+  CHECK(locked());
+  CHECK(open_database(path, history_format, now_ms, notes));
+  CHECK(locked());
 }
 
 TEST_CASE("database file: on a read-only disk it can be read, and says so when it should be written") {
