@@ -1,0 +1,79 @@
+#!/usr/bin/env python3
+# needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev perjouled query_record); 4 minutes
+"""The API of a daemon beside a real Prometheus 2.42 that loaded what the daemon exports: every answer has to be equal.
+
+Telemetry of the last hours with resets, gaps, jitter and series that come and go is made up and written by the store as
+the daemon writes it, so most of it is sealed and the newest is not. perjouled starts on it; its own `export` is what
+Prometheus gets. The queries, and how they are compared, are promql.py's: at least 20 of each function.
+"""
+import argparse
+import pathlib
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "end_to_end"))
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
+from harness import REPOSITORY, Daemon, check, run  # noqa: E402
+from promql import Api, Differ, Prometheus, compare, read_series  # noqa: E402
+from promql_telemetry import HOURS, write_telemetry  # noqa: E402
+
+
+def record(options, directory):
+    """A directory for --storage.path."""
+    telemetry = directory / "telemetry.om"
+    write_telemetry(random.Random(options.seed), telemetry, time.time() - HOURS * 3600 - 60)
+    store = directory / "store"
+    store.mkdir()
+    written = run([options.build / "tests/query_record", telemetry, store], seconds=600)
+    check(written.returncode == 0, f"query_record: {written.stderr}")
+    print(written.stdout, end="")
+    return store
+
+
+def export(options, store, file):
+    with open(file, "wb") as out:
+        ended = subprocess.run([options.build / "perjouled", "export", "--format=openmetrics",
+                                f"--storage.path={store}"], stdout=out, stderr=subprocess.PIPE, check=False)
+    check(ended.returncode == 0, f"perjouled export: {ended.stderr.decode()}")
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=time.time_ns() % 1_000_000)
+    parser.add_argument("--each", type=int, default=20, help="queries per function, aggregation and operator")
+    parser.add_argument("--build", type=pathlib.Path, default=REPOSITORY / "build/dev")
+    options = parser.parse_args()
+    options.api = True  # the daemon's clock has gone on since the last sample
+    print(f"seed {options.seed}")
+    directory = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-promql-"))
+    try:
+        store = record(options, directory)
+        # Without collectors little is added to what was recorded: the daemon's alerts.
+        with Daemon(options.build / "perjouled", directory, f"--storage.path={store}",
+                    "--collector.disable-defaults") as daemon:
+            file = directory / "export.om"
+            export(options, store, file)
+            series, *span = read_series(file)
+            theirs = Prometheus(directory, file)
+            ours = Api(f"http://127.0.0.1:{daemon.port}")
+            try:
+                differ = Differ(ours, theirs)
+                compare(differ, series, span, options)
+            finally:
+                ours.close()
+                theirs.close()
+            daemon.stop(within=5.0)
+    finally:
+        shutil.rmtree(directory)
+    check(differ.asked - differ.empty >= 300, f"{differ.asked} requests, {differ.empty} of them empty, are too few")
+    print(f"{differ.asked} requests, {differ.empty} answers empty, {differ.failed} different; {differ.values} values, "
+          f"{differ.identical} to the last digit, the worst off by {differ.worst:.1e} (seed {options.seed})")
+    return 1 if differ.failed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
