@@ -82,7 +82,10 @@ void Connections::evict() {
   auto& list = waiting_.empty() ? writing_ : waiting_;
   if (list.empty()) return;
   ++evicted;
-  close(list.front());
+  const auto spared = std::find_if(list.begin(), list.end(), [](const Connection& connection) {
+    return connection.phase != Connection::Phase::waiting;
+  });
+  close(spared != list.end() ? *spared : list.front());
 }
 
 bool Connections::evict_writing(Clock::time_point deadline) {

@@ -58,7 +58,7 @@ class Connections {
   void leaving(Connection& connection);
 
   // Closes the connection that can best be spared: first those that leave, then the one whose last request is longest
-  // ago, then the one that has been slow to take its answer longest.
+  // ago, then one whose answer is being made, then the one that has been slow to take its answer longest.
   void evict();
   // Closes the slowest taker of an answer if it is due before `deadline`.
   bool evict_writing(Clock::time_point deadline);

@@ -136,6 +136,21 @@ TEST_CASE("later: the client has gone before the answer") {
   CHECK(Client(*later.server).get("/").body == "hello");
 }
 
+TEST_CASE("later: who waits for an answer is not idle, and gives way to nobody while another is") {
+  Limits limits;
+  limits.connections = 2;
+  LaterSite later(limits);
+  Client waits(*later.server);
+  waits.send(ask_later);
+  const Reply reply = later.take();
+  Client idle(*later.server);
+  CHECK(idle.get("/").status == 200);
+  CHECK(Client(*later.server).get("/").status == 200);
+  CHECK(idle.closed());
+  reply(text("worth the wait"));
+  CHECK(waits.receive().body == "worth the wait");
+}
+
 TEST_CASE("later: none in time is a 503, and the answer that comes too late goes nowhere") {
   Limits limits;
   limits.answer_timeout = 20ms;
