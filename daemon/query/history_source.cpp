@@ -108,7 +108,8 @@ std::vector<storage::Point> to_points(std::span<const Bucket> buckets, std::int6
 Result<void> HistorySource::refresh() {
   auto count = connection_.integer("SELECT count(*) FROM series");
   if (!count) return count.error();
-  auto newest = connection_.integer("SELECT max(id) FROM series");
+  // By its name, too: the number of one that has expired is given out again.
+  auto newest = connection_.text("SELECT id || metric || labels FROM series ORDER BY id DESC LIMIT 1");
   if (!newest) return newest.error();
   if (seen_ == std::pair(*count, *newest)) return {};
   auto stored = storage::HistoryReader(connection_).series("");

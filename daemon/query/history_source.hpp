@@ -44,7 +44,7 @@ class HistorySource final : public Source {
   std::function<bool()> late_;
   std::vector<Known> known_;  // by labels
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_name_;
-  std::pair<std::int64_t, std::int64_t> seen_ = {-1, -1};  // how many series there were, and the newest
+  std::pair<std::int64_t, std::string> seen_ = {-1, {}};  // how many series there were, and the newest
 };
 
 // `a="b",c="d\"e"` of exposition format as labels, with the metric's name.
