@@ -112,7 +112,9 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
     if (auto inserted = tail_.insert(bundle, row.frame, row.held); !inserted) return inserted;
     row.held.clear();
   }
-  return frame.ticks.empty() ? Result<void>() : advance_clock(frame.ticks.back().wall_ms);
+  for (const Tick& tick : frame.ticks)
+    clock_.advance(tick.wall_ms);
+  return keep_clock();
 }
 
 Result<void> SqliteStore::encode(const Frame& frame) {
@@ -196,8 +198,7 @@ Result<bool> SqliteStore::seal() {
   return !tail_.due(now_ms_).groups.empty();
 }
 
-Result<void> SqliteStore::advance_clock(std::int64_t stamp_ms) {
-  clock_.advance(stamp_ms);
+Result<void> SqliteStore::keep_clock() {
   if (!clock_.differs(clock_kept_)) return {};
   const BelievedClock::State& state = clock_.state();
   clock_kept_ = state;

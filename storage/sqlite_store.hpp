@@ -60,7 +60,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> encode_group(GroupId group, const Ticks& ticks);
   [[nodiscard]] Result<void> encode_run(GroupId group, const Ticks& run, bool renew);
 
-  [[nodiscard]] Result<void> advance_clock(std::int64_t stamp_ms);
+  [[nodiscard]] Result<void> keep_clock();
   [[nodiscard]] Result<void> load_clock();
   [[nodiscard]] RetentionLimits limits_of(const RetentionPolicy& policy) const;
   [[nodiscard]] Result<void> bound_log(std::int64_t bytes_max);

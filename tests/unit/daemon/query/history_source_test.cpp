@@ -102,10 +102,7 @@ struct Seams {
     const auto file = scratch / "history.db";
     Recording recording(file, 20'000);
     recording.record(begin_ms, now_ms);
-    storage::RetentionLimits limits;
-    limits.raw_from_ms = now_ms - day_ms;
-    limits.minute_from_ms = now_ms - 3 * day_ms;
-    recording.retain(limits);
+    recording.retain({.raw_ms = day_ms, .minute_ms = 3 * day_ms});
     opened = std::make_unique<Opened>(file);
   }
 };
@@ -168,10 +165,9 @@ TEST_CASE("history source: what the hours hold answers where raw samples and min
   const auto file = scratch / "history.db";
   Recording recording(file, 60'000);
   recording.record(begin_ms, begin_ms + 6 * hour_ms);
+  recording.record(begin_ms + 8 * hour_ms, begin_ms + 8 * hour_ms);  // a longer step would not be believed
   recording.record(begin_ms + 10 * hour_ms, begin_ms + 10 * hour_ms);
-  storage::RetentionLimits limits;
-  limits.raw_from_ms = limits.minute_from_ms = begin_ms + 9 * hour_ms;
-  recording.retain(limits);
+  recording.retain({.raw_ms = hour_ms, .minute_ms = hour_ms});
   const Opened opened(file);
   CHECK(opened.resolution(want_of({begin_ms, begin_ms + 6 * hour_ms, hour_ms})) == "hour");
   CHECK(opened.resolution(want_of({begin_ms + 5 * hour_ms, begin_ms + 5 * hour_ms, 0})) == "hour");

@@ -43,8 +43,8 @@ class Recording {
     }
     commit(frame);
   }
-  void retain(const storage::RetentionLimits& limits) {
-    for (auto more = store_->retain(limits);; more = store_->retain(limits)) {
+  void retain(const storage::RetentionPolicy& policy) {
+    for (auto more = store_->retain(policy);; more = store_->retain(policy)) {
       REQUIRE(more);
       if (!*more) return;
     }
