@@ -96,6 +96,7 @@ Result<void> SqliteStore::append(const Frame& frame) {
   auto appended = change([&] { return append_in_transaction(frame); });
   if (!appended) return appended;
   refused_samples_ += refusing_;
+  if (!frame.series.empty()) series_.reset();
   if (!frame.ticks.empty()) now_ms_ = frame.ticks.back().wall_ms;
   return {};
 }
@@ -249,6 +250,7 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
     return {};
   });
   if (!dropped) return dropped.error();
+  series_.reset();
   for (const std::int64_t grp : retention_->take_gone()) {
     tail_.forget(grp);
     sealer_->forget(grp);
@@ -270,9 +272,12 @@ Result<StoreSize> SqliteStore::size() {
   StoreSize size;
   size.bytes = file_bytes(path_) + file_bytes(path_.string() + "-wal");
   size.refused_samples = refused_samples_;
-  auto series = connection_.integer("SELECT count(*) FROM series");
-  if (!series) return series.error();
-  size.series = *series;
+  if (!series_) {
+    auto series = connection_.integer("SELECT count(*) FROM series");
+    if (!series) return series.error();
+    series_ = *series;
+  }
+  size.series = *series_;
   if (retention_) {
     size.tail_rows = static_cast<std::int64_t>(tail_.rows());
     size.oldest_ms = retention_->oldest_ms() > 0 ? retention_->oldest_ms() : tail_.oldest_ms();

@@ -76,8 +76,9 @@ class SqliteStore final : public Store {
   BelievedClock clock_;
   RetentionPolicy policy_;  // of the last `retain`
   Capacity capacity_;
-  BelievedClock::State clock_kept_;   // in the file
-  std::int64_t log_bounded_for_ = 0;  // the budget
+  BelievedClock::State clock_kept_;     // in the file
+  std::int64_t log_bounded_for_ = 0;    // the budget
+  std::optional<std::int64_t> series_;  // in the file, as counted last
   std::uint64_t refused_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;
   // Of the frame being appended.

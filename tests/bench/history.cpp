@@ -140,9 +140,9 @@ void sizes(const std::filesystem::path& path) {
     fmt::print("{} {}\n", figure, static_cast<double>(value) / static_cast<double>(samples));
   };
   each("storage_bytes_per_sample", all - free - tail);
-  each("storage_chunk_bytes_per_sample", bytes("'chunk'"));
-  each("storage_minute_bytes_per_sample", bytes("'roll_1m'"));
-  each("storage_hour_bytes_per_sample", bytes("'roll_1h'"));
+  each("storage_file_chunk_bytes_per_sample", bytes("'chunk'"));
+  each("storage_file_minute_bytes_per_sample", bytes("'roll_1m'"));
+  each("storage_file_hour_bytes_per_sample", bytes("'roll_1h'"));
   const auto wal = static_cast<std::int64_t>(std::filesystem::file_size(path.string() + "-wal"));
   fmt::print("storage_tail_bytes {}\nstorage_free_bytes {}\nstorage_wal_bytes {}\n", tail, free, wal);
   fmt::print("storage_overhead_bytes {}\n", tail + free + wal);

@@ -293,19 +293,44 @@ def gpu():
     figure("gpu_hung_scrape_median_ratio", ratios, "ratio")
 
 
+def history(series, seconds, mode, start_ms):
+    """Values by figure of a history that is written, read back and asked in process; the last one stays in
+    SCRATCH/history. What is measured in time or memory is named after the number of series."""
+    rows = {}
+    for run in range(RUNS):
+        directory = SCRATCH / "history"
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(mode=0o700)
+        say(f"history: {series * seconds} samples, {mode}, run {run + 1} of {RUNS}")
+        for name, values in program("bench_history", directory, str(series), str(seconds), str(start_ms),
+                                    mode).items():
+            rows.setdefault(name, []).append(values[0][0])
+    size = f"_{series // 1000}k"
+    of_size = ("storage_cpu_us_per_sample", "storage_written_per_sample", "storage_rss_mib", "storage_commit_longest_ms")
+    return {name + (size if name in of_size else ""): values for name, values in rows.items()}
+
+
 def storage():
     """The history against the peers' on the same samples. A peer is fed once: its bytes are the same within a percent
     each time, and what else is compared differs by factors."""
     rows = {}
     for _ in range(RUNS):
-        directory = SCRATCH / "tail"
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(mode=0o700)
-        for name, values in program("bench_storage", directory).items():
+        for name, values in program("bench_storage").items():
             rows.setdefault(name, []).append(values[0][0])
-    # Base URLs, by name, of servers that hold the same telemetry from start_ms on and are asked beside the peers.
-    start_ms, others = peers.recent_start_ms(), {}
-    of_peers = peers.measure(SCRATCH, BUILD / "tests/bench/bench_feed", start_ms, others, say)
+    start_ms = peers.recent_start_ms()
+    rows |= {name: values for name, values in history(10 * peers.SERIES, 3600, "lossless", start_ms).items()
+             if name.endswith("_10k")}
+    declared = history(peers.SERIES, peers.SECONDS, "declared", start_ms)
+    rows["storage_bytes_per_sample_declared"] = declared["storage_bytes_per_sample"]
+    rows |= history(peers.SERIES, peers.SECONDS, "lossless", start_ms)
+    with contextlib.ExitStack() as stack:
+        sensors = Sensors(1)
+        stack.callback(sensors.close)
+        daemon = start_daemon(sensors, {"hwmon": "10s"}, f"--storage.path={SCRATCH / 'history'}")
+        stack.callback(daemon.close)
+        wait_until_ready(daemon)
+        of_peers = peers.measure(SCRATCH, BUILD / "tests/bench/bench_feed", start_ms,
+                                 {"perjoule": f"http://127.0.0.1:{daemon.port}"}, say)
     units = {"_us_": "us", "_ms": "ms", "_mib_": "MiB", "": "bytes"}  # the first whose key is in the name
     def unit_of(name):
         return next(unit for part, unit in units.items() if part in name)
