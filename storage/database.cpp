@@ -201,7 +201,7 @@ Result<std::size_t> Connection::peek(const std::filesystem::path& path, std::spa
   auto& handle = *connection->handle_;
   sqlite3_file* file = nullptr;
   sqlite3_int64 size = 0;
-  sqlite3_file_control(handle.database, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+  sqlite3_file_control(handle.database, "main", SQLITE_FCNTL_FILE_POINTER, static_cast<void*>(&file));
   int code = file->pMethods->xFileSize(file, &size);
   const auto count = std::min(out.size(), static_cast<std::size_t>(size));
   if (code == SQLITE_OK && count > 0) code = file->pMethods->xRead(file, out.data(), static_cast<int>(count), 0);
