@@ -1,14 +1,18 @@
 #!/usr/bin/env python3
 """Prometheus' API over the history of a running daemon, held against what /metrics says."""
+import contextlib
+import csv
 import http.client
+import io
 import json
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
 import urllib.parse
 
-from harness import Daemon, check, equal, main, wait_for
+from harness import Daemon, check, equal, main, run, wait_for
 from meter import FAST, Meter, grown, package_joules
 
 TOTAL = "perjoule_cpu_package_energy_joules_total"
@@ -162,6 +166,25 @@ def as_promtool_asks(binary, directory):
         check(HEAT in promtool("labels", url, "__name__"), "values of a label")
 
 
+def read_by_others(binary, directory):
+    """A process that has the file open loses its locks with any other descriptor of it that it closes. Whoever closes
+    a file without a lock, as sqlite3 does after a .backup, deletes its log, and later commits are lost."""
+    with Watched(binary, directory) as watched:
+        history = directory / "store/history.db"
+        with contextlib.closing(sqlite3.connect(history)) as reader:
+            check(reader.execute("SELECT count(*) FROM series").fetchone()[0] > 0, "series")
+        check(history.with_name("history.db-wal").exists(), "the log is where the daemon writes")
+        watched.meter.advance(20)
+        total = watched.meter.joules()
+
+        def stored():
+            ended = run([binary, "export", "--format=csv", f"--storage.path={history.parent}", f"--metric={TOTAL}"])
+            equal(ended.returncode, 0, f"export: {ended.stderr}")
+            return float(list(csv.DictReader(io.StringIO(ended.stdout)))[-1]["value"]) == total
+
+        wait_for(stored, "what was sampled since is stored", 30, every=0.2)
+
+
 def ends_while_asked(binary, directory):
     with Watched(binary, directory) as watched:
         daemon = watched.daemon
@@ -188,4 +211,4 @@ def ends_while_asked(binary, directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main([values, listings, refusals, as_promtool_asks, ends_while_asked]))
+    sys.exit(main([values, listings, refusals, as_promtool_asks, read_by_others, ends_while_asked]))
