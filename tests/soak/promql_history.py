@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-# needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev perjouled query_record); 4 minutes
+# needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev perjouled query_record); 2 minutes
 """The API of a daemon beside a real Prometheus 2.42 that loaded what the daemon exports: every answer has to be equal.
 
 Telemetry of the last hours with resets, gaps, jitter and series that come and go is made up and written by the store as
