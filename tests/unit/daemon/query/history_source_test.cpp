@@ -2,6 +2,7 @@
 
 #include <doctest/doctest.h>
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 #include <memory>
@@ -18,6 +19,11 @@ using storage::hour_ms;
 using storage::minute_ms;
 
 constexpr std::int64_t day_ms = 24 * hour_ms;
+
+bool same(const std::vector<storage::Point>& points, const std::vector<storage::Point>& expected) {
+  return std::equal(points.begin(), points.end(), expected.begin(), expected.end(),
+                    [](const auto& a, const auto& b) { return a.wall_ms == b.wall_ms && a.value == b.value; });
+}
 
 // What the evaluator wants of one selector for a grid.
 Want want_of(Grid grid, std::int64_t window_ms = 0, Aspect aspect = Aspect::last) {
@@ -173,6 +179,36 @@ TEST_CASE("history source: what the hours hold answers where raw samples and min
   CHECK(opened.resolution(want_of({begin_ms + 5 * hour_ms, begin_ms + 5 * hour_ms, 0})) == "hour");
 }
 
+TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed ends") {
+  for (const std::int64_t minutes : {125, 140, 151, 179, 185, 195, 211}) {
+    CAPTURE(minutes);
+    const storage::Scratch scratch;
+    const auto file = scratch / "history.db";
+    const std::int64_t now_ms = begin_ms + minutes * minute_ms;
+    Recording(file).record(begin_ms, now_ms);
+    const Opened opened(file);
+    const std::pair<std::int64_t, std::int64_t> widths[] = {{minute_ms, 7 * day_ms}, {hour_ms, 61 * day_ms}};
+    for (const auto& [width_ms, span_ms] : widths) {
+      CAPTURE(width_ms);
+      const std::int64_t to_ms = now_ms / width_ms * width_ms;
+      const std::int64_t steps = (to_ms - begin_ms) / width_ms;
+      // The last sample before each step.
+      const Selected last = opened.select(want_of({to_ms - span_ms, to_ms, width_ms}));
+      CHECK(last.rolled_up);
+      std::vector<storage::Point> expected;
+      for (std::int64_t step = 1; step <= steps; ++step)
+        expected.push_back({begin_ms + step * width_ms, static_cast<double>(step * width_ms / 1000 - 1)});
+      CHECK(same(last.series.at(0).points, expected));
+      // Each bucket has all of its samples, once.
+      const Selected counts = opened.select(want_of({to_ms - span_ms, to_ms, width_ms}, width_ms, Aspect::count));
+      REQUIRE(counts.series.size() == 1);
+      CHECK(counts.series[0].points.size() == static_cast<std::size_t>(steps));
+      for (const storage::Point& point : counts.series[0].points)
+        CHECK(point.value == static_cast<double>(width_ms / 1000));
+    }
+  }
+}
+
 TEST_CASE("history source: a series that gets the number of one that has expired has its own labels") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
@@ -192,13 +228,6 @@ std::vector<storage::Point> points_of(std::vector<Bucket> buckets, std::int64_t 
 
 Bucket bucket(std::int64_t start_ms, double last, std::int64_t count) {
   return {start_ms, last - 1, last + 1, last, count, last / 2, count > 0 ? 60.0 : 30.0, 0};
-}
-
-bool same(const std::vector<storage::Point>& points, const std::vector<std::pair<std::int64_t, double>>& expected) {
-  std::vector<std::pair<std::int64_t, double>> pairs;
-  for (const storage::Point& point : points)
-    pairs.emplace_back(point.wall_ms, point.value);
-  return pairs == expected;
 }
 
 TEST_CASE("history source: a bucket's point stands at its last millisecond, with what the function wants of it") {
