@@ -187,9 +187,9 @@ TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed e
     const std::int64_t now_ms = begin_ms + minutes * minute_ms;
     Recording(file).record(begin_ms, now_ms);
     const Opened opened(file);
-    const std::pair<std::int64_t, std::int64_t> widths[] = {{minute_ms, 7 * day_ms}, {hour_ms, 61 * day_ms}};
-    for (const auto& [width_ms, span_ms] : widths) {
+    for (const std::int64_t width_ms : {minute_ms, hour_ms}) {
       CAPTURE(width_ms);
+      const std::int64_t span_ms = width_ms == minute_ms ? 7 * day_ms : 61 * day_ms;
       const std::int64_t to_ms = now_ms / width_ms * width_ms;
       const std::int64_t steps = (to_ms - begin_ms) / width_ms;
       // The last sample before each step.
