@@ -160,7 +160,8 @@ bool App::listen() {
 }
 
 void App::start_reader() {
-  query::Reader::Setup setup{loop_, clock_, lanes_.make(), settings_.storage.path / "history.db", {}, {}};
+  query::Reader::Setup setup{
+      loop_, clock_, lanes_.make(query::Reader::stack_bytes), settings_.storage.path / "history.db", {}, {}};
   for (const MetricGroup& group : metric_groups())
     setup.metrics.insert(setup.metrics.end(), group.metrics.begin(), group.metrics.end());
   setup.build = {build_.version, build_.revision, build_.branch, build_.compiler};

@@ -10,11 +10,6 @@
 
 namespace perjoule {
 
-namespace {
-// Collectors read small files; the default of 8 MiB would be address space for nothing on hosts with a hundred probes.
-constexpr std::size_t stack_bytes = 256 * 1024;
-}  // namespace
-
 struct LaneThreads::Alive {
   std::mutex mutex;
   std::condition_variable ended;
@@ -23,8 +18,8 @@ struct LaneThreads::Alive {
 
 class LaneThreads::ThreadLane : public Lane {
  public:
-  ThreadLane(asio::io_context& loop, std::shared_ptr<Alive> alive)
-      : shared_(std::make_shared<Shared>(loop, std::move(alive))) {}
+  ThreadLane(asio::io_context& loop, std::shared_ptr<Alive> alive, std::size_t stack_bytes)
+      : shared_(std::make_shared<Shared>(loop, std::move(alive))), stack_bytes_(stack_bytes) {}
 
   ~ThreadLane() override {
     std::function<void()> dropped;  // goes here, on the loop, and not with the mutex held
@@ -40,7 +35,7 @@ class LaneThreads::ThreadLane : public Lane {
 
   void start(std::function<void()> work, std::function<void()> done) override {
     shared_->busy = true;
-    if (!started_) started_ = launch(shared_);
+    if (!started_) started_ = launch(shared_, stack_bytes_);
     const std::lock_guard lock(shared_->mutex);
     shared_->work = std::move(work);
     shared_->done = std::move(done);
@@ -60,7 +55,7 @@ class LaneThreads::ThreadLane : public Lane {
     std::atomic<bool> busy = false;
   };
 
-  static bool launch(const std::shared_ptr<Shared>& shared) {
+  static bool launch(const std::shared_ptr<Shared>& shared, std::size_t stack_bytes) {
     pthread_attr_t attributes;
     pthread_attr_init(&attributes);
     pthread_attr_setstacksize(&attributes, stack_bytes);
@@ -124,13 +119,14 @@ class LaneThreads::ThreadLane : public Lane {
   }
 
   std::shared_ptr<Shared> shared_;
+  std::size_t stack_bytes_;
   bool started_ = false;
 };
 
 LaneThreads::LaneThreads(asio::io_context& loop) : loop_(loop), alive_(std::make_shared<Alive>()) {}
 
-std::unique_ptr<Lane> LaneThreads::make() {
-  return std::make_unique<ThreadLane>(loop_, alive_);
+std::unique_ptr<Lane> LaneThreads::make(std::size_t stack_bytes) {
+  return std::make_unique<ThreadLane>(loop_, alive_, stack_bytes);
 }
 
 bool LaneThreads::drain(std::chrono::milliseconds deadline) {

@@ -7,6 +7,7 @@
 
 #include <boost/asio/io_context.hpp>
 #include <chrono>
+#include <cstddef>
 #include <functional>
 #include <memory>
 
@@ -30,7 +31,9 @@ using MakeLane = std::function<std::unique_ptr<Lane>()>;
 class LaneThreads {
  public:
   explicit LaneThreads(asio::io_context& loop);
-  [[nodiscard]] std::unique_ptr<Lane> make();
+  // Collectors read small files; the usual 8 MiB would be address space for nothing on hosts with a hundred probes.
+  static constexpr std::size_t small_stack_bytes = 256 * 1024;
+  [[nodiscard]] std::unique_ptr<Lane> make(std::size_t stack_bytes = small_stack_bytes);
   // Waits until the threads of all destroyed lanes have ended; false when one is still inside a call at the deadline.
   [[nodiscard]] bool drain(std::chrono::milliseconds deadline);
 

@@ -7,6 +7,7 @@
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <cstddef>
 #include <cstdint>
 #include <deque>
 #include <filesystem>
@@ -26,6 +27,8 @@ class Reader {
  public:
   using Reply = std::function<void(Answer)>;  // called on the loop, once
   using Evaluate = std::function<Answer(std::string_view, const Parameters&, const Environment&)>;
+
+  static constexpr std::size_t stack_bytes = std::size_t{1} << 20;  // of its lane: the deepest query, also sanitized
 
   struct Setup {
     asio::io_context& loop;

@@ -206,7 +206,7 @@ TEST_CASE("reader: the deepest query fits the stack of a lane") {
   SystemClock clock(loop);
   LaneThreads lanes(loop);
   {
-    Reader reader({loop, clock, lanes.make(), scratch / "history.db", {}, {}});
+    Reader reader({loop, clock, lanes.make(Reader::stack_bytes), scratch / "history.db", {}, {}});
     const auto repeat = [](std::string_view text, int times) {
       std::string all;
       for (int n = 0; n < times; ++n)
