@@ -1,5 +1,5 @@
-// power_cut [--cuts=N] [--first=SEED]: cuts of the power under the history, twenty for each script of an hour or two.
-// Fails when a phase got fewer than a tenth of them.
+// power_cut [--cuts=N] [--first=SEED]: cuts of the power under the history, twenty-one for each script of an hour or
+// two. Fails when a phase got fewer than a tenth of them.
 #define DOCTEST_CONFIG_IMPLEMENT  // the random histories belong to the unit tests
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -13,9 +13,9 @@
 int main(int argc, char** argv) {
   using namespace perjoule;
   using namespace perjoule::storage;
-  const auto cuts = static_cast<int>(argument(argc, argv, "--cuts=", 200));
+  const auto cuts = static_cast<int>(argument(argc, argv, "--cuts=", 210));
   const std::uint64_t first = argument(argc, argv, "--first=", 1);
-  constexpr int cuts_per_script = 20;
+  constexpr int cuts_per_script = 21;  // three of each phase
 
   PowerCuts out;
   Shape shape;

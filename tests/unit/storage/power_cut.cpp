@@ -66,16 +66,32 @@ void cut_at(const Script& script, std::uint64_t number, Phase phase, PowerCuts& 
 
 }  // namespace
 
-void cut_power(const Shape& shape, int count, PowerCuts& out) {
-  const Script script(shape);
+namespace {
+
+// The operations of each phase on a disk without faults.
+std::map<Phase, std::vector<std::uint64_t>> numbers_of(const Script& script) {
   const std::vector<Phase> rehearsed = rehearse(script);
   std::map<Phase, std::vector<std::uint64_t>> numbers;
   for (std::size_t at = 0; at < rehearsed.size(); ++at)
     numbers[rehearsed[at]].push_back(at + 1);
+  return numbers;
+}
+
+}  // namespace
+
+// Only a store that spills writes while it rolls up: what belongs to that phase is cut on a script of its own.
+void cut_power(const Shape& shape, int count, PowerCuts& out) {
+  const Script script(shape);
+  Shape spilling = shape;
+  spilling.spills = true;
+  const Script spilled(spilling);
+  std::map<Phase, std::vector<std::uint64_t>> numbers = numbers_of(script);
+  numbers[Phase::rollup] = numbers_of(spilled)[Phase::rollup];
+  if (numbers[Phase::rollup].empty()) numbers.erase(Phase::rollup);
   std::mt19937_64 random(shape.seed);
   for (auto turn = numbers.begin(); count > 0; --count) {
     const auto& [phase, of_phase] = *turn;
-    cut_at(script, of_phase[random() % of_phase.size()], phase, out);
+    cut_at(phase == Phase::rollup ? spilled : script, of_phase[random() % of_phase.size()], phase, out);
     if (++turn == numbers.end()) turn = numbers.begin();
   }
 }

@@ -9,7 +9,7 @@ TEST_CASE("power cut: what was acknowledged is there, and the history goes on") 
   PowerCuts cuts;
   Shape shape;
   for (shape.seed = 1; shape.seed <= 4; ++shape.seed)
-    cut_power(shape, 6, cuts);
+    cut_power(shape, 7, cuts);
   for (const auto& problem : cuts.problems)
     FAIL_CHECK(problem);
   for (const Phase phase : phases) {

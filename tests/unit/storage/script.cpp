@@ -36,6 +36,8 @@ const char* name(Phase phase) {
       return "commit";
     case Phase::seal:
       return "seal";
+    case Phase::rollup:
+      return "rollup";
     case Phase::retention:
       return "retention";
     case Phase::closing:
@@ -143,6 +145,8 @@ std::string Script::compare(Store& store, const Course& course) const {
 
 Player::Player(const Script& script, fakes::Disk& disk) : script_(script), disk_(disk) {
   course_.frames.resize(script.frames().size());
+  if (!script.shape().spills) return;
+  statements_ = std::make_unique<fakes::Statements>([this](std::string_view sql) { rolls_up_ = is_rollup(sql); });
 }
 
 void Player::play() {
@@ -178,6 +182,7 @@ bool Player::open() {
     return false;
   }
   store_ = std::move(*store);
+  if (statements_ != nullptr) fakes::Statements::spill_early();
   described_ = false;
   ++reopened_;
   return true;
@@ -226,6 +231,10 @@ void Player::retain_some(std::size_t frame) {
     auto more = store_->retain({.raw_ms = script_.shape().keep_ms});
     if (!more || !*more) break;
   }
+}
+
+bool is_rollup(std::string_view sql) {
+  return sql.find("roll_1m") != std::string_view::npos || sql.find("roll_1h") != std::string_view::npos;
 }
 
 std::filesystem::path history_on(const fakes::Disk& disk) {

@@ -9,17 +9,20 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
 #include "storage/sqlite_store.hpp"
 #include "tests/fakes/disk.hpp"
+#include "tests/fakes/statements.hpp"
 
 namespace perjoule::storage {
 
-// What the store was doing. checkpoint: the part of a commit, a seal, a retention or a close that writes the database.
-enum class Phase : std::uint8_t { opening, commit, seal, retention, closing, checkpoint };
-inline constexpr Phase phases[] = {Phase::opening,   Phase::commit,  Phase::seal,
+// What the store was doing. rollup: the part of a seal whose statements are about roll_1m and roll_1h, told apart where
+// a script spills. checkpoint: the part of a commit, a seal, a retention or a close that writes the database.
+enum class Phase : std::uint8_t { opening, commit, seal, rollup, retention, closing, checkpoint };
+inline constexpr Phase phases[] = {Phase::opening,   Phase::commit,  Phase::seal,      Phase::rollup,
                                    Phase::retention, Phase::closing, Phase::checkpoint};
 [[nodiscard]] const char* name(Phase phase);
 
@@ -45,6 +48,8 @@ struct Shape {
   std::int64_t keep_ms = 600'000;  // what retention leaves, counted from the newest frame
   std::size_t retain_every = 5;    // frames; 0: never
   std::size_t reopen_every = 12;   // frames, on average; 0: never
+  // SQLite's cache is so small that a seal writes its roll-ups while it makes them, and not only as it commits.
+  bool spills = false;
 };
 
 enum class FrameState : std::uint8_t { unseen, offered, acknowledged };
@@ -101,7 +106,7 @@ class Player {
 
   // Until the end of the script, or until the power is cut; the store is closed then.
   void play();
-  [[nodiscard]] Phase phase() const { return phase_; }
+  [[nodiscard]] Phase phase() const { return phase_ == Phase::seal && rolls_up_ ? Phase::rollup : phase_; }
   [[nodiscard]] const Course& course() const { return course_; }
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
   [[nodiscard]] std::uint64_t retries() const { return retries_; }
@@ -117,6 +122,8 @@ class Player {
   const Script& script_;
   fakes::Disk& disk_;
   Phase phase_ = Phase::opening;
+  bool rolls_up_ = false;
+  std::unique_ptr<fakes::Statements> statements_;  // of a script that spills
   std::unique_ptr<SqliteStore> store_;
   bool described_ = false;  // to this store
   Course course_;
@@ -125,6 +132,9 @@ class Player {
   std::uint64_t retries_ = 0;
   std::uint64_t reopened_ = 0;
 };
+
+// Whether a statement is part of a roll-up, when sealing runs it.
+[[nodiscard]] bool is_rollup(std::string_view sql);
 
 // Where the history lies on a disk.
 [[nodiscard]] std::filesystem::path history_on(const fakes::Disk& disk);
