@@ -1,0 +1,123 @@
+#include "tests/soak/recount.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <vector>
+
+#include "storage/history_reader.hpp"
+#include "storage/slot.hpp"
+
+namespace perjoule {
+
+namespace {
+
+using storage::Bucket;
+using storage::hour_ms;
+using storage::minute_ms;
+using storage::Point;
+using storage::Resolution;
+
+// Beyond it a sum of increases says nothing: the random histories hold any bits as values.
+constexpr double tame = 1e9;
+
+struct Count {
+  double min = 0;
+  double max = 0;
+  double last = 0;
+  std::int64_t count = 0;
+  double increase = 0;
+};
+
+std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms) {
+  std::map<std::int64_t, Count> counts;
+  const Point* before = nullptr;
+  for (const Point& point : points) {
+    if (std::isnan(point.value)) continue;
+    Count& count = counts[point.wall_ms / width_ms * width_ms];
+    count.min = count.count == 0 ? point.value : std::min(count.min, point.value);
+    count.max = count.count == 0 ? point.value : std::max(count.max, point.value);
+    count.last = point.value;
+    ++count.count;
+    // A counter that falls has begun anew at nothing.
+    if (before != nullptr) count.increase += point.value - (point.value >= before->value ? before->value : 0);
+    before = &point;
+  }
+  return counts;
+}
+
+class Recount {
+ public:
+  Recount(storage::Connection& connection, std::int64_t& buckets) : connection_(connection), buckets_(buckets) {}
+
+  [[nodiscard]] std::string run() {
+    auto oldest = storage::HistoryReader::oldest_ms(connection_);
+    auto sealed = connection_.integer("SELECT ifnull(min(sealed), 0) FROM grp WHERE closed_seq IS NULL");
+    storage::HistoryReader reader(connection_);
+    auto series = reader.series("");
+    if (!oldest || !sealed || !series) return "it cannot be read";
+    oldest_ms_ = *oldest;
+    sealed_until_ms_ = storage::slot_start(*sealed);
+    for (const auto& each : *series) {
+      const std::int64_t ids[] = {each.id};
+      auto points = reader.raw(ids, {}, SIZE_MAX);
+      if (!points) return points.error().what;
+      for (const Resolution resolution : {Resolution::minute, Resolution::hour}) {
+        auto buckets = reader.buckets(ids, {}, resolution, SIZE_MAX);
+        if (!buckets) return buckets.error().what;
+        std::string problem = compare(each.description, points->front(), buckets->front(),
+                                      resolution == Resolution::hour ? hour_ms : minute_ms);
+        if (!problem.empty())
+          return fmt::format("{}{{{}}}: {}", each.description.metric, each.description.labels, problem);
+      }
+    }
+    return "";
+  }
+
+ private:
+  [[nodiscard]] std::string compare(const storage::SeriesDescription& series, const std::vector<Point>& points,
+                                    const std::vector<Bucket>& buckets, std::int64_t width_ms) {
+    const bool wild =
+        std::any_of(points.begin(), points.end(), [](const Point& point) { return !(std::fabs(point.value) <= tame); });
+    const std::int64_t first_ms = points.empty() ? 0 : points.front().wall_ms;
+    std::map<std::int64_t, Count> counts = count_of(points, width_ms);
+    for (const Bucket& is : buckets) {
+      if (is.start_ms < oldest_ms_ || is.count == 0) continue;
+      ++buckets_;
+      const Count wanted = counts[is.start_ms];
+      counts.erase(is.start_ms);
+      // What the first sample grew by is not known here, and that of the first one that is not sealed not there.
+      const bool grew =
+          series.kind == Kind::counter && !wild && is.start_ms > first_ms && is.start_ms + width_ms <= sealed_until_ms_;
+      const bool same_increase = std::fabs(is.increase - wanted.increase) <= 0.002 + 1e-9 * wanted.increase;
+      if (is.count == wanted.count && is.min == wanted.min && is.max == wanted.max && is.last == wanted.last &&
+          (!grew || same_increase)) {
+        continue;
+      }
+      return fmt::format("the bucket of {} s at {} is {} {} {} {} +{}, not {} {} {} {} +{}", width_ms / 1000,
+                         is.start_ms, is.min, is.max, is.last, is.count, is.increase, wanted.min, wanted.max,
+                         wanted.last, wanted.count, wanted.increase);
+    }
+    for (const auto& [start_ms, count] : counts) {
+      if (start_ms >= oldest_ms_) return fmt::format("the bucket of {} s at {} is missing", width_ms / 1000, start_ms);
+    }
+    return "";
+  }
+
+  storage::Connection& connection_;
+  std::int64_t& buckets_;
+  std::int64_t oldest_ms_ = 0;
+  std::int64_t sealed_until_ms_ = 0;
+};
+
+}  // namespace
+
+std::string recount(const std::filesystem::path& history, std::int64_t& buckets) {
+  auto connection = storage::open_history(history);
+  if (!connection) return connection.error().what;
+  return Recount(*connection, buckets).run();
+}
+
+}  // namespace perjoule
