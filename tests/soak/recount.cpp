@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "storage/history_reader.hpp"
+#include "storage/identities.hpp"
 #include "storage/slot.hpp"
 
 namespace perjoule {
@@ -31,7 +32,9 @@ struct Count {
   double increase = 0;
 };
 
-std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms) {
+// `unsealed_ms`: the first sample from there on has grown from nothing until it is sealed itself.
+std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms,
+                                       std::int64_t unsealed_ms) {
   std::map<std::int64_t, Count> counts;
   const Point* before = nullptr;
   for (const Point& point : points) {
@@ -42,7 +45,8 @@ std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::in
     count.last = point.value;
     ++count.count;
     // A counter that falls has begun anew at nothing.
-    if (before != nullptr) count.increase += point.value - (point.value >= before->value ? before->value : 0);
+    const bool begins = before == nullptr || (before->wall_ms < unsealed_ms && point.wall_ms >= unsealed_ms);
+    if (!begins) count.increase += point.value - (point.value >= before->value ? before->value : 0);
     before = &point;
   }
   return counts;
@@ -54,12 +58,10 @@ class Recount {
 
   [[nodiscard]] std::string run() {
     auto oldest = storage::HistoryReader::oldest_ms(connection_);
-    auto sealed = connection_.integer("SELECT ifnull(min(sealed), 0) FROM grp WHERE closed_seq IS NULL");
     storage::HistoryReader reader(connection_);
     auto series = reader.series("");
-    if (!oldest || !sealed || !series) return "it cannot be read";
+    if (!oldest || !series || !look_what_is_sealed()) return "it cannot be read";
     oldest_ms_ = *oldest;
-    sealed_until_ms_ = storage::slot_start(*sealed);
     for (const auto& each : *series) {
       const std::int64_t ids[] = {each.id};
       auto points = reader.raw(ids, {}, SIZE_MAX);
@@ -67,8 +69,8 @@ class Recount {
       for (const Resolution resolution : {Resolution::minute, Resolution::hour}) {
         auto buckets = reader.buckets(ids, {}, resolution, SIZE_MAX);
         if (!buckets) return buckets.error().what;
-        std::string problem = compare(each.description, points->front(), buckets->front(),
-                                      resolution == Resolution::hour ? hour_ms : minute_ms);
+        std::string problem =
+            compare(each, points->front(), buckets->front(), resolution == Resolution::hour ? hour_ms : minute_ms);
         if (!problem.empty())
           return fmt::format("{}{{{}}}: {}", each.description.metric, each.description.labels, problem);
       }
@@ -77,20 +79,33 @@ class Recount {
   }
 
  private:
-  [[nodiscard]] std::string compare(const storage::SeriesDescription& series, const std::vector<Point>& points,
+  // Groups that took over from one another are sealed up to the newest.
+  [[nodiscard]] bool look_what_is_sealed() {
+    auto groups = connection_.prepare("SELECT members, sealed FROM grp");
+    if (!groups) return false;
+    for (;;) {
+      auto row = groups->step();
+      if (!row) return false;
+      if (!*row) return true;
+      for (const std::int64_t member : storage::unpack_members(groups->blob(0))) {
+        std::int64_t& unsealed_ms = unsealed_ms_[member];
+        unsealed_ms = std::max(unsealed_ms, storage::slot_start(groups->integer(1)));
+      }
+    }
+  }
+  [[nodiscard]] std::string compare(const storage::StoredSeries& series, const std::vector<Point>& points,
                                     const std::vector<Bucket>& buckets, std::int64_t width_ms) {
     const bool wild =
         std::any_of(points.begin(), points.end(), [](const Point& point) { return !(std::fabs(point.value) <= tame); });
     const std::int64_t first_ms = points.empty() ? 0 : points.front().wall_ms;
-    std::map<std::int64_t, Count> counts = count_of(points, width_ms);
+    std::map<std::int64_t, Count> counts = count_of(points, width_ms, unsealed_ms_[series.id]);
     for (const Bucket& is : buckets) {
       if (is.start_ms < oldest_ms_ || is.count == 0) continue;
       ++buckets_;
       const Count wanted = counts[is.start_ms];
       counts.erase(is.start_ms);
-      // What the first sample grew by is not known here, and that of the first one that is not sealed not there.
-      const bool grew =
-          series.kind == Kind::counter && !wild && is.start_ms > first_ms && is.start_ms + width_ms <= sealed_until_ms_;
+      // What the first sample grew by is not known here.
+      const bool grew = series.description.kind == Kind::counter && !wild && is.start_ms > first_ms;
       const bool same_increase = std::fabs(is.increase - wanted.increase) <= 0.002 + 1e-9 * wanted.increase;
       if (is.count == wanted.count && is.min == wanted.min && is.max == wanted.max && is.last == wanted.last &&
           (!grew || same_increase)) {
@@ -109,7 +124,7 @@ class Recount {
   storage::Connection& connection_;
   std::int64_t& buckets_;
   std::int64_t oldest_ms_ = 0;
-  std::int64_t sealed_until_ms_ = 0;
+  std::map<std::int64_t, std::int64_t> unsealed_ms_;  // by series
 };
 
 }  // namespace
