@@ -202,11 +202,13 @@ void Inquiry::compare_window(const std::string& where, std::size_t series, const
 void Inquiry::conclude() {
   for (const Question& question : questions) {
     const Times& times = times_[question.name];
-    Verdict::say(fmt::format("  {}: {} times, median {:.2f} ms, worst {:.2f} ms ({:.2f} ms of CPU), up to {} answers",
-                             question.name, times.wall_ms.count(), times.wall_ms.median(), times.wall_ms.worst(),
-                             times.cpu_ms.worst(), times.answers_most));
-    // The host may be busy with others: once in a while an answer waits, but does not work, for longer.
-    verdict_.expect(times.wall_ms.median() <= answer_ms_max && times.cpu_ms.worst() <= answer_ms_max,
+    Verdict::say(
+        fmt::format("  {}: {} times, median {:.1f} ms, worst {:.1f} ms; of CPU median {:.1f} ms, worst {:.1f} ms; "
+                    "up to {} answers",
+                    question.name, times.wall_ms.count(), times.wall_ms.median(), times.wall_ms.worst(),
+                    times.cpu_ms.median(), times.cpu_ms.worst(), times.answers_most));
+    // The host may be busy with others: what an answer waits is not its own, what it works is.
+    verdict_.expect(times.cpu_ms.worst() <= answer_ms_max,
                     fmt::format("{}: more than {} ms", question.name, answer_ms_max));
   }
 }
