@@ -187,6 +187,10 @@ void Churn::conclude() {
   keeper_.close();
   const std::string integrity = keeper_.integrity();
   verdict_.expect(integrity == "ok", "integrity_check: " + integrity);
+  const auto each = [&](double sum_ms) { return sum_ms / static_cast<double>(count); };
+  Verdict::say(fmt::format("  a commit: append {:.3f} ms, seal {:.3f}, retain {:.3f}, size {:.3f}",
+                           each(keeper_.append_cpu_ms), each(keeper_.seal_cpu_ms), each(keeper_.retain_cpu_ms),
+                           each(keeper_.size_cpu_ms)));
   Verdict::say(fmt::format(
       "churn: {} series, {} samples in {} h; at most {} series and {} grp rows; commit median {:.2f} ms in the second "
       "fifth, {:.2f} ms in the last, longest {:.0f} ms of CPU; RSS {:.0f} MiB, then {:.0f}, at most {:.0f}; {} points "
