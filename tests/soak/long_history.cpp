@@ -1,5 +1,5 @@
-// long_history year|week|wide|churn [--days=N] [--minutes=N] [--budget_mib=N] [--seed=N]: a history that grows as long
-// as it would in a daemon, but on simulated time. Prints its figures; 1: something was violated.
+// long_history year|week|wide|churn [--days=N] [--minutes=N] [--budget_mib=N] [--series=N]: a history that grows as
+// long as it would in a daemon, but on simulated time. Prints its figures; 1: something was violated.
 //
 //   year   500 series a minute for 365 days, on a disk in memory
 //   week   126 series a second for 7 days, on the disk that build/ lies on
@@ -210,8 +210,8 @@ Run week(std::int64_t days, std::int64_t budget_mib) {
   return run;
 }
 
-Run wide(std::int64_t minutes, std::int64_t budget_mib) {
-  Run run{"wide", {100'000, bench::telemetry_start_ms, 1000}, {}, minutes * 60'000, 0, 60'000, false};
+Run wide(std::size_t series, std::int64_t minutes, std::int64_t budget_mib) {
+  Run run{"wide", {series, bench::telemetry_start_ms, 1000}, {}, minutes * 60'000, 0, 60'000, false};
   run.policy = {7 * day_ms, 90 * day_ms, 0, budget_mib << 20};
   return run;
 }
@@ -236,7 +236,9 @@ int main(int argc, char** argv) {
     grow(week(number("--days=", 7), number("--budget_mib=", 16)), folder.path() / "history.db", {}, verdict);
   } else if (mode == "wide") {
     const Folder folder;
-    grow(wide(number("--minutes=", 35), number("--budget_mib=", 4096)), folder.path() / "history.db", {}, verdict);
+    const std::size_t series = argument(argc, argv, "--series=", 100'000);
+    grow(wide(series, number("--minutes=", 35), number("--budget_mib=", 4096)), folder.path() / "history.db", {},
+         verdict);
   } else if (mode == "churn") {
     churn(number("--series=", 300'000), number("--restart_hours=", 6), verdict);
   } else {
