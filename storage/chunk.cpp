@@ -251,14 +251,14 @@ bool ChunkReader::read_head(std::size_t size) {
   const std::uint64_t count = reader.varint();
   if (!reader.ok() || ticks == 0 || ticks > chunk_ticks_max || count > columns_max || count > head_.size())
     return false;
-  std::vector<Part> parts(static_cast<std::size_t>(count) + 1);
-  for (Part& part : parts)
+  parts_.resize(static_cast<std::size_t>(count) + 1);
+  for (Part& part : parts_)
     part.size = std::min<std::uint64_t>(reader.varint(), size);
-  if (!reader.ok() || parts.front().size == 0 || size < checksum_bytes) return false;  // stamps there always are
+  if (!reader.ok() || parts_.front().size == 0 || size < checksum_bytes) return false;  // stamps there always are
   const std::size_t head = head_.size() - reader.left();
   part_checksum_ = whole ? 0 : checksum_bytes;
   std::size_t offset = head + part_checksum_;
-  for (Part& part : parts) {
+  for (Part& part : parts_) {
     part.offset = offset;
     if (part.size > 0) offset += part.size + part_checksum_;
   }
@@ -266,8 +266,8 @@ bool ChunkReader::read_head(std::size_t size) {
   const std::size_t summed = whole ? offset : head;
   ByteReader sum(std::string_view(head_).substr(std::min(summed, head_.size())));
   if (sum.little_endian(checksum_bytes) != crc32(std::string_view(head_).substr(0, summed)) || !sum.ok()) return false;
-  stamps_ = parts.front();
-  columns_.assign(parts.begin() + 1, parts.end());
+  stamps_ = parts_.front();
+  columns_.assign(parts_.begin() + 1, parts_.end());
   ticks_ = static_cast<std::size_t>(ticks);
   return true;
 }

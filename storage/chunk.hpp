@@ -91,7 +91,8 @@ class ChunkReader {
   std::size_t part_checksum_ = 0;  // bytes behind each part
   Part stamps_;
   std::vector<Part> columns_;
-  std::string head_;  // and what was read with it
+  std::vector<Part> parts_;  // of the head being read
+  std::string head_;         // and what was read with it
   std::string part_;
   std::vector<std::int64_t> integers_;
 };

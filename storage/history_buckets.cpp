@@ -15,7 +15,10 @@ namespace {
 // Where one group takes over from another, each has a part of the minute.
 void join_parts(std::vector<Bucket>& buckets) {
   const auto earlier = [](const Bucket& a, const Bucket& b) { return a.start_ms < b.start_ms; };
-  std::stable_sort(buckets.begin(), buckets.end(), earlier);
+  if (!std::is_sorted(buckets.begin(), buckets.end(), earlier))
+    std::stable_sort(buckets.begin(), buckets.end(), earlier);
+  const auto together = [](const Bucket& a, const Bucket& b) { return a.start_ms == b.start_ms; };
+  if (std::adjacent_find(buckets.begin(), buckets.end(), together) == buckets.end()) return;
   std::size_t kept = 0;
   for (std::size_t n = 1; n < buckets.size(); ++n) {
     if (buckets[n].start_ms == buckets[kept].start_ms) {
