@@ -164,8 +164,9 @@ void add_storage(std::vector<Key>& keys) {
        .type = OptionType::size,
        .fallback = "512 MiB",
        .help =
-           "History and its write-ahead log take at most this much disk; the oldest goes first. Raw samples own half, "
-           "minutes three eighths, hours an eighth; what one does not use the others may. A hundred series each "
+           "History and its write-ahead log take at most this much disk; the oldest goes first. Of what the log (a "
+           "quarter, at most 8 MiB) and the last minutes leave, raw samples own half, minutes three eighths, hours an "
+           "eighth; what one does not use the others may. A hundred series each "
            "second need about 6 MB of raw samples and 1 MB of minutes a day; the log and "
            "perjoule_storage_retention_seconds tell how far back the present rate reaches.",
        .min = mebibyte,

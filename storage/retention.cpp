@@ -14,8 +14,9 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::int64_t page_bytes = 4096;
-constexpr int slots_by_size = 4;  // a call; the same number of tail rows, sixteen times
-constexpr std::int64_t rows_per_call = 64;
+constexpr int slots_by_size = 4;  // a call
+constexpr std::size_t rows_per_call = 64;
+constexpr std::size_t rows_at_once = 16;
 constexpr std::int64_t vacuum_pages = 256;
 constexpr std::int64_t hour_slots = hour_ms / slot_ms;
 
@@ -162,7 +163,7 @@ Result<bool> Retention::drop(Connection& connection, const RetentionLimits& limi
 
 // The oldest of what is sealed goes first; without anything sealed, rows of the tail.
 Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& tail) {
-  std::int64_t rows = 0;
+  std::size_t rows = 0;
   for (int slots = 0;;) {
     auto used = used_bytes(connection);
     if (!used) return used.error();
@@ -173,9 +174,12 @@ Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& 
       if (auto dropped = drop_oldest(connection, level); !dropped) return dropped.error();
     } else {
       if (tail.rows() == 0) break;
-      if (rows++ == rows_per_call) return true;
+      if (rows == rows_per_call) return true;
+      rows += rows_at_once;
       dropped_ = true;
-      if (auto dropped = tail.drop_oldest(); !dropped) return dropped.error();
+      auto dropped = tail.drop_oldest(rows_at_once);
+      if (!dropped) return dropped.error();
+      expired_samples_ += *dropped;
     }
   }
   return shrink(connection, budget.file);

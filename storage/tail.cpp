@@ -317,12 +317,32 @@ void Tail::forget_waiting_without_row() {
   }
 }
 
-Result<void> Tail::drop_oldest() {
-  if (rows_.empty()) return {};
-  if (auto removed = remove(rows_.front()); !removed) return removed;
-  rows_.pop_front();
+Result<std::uint64_t> Tail::count_waiting(const Row& row) {
+  std::uint64_t count = 0;
+  auto found = select_.bind(1, row.id).step();
+  if (!found) return found.error();
+  const auto is_known = [&](std::int64_t grp) { return groups_.contains(grp); };
+  const auto add = [&](const ColumnView& view) {
+    const std::int64_t from_ms = slot_start(groups_.at(view.group).sealed);
+    for (std::size_t t = 0; t < view.stamps_ms.size(); ++t)
+      count += view.present[t] != 0 && view.stamps_ms[t] >= from_ms ? 1U : 0U;
+  };
+  if (*found && !decode_frame(select_.blob(0), is_known, add)) ++undecodable_;
+  select_.reset();
+  return count;
+}
+
+Result<std::uint64_t> Tail::drop_oldest(std::size_t rows) {
+  std::uint64_t waited = 0;
+  for (; rows > 0 && !rows_.empty(); --rows) {
+    auto count = count_waiting(rows_.front());
+    if (!count) return count;
+    waited += *count;
+    if (auto removed = remove(rows_.front()); !removed) return removed.error();
+    rows_.pop_front();
+  }
   forget_waiting_without_row();
-  return {};
+  return waited;
 }
 
 std::unordered_set<std::int64_t> Tail::groups_in_rows() const {

@@ -89,8 +89,8 @@ class Tail {
   // The groups are sealed up to the end of the slot.
   [[nodiscard]] Result<void> sealed(const Due& due);
 
-  // Drops a row without sealing it, if there is one.
-  [[nodiscard]] Result<void> drop_oldest();
+  // Drops some rows without sealing them. How many of their samples waited for it.
+  [[nodiscard]] Result<std::uint64_t> drop_oldest(std::size_t rows);
   // Those that a row names, free or not.
   [[nodiscard]] std::unordered_set<std::int64_t> groups_in_rows() const;
   // A grp that no row names is not there any more.
@@ -114,6 +114,7 @@ class Tail {
   [[nodiscard]] Result<void> load_groups(Connection& connection);
   [[nodiscard]] Result<void> load_rows(Connection& connection);
   [[nodiscard]] Result<void> remove(const Row& row);
+  [[nodiscard]] Result<std::uint64_t> count_waiting(const Row& row);
   [[nodiscard]] bool holds_waiting(const Row& row) const;
   [[nodiscard]] Result<void> release(Row row, std::int64_t slot);
   // Of a row that is read from the file.

@@ -266,12 +266,15 @@ TEST_CASE("retention: a budget that holds nothing leaves nothing, and the store 
   auto store = open_store(scratch / "history.db");
   RandomHistory history(11, 2, 10'000);
   for (int n = 0; n < 200; ++n) {
-    REQUIRE(store->append(history.next_frame(2)));
+    const Frame frame = history.next_frame(2);
+    REQUIRE(store->append(frame));
+    history.expect(frame);
     REQUIRE(store->seal());
   }
   while (*store->retain(size_limit(1))) {
   }
   CHECK(read_all(*store).empty());
+  CHECK(store->size()->expired_samples == count_points(history.cells()));  // sealed or not
   CHECK(store->size()->oldest_ms == 0);
   const Frame frame = history.next_frame(5);
   REQUIRE(store->append(frame));
