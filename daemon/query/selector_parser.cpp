@@ -60,8 +60,9 @@ void SelectorReader::mistake(std::uint32_t at, std::string_view what) {
 
 void SelectorReader::unsupported(std::uint32_t at, std::string_view what) {
   if (error_) return;
-  error_ = Error{Fault::denied,
-                 fmt::format("unsupported: {} at {}: perjouled answers a subset of PromQL, see docs", what, place(at))};
+  error_ = Error{
+      Fault::denied,
+      fmt::format("unsupported: {} at {}: perjouled answers a subset of PromQL, see its README", what, place(at))};
 }
 
 void SelectorReader::unexpected(std::string_view wanted) {

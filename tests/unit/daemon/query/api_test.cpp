@@ -148,7 +148,7 @@ TEST_CASE("refusals by their status") {
         R"(unclosed left parenthesis"})");
   CHECK(server.refusal("query", {{"query", "abs(power)"}}) ==
         R"(422 {"status":"error","errorType":"execution","error":"unsupported: abs() at 1:1: )"
-        R"(perjouled answers a subset of PromQL, see docs"})");
+        R"(perjouled answers a subset of PromQL, see its README"})");
   CHECK(server.refusal("query_range", {{"query", "1"}, {"start", "0"}, {"end", "11001"}, {"step", "1"}}) ==
         R"(400 {"status":"error","errorType":"bad_data","error":"exceeded maximum resolution of 11,000 points per )"
         R"-(timeseries. Try decreasing the query resolution (?step=XX)"})-");

@@ -119,7 +119,7 @@ TEST_CASE("PromQL that is not answered is no error of the user") {
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().fault == Fault::denied);
   CHECK(refused.error().what ==
-        "unsupported: histogram_quantile() at 1:5: perjouled answers a subset of PromQL, see docs");
+        "unsupported: histogram_quantile() at 1:5: perjouled answers a subset of PromQL, see its README");
   for (const char* query : {"up offset 5m", "up @ 5", "rate(up[5m:1m])", "up + up", "up and up", "topk(3, up)",
                             "up * on (a) up", "stddev by (a) (up)", "irate(up[5m])", "(up or up)"}) {
     CAPTURE(query);
