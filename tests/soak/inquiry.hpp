@@ -18,9 +18,9 @@ namespace perjoule {
 
 class Inquiry {
  public:
-  // A range of up to `answers_max` points or buckets (a hundred panels) takes no longer; more in proportion.
+  // A range of up to `answers_shown` points or buckets (a hundred panels) takes no longer; more in proportion.
   static constexpr double answer_ms_max = 50;
-  static constexpr double answers_max = 100'000;
+  static constexpr std::size_t answers_shown = 100'000;
 
   Inquiry(std::filesystem::path path, const Past& past, Verdict& verdict)
       : path_(std::move(path)), past_(past), verdict_(verdict) {}
