@@ -306,7 +306,8 @@ def history(series, seconds, mode, start_ms):
                                     mode).items():
             rows.setdefault(name, []).append(values[0][0])
     size = f"_{series // 1000}k"
-    of_size = ("storage_cpu_us_per_sample", "storage_written_per_sample", "storage_rss_mib", "storage_commit_longest_ms")
+    of_size = ("storage_cpu_us_per_sample", "storage_written_per_sample", "storage_rss_mib",
+               "storage_commit_longest_ms")
     return {name + (size if name in of_size else ""): values for name, values in rows.items()}
 
 
