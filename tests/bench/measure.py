@@ -329,6 +329,7 @@ def storage():
         stack.callback(sensors.close)
         daemon = start_daemon(sensors, {"hwmon": "10s"}, f"--storage.path={SCRATCH / 'history'}")
         stack.callback(daemon.close)
+        daemon.wait()
         wait_until_ready(daemon)
         of_peers = peers.measure(SCRATCH, BUILD / "tests/bench/bench_feed", start_ms,
                                  {"perjoule": f"http://127.0.0.1:{daemon.port}"}, say)
