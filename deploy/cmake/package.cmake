@@ -19,10 +19,6 @@ execute_process(COMMAND date --utc --rfc-email --date=@${epoch}
   OUTPUT_VARIABLE PERJOULE_DEBIAN_DATE OUTPUT_STRIP_TRAILING_WHITESPACE)
 configure_file(${PROJECT_SOURCE_DIR}/deploy/debian/changelog.in ${PROJECT_BINARY_DIR}/package/changelog.Debian @ONLY)
 
-# The unit names /usr/bin and /etc, and so does the package: /usr/local is no place for this.
-if(CMAKE_INSTALL_PREFIX_INITIALIZED_TO_DEFAULT)
-  set(CMAKE_INSTALL_PREFIX /usr CACHE PATH "Where to install" FORCE)
-endif()
 include(GNUInstallDirs)
 set(documents ${CMAKE_INSTALL_DATADIR}/doc/perjoule)
 set(shared ${CMAKE_INSTALL_DATADIR}/perjoule)
