@@ -46,7 +46,7 @@ class ChunkWriter {
               Effort effort, Checksums checksums = Checksums::each);
 
  private:
-  void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms, Effort effort);
+  void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms);
   void column(std::span<const double> values, std::span<const std::uint8_t> present, double step, Effort effort);
   void counted(double step, unsigned scale, Effort effort);
 
