@@ -37,14 +37,11 @@ Result<std::vector<std::vector<Bucket>>> HistoryReader::buckets(std::span<const 
   std::vector<std::vector<Bucket>> out(ids.size());
   auto done = snapshot([&]() -> Result<void> {
     const bool hours = resolution == Resolution::hour;
-    if (hours) {
-      if (auto taken = take_hours(ids, range, buckets_max, out); !taken) return taken;
-    } else {
-      const Result<Groups> groups = groups_of(ids);
-      if (!groups) return groups.error();
-      if (auto taken = take_minutes(*groups, range, buckets_max, out); !taken) return taken;
-    }
-    return add_unsealed(ids, range, hours ? hour_ms : minute_ms, out);
+    const Result<Groups> groups = groups_of(ids);
+    if (!groups) return groups.error();
+    auto taken = hours ? take_hours(ids, range, buckets_max, out) : take_minutes(*groups, range, buckets_max, out);
+    if (!taken) return taken;
+    return add_unsealed(*groups, ids, range, hours ? hour_ms : minute_ms, out);
   });
   if (!done) return done.error();
   for (auto& of_series : out)
@@ -52,42 +49,78 @@ Result<std::vector<std::vector<Bucket>>> HistoryReader::buckets(std::span<const 
   return out;
 }
 
-// As sealing will do it, but for the sample before the first one.
-Result<void> HistoryReader::add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,
-                                         std::span<std::vector<Bucket>> out) {
-  const Result<Groups> groups = groups_of(ids);
-  if (!groups) return groups.error();
+// Where each series stood at the end of what is sealed of it: the last sample of its newest slot.
+Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Groups& groups, std::size_t series) {
+  std::vector<std::int64_t> newest(series, 0);  // first slot that is not sealed
+  for (const auto& [grp, group] : groups) {
+    for (const Column& column : group.columns)
+      newest[column.series] = std::max(newest[column.series], group.sealed);
+  }
+  std::vector<std::vector<Point>> points(series);
+  Taking taking{points, {}, SIZE_MAX, series, 0};
+  Groups last;
+  for (const auto& [grp, group] : groups) {
+    const auto is_newest = [&](const Column& column) { return newest[column.series] == group.sealed; };
+    if (group.sealed == 0 || std::none_of(group.columns.begin(), group.columns.end(), is_newest)) continue;
+    Group one = group;
+    one.first_slot = group.sealed - 1;
+    last.emplace(grp, std::move(one));
+  }
+  if (auto taken = take_chunks(last, taking); !taken) return taken.error();
+  std::vector<std::optional<Carried>> carried(series);
+  for (std::size_t s = 0; s < series; ++s) {
+    put_in_order(points[s]);
+    if (!points[s].empty()) carried[s] = Carried{points[s].back().wall_ms, points[s].back().value};
+  }
+  return carried;
+}
+
+// As sealing will do it.
+Result<void> HistoryReader::add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
+                                         std::int64_t width_ms, std::span<std::vector<Bucket>> out) {
   std::vector<std::vector<Point>> points(ids.size());
-  const std::int64_t to_ms = range.to_ms > INT64_MAX - width_ms ? INT64_MAX : range.to_ms + width_ms;
-  Taking taking{points, {range.from_ms / width_ms * width_ms, to_ms}, SIZE_MAX, ids.size(), 0};
-  if (auto taken = take_tail(*groups, taking); !taken) return taken;
+  // What is not sealed before the range goes with it: counters grow from there, and values stand into it.
+  Taking taking{points, {INT64_MIN, INT64_MAX}, SIZE_MAX, ids.size(), 0};
+  if (range.to_ms < INT64_MAX - width_ms) taking.range.to_ms = range.to_ms + width_ms;
+  if (auto taken = take_tail(groups, taking); !taken) return taken;
+  if (taking.count == 0) return {};
+  auto carried = last_sealed(groups, ids.size());
+  if (!carried) return carried.error();
   std::vector<std::int64_t> periods_ms(ids.size(), 0);
-  for (const auto& [grp, group] : *groups) {
+  for (const auto& [grp, group] : groups) {
     for (const Column& column : group.columns)
       periods_ms[column.series] = std::max(periods_ms[column.series], group.period_ms);
   }
   for (std::size_t s = 0; s < ids.size(); ++s) {
     put_in_order(points[s]);
     if (points[s].empty()) continue;
-    stamps_ms_.clear();
-    values_.clear();
-    for (const Point& point : points[s]) {
-      stamps_ms_.push_back(point.wall_ms);
-      values_.push_back(point.value);
-    }
-    present_.assign(stamps_ms_.size(), 1);
-    auto kind = connection_.integer(fmt::format("SELECT kind FROM series WHERE id = {}", ids[s]));
-    if (!kind) return kind.error();
-    const bool counter = *kind == static_cast<std::int64_t>(Kind::counter);
-    std::optional<Carried> before;
-    std::vector<Bucket> buckets;
-    Rollup(width_ms, hold_periods * periods_ms[s])
-        .add({stamps_ms_.front(), stamps_ms_.back(), stamps_ms_, values_, present_}, before, counter, buckets);
-    for (const Bucket& bucket : buckets) {
+    auto rolled = roll_up(points[s], (*carried)[s], ids[s], Rollup(width_ms, hold_periods * periods_ms[s]));
+    if (!rolled) return rolled.error();
+    for (const Bucket& bucket : *rolled) {
       if (bucket.start_ms >= range.from_ms && bucket.start_ms <= range.to_ms) out[s].push_back(bucket);
     }
   }
   return {};
+}
+
+Result<std::vector<Bucket>> HistoryReader::roll_up(std::span<const Point> points, std::optional<Carried> before,
+                                                   std::int64_t id, const Rollup& rollup) {
+  stamps_ms_.clear();
+  values_.clear();
+  for (const Point& point : points) {
+    stamps_ms_.push_back(point.wall_ms);
+    values_.push_back(point.value);
+  }
+  present_.assign(stamps_ms_.size(), 1);
+  auto kind = connection_.integer(fmt::format("SELECT kind FROM series WHERE id = {}", id));
+  if (!kind) return kind.error();
+  const bool counter = *kind == static_cast<std::int64_t>(Kind::counter);
+  // What a clock that went back left behind lies in the future.
+  if (before && before->stamp_ms >= stamps_ms_.front()) before.reset();
+  std::vector<Bucket> buckets;
+  const std::int64_t from_ms = slot_start(slot_of(stamps_ms_.front()));
+  rollup.add({from_ms, stamps_ms_.back(), stamps_ms_, values_, present_}, before, counter, buckets);
+  return buckets;
 }
 
 // Adds to `count` what it takes; false: the blob is damaged.

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <functional>
 #include <map>
+#include <optional>
 #include <span>
 #include <string_view>
 #include <vector>
@@ -100,8 +101,12 @@ class HistoryReader {
                                              std::span<std::vector<Bucket>> out, std::size_t& count);
   [[nodiscard]] Result<void> take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
                                         std::span<std::vector<Bucket>> out);
-  [[nodiscard]] Result<void> add_unsealed(std::span<const std::int64_t> ids, Range range, std::int64_t width_ms,
-                                          std::span<std::vector<Bucket>> out);
+  [[nodiscard]] Result<std::vector<std::optional<Carried>>> last_sealed(const Groups& groups, std::size_t series);
+  [[nodiscard]] Result<void> add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
+                                          std::int64_t width_ms, std::span<std::vector<Bucket>> out);
+  // Of what is not sealed of series `id`; `before` stood when it began.
+  [[nodiscard]] Result<std::vector<Bucket>> roll_up(std::span<const Point> points, std::optional<Carried> before,
+                                                    std::int64_t id, const Rollup& rollup);
   static void give_way(Taking& taking);
   [[nodiscard]] Result<void> in_time() const;
   [[nodiscard]] Result<void> snapshot(const std::function<Result<void>()>& body);

@@ -5,7 +5,7 @@
 #include <chrono>
 #include <cmath>
 
-#include "storage/slot.hpp"
+#include "tests/soak/bucket_count.hpp"
 
 namespace perjoule {
 
@@ -21,15 +21,6 @@ constexpr std::int64_t day_ms = 24 * hour_ms;
 constexpr std::size_t answers_max = std::size_t{1} << 26;
 constexpr std::int64_t window_buckets = 90;  // compared one by one of each answer, with the same number at its ends
 constexpr std::int64_t window_points_ms = 2 * hour_ms;
-
-// What the samples of one bucket say, counted without storage/rollup.
-struct Expected {
-  double min = 0;
-  double max = 0;
-  double last = 0;
-  std::int64_t count = 0;
-  double increase = 0;
-};
 
 bool same_bits(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
@@ -66,7 +57,6 @@ void Inquiry::round() {
     for (const auto& each : need(reader.series("")))
       ids_[series_of_labels_.at(each.description.labels)] = each.id;
   }
-  sealed_until_ms_ = storage::slot_start(need(connection.integer("SELECT ifnull(min(sealed), 0) FROM grp")));
   for (const Question& question : questions)
     ask(connection, question);
 }
@@ -172,25 +162,20 @@ void Inquiry::compare_window(const std::string& where, std::size_t series, const
   const std::int64_t begin_ms = answer[static_cast<std::size_t>(first)].start_ms;
   // One sample before belongs to it, because counters grow from there.
   const auto points = past_.points(series, begin_ms - 2 * past_.plan().period_ms, begin_ms + window * width_ms - 1);
-  std::map<std::int64_t, Expected> expected;
+  std::map<std::int64_t, BucketCount> expected;
   for (std::size_t n = 0; n < points.size(); ++n) {
     const double value = past_.stored(series, points[n].value);
-    Expected& bucket = expected[points[n].wall_ms / width_ms * width_ms];
-    bucket.min = bucket.count == 0 ? value : std::min(bucket.min, value);
-    bucket.max = bucket.count == 0 ? value : std::max(bucket.max, value);
-    bucket.last = value;
-    ++bucket.count;
+    BucketCount& bucket = expected[points[n].wall_ms / width_ms * width_ms];
+    bucket.add(value);
     if (n > 0 && past_.is_counter(series)) bucket.increase += value - past_.stored(series, points[n - 1].value);
   }
   for (std::int64_t n = first; n < first + window; ++n) {
     const Bucket& is = answer[static_cast<std::size_t>(n)];
-    const Expected& wanted = expected[is.start_ms];
+    const BucketCount& wanted = expected[is.start_ms];
     ++compared_;
-    // The first sample behind what is sealed grows from nothing until it is sealed itself.
-    const bool knows_increase = is.start_ms + width_ms <= sealed_until_ms_;
     const bool right = is.count == wanted.count && same_bits(is.min, wanted.min) && same_bits(is.max, wanted.max) &&
                        same_bits(is.last, wanted.last) &&
-                       (!knows_increase || std::fabs(is.increase - wanted.increase) <= 1e-9 * wanted.last + 1e-6);
+                       std::fabs(is.increase - wanted.increase) <= 1e-9 * wanted.last + 1e-6;
     if (right) continue;
     verdict_.violation(fmt::format("{}: the bucket at {} is {} {} {} {} +{}, not {} {} {} {} +{}", where, is.start_ms,
                                    is.min, is.max, is.last, is.count, is.increase, wanted.min, wanted.max, wanted.last,

@@ -58,8 +58,7 @@ class Inquiry {
   Verdict& verdict_;
   std::mt19937_64 random_{7};
   std::map<std::string, std::size_t> series_of_labels_;
-  std::vector<std::int64_t> ids_;     // of the file, by series of the past
-  std::int64_t sealed_until_ms_ = 0;  // of every group
+  std::vector<std::int64_t> ids_;  // of the file, by series of the past
   std::map<std::string, Times> times_;
   std::int64_t compared_ = 0;
 };

@@ -5,12 +5,11 @@
 #include <algorithm>
 #include <cmath>
 #include <map>
-#include <set>
 #include <vector>
 
 #include "storage/history_reader.hpp"
-#include "storage/identities.hpp"
 #include "storage/slot.hpp"
+#include "tests/soak/bucket_count.hpp"
 
 namespace perjoule {
 
@@ -25,35 +24,22 @@ using storage::Resolution;
 // Beyond it a sum of increases says nothing: the random histories hold any bits as values.
 constexpr double tame = 1e9;
 
-struct Count {
-  double min = 0;
-  double max = 0;
-  double last = 0;
-  std::int64_t count = 0;
-  double increase = 0;
-  std::vector<double> may_lack;  // parts of it that are there only once they are sealed
+struct Count : BucketCount {
+  double over_gaps = 0;  // of `increase`: what grew while a whole slot had no sample, which nobody may know
 };
 
-using Stamps = std::set<std::int64_t>;
-
-// `ends`: where sealing stopped, in one group of the series or another. The first sample behind has grown from nothing
-// until it is sealed itself.
-std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms, const Stamps& ends) {
+std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms) {
   std::map<std::int64_t, Count> counts;
   const Point* before = nullptr;
   for (const Point& point : points) {
     if (std::isnan(point.value)) continue;
     Count& count = counts[point.wall_ms / width_ms * width_ms];
-    count.min = count.count == 0 ? point.value : std::min(count.min, point.value);
-    count.max = count.count == 0 ? point.value : std::max(count.max, point.value);
-    count.last = point.value;
-    ++count.count;
+    count.add(point.value);
+    // A counter that falls has begun anew at nothing.
     if (before != nullptr) {
-      // A counter that falls has begun anew at nothing.
       const double increase = point.value - (point.value >= before->value ? before->value : 0);
       count.increase += increase;
-      const auto end = ends.upper_bound(before->wall_ms);
-      if (end != ends.end() && *end <= point.wall_ms) count.may_lack.push_back(increase);
+      if (point.wall_ms - before->wall_ms > storage::slot_ms) count.over_gaps += increase;
     }
     before = &point;
   }
@@ -64,8 +50,7 @@ std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::in
 // where these have no more, by chance.
 bool is_increase(double is, const Count& count) {
   const auto same = [&](double wanted) { return std::fabs(is - wanted) <= 0.051 + 1e-9 * wanted; };
-  return same(count.increase) || std::any_of(count.may_lack.begin(), count.may_lack.end(),
-                                             [&](double increase) { return same(count.increase - increase); });
+  return same(count.increase) || same(count.increase - count.over_gaps);
 }
 
 class Recount {
@@ -76,7 +61,7 @@ class Recount {
     auto oldest = storage::HistoryReader::oldest_ms(connection_);
     storage::HistoryReader reader(connection_);
     auto series = reader.series("");
-    if (!oldest || !series || !look_what_is_sealed()) return "it cannot be read";
+    if (!oldest || !series) return "it cannot be read";
     oldest_ms_ = *oldest;
     for (const auto& each : *series) {
       const std::int64_t ids[] = {each.id};
@@ -95,24 +80,12 @@ class Recount {
   }
 
  private:
-  // Groups that took over from one another are not sealed by the same call.
-  [[nodiscard]] bool look_what_is_sealed() {
-    auto groups = connection_.prepare("SELECT members, sealed FROM grp");
-    if (!groups) return false;
-    for (;;) {
-      auto row = groups->step();
-      if (!row) return false;
-      if (!*row) return true;
-      for (const std::int64_t member : storage::unpack_members(groups->blob(0)))
-        ends_[member].insert(storage::slot_start(groups->integer(1)));
-    }
-  }
   [[nodiscard]] std::string compare(const storage::StoredSeries& series, const std::vector<Point>& points,
                                     const std::vector<Bucket>& buckets, std::int64_t width_ms) {
     const bool wild =
         std::any_of(points.begin(), points.end(), [](const Point& point) { return !(std::fabs(point.value) <= tame); });
     const std::int64_t first_ms = points.empty() ? 0 : points.front().wall_ms;
-    std::map<std::int64_t, Count> counts = count_of(points, width_ms, ends_[series.id]);
+    std::map<std::int64_t, Count> counts = count_of(points, width_ms);
     for (const Bucket& is : buckets) {
       if (is.start_ms < oldest_ms_ || is.count == 0) continue;
       ++buckets_;
@@ -137,7 +110,6 @@ class Recount {
   storage::Connection& connection_;
   std::int64_t& buckets_;
   std::int64_t oldest_ms_ = 0;
-  std::map<std::int64_t, Stamps> ends_;  // by series
 };
 
 }  // namespace
