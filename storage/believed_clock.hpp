@@ -41,7 +41,8 @@ class BelievedClock {
   [[nodiscard]] const State& state() const { return state_; }
   // Whether `kept` would lead a later process astray.
   [[nodiscard]] bool differs(const State& kept) const {
-    return kept.step_ms != state_.step_ms || is_sudden(kept.newest_ms, state_.newest_ms, sudden_ms / 2);
+    const bool is_new = kept.newest_ms == 0 && state_.newest_ms != 0;
+    return is_new || kept.step_ms != state_.step_ms || is_sudden(kept.newest_ms, state_.newest_ms, sudden_ms / 2);
   }
 
  private:

@@ -77,6 +77,16 @@ TEST_CASE("clock steps: a year ahead for a while, over a restart, costs nothing"
   CHECK(one.store().size()->refused_samples == 0);
 }
 
+TEST_CASE("clock steps: a start with a clock that is a year ahead costs nothing") {
+  Scratch scratch;
+  OneSeries one(scratch / "history.db");
+  one.run(history_start_ms, 6 * hour_ms, days);
+  one.reopen();
+  one.run(history_start_ms + year_ms, 2 * hour_ms, days);
+  CHECK(read_all(one.store()) == one.expected());
+  CHECK(one.store().size()->expired_samples == 0);
+}
+
 TEST_CASE("clock steps: ahead for more than a day, and what is old goes") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
