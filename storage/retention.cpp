@@ -30,9 +30,8 @@ Budget budget_of(std::int64_t bytes_max) {
   return budget;
 }
 
-Result<Retention> Retention::load(Connection& connection, std::uint64_t expired_samples) {
+Result<Retention> Retention::load(Connection& connection) {
   Retention made;
-  made.expired_samples_ = expired_samples;
   constexpr std::array sums = {"SELECT sum(length(d)) FROM chunk", "SELECT sum(length(d)) FROM roll_1m",
                                "SELECT count(*) FROM roll_1h"};
   for (std::size_t level = 0; level < levels; ++level) {

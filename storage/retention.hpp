@@ -39,8 +39,7 @@ struct RetentionLimits {
 class Retention {
  public:
   // Looks at the whole file once: a second for each few gigabytes.
-  // `expired_samples`: how many went before.
-  [[nodiscard]] static Result<Retention> load(Connection& connection, std::uint64_t expired_samples);
+  [[nodiscard]] static Result<Retention> load(Connection& connection);
 
   // After a sealing was committed.
   void add(const Sealer::Written& written);
@@ -53,7 +52,8 @@ class Retention {
                                   const std::unordered_set<std::int64_t>& series_in_use);
   // Memberships that went since this was asked last: their numbers may be given out again.
   [[nodiscard]] std::vector<std::int64_t> take_gone() { return std::exchange(gone_, {}); }
-  [[nodiscard]] std::uint64_t expired_samples() const { return expired_samples_; }
+  // Raw samples that went, likewise.
+  [[nodiscard]] std::uint64_t take_expired() { return std::exchange(expired_samples_, 0); }
   // What of `bytes_max` is left to the resolutions beside the tail, the identities and the trees themselves.
   [[nodiscard]] Result<std::int64_t> room_for_resolutions(Connection& connection, std::int64_t bytes_max) const;
   // Where the oldest slot begins that raw samples are sealed of; 0: none.

@@ -65,7 +65,7 @@ Result<void> SqliteStore::prepare_writing() {
     sealer_ = std::move(*sealer);
   }
   if (auto loaded = tail_.load(connection_); !loaded) return loaded;
-  auto retention = Retention::load(connection_, retention_ ? retention_->expired_samples() : 0);
+  auto retention = Retention::load(connection_);
   if (!retention) return retention.error();
   retention_ = *retention;
   if (auto loaded = load_clock(); !loaded) return loaded;
@@ -113,8 +113,9 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
     if (auto inserted = tail_.insert(bundle, row.frame, row.held); !inserted) return inserted;
     row.held.clear();
   }
-  for (const Tick& tick : frame.ticks)
-    clock_.advance(tick.wall_ms);
+  for (const Tick& tick : frame.ticks) {
+    if (tick.wall_ms > 0) clock_.advance(tick.wall_ms);
+  }
   return keep_clock();
 }
 
@@ -251,6 +252,7 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
   });
   if (!dropped) return dropped.error();
   series_.reset();
+  expired_samples_ += retention_->take_expired();
   for (const std::int64_t grp : retention_->take_gone()) {
     tail_.forget(grp);
     sealer_->forget(grp);
@@ -281,7 +283,7 @@ Result<StoreSize> SqliteStore::size() {
   if (retention_) {
     size.tail_rows = static_cast<std::int64_t>(tail_.rows());
     size.oldest_ms = retention_->oldest_ms() > 0 ? retention_->oldest_ms() : tail_.oldest_ms();
-    size.expired_samples = retention_->expired_samples();
+    size.expired_samples = expired_samples_;
     size.undecodable = tail_.undecodable();
     if (auto looked = capacity_.look(connection_, clock_.now_ms()); !looked) return looked.error();
     if (const auto& per_hour = capacity_.per_hour()) {

@@ -80,6 +80,7 @@ class SqliteStore final : public Store {
   std::int64_t log_bounded_for_ = 0;    // the budget
   std::optional<std::int64_t> series_;  // in the file, as counted last
   std::uint64_t refused_samples_ = 0;
+  std::uint64_t expired_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;
   // Of the frame being appended.
   std::map<std::int64_t, Bundle> bundles_;

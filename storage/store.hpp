@@ -84,7 +84,7 @@ struct StoreSize {
   // Since the store was opened.
   std::uint64_t refused_samples = 0;  // late, out of order
   std::uint64_t expired_samples = 0;  // raw ones that retention dropped
-  std::uint64_t undecodable = 0;      // frames that were damaged when their slot was sealed
+  std::uint64_t undecodable = 0;      // frames that were found damaged when their slot was sealed
   // How far back each resolution reaches at the present rate, by the policy of the last `retain`; empty before the rate
   // is known, 0 without a limit.
   std::optional<PerResolution<std::int64_t>> reach_ms;

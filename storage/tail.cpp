@@ -109,9 +109,9 @@ const GroupBlock& SlotBlock::finish() {
 }
 
 Result<void> Tail::load(Connection& connection) {
-  const std::uint64_t undecodable = undecodable_;
+  auto damaged = std::move(damaged_);
   *this = Tail();
-  undecodable_ = undecodable;
+  damaged_ = std::move(damaged);
   const auto prepare = [&](Statement& statement, std::string_view sql) -> Result<void> {
     auto prepared = connection.prepare(sql);
     if (!prepared) return prepared.error();
@@ -264,7 +264,7 @@ Result<void> Tail::read(const Due& due, const std::function<bool(std::int64_t gr
     if (std::none_of(row.held.begin(), row.held.end(), is_due)) continue;
     auto found = select_.bind(1, row.id).step();
     if (!found) return found.error();
-    if (*found && !decode_frame(select_.blob(0), want, each)) ++undecodable_;
+    if (*found && !decode_frame(select_.blob(0), want, each)) damaged_.emplace(row.id, row.first_ms);
     select_.reset();
   }
   return {};
@@ -327,7 +327,7 @@ Result<std::uint64_t> Tail::count_waiting(const Row& row) {
     for (std::size_t t = 0; t < view.stamps_ms.size(); ++t)
       count += view.present[t] != 0 && view.stamps_ms[t] >= from_ms ? 1U : 0U;
   };
-  if (*found && !decode_frame(select_.blob(0), is_known, add)) ++undecodable_;
+  if (*found && !decode_frame(select_.blob(0), is_known, add)) damaged_.emplace(row.id, row.first_ms);
   select_.reset();
   return count;
 }

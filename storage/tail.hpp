@@ -96,7 +96,8 @@ class Tail {
   // A grp that no row names is not there any more.
   void forget(std::int64_t grp) { groups_.erase(grp); }
 
-  [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
+  // Rows that were found damaged, each once; loading anew forgets none.
+  [[nodiscard]] std::uint64_t undecodable() const { return damaged_.size(); }
 
  private:
   struct Row {
@@ -134,7 +135,7 @@ class Tail {
   std::set<std::pair<std::int64_t, std::int64_t>> waiting_;  // slot and grp
   std::unordered_map<std::int64_t, Group> groups_;
   std::string padded_;
-  std::uint64_t undecodable_ = 0;
+  std::set<std::pair<std::int64_t, std::int64_t>> damaged_;  // id and first stamp
 };
 
 }  // namespace perjoule::storage
