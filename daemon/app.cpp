@@ -140,7 +140,11 @@ bool App::listen() {
   if (writer_) {
     start_reader();
     setup.ask = [this](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
-      reader_->ask(std::move(path), std::move(parameters), std::move(reply));
+      const auto counted = [this, reply = std::move(reply)](query::Answer answer) {
+        instruments_.query(answer.status);
+        reply(std::move(answer));
+      };
+      reader_->ask(std::move(path), std::move(parameters), counted);
     };
   }
   routes_.emplace(std::move(setup));

@@ -68,6 +68,10 @@ constexpr auto http_timeouts =
     counter<Unit::none>("perjoule_http_timeouts_total", "Connections closed because the client was too slow.");
 constexpr auto http_failures = counter<Unit::none>(
     "perjoule_http_handler_failures_total", "Requests answered with 500: the daemon failed in them, not the client.");
+constexpr auto queries = counter<Unit::none>(
+    "perjoule_queries_total",
+    "Queries of the history that were answered, by HTTP status; 503: too many waited, or there was no answer in time.",
+    "code");
 constexpr auto scrape_size =
     gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
 constexpr auto scrape_duration =
@@ -95,9 +99,11 @@ constexpr auto all_metrics = std::to_array<const Metric*>(
      &storage_oldest,      &storage_appended,  &storage_dropped,  &storage_refused, &storage_expired,
      &storage_undecodable, &storage_reach,     &storage_failures, &storage_commit,  &http_connections,
      &http_accepted,       &http_evicted,      &http_requests,    &http_refused,    &http_delayed,
-     &http_timeouts,       &http_failures,     &scrape_size,      &scrape_duration, &sampling_lateness,
-     &series_fresh,        &series_refused,    &self_energy,      &process_cpu,     &process_resident,
-     &process_virtual,     &process_fds,       &process_max_fds,  &process_start});
+     &http_timeouts,       &http_failures,     &queries,          &scrape_size,     &scrape_duration,
+     &sampling_lateness,   &series_fresh,      &series_refused,   &self_energy,     &process_cpu,
+     &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start});
+
+constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // all that query::answer and Reader give
 
 const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025,
                                                                 0.05,  0.1,    0.25,  1,    5};
@@ -154,6 +160,14 @@ struct Instruments::Families {
     return keep(histograms, metric, labels, family.Add(labels, buckets));
   }
 
+  template <class Values>
+  std::vector<prometheus::Counter*> counters_of(const Metric& metric, const char* label, const Values& values) {
+    std::vector<prometheus::Counter*> all;
+    for (const auto& value : values)
+      all.push_back(&counter_of(metric, {{label, std::to_string(value)}}));
+    return all;
+  }
+
   prometheus::Gauge& reload_ok = gauge_of(reload_successful);
   prometheus::Gauge& reload_time = gauge_of(reload_timestamp);
   prometheus::Counter& appended = counter_of(storage_appended);
@@ -173,6 +187,8 @@ struct Instruments::Families {
   prometheus::Counter& delayed = counter_of(http_delayed);
   prometheus::Counter& timeouts = counter_of(http_timeouts);
   prometheus::Counter& handler_failures = counter_of(http_failures);
+  // In the order of query_codes.
+  std::vector<prometheus::Counter*> answered = counters_of(queries, "code", query_codes);
   prometheus::Gauge& scrape_bytes = gauge_of(scrape_size);
   prometheus::Histogram& render = histogram_of(scrape_duration, render_buckets);
   prometheus::Histogram& late = histogram_of(sampling_lateness, lateness_buckets);
@@ -264,6 +280,11 @@ void Instruments::http(const http::Stats& stats) {
 void Instruments::scrape(std::size_t bytes, double seconds) {
   families_->scrape_bytes.Set(static_cast<double>(bytes));
   families_->render.Observe(seconds);
+}
+
+void Instruments::query(unsigned status) {
+  const auto* const code = std::find(query_codes.begin(), query_codes.end(), status);
+  if (code != query_codes.end()) families_->answered[static_cast<std::size_t>(code - query_codes.begin())]->Increment();
 }
 
 void Instruments::lateness(double seconds) {

@@ -34,6 +34,8 @@ class Instruments {
   void storage(const storage::Report& report);
   void http(const http::Stats& stats);
   void scrape(std::size_t bytes, double seconds);
+  // `status` of the answer to a query of the history.
+  void query(unsigned status);
   void lateness(double seconds);
   void reload(bool successful, double epoch_seconds);
   void series(std::size_t fresh, std::uint64_t refused);

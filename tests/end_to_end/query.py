@@ -146,6 +146,10 @@ def refusals(binary, directory):
             equal((got, body["status"], body["errorType"]), (status, "error", kind), f"{path} {parameters}: {body}")
         equal(ask(daemon, "labels", host="evil.example")[0], 403, "another site's name")
         equal(daemon.get("/api/v1/labels", method="PUT")[0], 405, "PUT")
+        codes = {"400": 4, "404": 1, "422": 1, "503": 0}
+        daemon.scrape_until(
+            lambda scrape: {code: scrape.value("perjoule_queries_total", code=code) for code in codes} == codes,
+            "refusals counted")
     with Daemon(binary, directory, "--no-storage", *watched.meter.tree.flags) as daemon:
         equal(ask(daemon, "labels")[0], 503, "without a history")
 

@@ -53,6 +53,8 @@ void feed(Instruments& instruments) {
                  .reach_ms = {{86'400'000, 0, 172'800'000}}};
   instruments.storage(report);
   instruments.scrape(1000, 0.0002);
+  instruments.query(200);
+  instruments.query(503);
   instruments.lateness(-1);
   instruments.lateness(0.003);
   instruments.reload(true, 1'795'424'400.5);
@@ -93,6 +95,15 @@ TEST_CASE("what the history refused, dropped and holds") {
   CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="raw"} 86400)"));
   CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="minute"} +Inf)"));
   CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="hour"} 172800)"));
+}
+
+TEST_CASE("queries by the status of their answers, those that had none included") {
+  Instruments instruments(build);
+  feed(instruments);
+  const std::string text = text_of(instruments, Format::text);
+  CHECK(holds(text, R"(perjoule_queries_total{code="200"} 1)"));
+  CHECK(holds(text, R"(perjoule_queries_total{code="422"} 0)"));
+  CHECK(holds(text, R"(perjoule_queries_total{code="503"} 1)"));
 }
 
 TEST_CASE("OpenMetrics: counters end in _total, every bound is a canonical float") {
