@@ -60,7 +60,9 @@ Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Gro
   Taking taking{points, {}, SIZE_MAX, series, 0};
   Groups last;
   for (const auto& [grp, group] : groups) {
-    const auto is_newest = [&](const Column& column) { return newest[column.series] == group.sealed; };
+    const auto is_newest = [&newest, sealed = group.sealed](const Column& column) {
+      return newest[column.series] == sealed;
+    };
     if (group.sealed == 0 || std::none_of(group.columns.begin(), group.columns.end(), is_newest)) continue;
     Group one = group;
     one.first_slot = group.sealed - 1;
