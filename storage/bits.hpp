@@ -1,8 +1,11 @@
 // Bits into bytes, most significant first, and back. Values only; any thread.
 #pragma once
 
+#include <algorithm>
+#include <array>
 #include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
@@ -14,12 +17,9 @@ class BitWriter {
 
   // The `count` low bits of `value`, 0 to 57; bits above them are zero.
   void put(std::uint64_t value, unsigned count) {
+    if (have_ + count > 64) spill();
     held_ = held_ << count | value;
     have_ += count;
-    while (have_ >= 8) {
-      have_ -= 8;
-      out_.push_back(static_cast<char>(static_cast<unsigned char>(held_ >> have_)));
-    }
   }
   void put64(std::uint64_t value) {
     put(value >> 32U, 32);
@@ -27,61 +27,85 @@ class BitWriter {
   }
   // The last byte is filled with zeros.
   void flush() {
-    if (have_ > 0) put(0, 8 - have_);
+    spill();
+    if (have_ > 0) out_.push_back(static_cast<char>(static_cast<unsigned char>(held_ << (8 - have_))));
+    have_ = 0;
   }
 
  private:
+  void spill() {
+    std::array<char, 8> bytes;
+    std::size_t count = 0;
+    for (; have_ >= 8; ++count) {
+      have_ -= 8;
+      bytes[count] = static_cast<char>(static_cast<unsigned char>(held_ >> have_));
+    }
+    out_.append(bytes.data(), count);
+  }
   std::string& out_;
   std::uint64_t held_ = 0;
-  unsigned have_ = 0;  // bits in `held_` that are not yet written, below 8 between two calls
+  unsigned have_ = 0;  // low bits of `held_` that are not yet written
 };
 
 // Reads from untrusted bytes: past their end come zeros, and `overrun` says so.
 class BitReader {
  public:
-  explicit BitReader(std::string_view bytes) : bytes_(bytes) {}
+  static constexpr unsigned filled = 56;
 
-  std::uint64_t get(unsigned count) {  // 0 to 56
-    if (have_ < count) refill();
+  explicit BitReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
+
+  // Makes at least `filled` bits ready.
+  void fill() {
+    if (end_ - at_ < 8) return fill_by_byte();
+    std::uint64_t next = 0;
+    std::memcpy(&next, at_, sizeof next);
+    if constexpr (std::endian::native == std::endian::little) next = __builtin_bswap64(next);
+    // What it holds below `have_` bits is what comes next in the bytes, or zero: the same bits may be put there again.
+    held_ |= next >> have_;
+    at_ += (63 - have_) >> 3U;
+    have_ |= filled;
+  }
+  // Of those that are ready.
+  std::uint64_t take(unsigned count) {
+    const std::uint64_t taken = held_ >> 1U >> (63 - count);
+    held_ <<= count;
     have_ -= count;
-    return held_ >> have_ & ((std::uint64_t{1} << count) - 1);
+    return taken;
+  }
+  std::uint64_t get(unsigned count) {  // 0 to `filled`
+    if (have_ < count) fill();
+    return take(count);
   }
   std::uint64_t get64() {
     const std::uint64_t high = get(32);
     return high << 32U | get(32);
   }
-  // Ones before the next zero, which is taken too; at most `max`, and then no zero is taken.
+  // Of those that are ready: ones before the next zero, which is taken too; at most `max`, and then no zero is taken.
   unsigned ones(unsigned max) {
-    if (have_ < 32) refill();
-    const std::uint64_t aligned = have_ == 0 ? 0 : held_ << (64 - have_);
-    const auto count = static_cast<unsigned>(std::countl_one(aligned));
-    if (count >= max) {
-      have_ -= max;
-      return max;
-    }
-    have_ -= count + 1;
+    const auto count = std::min(static_cast<unsigned>(std::countl_one(held_)), max);
+    take(count < max ? count + 1 : max);
     return count;
   }
   [[nodiscard]] bool overrun() const { return lent_ > have_; }
 
  private:
-  void refill() {
-    while (have_ <= 56) {
+  void fill_by_byte() {
+    while (have_ <= filled) {
       std::uint64_t byte = 0;
-      if (at_ < bytes_.size()) {
-        byte = static_cast<unsigned char>(bytes_[at_++]);
+      if (at_ < end_) {
+        byte = static_cast<unsigned char>(*at_++);
       } else {
         lent_ += 8;
       }
-      held_ = held_ << 8U | byte;
+      held_ |= byte << (filled - have_);
       have_ += 8;
     }
   }
-  std::string_view bytes_;
-  std::size_t at_ = 0;
-  std::uint64_t held_ = 0;
-  unsigned have_ = 0;       // low bits of `held_` that are not yet taken
-  std::uint64_t lent_ = 0;  // zeros beyond the end that were put into `held_`
+  const char* at_;
+  const char* end_;
+  std::uint64_t held_ = 0;  // from the highest bit on
+  unsigned have_ = 0;       // of its bits that are ready, 64 at most
+  std::uint64_t lent_ = 0;  // zeros beyond the end that are among those ready
 };
 
 }  // namespace perjoule::storage

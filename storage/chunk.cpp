@@ -297,13 +297,14 @@ Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
   const std::string_view skips = reader.bytes(reader.varint());
   const std::string_view beside = reader.bytes(reader.left());
   integers_.resize(ticks_ - 1);
-  std::vector<std::int64_t> others(ticks_ - 1);
-  if (!reader.ok() || !codec_.decode(skips, integers_) || !codec_.decode(beside, others)) return bad("stamps");
-  stamps_ms.assign(1, static_cast<std::int64_t>(first));
+  others_.resize(ticks_ - 1);
+  if (!reader.ok() || !codec_.decode(skips, integers_) || !codec_.decode(beside, others_)) return bad("stamps");
+  stamps_ms.resize(ticks_);
+  stamps_ms.front() = static_cast<std::int64_t>(first);
   std::uint64_t grid = first;
-  for (std::size_t n = 0; n < others.size(); ++n) {
+  for (std::size_t n = 0; n < others_.size(); ++n) {
     grid += (static_cast<std::uint64_t>(integers_[n]) + 1) * period;
-    stamps_ms.push_back(static_cast<std::int64_t>(grid + static_cast<std::uint64_t>(others[n])));
+    stamps_ms[n + 1] = static_cast<std::int64_t>(grid + static_cast<std::uint64_t>(others_[n]));
   }
   return {};
 }
@@ -325,21 +326,20 @@ Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values,
   if (form != Form::raw && !get_exceptions(reader, ticks_, exceptions)) return bad("a column's exceptions");
   integers_.resize(static_cast<std::size_t>(std::count(present.begin(), present.end(), 1)));
   if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("a column's values");
-  std::size_t n = 0;
-  std::size_t exception = 0;
-  for (std::size_t tick = 0; tick < ticks_; ++tick) {
-    if (present[tick] == 0) continue;
+  const double unit = form == Form::step ? step : powers_of_ten[scale];
+  for (std::size_t n = 0; n < integers_.size(); ++n) {
     const std::int64_t integer = integers_[n];
-    if (exception < exceptions.size() && exceptions[exception].first == n) {
-      values[tick] = exceptions[exception++].second;
-    } else if (form == Form::raw) {
-      values[tick] = std::bit_cast<double>(integer);
-    } else {
-      values[tick] = form == Form::step ? static_cast<double>(integer) * step
-                                        : static_cast<double>(integer) / powers_of_ten[scale];
-    }
-    ++n;
+    values[n] = form == Form::raw    ? std::bit_cast<double>(integer)
+                : form == Form::step ? static_cast<double>(integer) * unit
+                                     : static_cast<double>(integer) / unit;
   }
+  for (const auto& [place, value] : exceptions) {
+    if (place < integers_.size()) values[place] = value;
+  }
+  if ((tag & holes_bit) == 0) return {};
+  std::size_t left = integers_.size();
+  for (std::size_t tick = ticks_; tick-- > 0;)
+    values[tick] = present[tick] != 0 ? values[--left] : 0;
   return {};
 }
 

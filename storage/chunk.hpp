@@ -95,6 +95,7 @@ class ChunkReader {
   std::string head_;         // and what was read with it
   std::string part_;
   std::vector<std::int64_t> integers_;
+  std::vector<std::int64_t> others_;
 };
 
 }  // namespace perjoule::storage

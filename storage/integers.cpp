@@ -6,7 +6,7 @@
 #include <cmath>
 #include <numeric>
 
-#include "storage/range_coder.hpp"
+#include "storage/ans_coder.hpp"
 #include "storage/rice.hpp"
 #include "storage/varint.hpp"
 
@@ -15,8 +15,9 @@ namespace perjoule::storage {
 namespace {
 
 constexpr unsigned orders = 3;
-constexpr double likely_share = 0.95;           // of what Rice needs; widths that follow each other save more
-constexpr std::size_t range_least_values = 64;  // fewer do not fill the models
+constexpr unsigned form_rice = 2;             // and 4 and 6, by order
+constexpr unsigned form_ans = 8;              // to 10
+constexpr std::size_t ans_least_values = 64;  // fewer are not worth a table
 
 std::uint64_t bits_of(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
@@ -59,21 +60,6 @@ unsigned best_order(std::span<const std::int64_t> values, std::uint64_t step) {
   return static_cast<unsigned>(std::min_element(cost.begin(), cost.end()) - cost.begin());
 }
 
-// Whether the range coder has a chance to save a tenth: near enough what it would need, from how often each width
-// comes.
-bool may_save(std::span<const std::uint64_t> values, std::size_t rice_bytes) {
-  std::array<std::uint32_t, 65> counts{};
-  for (const std::uint64_t value : values)
-    ++counts[static_cast<std::size_t>(std::bit_width(value))];
-  double bits = 0;
-  for (std::size_t width = 0; width < counts.size(); ++width) {
-    if (counts[width] == 0) continue;
-    const double below = width > 1 ? static_cast<double>(width - 1) : 0;
-    bits += counts[width] * (std::log2(static_cast<double>(values.size()) / counts[width]) + below);
-  }
-  return bits < static_cast<double>(rice_bytes) * 8 * likely_share;
-}
-
 }  // namespace
 
 void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values, Effort effort) {
@@ -101,17 +87,14 @@ void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values
   const auto rest = std::span<const std::uint64_t>(residuals_).subspan(skipped);
   rice_.clear();
   rice_encode(rice_, rest);
-  bool is_range = false;
-  if (effort == Effort::thorough && rest.size() >= range_least_values && may_save(rest, rice_.size())) {
-    range_.clear();
-    range_encode(range_, rest);
-    is_range = range_.size() * 10 <= rice_.size() * 9;
-  }
-  out.push_back(static_cast<char>(2 + order * 2 + (is_range ? 1 : 0)));
+  ans_.clear();
+  if (effort == Effort::thorough && rest.size() >= ans_least_values) ans_encode(ans_, rest);
+  const bool is_ans = !ans_.empty() && ans_.size() < rice_.size();
+  out.push_back(static_cast<char>(is_ans ? form_ans + order : form_rice + 2 * order));
   put_varint(out, step);
   put_varint(out, zigzag(bits_of(values.front())));
   if (order == 2) put_varint(out, first_difference);
-  out += is_range ? range_ : rice_;
+  out += is_ans ? ans_ : rice_;
 }
 
 bool IntegerCodec::decode(std::string_view bytes, std::span<std::int64_t> values) {
@@ -122,28 +105,34 @@ bool IntegerCodec::decode(std::string_view bytes, std::span<std::int64_t> values
     std::fill(values.begin(), values.end(), constant);
     return reader.ok() && reader.left() == 0;
   }
-  if (form >= 2 + orders * 2 || values.size() < 2) return false;
-  const auto order = static_cast<unsigned>((form - 2) / 2);
+  const bool is_ans = form >= form_ans;
+  if (form >= form_ans + orders || (!is_ans && form % 2 != 0) || values.size() < 2) return false;
+  const auto order = static_cast<unsigned>(is_ans ? form - form_ans : (form - form_rice) / 2);
   const std::uint64_t step = reader.varint();
   const std::uint64_t first = reader.zigzagged();
   const std::uint64_t first_difference = order == 2 ? reader.zigzagged() : 0;
   const std::string_view coded = reader.bytes(reader.left());
   if (!reader.ok()) return false;
   residuals_.resize(values.size() - (order == 2 ? 2 : 1));
-  if (!((form & 1U) != 0 ? range_decode(coded, residuals_) : rice_decode(coded, residuals_))) return false;
+  if (!(is_ans ? ans_decode(coded, residuals_) : rice_decode(coded, residuals_))) return false;
   std::uint64_t steps = 0;
   std::uint64_t difference = first_difference;
-  std::size_t at = 0;
-  values[at++] = static_cast<std::int64_t>(first);
+  values.front() = static_cast<std::int64_t>(first);
   if (order == 2) {
     steps = first_difference;
-    values[at++] = static_cast<std::int64_t>(first + steps * step);
+    values[1] = static_cast<std::int64_t>(first + steps * step);
   }
-  for (const std::uint64_t residual : residuals_) {
-    const std::uint64_t value = unzigzag(residual);
-    if (order == 2) difference += value;
-    steps = order == 0 ? value : steps + (order == 1 ? value : difference);
-    values[at++] = static_cast<std::int64_t>(first + steps * step);
+  const auto rest = values.last(residuals_.size());
+  const auto restore = [&](const auto& next) {
+    for (std::size_t n = 0; n < rest.size(); ++n)
+      rest[n] = static_cast<std::int64_t>(first + next(unzigzag(residuals_[n])) * step);
+  };
+  if (order == 0) {
+    restore([](std::uint64_t value) { return value; });
+  } else if (order == 1) {
+    restore([&](std::uint64_t value) { return steps += value; });
+  } else {
+    restore([&](std::uint64_t value) { return steps += difference += value; });
   }
   return true;
 }

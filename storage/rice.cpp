@@ -79,6 +79,7 @@ bool rice_decode(std::string_view bytes, std::span<std::uint64_t> values) {
     }
     if (parameter > parameter_max) return false;
     for (std::uint64_t& value : block) {
+      bits.fill();
       const unsigned quotient = bits.ones(escape);
       value = quotient == escape ? bits.get64() : std::uint64_t{quotient} << parameter | bits.get(parameter);
     }

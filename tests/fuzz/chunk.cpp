@@ -2,7 +2,7 @@
 // which, and whether sizes and checksums are put right first: hardly any bytes pass them otherwise. A chunk is read as
 // a whole and piece by piece, which has to say the same. tests/soak/fuzz.sh builds and runs it.
 //
-// sources: storage/chunk.cpp storage/frame.cpp storage/integers.cpp storage/range_coder.cpp storage/rice.cpp
+// sources: storage/ans_coder.cpp storage/chunk.cpp storage/frame.cpp storage/integers.cpp storage/rice.cpp
 // sources: storage/rollup.cpp storage/rollup_block.cpp collectors/result.cpp
 // libraries: -lfmt
 // length: 768

@@ -6,9 +6,6 @@
 #include <limits>
 #include <random>
 
-#include "storage/range_coder.hpp"
-#include "storage/rice.hpp"
-
 namespace perjoule::storage {
 
 namespace {
@@ -97,25 +94,6 @@ TEST_CASE("integers: hostile bytes are refused or give values, and never more th
     }
     [[maybe_unused]] const bool understood = codec.decode(bytes, values);
   }
-}
-
-TEST_CASE("range coding beats Rice by a tenth where sizes come in runs, and is near the entropy of fair bits") {
-  std::mt19937_64 random(29);
-  std::vector<std::uint64_t> runs;
-  std::vector<std::uint64_t> fair;
-  for (int i = 0; i < 9000; ++i) {
-    const bool is_calm = i / 150 % 2 == 0;
-    runs.push_back(is_calm ? (random() % 20 == 0 ? 1 : 0) : random() % 1000);
-    fair.push_back(random() % 1024);
-  }
-  std::string rice;
-  std::string range;
-  rice_encode(rice, runs);
-  range_encode(range, runs);
-  CHECK(range.size() * 10 < rice.size() * 9);
-  range.clear();
-  range_encode(range, fair);
-  CHECK(static_cast<double>(range.size()) < 9000 * 10 / 8 * 1.02);
 }
 
 }  // namespace perjoule::storage

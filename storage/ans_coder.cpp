@@ -1,0 +1,300 @@
+#include "storage/ans_coder.hpp"
+
+#include <algorithm>
+#include <array>
+#include <bit>
+#include <numeric>
+#include <vector>
+
+#include "storage/bits.hpp"
+#include "storage/varint.hpp"
+
+namespace perjoule::storage {
+
+namespace {
+
+constexpr unsigned tokens_max = 252;  // of values up to 64 bits
+constexpr unsigned log_min = 5;
+constexpr unsigned log_max = 10;
+constexpr unsigned log_bits = 4;
+constexpr unsigned token_bits = 8;
+constexpr unsigned parameter_bits = 2;
+constexpr unsigned level_before_first = 12;
+constexpr unsigned quotient_max = 31;  // the largest parameter leaves less of every difference of levels
+constexpr std::size_t never = 1U << 20;
+constexpr unsigned wide = 32;  // more bits below a token go in two parts
+constexpr std::uint64_t wide_mask = 0xffffffff;
+
+struct Token {
+  unsigned number = 0;
+  unsigned below = 0;  // bits of the value that it does not tell
+};
+
+Token token_of(std::uint64_t value) {
+  const auto width = static_cast<unsigned>(std::bit_width(value));
+  if (width <= 2) return {static_cast<unsigned>(value), 0};
+  const unsigned below = width - 3;
+  return {((width - 2) << 2U) + (static_cast<unsigned>(value >> below) & 3U), below};
+}
+
+unsigned below(unsigned token) {
+  return token < 8 ? 0 : (token >> 2U) - 1;
+}
+
+// The bits that it does tell.
+unsigned top(unsigned token) {
+  return token < 4 ? token : 4 | (token & 3U);
+}
+
+// How often the tokens from `first` on come in a table of 2^log states.
+struct Shares {
+  unsigned log = 0;
+  unsigned first = 0;
+  unsigned tokens = 0;
+  std::array<std::uint16_t, tokens_max> states{};  // by token less `first`
+};
+
+// Makes `shares.states` of levels: in proportion, at least one of each that comes at all. False: they do not fit.
+bool share(Shares& shares, std::span<const std::uint8_t> levels) {
+  std::array<std::uint32_t, tokens_max> weights{};
+  std::uint64_t all = 0;
+  for (unsigned n = 0; n < shares.tokens; ++n) {
+    const unsigned rest = below(levels[n]);
+    if (rest >= 32) return false;
+    const std::uint64_t weight = (std::uint64_t{top(levels[n])} << rest) + (rest > 0 ? 1ULL << (rest - 1) : 0);
+    if (weight > UINT32_MAX) return false;
+    weights[n] = static_cast<std::uint32_t>(weight);
+    all += weight;
+  }
+  if (all == 0) return false;
+  const std::uint32_t size = 1U << shares.log;
+  std::int64_t left = size;
+  unsigned most = 0;
+  for (unsigned n = 0; n < shares.tokens; ++n) {
+    if (weights[n] == 0) continue;
+    const std::uint64_t states = (std::uint64_t{weights[n]} * size + all / 2) / all;
+    shares.states[n] = static_cast<std::uint16_t>(std::max<std::uint64_t>(states, 1));
+    left -= shares.states[n];
+    if (shares.states[n] > shares.states[most]) most = n;
+  }
+  // What rounding gave or took is taken from the likeliest, or in need from all that have more than one.
+  const auto taken = std::max<std::int64_t>(left, 1 - std::int64_t{shares.states[most]});
+  shares.states[most] = static_cast<std::uint16_t>(shares.states[most] + taken);
+  left -= taken;
+  for (unsigned n = 0; n < shares.tokens && left < 0; ++n) {
+    const auto given = std::min<std::int64_t>(-left, std::int64_t{shares.states[n]} - 1);
+    if (given <= 0) continue;
+    shares.states[n] = static_cast<std::uint16_t>(shares.states[n] - given);
+    left += given;
+  }
+  return left == 0;
+}
+
+// Which token each state is of, less the first.
+using SpreadTokens = std::array<std::uint8_t, 1U << log_max>;
+
+SpreadTokens spread(const Shares& shares) {
+  SpreadTokens tokens;
+  const std::uint32_t size = 1U << shares.log;
+  const std::uint32_t step = (size >> 1U) + (size >> 3U) + 3;
+  std::uint32_t state = 0;
+  for (unsigned n = 0; n < shares.tokens; ++n) {
+    for (unsigned count = shares.states[n]; count > 0; --count) {
+      tokens[state] = static_cast<std::uint8_t>(n);
+      state = (state + step) & (size - 1);
+    }
+  }
+  return tokens;
+}
+
+void put_levels(BitWriter& bits, std::span<const std::uint8_t> levels) {
+  std::array<std::uint32_t, tokens_max> coded{};
+  unsigned before = level_before_first;
+  for (std::size_t n = 0; n < levels.size(); ++n) {
+    coded[n] = static_cast<std::uint32_t>(zigzag(std::uint64_t{levels[n]} - before));
+    before = levels[n];
+  }
+  const auto cost = [&](unsigned parameter) {
+    return std::accumulate(coded.begin(), coded.begin() + static_cast<std::ptrdiff_t>(levels.size()), std::size_t{0},
+                           [&](std::size_t sum, std::uint32_t code) {
+                             const std::size_t quotient = code >> parameter;
+                             return sum + parameter + (quotient < quotient_max ? quotient : never);
+                           });
+  };
+  unsigned best = 0;
+  for (unsigned parameter = 1; parameter < 1U << parameter_bits; ++parameter) {
+    if (cost(parameter) < cost(best)) best = parameter;
+  }
+  bits.put(best, parameter_bits);
+  for (std::size_t n = 0; n < levels.size(); ++n) {
+    const unsigned quotient = coded[n] >> best;
+    bits.put((std::uint64_t{1} << (quotient + 1)) - 2, quotient + 1);
+    bits.put(coded[n] & ((1U << best) - 1), best);
+  }
+}
+
+bool get_levels(BitReader& bits, std::span<std::uint8_t> levels) {
+  const auto parameter = static_cast<unsigned>(bits.get(parameter_bits));
+  std::uint64_t level = level_before_first;
+  for (std::uint8_t& each : levels) {
+    bits.fill();
+    const std::uint64_t quotient = bits.ones(quotient_max);
+    level += unzigzag(quotient << parameter | bits.get(parameter));
+    if (level >= tokens_max) return false;
+    each = static_cast<std::uint8_t>(level);
+  }
+  return !bits.overrun();
+}
+
+Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitWriter& bits) {
+  const auto comes = [](std::uint32_t count) { return count > 0; };
+  const auto first = std::find_if(counts.begin(), counts.end(), comes);
+  const auto past = std::find_if(counts.rbegin(), counts.rend(), comes).base();
+  const auto distinct = static_cast<std::size_t>(std::count_if(first, past, comes));
+  Shares shares;
+  shares.first = static_cast<unsigned>(first - counts.begin());
+  shares.tokens = static_cast<unsigned>(past - first);
+  const auto wanted = static_cast<unsigned>(std::bit_width(std::max(values / 4, distinct * 2)));
+  shares.log = std::clamp(wanted, log_min, log_max);
+  std::array<std::uint8_t, tokens_max> levels;
+  std::transform(first, past, levels.begin(),
+                 [](std::uint32_t count) { return static_cast<std::uint8_t>(token_of(count).number); });
+  const auto of_tokens = std::span<const std::uint8_t>(levels).first(shares.tokens);
+  bits.put(shares.log, log_bits);
+  bits.put(shares.first, token_bits);
+  bits.put(shares.tokens - 1, token_bits);
+  put_levels(bits, of_tokens);
+  share(shares, of_tokens);
+  return shares;
+}
+
+// The states of each token in ascending order: those of a token begin at `begins`.
+struct Places {
+  std::array<std::uint16_t, tokens_max> begins{};
+  std::array<std::uint16_t, 1U << log_max> states;
+
+  explicit Places(const Shares& shares) {
+    std::uint16_t begin = 0;
+    for (unsigned n = 0; n < shares.tokens; ++n) {
+      begins[n] = begin;
+      begin = static_cast<std::uint16_t>(begin + shares.states[n]);
+    }
+    auto next = begins;
+    const SpreadTokens tokens = spread(shares);
+    for (std::uint32_t state = 0; state < 1U << shares.log; ++state)
+      states[next[tokens[state]]++] = static_cast<std::uint16_t>(state);
+  }
+};
+
+// What the decoder reads of a value.
+struct Step {
+  std::uint16_t bits = 0;  // that lead from its state to the next
+  std::uint8_t count = 0;
+  std::uint8_t below = 0;
+};
+
+}  // namespace
+
+void ans_encode(std::string& out, std::span<const std::uint64_t> values) {
+  if (values.empty()) return;
+  std::array<std::uint32_t, tokens_max> counts{};
+  for (const std::uint64_t value : values)
+    ++counts[token_of(value).number];
+  BitWriter bits(out);
+  const Shares shares = shares_of(values.size(), counts, bits);
+  const Places places(shares);
+  const std::uint32_t size = 1U << shares.log;
+  std::vector<Step> steps(values.size());
+  std::uint32_t state = 0;
+  for (std::size_t n = values.size(); n-- > 0;) {
+    const Token token = token_of(values[n]);
+    const unsigned place = token.number - shares.first;
+    const std::uint32_t states = shares.states[place];
+    const std::uint32_t from = state + size;
+    auto count = shares.log + 1 - static_cast<unsigned>(std::bit_width(states));
+    if (from >> count < states) --count;
+    steps[n] = {static_cast<std::uint16_t>(from & ((1U << count) - 1)), static_cast<std::uint8_t>(count),
+                static_cast<std::uint8_t>(token.below)};
+    state = places.states[places.begins[place] + (from >> count) - states];
+  }
+  bits.put(state, shares.log);
+  for (std::size_t n = 0; n < values.size(); ++n) {
+    const Step step = steps[n];
+    const std::uint64_t low = values[n] & ((std::uint64_t{1} << step.below) - 1);
+    if (step.below > wide) {
+      bits.put(low >> wide, step.below - wide);
+      bits.put(low & wide_mask, wide);
+      bits.put(step.bits, step.count);
+    } else {
+      bits.put(low << step.count | step.bits, step.below + step.count);
+    }
+  }
+  bits.flush();
+}
+
+namespace {
+
+// What a state says.
+struct State {
+  std::uint16_t next = 0;  // less the bits that are read for it
+  std::uint8_t count = 0;  // of those bits
+  std::uint8_t below = 0;  // bits of the value below its token's
+  std::uint32_t top = 0;   // the token's
+};
+using States = std::array<State, 1U << log_max>;
+
+void fill(States& states, const Shares& shares) {
+  std::array<State, tokens_max> of_token;
+  for (unsigned n = 0; n < shares.tokens; ++n)
+    of_token[n] = {0, 0, static_cast<std::uint8_t>(below(shares.first + n)), top(shares.first + n)};
+  const SpreadTokens tokens = spread(shares);
+  const std::uint32_t size = 1U << shares.log;
+  auto next = shares.states;
+  for (std::uint32_t state = 0; state < size; ++state) {
+    const unsigned token = tokens[state];
+    const std::uint32_t from = next[token]++;
+    const auto count = shares.log + 1 - static_cast<unsigned>(std::bit_width(from));
+    states[state] = of_token[token];
+    states[state].next = static_cast<std::uint16_t>((from << count) - size);
+    states[state].count = static_cast<std::uint8_t>(count);
+  }
+}
+
+}  // namespace
+
+bool ans_decode(std::string_view bytes, std::span<std::uint64_t> values) {
+  if (values.empty()) return bytes.empty();
+  BitReader bits(bytes);
+  Shares shares;
+  shares.log = static_cast<unsigned>(bits.get(log_bits));
+  shares.first = static_cast<unsigned>(bits.get(token_bits));
+  shares.tokens = static_cast<unsigned>(bits.get(token_bits)) + 1;
+  if (shares.log < log_min || shares.log > log_max || shares.first + shares.tokens > tokens_max) return false;
+  std::array<std::uint8_t, tokens_max> levels;
+  const auto of_tokens = std::span(levels).first(shares.tokens);
+  if (!get_levels(bits, of_tokens) || !share(shares, of_tokens)) return false;
+  States states;
+  fill(states, shares);
+  auto state = static_cast<std::uint32_t>(bits.get(shares.log));
+  for (std::uint64_t& value : values) {
+    const State& here = states[state];
+    const unsigned count = here.count;
+    const unsigned rest = here.below;
+    const std::uint64_t top = here.top;
+    const std::uint32_t next = here.next;
+    bits.fill();
+    std::uint64_t low = 0;
+    if (rest <= wide) {
+      low = bits.take(rest);
+    } else {
+      low = bits.take(rest - wide) << wide;
+      bits.fill();
+      low |= bits.take(wide);
+    }
+    value = top << rest | low;
+    state = next + static_cast<std::uint32_t>(bits.take(count));
+  }
+  return !bits.overrun();
+}
+
+}  // namespace perjoule::storage

@@ -1,0 +1,31 @@
+// Coding of unsigned integers by asymmetric numeral systems over a table: as small as the odds of a column allow, in
+// one look into the table a value. Beside Rice it saves most where few sizes are likely, and costs its table.
+//
+//   coded  := table state bits of the values, from the first on
+//   table  := log of its size (4 bits) first token (8) tokens less one (8) parameter (2)
+//             for each token from the first on: Rice of the parameter of zigzag(level - level before)
+//   state  := where to begin in the table
+//   bits   := of a value: those below its token's, then those that lead to the next state
+//
+// A token is the value below 4, and above it the number of bits of a value with the two below the leading one. A level
+// is the token of how often a token comes, which keeps that to an eighth; from the levels both sides make the same
+// table.
+//
+// Pure; any thread. Source: J. Duda, "Asymmetric numeral systems" (arXiv:1311.2540), tabled variant; the order of
+// symbols in the table is that of RFC 8878, section 4.1.1.
+#pragma once
+
+#include <cstdint>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace perjoule::storage {
+
+// Appends to `out`; values are fewer than 2^32.
+void ans_encode(std::string& out, std::span<const std::uint64_t> values);
+
+// Fills `values`. False: the bytes hold no table, or end before it is full. Wrong bytes give wrong values, never harm.
+[[nodiscard]] bool ans_decode(std::string_view bytes, std::span<std::uint64_t> values);
+
+}  // namespace perjoule::storage
