@@ -4,6 +4,7 @@
 
 #include <charconv>
 #include <cmath>
+#include <cstring>
 
 #include "config/utf8.hpp"
 
@@ -13,18 +14,32 @@ namespace {
 // As many digits as a double keeps for certain: a decimal of no more that reads back is the only one, so the shortest.
 constexpr double exact_max = 1e15;
 
-// Samples are most of an answer: they are written to a buffer, and appended once. Each of these returns its end.
+constexpr std::int64_t prefix_ms = 10'000'000;  // of stamps that share all digits but the last four of their seconds
+
+constexpr std::array<char, 200> pairs = [] {
+  std::array<char, 200> digits{};
+  for (unsigned n = 0; n < 100; ++n) {
+    digits[2 * n] = static_cast<char>('0' + n / 10);
+    digits[2 * n + 1] = static_cast<char>('0' + n % 10);
+  }
+  return digits;
+}();
+
+// Each of these returns the end of what it wrote.
 char* put_integer(char* to, std::int64_t value) {
   return std::to_chars(to, to + 24, value).ptr;
 }
 
+// The two digits of a number below 100.
+char* put_pair(char* to, std::uint32_t value) {
+  std::memcpy(to, &pairs[std::size_t{2} * value], 2);
+  return to + 2;
+}
+
 // The three digits of a number below 1000.
-char* put_three(char* to, std::int64_t value) {
-  const auto digits = static_cast<int>(value);
-  to[0] = static_cast<char>('0' + digits / 100);
-  to[1] = static_cast<char>('0' + digits / 10 % 10);
-  to[2] = static_cast<char>('0' + digits % 10);
-  return to + 3;
+char* put_three(char* to, std::uint32_t value) {
+  *to = static_cast<char>('0' + value / 100);
+  return put_pair(to + 1, value % 100);
 }
 
 char* put_time(char* to, std::int64_t ms) {
@@ -33,7 +48,26 @@ char* put_time(char* to, std::int64_t ms) {
   to = put_integer(to, size / 1000);
   if (size % 1000 == 0) return to;
   *to++ = '.';
-  return put_three(to, size % 1000);
+  return put_three(to, static_cast<std::uint32_t>(size % 1000));
+}
+
+// The point and the digits of `thousandths` below 1000, without zeros at their end: what is written beyond the end that
+// this returns does not count. Without a branch, for how many there are is anyone's guess.
+char* put_decimals(char* to, std::uint32_t thousandths) {
+  *to = '.';
+  put_three(to + 1, thousandths);
+  const std::uint32_t tens = thousandths / 10;
+  const std::uint32_t hundreds = thousandths / 100;
+  return to + (thousandths != 0 ? 2 : 0) + (hundreds * 100 != thousandths ? 1 : 0) + (tens * 10 != thousandths ? 1 : 0);
+}
+
+// The digits of a number below 10,000.
+char* put_small(char* to, std::uint32_t value) {
+  if (value >= 1000) return put_pair(put_pair(to, value / 100), value % 100);
+  if (value >= 100) return put_three(to, value);
+  if (value >= 10) return put_pair(to, value);
+  *to = static_cast<char>('0' + value);
+  return to + 1;
 }
 
 // Most readings are whole, or have up to three decimals. Null for any other number.
@@ -43,14 +77,11 @@ char* put_short(char* to, double value) {
   const std::int64_t thousandths = std::llrint(scaled);
   if (static_cast<double>(thousandths) / 1000 != value) return nullptr;
   if (thousandths < 0) *to++ = '-';
-  const std::int64_t size = thousandths < 0 ? -thousandths : thousandths;
-  to = put_integer(to, size / 1000);
-  if (size % 1000 == 0) return to;
-  *to++ = '.';
-  to = put_three(to, size % 1000);
-  while (to[-1] == '0')
-    --to;
-  return to;
+  const auto size = static_cast<std::uint64_t>(thousandths < 0 ? -thousandths : thousandths);
+  const std::uint64_t whole = size / 1000;
+  to = whole < 10'000 ? put_small(to, static_cast<std::uint32_t>(whole))
+                      : put_integer(to, static_cast<std::int64_t>(whole));
+  return put_decimals(to, static_cast<std::uint32_t>(size - whole * 1000));
 }
 
 // Any finite number: the shortest digits, the point put where the exponent says.
@@ -156,21 +187,49 @@ void append_time(std::string& out, std::int64_t ms) {
 }
 
 void append_sample(std::string& out, std::int64_t ms, double value) {
-  char text[80];
-  text[0] = '[';
-  char* end = put_time(text + 1, ms);
-  *end++ = ',';
-  *end++ = '"';
-  if (char* const number_end = put_short(end, value)) {
-    end = number_end;
-  } else {
-    out.append(text, static_cast<std::size_t>(end - text));
-    append_number(out, value);
-    end = text;
+  SampleWriter(out).add(ms, value);
+}
+
+char* SampleWriter::put_stamp(char* to, std::int64_t ms) {
+  if (ms < prefix_ms) return put_time(to, ms);
+  if (ms / prefix_ms != prefix_) {
+    prefix_ = ms / prefix_ms;
+    prefix_size_ = static_cast<std::size_t>(put_integer(prefix_text_.data(), prefix_) - prefix_text_.data());
   }
-  *end++ = '"';
-  *end++ = ']';
-  out.append(text, static_cast<std::size_t>(end - text));
+  std::memcpy(to, prefix_text_.data(), prefix_text_.size());
+  const auto rest = static_cast<std::uint32_t>(ms % prefix_ms);
+  to = put_pair(to + prefix_size_, rest / 100'000);
+  to = put_pair(to, rest / 1000 % 100);
+  if (rest % 1000 == 0) return to;
+  *to++ = '.';
+  return put_three(to, rest % 1000);
+}
+
+void SampleWriter::add(std::int64_t ms, double value) {
+  if (used_ > held_.size() - sample_bytes_max) flush();
+  char* to = held_.data() + used_;
+  if (!first_) *to++ = ',';
+  first_ = false;
+  *to++ = '[';
+  to = put_stamp(to, ms);
+  *to++ = ',';
+  *to++ = '"';
+  if (char* const end = put_short(to, value)) {
+    to = end;
+  } else {
+    used_ = static_cast<std::size_t>(to - held_.data());
+    flush();
+    append_number(out_, value);
+    to = held_.data();
+  }
+  *to++ = '"';
+  *to++ = ']';
+  used_ = static_cast<std::size_t>(to - held_.data());
+}
+
+void SampleWriter::flush() {
+  out_.append(held_.data(), used_);
+  used_ = 0;
 }
 
 void append_labels(std::string& out, const Labels& labels) {

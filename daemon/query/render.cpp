@@ -9,25 +9,22 @@ constexpr std::size_t sample_bytes = 28;  // of a usual sample, for what to rese
 
 void append_points(std::string& out, const std::vector<storage::Point>& points) {
   out.reserve(out.size() + points.size() * sample_bytes);
-  char separator = '[';
-  for (const storage::Point& point : points) {
-    out += separator;
-    append_sample(out, point.wall_ms, point.value);
-    separator = ',';
+  out += '[';
+  {
+    SampleWriter samples(out);
+    for (const storage::Point& point : points)
+      samples.add(point.wall_ms, point.value);
   }
   out += ']';
 }
 
 void append_steps(std::string& out, const std::vector<double>& values, const Grid& grid) {
-  out.reserve(out.size() + values.size() * sample_bytes);
-  char separator = '[';
+  std::vector<storage::Point> points;
+  points.reserve(values.size());
   for (std::size_t step = 0; step < values.size(); ++step) {
-    if (is_absent(values[step])) continue;
-    out += separator;
-    append_sample(out, grid.at(step), values[step]);
-    separator = ',';
+    if (!is_absent(values[step])) points.push_back({grid.at(step), values[step]});
   }
-  out += ']';
+  append_points(out, points);
 }
 
 // `{"metric":{...},` of a series, behind a comma where it is not the first.
