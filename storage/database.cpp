@@ -71,6 +71,8 @@ std::string immutable_uri(std::string_view path) {
 namespace database_detail {
 
 Handle::~Handle() {
+  for (const auto& [sql, statement] : kept)
+    sqlite3_finalize(statement);
   sqlite3_close_v2(database);
 }
 
@@ -83,6 +85,11 @@ Error Handle::fail(int code) {
 }  // namespace database_detail
 
 void Statement::close() {
+  if (kept_as_ != nullptr) {
+    reset();
+    if (handle_->kept.emplace(kept_as_, statement_).second) statement_ = nullptr;
+    kept_as_ = nullptr;
+  }
   sqlite3_finalize(statement_);
   statement_ = nullptr;
 }
@@ -219,7 +226,10 @@ Result<void> Connection::run(const std::string& sql) {
 }
 
 Result<std::int64_t> Connection::integer(std::string_view sql) {
-  auto statement = prepare(sql);
+  return integer(prepare(sql));
+}
+
+Result<std::int64_t> Connection::integer(Result<Statement> statement) {
   if (!statement) return statement.error();
   auto row = statement->step();
   if (!row) return row.error();
@@ -240,6 +250,21 @@ Result<Statement> Connection::prepare(std::string_view sql) {
   int code =
       sqlite3_prepare_v2(handle_->database, sql.data(), static_cast<int>(sql.size()), &statement.statement_, nullptr);
   if (code != SQLITE_OK) return handle_->fail(code);
+  return statement;
+}
+
+Result<Statement> Connection::keep(const char* sql) {
+  const auto found = handle_->kept.find(sql);
+  if (found == handle_->kept.end()) {
+    auto statement = prepare(sql);
+    if (statement) statement->kept_as_ = sql;
+    return statement;
+  }
+  Statement statement;
+  statement.handle_ = handle_.get();
+  statement.statement_ = found->second;
+  statement.kept_as_ = sql;
+  handle_->kept.erase(found);
   return statement;
 }
 

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -28,6 +29,7 @@ struct Handle {
   sqlite3* database = nullptr;
   std::string path;
   Cause cause = Cause::none;
+  std::map<const char*, sqlite3_stmt*> kept;  // those that nobody uses, by their text
   Handle() = default;
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -74,9 +76,11 @@ class Statement {
   void swap(Statement& other) noexcept {
     std::swap(handle_, other.handle_);
     std::swap(statement_, other.statement_);
+    std::swap(kept_as_, other.kept_as_);
   }
   database_detail::Handle* handle_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
+  const char* kept_as_ = nullptr;  // null: it is not kept
 };
 
 // Bytes of one blob after the other, read in place: only the pages that are asked for are touched.
@@ -112,6 +116,10 @@ class Connection {
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);  // first column of the first row; 0 without a row
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
+  // For what is asked again and again: the connection keeps the statement for the next call. `sql` is a literal, by
+  // whose address it is found.
+  [[nodiscard]] Result<Statement> keep(const char* sql);
+  [[nodiscard]] static Result<std::int64_t> integer(Result<Statement> statement);
   // Looks through the whole file: "ok", or the first thing that is wrong with it. A page that the disk does not give is
   // an error, and says nothing about the file.
   [[nodiscard]] Result<std::string> quick_check();

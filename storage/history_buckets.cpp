@@ -144,9 +144,9 @@ bool HistoryReader::take_minute_blob(std::string_view blob, const Group& group, 
 
 Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
                                          std::span<std::vector<Bucket>> out) {
-  auto oldest = connection_.integer("SELECT min(k) FROM roll_1m");
+  auto oldest = Connection::integer(connection_.keep("SELECT min(k) FROM roll_1m"));
   if (!oldest) return oldest.error();
-  auto select = connection_.prepare("SELECT d FROM roll_1m WHERE k = ?1");
+  auto select = connection_.keep("SELECT d FROM roll_1m WHERE k = ?1");
   if (!select) return select.error();
   std::size_t count = 0;
   for (const auto& [grp, group] : groups) {
@@ -166,11 +166,11 @@ Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std:
 
 Result<void> HistoryReader::take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
                                        std::span<std::vector<Bucket>> out) {
-  auto oldest = connection_.integer("SELECT min(start_s) FROM roll_1h");
+  auto oldest = Connection::integer(connection_.keep("SELECT min(start_s) FROM roll_1h"));
   if (!oldest) return oldest.error();
-  auto newest = connection_.integer("SELECT max(start_s) FROM roll_1h");
+  auto newest = Connection::integer(connection_.keep("SELECT max(start_s) FROM roll_1h"));
   if (!newest) return newest.error();
-  auto select = connection_.prepare(
+  auto select = connection_.keep(
       "SELECT min, max, mean, last, count, seconds, increase FROM roll_1h WHERE start_s = ?1 AND series = ?2");
   if (!select) return select.error();
   constexpr std::int64_t hour_s = hour_ms / 1000;

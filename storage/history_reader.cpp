@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <set>
+#include <map>
 
 #include "storage/database_file.hpp"
 #include "storage/frame.hpp"
@@ -53,9 +53,13 @@ Error HistoryReader::too_many(std::size_t max) {
 }
 
 Result<void> HistoryReader::snapshot(const std::function<Result<void>()>& body) {
-  if (auto begun = connection_.run("BEGIN"); !begun) return begun;
+  auto begin = connection_.keep("BEGIN");
+  if (!begin) return begin.error();
+  if (auto begun = begin->run(); !begun) return begun;
   Result<void> done = body();
-  auto ended = connection_.run("COMMIT");
+  auto commit = connection_.keep("COMMIT");
+  if (!commit) return commit.error();
+  auto ended = commit->run();
   return done ? ended : done;
 }
 
@@ -91,7 +95,7 @@ Result<HistoryReader::Groups> HistoryReader::groups_of(std::span<const std::int6
   for (std::size_t n = 0; n < ids.size(); ++n)
     position.emplace(ids[n], n);
   Groups groups;
-  auto statement = connection_.prepare("SELECT id, members, first_slot, sealed, bundle, period_ms FROM grp");
+  auto statement = connection_.keep("SELECT id, members, first_slot, sealed, bundle, period_ms FROM grp");
   if (!statement) return statement.error();
   for (;;) {
     auto row = statement->step();
@@ -145,9 +149,9 @@ void HistoryReader::give_way(Taking& taking) {
 }
 
 Result<void> HistoryReader::take_chunks(const Groups& groups, Taking& taking) {
-  auto oldest = connection_.integer("SELECT min(k) FROM chunk");
+  auto oldest = Connection::integer(connection_.keep("SELECT min(k) FROM chunk"));
   if (!oldest) return oldest.error();
-  auto exists = connection_.prepare("SELECT 1 FROM chunk WHERE k = ?1");
+  auto exists = connection_.keep("SELECT 1 FROM chunk WHERE k = ?1");
   if (!exists) return exists.error();
   Blob blob;
   for (const auto& [grp, group] : groups) {
@@ -226,7 +230,7 @@ Result<void> HistoryReader::take_rows(std::span<const std::int64_t> rows, const 
     return found == groups.end() ? Wanted() : Wanted(found->second.wanted);
   };
   const auto take = [&](const ColumnView& view) { take_column(view, groups.at(view.group), taking); };
-  auto frame = connection_.prepare("SELECT d FROM tail WHERE id = ?1");
+  auto frame = connection_.keep("SELECT d FROM tail WHERE id = ?1");
   if (!frame) return frame.error();
   for (const std::int64_t id : rows) {
     auto found = frame->bind(1, id).step();
@@ -239,12 +243,19 @@ Result<void> HistoryReader::take_rows(std::span<const std::int64_t> rows, const 
   return {};
 }
 
+// Rows keep what has been sealed until they are written over: those that hold nothing else are left alone.
 Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
-  std::set<std::int64_t> bundles = {bundle_of_all};
-  for (const auto& [grp, group] : groups)
-    bundles.insert(group.bundle);
-  for (const std::int64_t bundle : bundles) {
-    auto rows = rows_of(bundle, taking.range);
+  std::map<std::int64_t, std::int64_t> unsealed_ms;  // since when, by bundle
+  for (const auto& [grp, group] : groups) {
+    for (const std::int64_t bundle : {group.bundle, bundle_of_all}) {
+      const auto at = unsealed_ms.try_emplace(bundle, INT64_MAX).first;
+      at->second = std::min(at->second, slot_start(group.sealed));
+    }
+  }
+  for (const auto& [bundle, since_ms] : unsealed_ms) {
+    const Range range{std::max(taking.range.from_ms, since_ms), taking.range.to_ms};
+    if (range.from_ms > range.to_ms) continue;
+    auto rows = rows_of(bundle, range);
     if (!rows) return rows.error();
     if (auto taken = take_rows(*rows, groups, taking); !taken) return taken;
   }
@@ -253,7 +264,7 @@ Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
 
 // In the order in which they were written.
 Result<std::vector<std::int64_t>> HistoryReader::rows_of(std::int64_t bundle, Range range) {
-  auto rows = connection_.prepare(
+  auto rows = connection_.keep(
       "SELECT id FROM tail WHERE id >= ?1 AND id < ?2 AND last_ms >= ?3 AND first_ms <= ?4 ORDER BY number");
   if (!rows) return rows.error();
   rows->bind(1, tail_row(bundle, 0)).bind(2, tail_row(bundle + 1, 0)).bind(3, range.from_ms).bind(4, range.to_ms);
@@ -293,12 +304,12 @@ Result<void> HistoryReader::read(const Selection& selection, const Store::Each& 
 
 Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection, Resolution resolution) {
   if (resolution == Resolution::hour) {
-    auto start_s = connection.integer("SELECT min(start_s) FROM roll_1h");
+    auto start_s = Connection::integer(connection.keep("SELECT min(start_s) FROM roll_1h"));
     if (!start_s) return start_s;
     return *start_s * 1000;
   }
   const bool raw = resolution == Resolution::raw;
-  auto key = connection.integer(raw ? "SELECT min(k) FROM chunk" : "SELECT min(k) FROM roll_1m");
+  auto key = Connection::integer(connection.keep(raw ? "SELECT min(k) FROM chunk" : "SELECT min(k) FROM roll_1m"));
   if (!key) return key;
   if (*key != 0 || !raw) return slot_start(slot_of_key(*key));
   // Rows of the tail that are free may still hold what chunks do not any more.

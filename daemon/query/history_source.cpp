@@ -106,12 +106,19 @@ std::vector<storage::Point> to_points(std::span<const Bucket> buckets, std::int6
 }
 
 Result<void> HistorySource::refresh() {
-  auto count = connection_.integer("SELECT count(*) FROM series");
+  // Nothing was committed since: nothing is new.
+  const auto version = storage::Connection::integer(connection_.keep("PRAGMA data_version"));
+  if (!version) return version.error();
+  if (*version == version_) return {};
+  auto count = storage::Connection::integer(connection_.keep("SELECT count(*) FROM series"));
   if (!count) return count.error();
   // By its name, too: the number of one that has expired is given out again.
   auto newest = connection_.text("SELECT id || metric || labels FROM series ORDER BY id DESC LIMIT 1");
   if (!newest) return newest.error();
-  if (seen_ == std::pair(*count, *newest)) return {};
+  if (seen_ == std::pair(*count, *newest)) {
+    version_ = *version;
+    return {};
+  }
   auto stored = storage::HistoryReader(connection_).series("");
   if (!stored) return stored.error();
   known_.clear();
@@ -122,6 +129,7 @@ Result<void> HistorySource::refresh() {
   for (std::size_t n = 0; n < known_.size(); ++n)
     by_name_[std::string(label(known_[n].labels, name_label))].push_back(n);
   seen_ = {*count, *newest};
+  version_ = *version;
   return {};
 }
 

@@ -44,6 +44,7 @@ class HistorySource final : public Source {
   std::function<bool()> late_;
   std::vector<Known> known_;  // by labels
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_name_;
+  std::int64_t version_ = -1;  // of the file's data, which changes with each commit of others
   std::pair<std::int64_t, std::string> seen_ = {-1, {}};  // how many series there were, and the newest
 };
 

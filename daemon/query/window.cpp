@@ -34,18 +34,10 @@ void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, con
 }
 
 double mean_of(Points window) {
-  Sum mean;
-  double count = 0;
-  for (const Point& point : window) {
-    count += 1;
-    if (std::isinf(mean.value)) {
-      // An infinite mean stays, but for its opposite and NaN: the difference below would be NaN for every number.
-      if (std::isinf(point.value) && (mean.value > 0) == (point.value > 0)) continue;
-      if (std::isfinite(point.value)) continue;
-    }
-    mean.add(point.value / count - mean.value / count);
-  }
-  return mean.total();
+  Sum sum;
+  for (const Point& point : window)
+    sum.add(point.value * mean_scale);
+  return sum.total() / static_cast<double>(window.size()) / mean_scale;
 }
 
 double sum_of(Points window) {

@@ -244,6 +244,34 @@ TEST_CASE("database: causes and faults can be told apart") {
 }
 
 // Any other process that closes the file deletes the log of a writer without a lock, and what is in it.
+TEST_CASE("database: a kept statement is as new each time, and holds nothing while nobody uses it") {
+  Scratch scratch;
+  make_marked(scratch / "history.db");
+  Notes notes;
+  auto connection = open_database(scratch / "history.db", history_format, now_ms, notes);
+  REQUIRE(connection);
+  constexpr const char* sql = "SELECT value FROM meta WHERE name = ?1";
+  {
+    auto statement = connection->keep(sql);
+    REQUIRE(statement);
+    REQUIRE(*statement->bind(1, std::string_view("mark")).step());  // not to its end
+    auto other = connection->keep(sql);                             // while the first is in use
+    REQUIRE(other);
+    CHECK_FALSE(*other->step());  // nothing is bound
+    REQUIRE(*other->bind(1, std::string_view("mark")).step());
+  }
+  auto again = connection->keep(sql);
+  REQUIRE(again);
+  CHECK_FALSE(*again->step());
+  auto moved = std::move(*again);
+  REQUIRE(*moved.bind(1, std::string_view("mark")).step());
+  CHECK(moved.text(0) == "ours");
+  moved.reset();
+  REQUIRE(connection->run("PRAGMA wal_checkpoint(TRUNCATE)"));
+  CHECK(std::filesystem::file_size(scratch / "history.db-wal") == 0);
+  CHECK_FALSE(connection->keep("SELECT nonsense"));
+}
+
 TEST_CASE("database file: opened for reading in the same process, it keeps the writer's lock") {
   Scratch scratch;
   const auto path = scratch / "history.db";
