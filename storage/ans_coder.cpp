@@ -156,7 +156,7 @@ Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitW
   shares.tokens = static_cast<unsigned>(past - first);
   const auto wanted = static_cast<unsigned>(std::bit_width(std::max(values / 4, distinct * 2)));
   shares.log = std::clamp(wanted, log_min, log_max);
-  std::array<std::uint8_t, tokens_max> levels;
+  std::array<std::uint8_t, tokens_max> levels{};
   std::transform(first, past, levels.begin(),
                  [](std::uint32_t count) { return static_cast<std::uint8_t>(token_of(count).number); });
   const auto of_tokens = std::span<const std::uint8_t>(levels).first(shares.tokens);
@@ -171,7 +171,7 @@ Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitW
 // The states of each token in ascending order: those of a token begin at `begins`.
 struct Places {
   std::array<std::uint16_t, tokens_max> begins{};
-  std::array<std::uint16_t, 1U << log_max> states;
+  std::array<std::uint16_t, 1U << log_max> states{};
 
   explicit Places(const Shares& shares) {
     std::uint16_t begin = 0;
@@ -270,7 +270,7 @@ bool ans_decode(std::string_view bytes, std::span<std::uint64_t> values) {
   shares.first = static_cast<unsigned>(bits.get(token_bits));
   shares.tokens = static_cast<unsigned>(bits.get(token_bits)) + 1;
   if (shares.log < log_min || shares.log > log_max || shares.first + shares.tokens > tokens_max) return false;
-  std::array<std::uint8_t, tokens_max> levels;
+  std::array<std::uint8_t, tokens_max> levels{};
   const auto of_tokens = std::span(levels).first(shares.tokens);
   if (!get_levels(bits, of_tokens) || !share(shares, of_tokens)) return false;
   States states;

@@ -34,7 +34,7 @@ class BitWriter {
 
  private:
   void spill() {
-    std::array<char, 8> bytes;
+    std::array<char, 8> bytes{};
     std::size_t count = 0;
     for (; have_ >= 8; ++count) {
       have_ -= 8;

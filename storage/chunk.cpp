@@ -78,6 +78,25 @@ bool get_exceptions(ByteReader& reader, std::size_t ticks, Exceptions& exception
   return reader.ok();
 }
 
+// Puts the values that integers stand for at the beginning of `values`.
+void restore(std::span<const std::int64_t> integers, Form form, double unit, const Exceptions& exceptions,
+             std::span<double> values) {
+  for (std::size_t n = 0; n < integers.size(); ++n) {
+    values[n] = form == Form::raw    ? std::bit_cast<double>(integers[n])
+                : form == Form::step ? static_cast<double>(integers[n]) * unit
+                                     : static_cast<double>(integers[n]) / unit;
+  }
+  for (const auto& [place, value] : exceptions) {
+    if (place < integers.size()) values[place] = value;
+  }
+}
+
+// Moves the first `count` values to the ticks that have one.
+void spread(std::span<const std::uint8_t> present, std::size_t count, std::span<double> values) {
+  for (std::size_t tick = present.size(); tick-- > 0;)
+    values[tick] = present[tick] != 0 ? values[--count] : 0;
+}
+
 // The smallest scale that is exact for nearly all values; none: it is not worth it. A value does not raise the scale
 // beyond what the largest before it can be counted in.
 std::optional<unsigned> common_scale(std::span<const double> values) {
@@ -326,20 +345,8 @@ Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values,
   if (form != Form::raw && !get_exceptions(reader, ticks_, exceptions)) return bad("a column's exceptions");
   integers_.resize(static_cast<std::size_t>(std::count(present.begin(), present.end(), 1)));
   if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("a column's values");
-  const double unit = form == Form::step ? step : powers_of_ten[scale];
-  for (std::size_t n = 0; n < integers_.size(); ++n) {
-    const std::int64_t integer = integers_[n];
-    values[n] = form == Form::raw    ? std::bit_cast<double>(integer)
-                : form == Form::step ? static_cast<double>(integer) * unit
-                                     : static_cast<double>(integer) / unit;
-  }
-  for (const auto& [place, value] : exceptions) {
-    if (place < integers_.size()) values[place] = value;
-  }
-  if ((tag & holes_bit) == 0) return {};
-  std::size_t left = integers_.size();
-  for (std::size_t tick = ticks_; tick-- > 0;)
-    values[tick] = present[tick] != 0 ? values[--left] : 0;
+  restore(integers_, form, form == Form::step ? step : powers_of_ten[scale], exceptions, values);
+  if ((tag & holes_bit) != 0) spread(present, integers_.size(), values);
   return {};
 }
 

@@ -18,7 +18,7 @@ constexpr std::int64_t prefix_ms = 10'000'000;  // of stamps that share all digi
 
 constexpr std::array<char, 200> pairs = [] {
   std::array<char, 200> digits{};
-  for (unsigned n = 0; n < 100; ++n) {
+  for (std::size_t n = 0; n < 100; ++n) {
     digits[2 * n] = static_cast<char>('0' + n / 10);
     digits[2 * n + 1] = static_cast<char>('0' + n % 10);
   }

@@ -39,7 +39,7 @@ class SampleWriter {
   void flush();
 
   std::string& out_;
-  std::array<char, 4096> held_;
+  std::array<char, 1024> held_{};
   std::size_t used_ = 0;
   bool first_ = true;
   // The digits that the stamp before began with: most begin with the same.
