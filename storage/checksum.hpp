@@ -2,15 +2,17 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
+#include <cstring>
 #include <string>
 #include <string_view>
 
 namespace perjoule::storage {
 
-// By eight tables: table n carries a byte over n more bytes (Kounavis and Berry, "A systematic approach to building
+// By sixteen tables: table n carries a byte over n more bytes (Kounavis and Berry, "A systematic approach to building
 // high performance software-based CRC generators", 2005).
-using CrcTables = std::array<std::array<std::uint32_t, 256>, 8>;
+using CrcTables = std::array<std::array<std::uint32_t, 256>, 16>;
 inline constexpr CrcTables crc_tables = [] {
   CrcTables tables{};
   for (std::uint32_t n = 0; n < 256; ++n) {
@@ -29,12 +31,19 @@ inline constexpr CrcTables crc_tables = [] {
 inline std::uint32_t crc32(std::string_view bytes) {
   std::uint32_t crc = ~0U;
   const auto byte = [&](std::size_t at) { return static_cast<std::uint32_t>(static_cast<unsigned char>(bytes[at])); };
+  const auto word = [&](std::size_t at) {
+    std::uint32_t four = 0;
+    std::memcpy(&four, bytes.data() + at, sizeof four);
+    return std::endian::native == std::endian::little ? four : __builtin_bswap32(four);
+  };
+  // What four bytes leave behind `left` more bytes.
+  const auto carried = [](std::uint32_t four, std::size_t left) {
+    return crc_tables[left + 3][four & 0xff] ^ crc_tables[left + 2][four >> 8 & 0xff] ^
+           crc_tables[left + 1][four >> 16 & 0xff] ^ crc_tables[left][four >> 24];
+  };
   std::size_t at = 0;
-  for (; bytes.size() - at >= 8; at += 8) {
-    crc ^= byte(at) | byte(at + 1) << 8 | byte(at + 2) << 16 | byte(at + 3) << 24;
-    crc = crc_tables[7][crc & 0xff] ^ crc_tables[6][crc >> 8 & 0xff] ^ crc_tables[5][crc >> 16 & 0xff] ^
-          crc_tables[4][crc >> 24] ^ crc_tables[3][byte(at + 4)] ^ crc_tables[2][byte(at + 5)] ^
-          crc_tables[1][byte(at + 6)] ^ crc_tables[0][byte(at + 7)];
+  for (; bytes.size() - at >= 16; at += 16) {
+    crc = carried(crc ^ word(at), 12) ^ carried(word(at + 4), 8) ^ carried(word(at + 8), 4) ^ carried(word(at + 12), 0);
   }
   for (; at < bytes.size(); ++at)
     crc = crc_tables[0][(crc ^ byte(at)) & 0xff] ^ (crc >> 8);

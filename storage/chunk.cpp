@@ -14,8 +14,7 @@ namespace {
 
 enum class Form : std::uint8_t { decimal, step, raw };
 
-constexpr char format_each = 1;
-constexpr char format_whole = 2;
+constexpr char format = 3;
 constexpr unsigned form_mask = 7;
 constexpr unsigned checksum_bytes = 4;
 constexpr std::size_t first_read = 1024;
@@ -200,34 +199,35 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
 }
 
 void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t period_ms,
-                         std::span<const double> steps, Effort effort, Checksums checksums) {
+                         std::span<const double> steps, Effort effort, std::size_t together) {
   const std::size_t ticks = block.stamps_ms.size();
   const std::size_t start = out.size();
-  const bool each = checksums == Checksums::each;
   body_.clear();
   sizes_.clear();
-  const auto measured = [&](auto&& put) {
-    const std::size_t before = body_.size();
-    put();
-    sizes_.push_back(body_.size() - before);
-    if (sizes_.back() > 0 && each)
-      put_little_endian(body_, crc32(std::string_view(body_).substr(before)), checksum_bytes);
+  const auto summed = [](std::string& bytes, std::size_t from) {
+    if (from < bytes.size()) put_little_endian(bytes, crc32(std::string_view(bytes).substr(from)), checksum_bytes);
   };
-  measured([&] { stamps(block.stamps_ms, period_ms); });
+  stamps(block.stamps_ms, period_ms);
+  sizes_.push_back(body_.size());
+  summed(body_, 0);
+  std::size_t from = body_.size();
   for (std::size_t c = 0; c < block.columns; ++c) {
-    measured([&] {
-      column(std::span(block.values).subspan(c * ticks, ticks), std::span(block.present).subspan(c * ticks, ticks),
-             steps.empty() ? 0 : steps[c], effort);
-    });
+    const std::size_t before = body_.size();
+    column(std::span(block.values).subspan(c * ticks, ticks), std::span(block.present).subspan(c * ticks, ticks),
+           steps.empty() ? 0 : steps[c], effort);
+    sizes_.push_back(body_.size() - before);
+    if ((c + 1) % together != 0 && c + 1 < block.columns) continue;
+    summed(body_, from);
+    from = body_.size();
   }
-  out.push_back(each ? format_each : format_whole);
+  out.push_back(format);
+  put_varint(out, together);
   put_varint(out, ticks);
   put_varint(out, block.columns);
   for (const std::size_t size : sizes_)
     put_varint(out, size);
-  if (each) put_little_endian(out, crc32(std::string_view(out).substr(start)), checksum_bytes);
+  summed(out, start);
   out += body_;
-  if (!each) put_little_endian(out, crc32(std::string_view(out).substr(start)), checksum_bytes);
 }
 
 namespace {
@@ -248,69 +248,78 @@ Result<void> ChunkReader::open(std::string_view chunk) {
 
 Result<void> ChunkReader::open(std::size_t size, Read read) {
   ticks_ = 0;
-  columns_.clear();
   read_ = std::move(read);
   // Nearly always the stamps come along with the head.
   for (std::size_t taken = first_read;; taken *= first_read) {
     head_.resize(std::min(taken, size));
-    if (!read_(0, head_)) return unreadable();
+    if (!read_(0, head_)) {
+      parts_.clear();
+      return unreadable();
+    }
     if (read_head(size)) return {};
-    if (taken >= size || columns_.size() > columns_max) return bad("the head makes no sense");
+    parts_.clear();
+    if (taken >= size) return bad("the head makes no sense");
   }
 }
 
 // False: the head is longer than what was read of it, or means nothing.
 bool ChunkReader::read_head(std::size_t size) {
   ByteReader reader(head_);
-  columns_.clear();
-  const auto format = static_cast<char>(reader.little_endian(1));
-  if (format != format_each && format != format_whole) return false;
-  const bool whole = format == format_whole;
-  if (whole && head_.size() < size) return false;
+  if (static_cast<char>(reader.little_endian(1)) != format) return false;
+  const std::uint64_t together = reader.varint();
   const std::uint64_t ticks = reader.varint();
   const std::uint64_t count = reader.varint();
-  if (!reader.ok() || ticks == 0 || ticks > chunk_ticks_max || count > columns_max || count > head_.size())
+  if (!reader.ok() || together == 0 || together > columns_max || ticks == 0 || ticks > chunk_ticks_max ||
+      count > columns_max || count > head_.size()) {
     return false;
+  }
   parts_.resize(static_cast<std::size_t>(count) + 1);
   for (Part& part : parts_)
     part.size = std::min<std::uint64_t>(reader.varint(), size);
-  if (!reader.ok() || parts_.front().size == 0 || size < checksum_bytes) return false;  // stamps there always are
+  if (!reader.ok() || parts_.front().size == 0) return false;  // stamps there always are
   const std::size_t head = head_.size() - reader.left();
-  part_checksum_ = whole ? 0 : checksum_bytes;
-  std::size_t offset = head + part_checksum_;
+  if (reader.little_endian(checksum_bytes) != crc32(std::string_view(head_).substr(0, head)) || !reader.ok())
+    return false;
+  together_ = static_cast<std::size_t>(together);
+  std::size_t offset = head + checksum_bytes;
+  std::size_t from = offset;
+  std::size_t left = 1;  // of those that share a checksum: the stamps are for themselves
   for (Part& part : parts_) {
     part.offset = offset;
-    if (part.size > 0) offset += part.size + part_checksum_;
+    offset += part.size;
+    if (--left > 0 && &part != &parts_.back()) continue;
+    if (offset > from) offset += checksum_bytes;
+    from = offset;
+    left = together_;
   }
-  if (offset != (whole ? size - checksum_bytes : size)) return false;
-  const std::size_t summed = whole ? offset : head;
-  ByteReader sum(std::string_view(head_).substr(std::min(summed, head_.size())));
-  if (sum.little_endian(checksum_bytes) != crc32(std::string_view(head_).substr(0, summed)) || !sum.ok()) return false;
-  stamps_ = parts_.front();
-  columns_.assign(parts_.begin() + 1, parts_.end());
+  if (offset != size) return false;
   ticks_ = static_cast<std::size_t>(ticks);
+  loaded_at_ = parts_.size();
   return true;
 }
 
-// Fills `part_`.
-Result<void> ChunkReader::load(Part part) {
-  const std::size_t all = part.size + part_checksum_;
-  if (part.offset + all <= head_.size()) {
-    part_.assign(head_, part.offset, all);
+// Fills `loaded_` with the parts from `first` on, which share a checksum.
+Result<void> ChunkReader::load(std::size_t first, std::size_t past) {
+  if (loaded_at_ == first) return {};
+  loaded_at_ = parts_.size();
+  const std::size_t offset = parts_[first].offset;
+  const std::size_t size = parts_[past - 1].offset + parts_[past - 1].size - offset;
+  const std::size_t all = size + checksum_bytes;
+  if (offset + all <= head_.size()) {
+    loaded_.assign(head_, offset, all);
   } else {
-    part_.resize(all);
-    if (!read_(part.offset, part_)) return unreadable();
+    loaded_.resize(all);
+    if (!read_(offset, loaded_)) return unreadable();
   }
-  if (part_checksum_ == 0) return {};
-  const std::uint64_t sum = ByteReader(std::string_view(part_).substr(part.size)).little_endian(checksum_bytes);
-  part_.resize(part.size);
-  if (sum != crc32(part_)) return bad("a checksum is another");
+  const std::uint64_t sum = ByteReader(std::string_view(loaded_).substr(size)).little_endian(checksum_bytes);
+  if (sum != crc32(std::string_view(loaded_).substr(0, size))) return bad("a checksum is another");
+  loaded_at_ = first;
   return {};
 }
 
 Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
-  if (auto loaded = load(stamps_); !loaded) return loaded;
-  ByteReader reader(part_);
+  if (auto loaded = load(0, 1); !loaded) return loaded;
+  ByteReader reader(std::string_view(loaded_).substr(0, parts_.front().size));
   const std::uint64_t period = reader.varint();
   const std::uint64_t first = reader.zigzagged();
   const std::string_view skips = reader.bytes(reader.varint());
@@ -330,10 +339,12 @@ Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
 
 Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present) {
   values.assign(ticks_, 0);
-  present.assign(ticks_, columns_[index].size == 0 ? 0 : 1);
-  if (columns_[index].size == 0) return {};
-  if (auto loaded = load(columns_[index]); !loaded) return loaded;
-  ByteReader reader(part_);
+  const Part part = parts_[index + 1];
+  present.assign(ticks_, part.size == 0 ? 0 : 1);
+  if (part.size == 0) return {};
+  const std::size_t first = index / together_ * together_ + 1;
+  if (auto loaded = load(first, std::min(first + together_, parts_.size())); !loaded) return loaded;
+  ByteReader reader(std::string_view(loaded_).substr(part.offset - parts_[first].offset, part.size));
   const auto tag = static_cast<unsigned>(reader.little_endian(1));
   const auto form = static_cast<Form>(tag & form_mask);
   const unsigned scale = tag >> 4U;

@@ -1,8 +1,8 @@
 // The codec of a sealed chunk: one slot of one group, one column of stamps and one column per series. Pure; any thread.
 //
-//   chunk    := head stamps column*, each followed by its crc32, little-endian; an empty column is nothing at all
-//              (format 02: no checksums but one of all, at the end, for what is read whole)
-//   head     := format varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
+//   chunk    := head stamps columns*, each followed by its crc32, little-endian; empty columns are nothing at all
+//   head     := 03 varint(together) varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
+//   columns  := so many as share a checksum because they are read together: column*
 //   stamps   := varint(period) zigzag(stamp 0)
 //               varint(size) integers(periods passed over before each tick but the first)
 //               integers(what the ticks but the first lie beside the grid)
@@ -36,14 +36,12 @@ namespace perjoule::storage {
 
 inline constexpr std::size_t chunk_ticks_max = 65536;
 
-enum class Checksums : std::uint8_t { each, whole };
-
 class ChunkWriter {
  public:
   // Appends a chunk to `out`. `steps` by column, 0: without loss; empty: all without loss. 1 to chunk_ticks_max ticks,
-  // stamps ascend.
+  // stamps ascend. `together`, at least 1: how many columns share a checksum.
   void encode(std::string& out, const GroupBlock& block, std::int64_t period_ms, std::span<const double> steps,
-              Effort effort, Checksums checksums = Checksums::each);
+              Effort effort, std::size_t together = 1);
 
  private:
   void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms);
@@ -71,7 +69,7 @@ class ChunkReader {
   // The bytes likewise.
   [[nodiscard]] Result<void> open(std::string_view chunk);
   [[nodiscard]] std::size_t ticks() const { return ticks_; }
-  [[nodiscard]] std::size_t columns() const { return columns_.size(); }
+  [[nodiscard]] std::size_t columns() const { return parts_.empty() ? 0 : parts_.size() - 1; }
 
   [[nodiscard]] Result<void> stamps(std::vector<std::int64_t>& stamps_ms);
   // `index` < columns(). `present` 0: a hole; else 1. Both get ticks() elements.
@@ -80,20 +78,19 @@ class ChunkReader {
  private:
   struct Part {
     std::size_t offset = 0;
-    std::size_t size = 0;  // without the checksum
+    std::size_t size = 0;
   };
   [[nodiscard]] bool read_head(std::size_t size);
-  [[nodiscard]] Result<void> load(Part part);
+  [[nodiscard]] Result<void> load(std::size_t first, std::size_t past);
 
   Read read_;
   IntegerCodec codec_;
   std::size_t ticks_ = 0;
-  std::size_t part_checksum_ = 0;  // bytes behind each part
-  Part stamps_;
-  std::vector<Part> columns_;
-  std::vector<Part> parts_;  // of the head being read
-  std::string head_;         // and what was read with it
-  std::string part_;
+  std::size_t together_ = 1;
+  std::vector<Part> parts_;    // the stamps, and the columns
+  std::string head_;           // and what was read with it
+  std::string loaded_;         // the bytes of some parts
+  std::size_t loaded_at_ = 0;  // the first of them; behind the last: none are
   std::vector<std::int64_t> integers_;
   std::vector<std::int64_t> others_;
 };

@@ -77,7 +77,7 @@ void RollupWriter::encode(std::string& out, std::span<const std::vector<Bucket>>
     fill(s, series[s]);
     leave_out_repeated(s);
   }
-  chunk_.encode(out, block_, width_ms, {}, Effort::quick, Checksums::whole);
+  chunk_.encode(out, block_, width_ms, {}, Effort::quick, RollupReader::parts);
 }
 
 void RollupWriter::fill(std::size_t series, std::span<const Bucket> buckets) {
@@ -118,8 +118,17 @@ void RollupWriter::leave_out_repeated(std::size_t series) {
   leave_out(own + increase, [](std::size_t) { return 0.0; });
 }
 
+Result<void> RollupReader::open(std::size_t size, ChunkReader::Read read) {
+  if (auto opened = chunk_.open(size, std::move(read)); !opened) return opened;
+  return read_common();
+}
+
 Result<void> RollupReader::open(std::string_view blob) {
   if (auto opened = chunk_.open(blob); !opened) return opened;
+  return read_common();
+}
+
+Result<void> RollupReader::read_common() {
   if (chunk_.columns() == 0 || chunk_.columns() % parts != 0)
     return Error{Fault::broken, "history roll-up: columns that cannot be"};
   if (auto read = chunk_.stamps(starts_ms_); !read) return read;

@@ -1,6 +1,7 @@
 // The codec of a blob of minute roll-ups: the buckets of one group in one slot. Pure; any thread.
 //
-// It is a chunk (storage/chunk.hpp) whose stamps are the buckets' starts and which has seven columns for each series:
+// It is a chunk (storage/chunk.hpp) whose stamps are the buckets' starts and which has seven columns for each series,
+// with one checksum:
 //
 //   min max mean last count seconds increase
 //
@@ -37,7 +38,8 @@ class RollupWriter {
 
 class RollupReader {
  public:
-  // The bytes outlive the reader.
+  // As ChunkReader's.
+  [[nodiscard]] Result<void> open(std::size_t size, ChunkReader::Read read);
   [[nodiscard]] Result<void> open(std::string_view blob);
   [[nodiscard]] std::size_t series() const { return chunk_.columns() / parts; }
   // Appends the buckets of a series in time order; `index` < series().
@@ -50,6 +52,8 @@ class RollupReader {
     std::vector<double> values;
     std::vector<std::uint8_t> present;
   };
+  [[nodiscard]] Result<void> read_common();
+
   ChunkReader chunk_;
   std::vector<std::int64_t> starts_ms_;
   std::vector<Column> columns_ = std::vector<Column>(parts);

@@ -16,10 +16,9 @@
 #include <limits>
 #include <random>
 
-#include "storage/checksum.hpp"
 #include "storage/chunk.hpp"
 #include "storage/rollup_block.hpp"
-#include "storage/varint.hpp"
+#include "tests/fakes/chunk_sums.hpp"
 
 namespace {
 
@@ -27,40 +26,8 @@ using namespace perjoule::storage;
 
 enum class Kind : std::uint8_t { chunk, rollup, frame };
 constexpr unsigned kinds = 3;
-constexpr unsigned mended = 0x40;  // bit of the first byte
-constexpr std::size_t mended_bytes_max = 65536;
+constexpr unsigned mended = 0x40;        // bit of the first byte
 constexpr std::size_t cells_max = 8192;  // read of one input, and one column more: 65,536 ticks are a byte or two
-
-void put_checksum(std::string& bytes, std::size_t from, std::size_t size, std::size_t at) {
-  std::string sum;
-  put_little_endian(sum, crc32(std::string_view(bytes).substr(from, size)), 4);
-  bytes.replace(at, sum.size(), sum);
-}
-
-// What the head says of the sizes becomes true.
-void mend_chunk(std::string& bytes) {
-  ByteReader reader(bytes);
-  const bool each = reader.little_endian(1) == 1;
-  reader.varint();
-  std::vector<std::size_t> sizes(std::min<std::uint64_t>(reader.varint(), bytes.size()) + 1);
-  for (std::size_t& size : sizes)
-    size = std::min<std::uint64_t>(reader.varint(), mended_bytes_max);
-  if (!reader.ok()) return;
-  const std::size_t head = bytes.size() - reader.left();
-  std::size_t end = head + 4;
-  for (const std::size_t size : sizes)
-    end += size > 0 ? size + (each ? 4 : 0) : 0;
-  if (end > mended_bytes_max) return;
-  bytes.resize(end);
-  if (!each) return put_checksum(bytes, 0, end - 4, end - 4);
-  put_checksum(bytes, 0, head, head);
-  std::size_t at = head + 4;
-  for (const std::size_t size : sizes) {
-    if (size == 0) continue;
-    put_checksum(bytes, at, size, at + size);
-    at += size + 4;
-  }
-}
 
 void mend_frame(std::string& bytes) {
   ByteReader reader(bytes);
@@ -181,8 +148,7 @@ std::string seed_of(Kind kind, std::mt19937& random) {
   if (kind == Kind::chunk) {
     const std::vector<double> steps(block.columns, random() % 3 == 0 ? 0.5 : 0);
     ChunkWriter writer;
-    writer.encode(out, block, 1000, steps, random() % 2 == 0 ? Effort::thorough : Effort::quick,
-                  random() % 4 == 0 ? Checksums::whole : Checksums::each);
+    writer.encode(out, block, 1000, steps, random() % 2 == 0 ? Effort::thorough : Effort::quick, 1 + random() % 3);
   } else if (kind == Kind::rollup) {
     std::vector<std::vector<Bucket>> series(block.columns);
     for (std::size_t c = 0; c < block.columns; ++c) {
