@@ -162,11 +162,16 @@ std::string_view Statement::blob(int column) const {
   return {static_cast<const char*>(bytes), static_cast<std::size_t>(sqlite3_column_bytes(statement_, column))};
 }
 
-Result<void> Blob::open(const Connection& connection, const char* table, std::int64_t row) {
-  if (blob_ != nullptr && sqlite3_blob_reopen(blob_, row) == SQLITE_OK) return {};
+Result<bool> Blob::open(const Connection& connection, const char* table, std::int64_t row) {
+  if (blob_ != nullptr && sqlite3_blob_reopen(blob_, row) == SQLITE_OK) return true;
   close();
   const int code = sqlite3_blob_open(connection.handle_->database, "main", table, "d", row, 0, &blob_);
-  if (code == SQLITE_OK) return {};
+  if (code == SQLITE_OK) return true;
+  // That is what SQLite says of a table that is missing, too, but ours has its tables.
+  if (code == SQLITE_ERROR) {
+    close();
+    return false;
+  }
   Error error = connection.handle_->fail(code);
   close();
   return error;

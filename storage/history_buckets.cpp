@@ -5,7 +5,6 @@
 #include <optional>
 
 #include "storage/history_reader.hpp"
-#include "storage/rollup_block.hpp"
 #include "storage/slot.hpp"
 
 namespace perjoule::storage {
@@ -80,6 +79,8 @@ Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Gro
 // As sealing will do it.
 Result<void> HistoryReader::add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
                                          std::int64_t width_ms, std::span<std::vector<Bucket>> out) {
+  const auto ends_before = [&](const auto& group) { return range.to_ms < slot_start(group.second.sealed); };
+  if (std::all_of(groups.begin(), groups.end(), ends_before)) return {};
   std::vector<std::vector<Point>> points(ids.size());
   // What is not sealed before the range goes with it: counters grow from there, and values stand into it.
   Taking taking{points, {INT64_MIN, INT64_MAX}, SIZE_MAX, ids.size(), 0};
@@ -125,43 +126,32 @@ Result<std::vector<Bucket>> HistoryReader::roll_up(std::span<const Point> points
   return buckets;
 }
 
-// Adds to `count` what it takes; false: the blob is damaged.
-bool HistoryReader::take_minute_blob(std::string_view blob, const Group& group, Range range,
-                                     std::span<std::vector<Bucket>> out, std::size_t& count) {
-  RollupReader reader;
-  if (!reader.open(blob)) return false;
+// Adds to `count` what it takes.
+Result<void> HistoryReader::take_minute_blob(const Blob& blob, const Group& group, Range range,
+                                             std::span<std::vector<Bucket>> out, std::size_t& count) {
+  const auto read = [&](std::size_t offset, std::span<char> bytes) { return blob.read(offset, bytes); };
+  if (auto opened = minutes_.open(blob.size(), read); !opened) return opened;
   const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
   for (const Column& column : group.columns) {
-    if (column.column >= reader.series()) continue;
+    if (column.column >= minutes_.series()) continue;
     auto& buckets = out[column.series];
     const auto before = static_cast<std::ptrdiff_t>(buckets.size());
-    if (!reader.read(column.column, buckets)) return false;
+    if (auto taken = minutes_.read(column.column, buckets); !taken) return taken;
     buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
     count += buckets.size() - static_cast<std::size_t>(before);
   }
-  return true;
+  return {};
 }
 
 Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
                                          std::span<std::vector<Bucket>> out) {
-  auto oldest = Connection::integer(connection_.keep("SELECT min(k) FROM roll_1m"));
-  if (!oldest) return oldest.error();
-  auto select = connection_.keep("SELECT d FROM roll_1m WHERE k = ?1");
-  if (!select) return select.error();
+  constexpr SlotTable minutes{"roll_1m", "SELECT min(k) FROM roll_1m", "SELECT 1 FROM roll_1m WHERE k = ?1"};
   std::size_t count = 0;
-  for (const auto& [grp, group] : groups) {
-    const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
-    const std::int64_t last = std::min(group.sealed - 1, slot_of(range.to_ms));
-    for (std::int64_t slot = first; slot <= last; ++slot) {
-      if (auto still = in_time(); !still) return still;
-      auto row = select->bind(1, slot_key(slot, grp)).step();
-      if (!row) return row.error();
-      if (*row && !take_minute_blob(select->blob(0), group, range, out, count)) ++undecodable_;
-      select->reset();
-      if (count > buckets_max) return too_many(buckets_max);
-    }
-  }
-  return {};
+  return for_each_slot(minutes, groups, range, [&](const Blob& blob, const Group& group, std::size_t) -> Result<void> {
+    auto taken = take_minute_blob(blob, group, range, out, count);
+    if (taken && count > buckets_max) return too_many(buckets_max);
+    return taken;
+  });
 }
 
 Result<void> HistoryReader::take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,

@@ -91,9 +91,10 @@ Result<std::vector<StoredSeries>> HistoryReader::series(std::string_view metric)
 }
 
 Result<HistoryReader::Groups> HistoryReader::groups_of(std::span<const std::int64_t> ids) {
-  std::map<std::int64_t, std::size_t> position;
+  std::vector<std::pair<std::int64_t, std::size_t>> positions;
   for (std::size_t n = 0; n < ids.size(); ++n)
-    position.emplace(ids[n], n);
+    positions.emplace_back(ids[n], n);
+  std::sort(positions.begin(), positions.end());
   Groups groups;
   auto statement = connection_.keep("SELECT id, members, first_slot, sealed, bundle, period_ms FROM grp");
   if (!statement) return statement.error();
@@ -101,14 +102,13 @@ Result<HistoryReader::Groups> HistoryReader::groups_of(std::span<const std::int6
     auto row = statement->step();
     if (!row) return row.error();
     if (!*row) return groups;
-    const auto members = unpack_members(statement->blob(1));
     Group group{statement->integer(2), statement->integer(3), statement->integer(4), statement->integer(5), {}, {}};
-    for (std::size_t column = 0; column < members.size(); ++column) {
-      const auto at = position.find(members[column]);
-      if (at == position.end()) continue;
+    for_each_member(statement->blob(1), [&](std::size_t column, std::int64_t member) {
+      const auto at = std::lower_bound(positions.begin(), positions.end(), std::pair(member, std::size_t{0}));
+      if (at == positions.end() || at->first != member) return;
       group.columns.push_back({column, at->second});
       group.wanted.push_back(column);
-    }
+    });
     if (!group.columns.empty()) groups.emplace(statement->integer(0), std::move(group));
   }
 }
@@ -148,39 +148,47 @@ void HistoryReader::give_way(Taking& taking) {
   }
 }
 
-Result<void> HistoryReader::take_chunks(const Groups& groups, Taking& taking) {
-  auto oldest = Connection::integer(connection_.keep("SELECT min(k) FROM chunk"));
+// Calls `take(blob, group, slots left)` for what is sealed of the groups in the range. A blob that is damaged is left
+// out and counted; one that cannot be read is an error.
+Result<void> HistoryReader::for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take) {
+  auto oldest = Connection::integer(connection_.keep(table.oldest));
   if (!oldest) return oldest.error();
-  auto exists = connection_.keep("SELECT 1 FROM chunk WHERE k = ?1");
+  auto exists = connection_.keep(table.exists);
   if (!exists) return exists.error();
   Blob blob;
   for (const auto& [grp, group] : groups) {
-    const std::int64_t first = std::max({group.first_slot, slot_of(taking.range.from_ms), slot_of_key(*oldest)});
-    const std::int64_t last = std::min(group.sealed - 1, slot_of(taking.range.to_ms));
+    const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
+    const std::int64_t last = std::min(group.sealed - 1, slot_of(range.to_ms));
+    bool in_gap = false;  // rows that are missing come together
     for (std::int64_t slot = first; slot <= last; ++slot) {
-      const std::int64_t key = slot_key(slot, grp);
-      auto row = exists->bind(1, key).step();
-      if (!row) return row.error();
-      exists->reset();
-      const auto slots_left = static_cast<std::size_t>(std::min(last - slot + 1, reserved_slots));
-      if (*row) {
-        if (auto taken = take_slot(blob, key, group, slots_left, taking); !taken) return taken;
-      }
-      give_way(taking);
       if (auto still = in_time(); !still) return still;
+      const std::int64_t key = slot_key(slot, grp);
+      if (in_gap) {
+        auto row = exists->bind(1, key).step();
+        if (!row) return row.error();
+        exists->reset();
+        if (!*row) continue;
+      }
+      auto opened = blob.open(connection_, table.name, key);
+      if (!opened) return opened.error();
+      in_gap = !*opened;
+      if (in_gap) continue;
+      auto taken = take(blob, group, static_cast<std::size_t>(std::min(last - slot + 1, reserved_slots)));
+      if (taken) continue;
+      if (taken.error().fault != Fault::broken) return taken;
+      ++undecodable_;
     }
   }
   return {};
 }
 
-// A chunk that is damaged is left out and counted; one that cannot be read is an error.
-Result<void> HistoryReader::take_slot(Blob& blob, std::int64_t key, const Group& group, std::size_t slots_left,
-                                      Taking& taking) {
-  if (auto opened = blob.open(connection_, "chunk", key); !opened) return opened;
-  auto taken = take_chunk(blob, group, slots_left, taking);
-  if (taken || taken.error().fault != Fault::broken) return taken;
-  ++undecodable_;
-  return {};
+Result<void> HistoryReader::take_chunks(const Groups& groups, Taking& taking) {
+  constexpr SlotTable chunks{"chunk", "SELECT min(k) FROM chunk", "SELECT 1 FROM chunk WHERE k = ?1"};
+  return for_each_slot(chunks, groups, taking.range, [&](const Blob& blob, const Group& group, std::size_t slots_left) {
+    auto taken = take_chunk(blob, group, slots_left, taking);
+    give_way(taking);
+    return taken;
+  });
 }
 
 Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std::size_t slots_left, Taking& taking) {

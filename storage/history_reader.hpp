@@ -18,6 +18,7 @@
 #include "storage/database.hpp"
 #include "storage/frame.hpp"
 #include "storage/rollup.hpp"
+#include "storage/rollup_block.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {
@@ -87,9 +88,14 @@ class HistoryReader {
   [[nodiscard]] Result<Groups> groups_of(std::span<const std::int64_t> ids);
   [[nodiscard]] Result<std::size_t> collect(std::span<const std::int64_t> ids, Range range, std::size_t points_max,
                                             std::span<std::vector<Point>> points);
+  struct SlotTable {
+    const char* name;
+    const char* oldest;  // its statements
+    const char* exists;
+  };
+  using Take = std::function<Result<void>(const Blob&, const Group&, std::size_t slots_left)>;
+  [[nodiscard]] Result<void> for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take);
   [[nodiscard]] Result<void> take_chunks(const Groups& groups, Taking& taking);
-  [[nodiscard]] Result<void> take_slot(Blob& blob, std::int64_t key, const Group& group, std::size_t slots_left,
-                                       Taking& taking);
   static void take_column(const ColumnView& view, const Group& group, Taking& taking);
   [[nodiscard]] Result<void> take_rows(std::span<const std::int64_t> rows, const Groups& groups, Taking& taking);
   [[nodiscard]] Result<void> take_chunk(const Blob& blob, const Group& group, std::size_t slots_left, Taking& taking);
@@ -97,8 +103,8 @@ class HistoryReader {
   [[nodiscard]] Result<void> take_tail(const Groups& groups, Taking& taking);
   [[nodiscard]] Result<void> take_minutes(const Groups& groups, Range range, std::size_t buckets_max,
                                           std::span<std::vector<Bucket>> out);
-  [[nodiscard]] static bool take_minute_blob(std::string_view blob, const Group& group, Range range,
-                                             std::span<std::vector<Bucket>> out, std::size_t& count);
+  [[nodiscard]] Result<void> take_minute_blob(const Blob& blob, const Group& group, Range range,
+                                              std::span<std::vector<Bucket>> out, std::size_t& count);
   [[nodiscard]] Result<void> take_hours(std::span<const std::int64_t> ids, Range range, std::size_t buckets_max,
                                         std::span<std::vector<Bucket>> out);
   [[nodiscard]] Result<std::vector<std::optional<Carried>>> last_sealed(const Groups& groups, std::size_t series);
@@ -118,6 +124,7 @@ class HistoryReader {
   std::uint64_t undecodable_ = 0;
   // Kept between chunks for their memory.
   ChunkReader chunk_;
+  RollupReader minutes_;
   std::vector<std::int64_t> stamps_ms_;
   std::vector<double> values_;
   std::vector<std::uint8_t> present_;

@@ -22,13 +22,7 @@ std::string pack_members(std::span<const std::int64_t> members) {
 
 std::vector<std::int64_t> unpack_members(std::string_view packed) {
   std::vector<std::int64_t> members;
-  ByteReader reader(packed);
-  std::uint64_t last = 0;
-  while (reader.left() > 0) {
-    last += reader.zigzagged();
-    if (!reader.ok()) break;
-    members.push_back(static_cast<std::int64_t>(last));
-  }
+  for_each_member(packed, [&](std::size_t, std::int64_t series) { members.push_back(series); });
   return members;
 }
 

@@ -8,18 +8,32 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
 #include "storage/database.hpp"
 #include "storage/store.hpp"
+#include "storage/varint.hpp"
 
 namespace perjoule::storage {
 
 // The members column of a grp row.
 [[nodiscard]] std::string pack_members(std::span<const std::int64_t> members);
 [[nodiscard]] std::vector<std::int64_t> unpack_members(std::string_view packed);
+
+// Calls `each(column, series)` for each in order.
+template <class Each>
+void for_each_member(std::string_view packed, const Each& each) {
+  ByteReader reader(packed);
+  std::uint64_t series = 0;
+  for (std::size_t column = 0; reader.left() > 0; ++column) {
+    series += reader.zigzagged();
+    if (!reader.ok()) return;
+    each(column, static_cast<std::int64_t>(series));
+  }
+}
 
 class Identities {
  public:
