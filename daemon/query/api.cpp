@@ -65,7 +65,9 @@ Answer evaluated(const Parameters& parameters, const Environment& environment, c
                         fmt::format("invalid expression type \"{}\" for range query, must be Scalar or instant Vector",
                                     name(expression->type())));
   }
-  const auto value = evaluate(*expression, grid, environment.source, environment.limits);
+  const auto resolution = source_resolution_parameter(parameters, grid.step_ms);
+  if (!resolution) return answer_of(resolution.error());
+  const auto value = evaluate(*expression, grid, environment.source, environment.limits, *resolution);
   if (!value) return source_failed(value.error());
   std::string body(success_head);
   const std::size_t bytes_max = environment.limits.answer_bytes_max;

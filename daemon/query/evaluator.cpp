@@ -35,8 +35,14 @@ struct Partial {
 
 class Evaluator {
  public:
-  Evaluator(const Expression& expression, const Grid& grid, Source& source, const Limits& limits)
-      : expression_(expression), grid_(grid), steps_(grid.steps()), source_(source), limits_(limits) {}
+  Evaluator(const Expression& expression, const Grid& grid, Source& source, const Limits& limits,
+            std::int64_t source_resolution_ms)
+      : expression_(expression),
+        grid_(grid),
+        steps_(grid.steps()),
+        source_(source),
+        limits_(limits),
+        source_resolution_ms_(source_resolution_ms) {}
 
   Result<Value> run() {
     const Node& root = node(expression_.root);
@@ -92,6 +98,7 @@ class Evaluator {
                     .step_ms = steps_ > 1 ? grid_.step_ms : 0,
                     .window_ms = selector.range_ms,
                     .aspect = aspect,
+                    .source_resolution_ms = source_resolution_ms_,
                     .series_max = limits_.series_max,
                     .samples_max = limits_.samples_max - samples_};
     auto selected = source_.select(want);
@@ -260,6 +267,7 @@ class Evaluator {
   std::size_t steps_;
   Source& source_;
   const Limits& limits_;
+  std::int64_t source_resolution_ms_;
   std::size_t samples_ = 0;
   std::size_t work_ = 0;
   std::vector<std::string> warnings_;
@@ -267,8 +275,9 @@ class Evaluator {
 
 }  // namespace
 
-Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source, const Limits& limits) {
-  return Evaluator(expression, grid, source, limits).run();
+Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source, const Limits& limits,
+                       std::int64_t source_resolution_ms) {
+  return Evaluator(expression, grid, source, limits, source_resolution_ms).run();
 }
 
 }  // namespace perjoule::query

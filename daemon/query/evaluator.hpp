@@ -33,7 +33,8 @@ struct Value {
 // On a grid with a step the rows of a vector are sorted by their labels, else they stand as they were evaluated.
 // A matrix or a text is evaluated at one time: the caller sees to it. Denied: refused while it was evaluated, for its
 // cost or for series that are alike. Timeout and all others: the source's own.
+// `source_resolution_ms` is what Want says of it.
 [[nodiscard]] Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source,
-                                     const Limits& limits);
+                                     const Limits& limits, std::int64_t source_resolution_ms = 0);
 
 }  // namespace perjoule::query

@@ -150,10 +150,26 @@ std::vector<const HistorySource::Known*> HistorySource::matching(std::span<const
   return found;
 }
 
+// The coarsest that is no coarser than `width_ms` and reaches back as far as the query or raw samples do; else raw.
+Result<Resolution> HistorySource::allowed_roll_up(const Want& want, std::int64_t width_ms) {
+  if (width_ms < minute_ms) return Resolution::raw;
+  auto raw_ms = beginning(connection_, Resolution::raw);
+  if (!raw_ms) return raw_ms.error();
+  for (const Resolution resolution : {Resolution::hour, Resolution::minute}) {
+    if (resolution == Resolution::hour && width_ms < hour_ms) continue;
+    auto begin_ms = beginning(connection_, resolution);
+    if (!begin_ms) return begin_ms.error();
+    if (*begin_ms <= std::max(want.from_ms, *raw_ms)) return resolution;
+  }
+  return Resolution::raw;
+}
+
 Result<Resolution> HistorySource::resolution_for(const Want& want) {
   const std::int64_t span_ms = want.to_ms - want.from_ms;
   std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single result: any that there is
   if (want.window_ms > 0) grain_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
+  const auto allowed = allowed_roll_up(want, std::min(grain_ms, want.source_resolution_ms));
+  if (!allowed || *allowed != Resolution::raw) return allowed;
   // No roll-up has what such a window wants. A selector may show a minute's value at several steps, though.
   if (want.window_ms > 0 && grain_ms < minute_ms) return Resolution::raw;
   auto raw_ms = beginning(connection_, Resolution::raw);
@@ -189,8 +205,8 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
   const bool hours = resolution == Resolution::hour;
   const std::int64_t width_ms = hours ? hour_ms : minute_ms;
   storage::HistoryReader reader(connection_, late_);
-  // A bucket may reach into the range from before it.
-  const storage::Range range{want.from_ms - 2 * width_ms, want.to_ms};
+  // A bucket may reach into the range from before it, and has a point there only if it ends in it.
+  const storage::Range range{want.from_ms - 2 * width_ms, want.to_ms - width_ms + 1};
   auto buckets = reader.buckets(ids, range, resolution, want.samples_max);
   if (!buckets) return buckets.error();
   std::size_t count = 0;

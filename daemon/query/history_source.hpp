@@ -35,6 +35,7 @@ class HistorySource final : public Source {
   };
   [[nodiscard]] Result<void> refresh();
   [[nodiscard]] std::vector<const Known*> matching(std::span<const Matcher> matchers) const;
+  [[nodiscard]] Result<storage::Resolution> allowed_roll_up(const Want& want, std::int64_t width_ms);
   [[nodiscard]] Result<storage::Resolution> resolution_for(const Want& want);
   [[nodiscard]] Result<void> take_raw(const Want& want, std::span<const std::int64_t> ids, Selected& selected);
   [[nodiscard]] Result<void> take_buckets(const Want& want, storage::Resolution resolution,

@@ -60,6 +60,16 @@ Result<void> check_timeout(const Parameters& parameters) {
   return not_a_duration("timeout", text);
 }
 
+Result<std::int64_t> source_resolution_parameter(const Parameters& parameters, std::int64_t step_ms) {
+  const std::string_view text = parameter(parameters, "max_source_resolution");
+  if (text.empty()) return std::int64_t{0};
+  if (text == "auto") return step_ms / 5;
+  const auto ms = read_step(text);
+  if (!ms) return not_a_duration("max_source_resolution", text);
+  if (*ms < 0) return invalid("max_source_resolution", "negative source resolutions are not accepted");
+  return *ms;
+}
+
 Result<std::size_t> limit_parameter(const Parameters& parameters) {
   const std::string_view text = parameter(parameters, "limit");
   std::size_t limit = 0;

@@ -23,6 +23,8 @@ namespace perjoule::query {
 [[nodiscard]] Result<std::int64_t> step_parameter(const Parameters& parameters);
 // `timeout`: read for its errors; the caller has a deadline of its own.
 [[nodiscard]] Result<void> check_timeout(const Parameters& parameters);
+// `max_source_resolution`, as Thanos has it: milliseconds, 0 where there is none; "auto" is a fifth of the step.
+[[nodiscard]] Result<std::int64_t> source_resolution_parameter(const Parameters& parameters, std::int64_t step_ms);
 // `limit`: 0 where there is none.
 [[nodiscard]] Result<std::size_t> limit_parameter(const Parameters& parameters);
 // All of `match[]`, in order.

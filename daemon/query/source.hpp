@@ -38,7 +38,8 @@ struct Want {
   std::int64_t step_ms = 0;    // between two results; 0: there is one
   std::int64_t window_ms = 0;  // of `[5m]`; 0: the newest sample of the last five minutes is wanted
   Aspect aspect = Aspect::last;
-  std::size_t series_max = 0;  // more of either is an error of fault denied
+  std::int64_t source_resolution_ms = 0;  // points so far apart do, also where there are closer ones
+  std::size_t series_max = 0;             // more of either is an error of fault denied
   std::size_t samples_max = 0;
 };
 

@@ -200,7 +200,10 @@ def questions(start_ms, turn):
 
     Samples are asked for with a range selector in an instant query, which has them as they were stored and is bound by
     no number of points; a range query would bring 11,000 points and those resampled. It ends half a second after a
-    sample, so that each range holds the same number of them whether or not it includes its beginning."""
+    sample, so that each range holds the same number of them whether or not it includes its beginning.
+
+    Averages by the minute are asked for twice: as what roll-ups say, which the daemon has and no peer, and which it is
+    told to take (a peer passes over the parameter); and exactly, from the samples."""
     power = "perjoule_sensor_power_watts"
     one = f'{power}{{host="{turn % HOSTS}",sensor="0"}}'
     hundred = f'{power}{{host=~"[0-9]",sensor!~"7."}}'  # GPUs and processor packages of ten hosts
@@ -210,9 +213,11 @@ def questions(start_ms, turn):
     def path(endpoint, **parameters):
         return f"/api/v1/{endpoint}?{urllib.parse.urlencode(parameters)}"
     raw = path("query", query=f"{one}[6h]", time=end - 0.5)
-    minutes = path("query_range", query=f"avg_over_time({one}[1m])", start=start + 60, end=end, step=60)
+    by_minute = {"query": f"avg_over_time({one}[1m])", "start": start + 60, "end": end, "step": 60}
+    minutes = path("query_range", **by_minute, max_source_resolution="1m")
     return [Question("query_6h_raw_ms", raw, 1, SECONDS),
             Question("query_6h_minute_ms", minutes, 1, SECONDS // 60),
+            Question("query_6h_minute_exact_ms", path("query_range", **by_minute), 1, SECONDS // 60),
             Question("query_100x5m_ms", path("query", query=f"{hundred}[5m]", time=end - before), 100, 300)]
 
 
@@ -240,7 +245,7 @@ def ask(urls, start_ms):
                     milliseconds, answers[name] = question.ask(client)
                     if turn >= HOSTS:
                         spent.setdefault(question.figure, {}).setdefault(name, []).append(milliseconds)
-                if turn < HOSTS and question.figure != "query_6h_minute_ms":
+                if turn < HOSTS and "minute" not in question.figure:
                     require_same(question, answers)
     return spent
 

@@ -110,6 +110,20 @@ def values(binary, directory):
         check(totals[-1] <= watched.total and totals[0] >= 0, f"totals {totals}")
 
 
+def resolution(binary, directory):
+    """Roll-ups are taken where they are asked for, and say so; what they say of a steady value is that value."""
+    with Watched(binary, directory) as watched:
+        end = int(time.time())
+        asked = {"query": f"max_over_time({HEAT}[1m])", "start": end - 600, "end": end, "step": 60}
+        exact = data(watched.daemon, "query_range", asked)["result"]
+        check(exact, "samples of the last minutes")
+        status, body = ask(watched.daemon, "query_range", asked | {"max_source_resolution": "1m"})
+        equal((status, body["status"]), (200, "success"), f"roll-ups: {body}")
+        check("minute roll-ups" in body["warnings"][0], body)
+        heats = {value for series in exact + body["data"]["result"] for _, value in series["values"]}
+        equal(heats, {"41.5"}, "a temperature that stands")
+
+
 def listings(binary, directory):
     with Watched(binary, directory) as watched:
         daemon = watched.daemon
@@ -215,4 +229,4 @@ def ends_while_asked(binary, directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main([values, listings, refusals, as_promtool_asks, read_by_others, ends_while_asked]))
+    sys.exit(main([values, resolution, listings, refusals, as_promtool_asks, read_by_others, ends_while_asked]))

@@ -109,6 +109,27 @@ TEST_CASE("shapes of query and query_range") {
         R"("warnings":["answered from minute roll-ups"]})");
 }
 
+TEST_CASE("how coarse samples may be is asked for as Thanos has it") {
+  Server server;
+  const auto wanted = [&](std::string resolution, std::string_view path = "query_range") {
+    Parameters parameters = {{"query", "max_over_time(power[1m])"}, {"start", "0"}, {"end", "600"}, {"step", "300"}};
+    if (!resolution.empty()) parameters.emplace_back("max_source_resolution", std::move(resolution));
+    CHECK(server.get(path, parameters).status == 200);
+    return server.source.wants.back().source_resolution_ms;
+  };
+  CHECK(wanted("") == 0);
+  CHECK(wanted("0s") == 0);
+  CHECK(wanted("1m") == 60'000);
+  CHECK(wanted("3600") == 3'600'000);
+  CHECK(wanted("auto") == 60'000);
+  CHECK(wanted("auto", "query") == 0);
+  CHECK(server.refusal("query", {{"query", "1"}, {"max_source_resolution", "fine"}}) ==
+        R"(400 {"status":"error","errorType":"bad_data","error":"invalid parameter \"max_source_resolution\": )"
+        R"(cannot parse \"fine\" to a valid duration"})");
+  CHECK(server.get("query", {{"query", "1"}, {"max_source_resolution", "-1m"}}).status == 400);
+  CHECK(server.get("query", {{"query", "1"}, {"max_source_resolution", "-60"}}).status == 400);
+}
+
 TEST_CASE("what there is") {
   Server server;
   CHECK(server.body("labels", {}) == R"({"status":"success","data":["__name__","gpu"]})");

@@ -140,6 +140,40 @@ TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and
   CHECK(window(4 * day_ms, 4 * hour_ms, Aspect::last) == "hour");
 }
 
+TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer where raw samples could when they are allowed to") {
+  const auto allowed = [&](std::int64_t resolution_ms, std::int64_t step_ms, std::int64_t window_ms, Aspect aspect) {
+    Want want = want_of({now_ms - 6 * hour_ms, now_ms, step_ms}, window_ms, aspect);
+    want.source_resolution_ms = resolution_ms;
+    return opened->resolution(want);
+  };
+  CHECK(allowed(0, minute_ms, minute_ms, Aspect::mean) == "raw");
+  CHECK(allowed(minute_ms - 1, minute_ms, minute_ms, Aspect::mean) == "raw");
+  CHECK(allowed(minute_ms, minute_ms, minute_ms, Aspect::mean) == "minute");
+  CHECK(allowed(minute_ms, hour_ms, hour_ms, Aspect::mean) == "minute");
+  CHECK(allowed(hour_ms, hour_ms, hour_ms, Aspect::mean) == "hour");
+  CHECK(allowed(hour_ms, hour_ms, 5 * minute_ms, Aspect::mean) == "minute");
+  CHECK(allowed(hour_ms, hour_ms, minute_ms / 2, Aspect::mean) == "raw");  // no roll-up says what half a minute was
+  CHECK(allowed(minute_ms, minute_ms, 0, Aspect::last) == "minute");
+  CHECK(allowed(minute_ms, minute_ms / 4, 0, Aspect::last) == "raw");
+  CHECK(allowed(minute_ms, minute_ms, 2 * minute_ms, Aspect::last) == "raw");  // too few for a rate
+  CHECK(allowed(minute_ms, minute_ms, 4 * minute_ms, Aspect::last) == "minute");
+
+  // Up to the newest, sealed or not. A window has both its ends, a minute only its beginning.
+  Want want = want_of({now_ms - 6 * hour_ms, now_ms, minute_ms}, minute_ms, Aspect::count);
+  const Grid grid{now_ms - 6 * hour_ms, now_ms, minute_ms};
+  const auto counts = [&] {
+    std::vector<double> counted(grid.steps(), absent);
+    const Selected selected = opened->select(want);
+    REQUIRE(selected.series.size() == 1);
+    REQUIRE(
+        over_time(Function::count_over_time, selected.series[0].points, grid, minute_ms, selected.rolled_up, counted));
+    return counted;
+  };
+  CHECK(counts() == std::vector<double>(grid.steps(), 4));
+  want.source_resolution_ms = minute_ms;
+  CHECK(counts() == std::vector<double>(grid.steps(), 3));
+}
+
 TEST_CASE_FIXTURE(Seams, "history source: a single result, and steps finer than a minute, are content with roll-ups") {
   for (const std::int64_t ago_ms : {hour_ms, 2 * day_ms, 4 * day_ms}) {
     CAPTURE(ago_ms);
@@ -207,6 +241,27 @@ TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed e
         CHECK(point.value == static_cast<double>(width_ms / 1000));
     }
   }
+}
+
+TEST_CASE("history source: slots that are missing are passed over, at either resolution") {
+  const storage::Scratch scratch;
+  const auto file = scratch / "history.db";
+  Recording recording(file, 20'000);
+  std::int64_t at_ms = begin_ms;
+  for (const std::int64_t gap_ms : {0L, 2 * hour_ms, hour_ms, 8 * hour_ms}) {
+    at_ms += gap_ms;
+    recording.record(at_ms, at_ms + 90 * minute_ms);
+    at_ms += 91 * minute_ms;
+  }
+  const Opened opened(file);
+  Want want = want_of({begin_ms + hour_ms, at_ms, minute_ms}, hour_ms, Aspect::count);
+  CHECK(opened.select(want).series.at(0).points.size() == 4 * (90 * 3 + 1));
+  want.source_resolution_ms = minute_ms;
+  const Selected minutes = opened.select(want);
+  double samples = 0;
+  for (const storage::Point& point : minutes.series.at(0).points)
+    samples += point.value;
+  CHECK(samples == 4 * (90 * 3 + 1));
 }
 
 TEST_CASE("history source: a series that gets the number of one that has expired has its own labels") {
