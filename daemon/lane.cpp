@@ -36,10 +36,12 @@ class LaneThreads::ThreadLane : public Lane {
   void start(std::function<void()> work, std::function<void()> done) override {
     shared_->busy = true;
     if (!started_) started_ = launch(shared_, stack_bytes_);
-    const std::lock_guard lock(shared_->mutex);
-    shared_->work = std::move(work);
-    shared_->done = std::move(done);
-    shared_->wake.notify_one();
+    {
+      const std::lock_guard lock(shared_->mutex);
+      shared_->work = std::move(work);
+      shared_->done = std::move(done);
+    }
+    shared_->wake.notify_one();  // without the mutex, on which the thread would have to wait at once
   }
 
  private:

@@ -235,8 +235,8 @@ int main(int argc, char** argv) {
   mallopt(M_ARENA_MAX, 2);
   // A scrape's text and zlib's state come and go: given back to the kernel each time, they cost more in page faults
   // than in rendering and packing.
-  mallopt(M_TRIM_THRESHOLD, 1 << 20);
-  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   // NOLINTEND(concurrency-mt-unsafe)
   try {
     return run(argc, argv);
