@@ -241,6 +241,11 @@ Result<std::int64_t> Connection::integer(Result<Statement> statement) {
   return *row ? statement->integer(0) : 0;
 }
 
+Result<std::int64_t> Connection::integer(Result<Statement> statement, std::int64_t bound) {
+  if (statement) statement->bind(1, bound);
+  return integer(std::move(statement));
+}
+
 Result<std::string> Connection::text(std::string_view sql) {
   auto statement = prepare(sql);
   if (!statement) return statement.error();

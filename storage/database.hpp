@@ -120,6 +120,7 @@ class Connection {
   // whose address it is found.
   [[nodiscard]] Result<Statement> keep(const char* sql);
   [[nodiscard]] static Result<std::int64_t> integer(Result<Statement> statement);
+  [[nodiscard]] static Result<std::int64_t> integer(Result<Statement> statement, std::int64_t bound);  // to ?1
   // Looks through the whole file: "ok", or the first thing that is wrong with it. A page that the disk does not give is
   // an error, and says nothing about the file.
   [[nodiscard]] Result<std::string> quick_check();

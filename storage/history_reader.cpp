@@ -148,31 +148,33 @@ void HistoryReader::give_way(Taking& taking) {
   }
 }
 
+// Opens a row of a slot; false: there is none. Rows that are missing come together, and then a look is cheaper first.
+Result<bool> HistoryReader::open_slot(Blob& blob, const SlotTable& table, std::int64_t key, bool& in_gap) {
+  if (in_gap) {
+    auto exists = Connection::integer(connection_.keep(table.exists), key);
+    if (!exists) return exists.error();
+    if (*exists == 0) return false;
+  }
+  auto opened = blob.open(connection_, table.name, key);
+  in_gap = opened && !*opened;
+  return opened;
+}
+
 // Calls `take(blob, group, slots left)` for what is sealed of the groups in the range. A blob that is damaged is left
 // out and counted; one that cannot be read is an error.
 Result<void> HistoryReader::for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take) {
   auto oldest = Connection::integer(connection_.keep(table.oldest));
   if (!oldest) return oldest.error();
-  auto exists = connection_.keep(table.exists);
-  if (!exists) return exists.error();
   Blob blob;
   for (const auto& [grp, group] : groups) {
     const std::int64_t first = std::max({group.first_slot, slot_of(range.from_ms), slot_of_key(*oldest)});
     const std::int64_t last = std::min(group.sealed - 1, slot_of(range.to_ms));
-    bool in_gap = false;  // rows that are missing come together
+    bool in_gap = false;
     for (std::int64_t slot = first; slot <= last; ++slot) {
       if (auto still = in_time(); !still) return still;
-      const std::int64_t key = slot_key(slot, grp);
-      if (in_gap) {
-        auto row = exists->bind(1, key).step();
-        if (!row) return row.error();
-        exists->reset();
-        if (!*row) continue;
-      }
-      auto opened = blob.open(connection_, table.name, key);
+      auto opened = open_slot(blob, table, slot_key(slot, grp), in_gap);
       if (!opened) return opened.error();
-      in_gap = !*opened;
-      if (in_gap) continue;
+      if (!*opened) continue;
       auto taken = take(blob, group, static_cast<std::size_t>(std::min(last - slot + 1, reserved_slots)));
       if (taken) continue;
       if (taken.error().fault != Fault::broken) return taken;

@@ -94,6 +94,7 @@ class HistoryReader {
     const char* exists;
   };
   using Take = std::function<Result<void>(const Blob&, const Group&, std::size_t slots_left)>;
+  [[nodiscard]] Result<bool> open_slot(Blob& blob, const SlotTable& table, std::int64_t key, bool& in_gap);
   [[nodiscard]] Result<void> for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take);
   [[nodiscard]] Result<void> take_chunks(const Groups& groups, Taking& taking);
   static void take_column(const ColumnView& view, const Group& group, Taking& taking);
