@@ -33,11 +33,20 @@ void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, con
   }
 }
 
+// As Prometheus does it, to the last digit: where a mean is next to nothing, all of it is rounding.
 double mean_of(Points window) {
-  Sum sum;
-  for (const Point& point : window)
-    sum.add(point.value * mean_scale);
-  return sum.total() / static_cast<double>(window.size()) / mean_scale;
+  Sum mean;
+  double count = 0;
+  for (const Point& point : window) {
+    count += 1;
+    if (std::isinf(mean.value)) {
+      // An infinite mean stays, but for its opposite and NaN: the difference below would be NaN for every number.
+      if (std::isinf(point.value) && (mean.value > 0) == (point.value > 0)) continue;
+      if (std::isfinite(point.value)) continue;
+    }
+    mean.add(point.value / count - mean.value / count);
+  }
+  return mean.total();
 }
 
 double sum_of(Points window) {
