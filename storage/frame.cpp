@@ -23,18 +23,16 @@ constexpr unsigned frame_scale_max = 6;
 
 // The smallest scale that is exact for all values, and their integers.
 std::optional<unsigned> scale_all(std::span<const double> values, std::vector<std::uint64_t>& integers) {
+  integers.resize(values.size());
   unsigned scale = 0;
-  for (double value : values) {
-    while (!scaled(value, scale)) {
-      if (++scale > frame_scale_max) return std::nullopt;
+  for (std::size_t n = 0; n < values.size();) {
+    const auto integer = scaled(values[n], scale);
+    if (integer) {
+      integers[n++] = static_cast<std::uint64_t>(*integer);
+      continue;
     }
-  }
-  integers.clear();
-  for (double value : values) {
-    // A value that was exact at a smaller scale may be too large for this one.
-    const auto integer = scaled(value, scale);
-    if (!integer) return std::nullopt;
-    integers.push_back(static_cast<std::uint64_t>(*integer));
+    if (++scale > frame_scale_max) return std::nullopt;
+    n = 0;  // what was exact at a smaller scale may be too large for this one
   }
   return scale;
 }
