@@ -233,8 +233,8 @@ int main(int argc, char** argv) {
   // Every lane is a thread; an arena for each of them would be resident memory for a few kilobytes of text.
   // NOLINTBEGIN(concurrency-mt-unsafe): no thread has been started yet
   mallopt(M_ARENA_MAX, 2);
-  // A scrape's text and zlib's state come and go: given back to the kernel each time, they cost more in page faults
-  // than in rendering and packing.
+  // The text of a scrape, the samples and the text of a query and zlib's state come and go: given back to the kernel
+  // each time, they cost more in page faults than in rendering and packing.
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   // NOLINTEND(concurrency-mt-unsafe)

@@ -79,7 +79,11 @@ Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Gro
 // As sealing will do it.
 Result<void> HistoryReader::add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
                                          std::int64_t width_ms, std::span<std::vector<Bucket>> out) {
-  const auto ends_before = [&](const auto& group) { return range.to_ms < slot_start(group.second.sealed); };
+  // The last bucket that is wanted may reach beyond what is sealed, though it begins in it.
+  const auto ends_before = [&](const auto& group) {
+    const std::int64_t sealed_ms = slot_start(group.second.sealed);
+    return range.to_ms < sealed_ms && range.to_ms / width_ms * width_ms + width_ms <= sealed_ms;
+  };
   if (std::all_of(groups.begin(), groups.end(), ends_before)) return {};
   std::vector<std::vector<Point>> points(ids.size());
   // What is not sealed before the range goes with it: counters grow from there, and values stand into it.

@@ -168,7 +168,11 @@ Result<Resolution> HistorySource::resolution_for(const Want& want) {
   const std::int64_t span_ms = want.to_ms - want.from_ms;
   std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single result: any that there is
   if (want.window_ms > 0) grain_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
-  auto allowed = allowed_roll_up(want, std::min(grain_ms, want.source_resolution_ms));
+  std::int64_t width_ms = std::min(grain_ms, want.source_resolution_ms);
+  // Where the newest sample is wanted, a bucket that has ended is older: by less than a minute at each step of a graph
+  // that will do, and no older value stands for now.
+  if (want.window_ms == 0) width_ms = want.step_ms > 0 ? std::min(width_ms, minute_ms) : 0;
+  auto allowed = allowed_roll_up(want, width_ms);
   if (!allowed || *allowed != Resolution::raw) return allowed;
   // No roll-up has what such a window wants. A selector may show a minute's value at several steps, though.
   if (want.window_ms > 0 && grain_ms < minute_ms) return Resolution::raw;

@@ -155,6 +155,10 @@ TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer where raw samples coul
   CHECK(allowed(hour_ms, hour_ms, minute_ms / 2, Aspect::mean) == "raw");  // no roll-up says what half a minute was
   CHECK(allowed(minute_ms, minute_ms, 0, Aspect::last) == "minute");
   CHECK(allowed(minute_ms, minute_ms / 4, 0, Aspect::last) == "raw");
+  CHECK(allowed(hour_ms, hour_ms, 0, Aspect::last) == "minute");  // the last of an hour may be old
+  Want now = want_of({now_ms, now_ms, 0});
+  now.source_resolution_ms = hour_ms;
+  CHECK(opened->resolution(now) == "raw");  // and what is asked for now is the newest
   CHECK(allowed(minute_ms, minute_ms, 2 * minute_ms, Aspect::last) == "raw");  // too few for a rate
   CHECK(allowed(minute_ms, minute_ms, 4 * minute_ms, Aspect::last) == "minute");
 
@@ -240,6 +244,22 @@ TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed e
       for (const storage::Point& point : counts.series[0].points)
         CHECK(point.value == static_cast<double>(width_ms / 1000));
     }
+  }
+}
+
+TEST_CASE("history source: an hour that is sealed in part is whole") {
+  for (std::int64_t beyond_ms = 0; beyond_ms <= hour_ms; beyond_ms += 5 * minute_ms) {
+    CAPTURE(beyond_ms);
+    const storage::Scratch scratch;
+    const auto file = scratch / "history.db";
+    Recording(file, 20'000).record(begin_ms, begin_ms + 3 * hour_ms + beyond_ms);
+    const Opened opened(file);
+    Want want = want_of({begin_ms + hour_ms, begin_ms + 3 * hour_ms, hour_ms}, hour_ms, Aspect::count);
+    want.source_resolution_ms = hour_ms;
+    const Selected hours = opened.select(want);
+    REQUIRE(hours.series.at(0).points.size() == 3);
+    for (const storage::Point& point : hours.series[0].points)
+      CHECK(point.value == 180);
   }
 }
 
