@@ -19,7 +19,8 @@ inline std::optional<std::int64_t> scaled(double value, unsigned scale) {
   const double product = value * powers_of_ten[scale];
   if (!(std::fabs(product) < static_cast<double>(exact_limit))) return std::nullopt;
   const std::int64_t integer = std::llrint(product);  // unlike nearbyint one instruction on every x86-64
-  const double back = static_cast<double>(integer) / powers_of_ten[scale];
+  const auto decimal = static_cast<double>(integer);
+  const double back = scale == 0 ? decimal : decimal / powers_of_ten[scale];  // most have none, and divisions are slow
   if (std::bit_cast<std::uint64_t>(back) != std::bit_cast<std::uint64_t>(value)) return std::nullopt;
   return integer;
 }

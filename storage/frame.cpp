@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <optional>
 #include <utility>
 
@@ -37,85 +36,126 @@ std::optional<unsigned> scale_all(std::span<const double> values, std::vector<st
   return scale;
 }
 
-template <class Put>
-void differences(std::span<const std::uint64_t> integers, bool second, const Put& put) {
+std::uint64_t bits_of(double value) {
+  return std::bit_cast<std::uint64_t>(value);
+}
+
+// Writes into room that was made for the largest there may be.
+class Cursor {
+ public:
+  explicit Cursor(char* at) : at_(at) {}
+  void byte(unsigned value) { *at_++ = static_cast<char>(static_cast<unsigned char>(value)); }
+  void varint(std::uint64_t value) {
+    for (; value >= 1U << 14; value >>= 7)
+      byte(static_cast<unsigned>(value & 0x7f) | 0x80);
+    // One byte or two, without a branch that noise would mislead.
+    const auto rest = static_cast<unsigned>(value);
+    const unsigned more = rest >= 0x80 ? 1 : 0;
+    at_[0] = static_cast<char>(static_cast<unsigned char>((rest & 0x7f) | more << 7));
+    at_[1] = static_cast<char>(static_cast<unsigned char>(rest >> 7));
+    at_ += 1 + more;
+  }
+  void little_endian(std::uint64_t value, unsigned size) {
+    for (; size > 0; --size, value >>= 8)
+      byte(static_cast<unsigned>(value & 0xff));
+  }
+  void bitmap(std::span<const std::uint8_t> present) {
+    for (; !present.empty(); present = present.subspan(std::min<std::size_t>(8, present.size()))) {
+      unsigned bits = 0;
+      for (std::size_t n = 0; n < std::min<std::size_t>(8, present.size()); ++n)
+        bits |= (present[n] != 0 ? 1U : 0U) << n;
+      byte(bits);
+    }
+  }
+  [[nodiscard]] char* at() const { return at_; }
+
+ private:
+  char* at_;
+};
+
+constexpr std::size_t varint_max = 10;
+
+void put_differences(Cursor& out, std::span<const std::uint64_t> integers, bool second) {
   std::uint64_t last = 0;
   std::uint64_t last_step = 0;
   for (std::size_t n = 0; n < integers.size(); ++n) {
     const std::uint64_t step = integers[n] - last;
-    put(zigzag(second && n > 1 ? step - last_step : step));
+    out.varint(zigzag(second && n > 1 ? step - last_step : step));
     last = integers[n];
     last_step = step;
   }
 }
 
-struct Scratch {
-  std::vector<double> values;
-  std::vector<std::uint64_t> integers;
+// Whether differences of differences are shorter than differences. The first two are the same either way.
+bool second_is_shorter(std::span<const std::uint64_t> integers) {
+  std::size_t delta = 0;
+  std::size_t acceleration = 0;
+  for (std::size_t n = 2; n < integers.size(); ++n) {
+    const std::uint64_t step = integers[n] - integers[n - 1];
+    delta += varint_size(zigzag(step));
+    acceleration += varint_size(zigzag(step - (integers[n - 1] - integers[n - 2])));
+  }
+  return acceleration < delta;
+}
+
+// The column of one group that is being written.
+class ColumnWriter {
+ public:
+  explicit ColumnWriter(Cursor& out) : out_(out) {}
+
+  // `present`: empty if all are.
+  void put(std::span<const double> values, std::span<const std::uint8_t> present) {
+    present_ = {};
+    if (std::find(present.begin(), present.end(), 0) != present.end()) {
+      present_ = present;
+      filled_.clear();
+      for (std::size_t n = 0; n < values.size(); ++n) {
+        if (present[n] != 0) filled_.push_back(values[n]);
+      }
+      values = filled_;
+    }
+    if (values.empty()) {
+      out_.byte(static_cast<unsigned>(Form::empty));
+    } else {
+      put_values(values);
+    }
+  }
+
+ private:
+  void begin(Form form, unsigned scale) {
+    out_.byte(static_cast<unsigned>(form) | (present_.empty() ? 0U : holes_bit) | scale << 4);
+    out_.bitmap(present_);
+  }
+  void put_values(std::span<const double> values) {
+    const std::uint64_t first = bits_of(values.front());
+    const bool constant = std::all_of(values.begin(), values.end(), [&](double v) { return bits_of(v) == first; });
+    if (constant) values = values.first(1);
+    const auto scale = scale_all(values, integers_);
+    if (!scale) {
+      begin(constant ? Form::raw_constant : Form::raw, 0);
+      for (const double value : values)
+        out_.little_endian(bits_of(value), 8);
+    } else if (constant) {
+      begin(Form::constant, *scale);
+      out_.varint(zigzag(integers_.front()));
+    } else {
+      const bool second = second_is_shorter(integers_);
+      begin(second ? Form::acceleration : Form::delta, *scale);
+      put_differences(out_, integers_, second);
+    }
+  }
+
+  Cursor& out_;
+  std::span<const std::uint8_t> present_;  // empty: no holes
+  std::vector<double> filled_;
+  std::vector<std::uint64_t> integers_;
 };
-
-void put_tag(std::string& out, Form form, bool holes, unsigned scale) {
-  out.push_back(static_cast<char>(static_cast<unsigned>(form) | (holes ? holes_bit : 0U) | scale << 4));
-}
-
-void put_bitmap(std::string& out, std::span<const std::uint8_t> present) {
-  const std::size_t start = out.size();
-  out.append((present.size() + 7) / 8, '\0');
-  for (std::size_t n = 0; n < present.size(); ++n) {
-    if (present[n] == 0) continue;
-    char& byte = out[start + n / 8];
-    byte = static_cast<char>(static_cast<unsigned char>(byte) | 1U << n % 8);
-  }
-}
-
-void put_values(std::string& out, bool holes, std::span<const std::uint8_t> present, Scratch& scratch) {
-  const auto& values = scratch.values;
-  const auto begin = [&](Form form, unsigned scale) {
-    put_tag(out, form, holes, scale);
-    if (holes) put_bitmap(out, present);
-  };
-  const auto bits = [](double value) { return std::bit_cast<std::uint64_t>(value); };
-  const bool constant = std::all_of(values.begin(), values.end(), [&](double v) { return bits(v) == bits(values[0]); });
-  const auto scale = scale_all(values, scratch.integers);
-  if (!scale) {
-    begin(constant ? Form::raw_constant : Form::raw, 0);
-    const std::size_t count = constant ? 1 : values.size();
-    for (std::size_t n = 0; n < count; ++n)
-      put_little_endian(out, bits(values[n]), 8);
-    return;
-  }
-  if (constant) {
-    begin(Form::constant, *scale);
-    put_varint(out, zigzag(scratch.integers[0]));
-    return;
-  }
-  std::size_t delta_size = 0;
-  std::size_t acceleration_size = 0;
-  differences(scratch.integers, false, [&](std::uint64_t coded) { delta_size += varint_size(coded); });
-  differences(scratch.integers, true, [&](std::uint64_t coded) { acceleration_size += varint_size(coded); });
-  const bool second = acceleration_size < delta_size;
-  begin(second ? Form::acceleration : Form::delta, *scale);
-  differences(scratch.integers, second, [&](std::uint64_t coded) { put_varint(out, coded); });
-}
-
-void put_column(std::string& out, std::span<const double> values, std::span<const std::uint8_t> present,
-                Scratch& scratch) {
-  scratch.values.clear();
-  for (std::size_t n = 0; n < values.size(); ++n) {
-    if (present[n] != 0) scratch.values.push_back(values[n]);
-  }
-  if (scratch.values.empty()) {
-    put_tag(out, Form::empty, false, 0);
-  } else {
-    put_values(out, scratch.values.size() < values.size(), present, scratch);
-  }
-}
 
 Error bad(std::string what) {
   return {Fault::broken, "history frame: " + std::move(what)};
 }
 
-// Sums of differences; the counterpart of `differences`.
+// Sums of differences; the counterpart of `put_differences`.
 class Summer {
  public:
   Summer(ByteReader& reader, bool second) : reader_(reader), second_(second) {}
@@ -140,58 +180,65 @@ struct Decoded {
   std::vector<std::uint8_t> present;
 };
 
-// False: the bytes mean nothing.
-bool read_values(ByteReader& reader, Form form, unsigned scale, Decoded& out) {
-  const bool raw = form == Form::raw || form == Form::raw_constant;
-  const bool once = form == Form::constant || form == Form::raw_constant;
+// False: the bytes mean nothing. `all`: no holes.
+bool read_values(ByteReader& reader, Form form, unsigned scale, bool all, Decoded& out) {
   Summer summer(reader, form == Form::acceleration);
-  std::optional<double> same;
-  for (std::size_t n = 0; n < out.present.size(); ++n) {
-    if (out.present[n] == 0) continue;
-    if (same) {
-      out.values[n] = *same;
-      continue;
+  bool exact = true;
+  const double unit = powers_of_ten[scale];
+  const auto raw = [&] { return std::bit_cast<double>(reader.little_endian(8)); };
+  const auto decimal = [&] {
+    const auto integer = static_cast<std::int64_t>(summer.next());
+    exact &= integer > -exact_limit && integer < exact_limit;
+    return static_cast<double>(integer) / unit;
+  };
+  const auto each = [&](const auto& next) {
+    for (std::size_t n = 0; n < out.present.size(); ++n) {
+      if (all || out.present[n] != 0) out.values[n] = next();
     }
-    if (raw) {
-      out.values[n] = std::bit_cast<double>(reader.little_endian(8));
-    } else {
-      const auto integer = static_cast<std::int64_t>(summer.next());
-      if (integer <= -exact_limit || integer >= exact_limit) return false;
-      out.values[n] = static_cast<double>(integer) / powers_of_ten[scale];
-    }
-    if (!reader.ok()) return false;
-    if (once) same = out.values[n];
+  };
+  if (form == Form::constant || form == Form::raw_constant) {
+    std::fill(out.values.begin(), out.values.end(), form == Form::constant ? decimal() : raw());
+  } else if (form == Form::raw) {
+    each(raw);
+  } else {
+    each(decimal);
   }
-  return true;
+  return exact && reader.ok();
 }
 
-struct Tag {
-  Form form = Form::empty;
-  bool holes = false;
-  unsigned scale = 0;
+// In one register: an optional goes through memory in two parts, and waits for both.
+class Tag {
+ public:
+  static Tag read(ByteReader& reader) {
+    const Tag tag(static_cast<unsigned>(reader.little_endian(1)));
+    const bool good = reader.ok() && tag.form() <= Form::raw_constant && tag.scale() <= frame_scale_max &&
+                      (tag.form() != Form::empty || tag.bits_ == 0);
+    return good ? tag : Tag(senseless);
+  }
+  explicit operator bool() const { return bits_ != senseless; }
+  [[nodiscard]] Form form() const { return static_cast<Form>(bits_ & 7); }
+  [[nodiscard]] bool holes() const { return (bits_ & holes_bit) != 0; }
+  [[nodiscard]] unsigned scale() const { return bits_ >> 4; }
+
+ private:
+  static constexpr unsigned senseless = 256;
+  explicit Tag(unsigned bits) : bits_(bits) {}
+  unsigned bits_;
 };
-
-std::optional<Tag> read_tag(ByteReader& reader) {
-  const auto tag = static_cast<unsigned>(reader.little_endian(1));
-  const Tag read{static_cast<Form>(tag & 7), (tag & holes_bit) != 0, tag >> 4};
-  const bool good = reader.ok() && read.form <= Form::raw_constant && read.scale <= frame_scale_max;
-  if (!good || (read.form == Form::empty && tag != 0)) return std::nullopt;
-  return read;
-}
 
 // Passes over a column that nobody wants.
 bool skip_column(ByteReader& reader, std::size_t ticks) {
-  const auto tag = read_tag(reader);
+  const auto tag = Tag::read(reader);
   if (!tag) return false;
-  std::size_t values = tag->form == Form::empty ? 0 : ticks;
-  if (tag->holes) {
+  std::size_t values = tag.form() == Form::empty ? 0 : ticks;
+  if (tag.holes()) {
     values = 0;
     for (const char byte : reader.bytes((ticks + 7) / 8))
       values += static_cast<std::size_t>(std::popcount(static_cast<unsigned char>(byte)));
   }
-  const bool once = tag->form == Form::constant || tag->form == Form::raw_constant;
-  if (once) values = std::min<std::size_t>(values, 1);
-  if (tag->form == Form::raw || tag->form == Form::raw_constant) {
+  const bool once = tag.form() == Form::constant || tag.form() == Form::raw_constant;
+  if (once) values = 1;
+  if (tag.form() == Form::raw || tag.form() == Form::raw_constant) {
     reader.bytes(values * 8);
   } else {
     reader.skip_varints(values);
@@ -201,18 +248,18 @@ bool skip_column(ByteReader& reader, std::size_t ticks) {
 
 bool read_column(ByteReader& reader, Decoded& out, bool& empty) {
   const std::size_t ticks = out.stamps_ms.size();
-  const auto tag = read_tag(reader);
+  const auto tag = Tag::read(reader);
   if (!tag) return false;
-  empty = tag->form == Form::empty;
+  empty = tag.form() == Form::empty;
   if (empty) return true;
   out.present.assign(ticks, 1);
-  if (tag->holes) {
+  if (tag.holes()) {
     const std::string_view bitmap = reader.bytes((ticks + 7) / 8);
     if (!reader.ok()) return false;
     for (std::size_t n = 0; n < ticks; ++n)
       out.present[n] = static_cast<unsigned char>(bitmap[n / 8]) >> n % 8 & 1U;
   }
-  return read_values(reader, tag->form, tag->scale, out);
+  return read_values(reader, tag.form(), tag.scale(), !tag.holes(), out);
 }
 
 // No `wanted`: all columns.
@@ -263,22 +310,31 @@ void begin_frame(std::string& frame, std::int64_t base_ms) {
 
 void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& block) {
   const std::size_t ticks = block.stamps_ms.size();
-  std::string body;
-  put_varint(body, static_cast<std::uint64_t>(block.group));
-  put_varint(body, ticks);
-  put_varint(body, block.columns);
-  Scratch scratch;
-  for (auto stamp : block.stamps_ms) {
-    scratch.integers.push_back(static_cast<std::uint64_t>(stamp) - static_cast<std::uint64_t>(base_ms));
-  }
-  differences(scratch.integers, true, [&](std::uint64_t coded) { put_varint(body, coded); });
+  constexpr std::size_t head_max = varint_max + 4;
+  const std::size_t column_max = 1 + (ticks + 7) / 8 + ticks * varint_max;
+  const std::size_t start = frame.size();
+  frame.resize(start + head_max + (3 + ticks) * varint_max + block.columns * column_max);
+  char* const body = frame.data() + start + head_max;
+  Cursor out(body);
+  out.varint(static_cast<std::uint64_t>(block.group));
+  out.varint(ticks);
+  out.varint(block.columns);
+  std::vector<std::uint64_t> stamps;
+  for (auto stamp : block.stamps_ms)
+    stamps.push_back(static_cast<std::uint64_t>(stamp) - static_cast<std::uint64_t>(base_ms));
+  put_differences(out, stamps, true);
+  const bool all = std::find(block.present.begin(), block.present.end(), 0) == block.present.end();
+  ColumnWriter writer(out);
   for (std::size_t column = 0; column < block.columns; ++column) {
-    put_column(body, std::span(block.values).subspan(column * ticks, ticks),
-               std::span(block.present).subspan(column * ticks, ticks), scratch);
+    const auto present = std::span(block.present).subspan(column * ticks, ticks);
+    writer.put(std::span(block.values).subspan(column * ticks, ticks), all ? present.first(0) : present);
   }
-  put_varint(frame, body.size());
-  put_little_endian(frame, crc32(body), 4);
-  frame += body;
+  const std::string_view written(body, static_cast<std::size_t>(out.at() - body));
+  Cursor head(frame.data() + start);
+  head.varint(written.size());
+  head.little_endian(crc32(written), 4);
+  std::copy(written.begin(), written.end(), head.at());
+  frame.resize(static_cast<std::size_t>(head.at() - frame.data()) + written.size());
 }
 
 namespace {
