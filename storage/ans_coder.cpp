@@ -31,9 +31,8 @@ struct Token {
 };
 
 Token token_of(std::uint64_t value) {
-  const auto width = static_cast<unsigned>(std::bit_width(value));
-  if (width <= 2) return {static_cast<unsigned>(value), 0};
-  const unsigned below = width - 3;
+  const auto width = static_cast<unsigned>(std::bit_width(value | 2));  // by no branch for the small ones
+  const unsigned below = std::max(width, 3U) - 3;
   return {((width - 2) << 2U) + (static_cast<unsigned>(value >> below) & 3U), below};
 }
 
@@ -168,58 +167,61 @@ Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitW
   return shares;
 }
 
-// The states of each token in ascending order: those of a token begin at `begins`.
-struct Places {
-  std::array<std::uint16_t, tokens_max> begins{};
-  std::array<std::uint16_t, 1U << log_max> states{};
+// How a token leads from one state to the next, by J. Duda's and Y. Collet's formulas: one addition tells how many bits
+// a state gives, another where it goes.
+struct Way {
+  std::uint32_t bits = 0;   // plus the state: their number, times 2^16
+  std::uint32_t place = 0;  // plus what is left of the state: where in `Ways::states` the next one stands
+};
 
-  explicit Places(const Shares& shares) {
-    std::uint16_t begin = 0;
+struct Ways {
+  std::array<Way, tokens_max> of_token{};
+  std::array<std::uint16_t, 1U << log_max> states{};  // of each token in ascending order, one token after the other
+
+  explicit Ways(const Shares& shares) {
+    std::array<std::uint16_t, tokens_max> next{};
+    std::uint32_t begin = 0;
     for (unsigned n = 0; n < shares.tokens; ++n) {
-      begins[n] = begin;
-      begin = static_cast<std::uint16_t>(begin + shares.states[n]);
+      const std::uint32_t count = shares.states[n];
+      next[n] = static_cast<std::uint16_t>(begin);
+      if (count == 0) continue;
+      const unsigned most = shares.log + 1 - static_cast<unsigned>(std::bit_width(count - 1));
+      of_token[n] = {(most << 16U) - (count << most), begin - count};
+      begin += count;
     }
-    auto next = begins;
     const SpreadTokens tokens = spread(shares);
     for (std::uint32_t state = 0; state < 1U << shares.log; ++state)
       states[next[tokens[state]]++] = static_cast<std::uint16_t>(state);
   }
 };
 
-// What the decoder reads of a value.
-struct Step {
-  std::uint16_t bits = 0;  // that lead from its state to the next
-  std::uint8_t count = 0;
-  std::uint8_t below = 0;
-};
-
 }  // namespace
 
-void ans_encode(std::string& out, std::span<const std::uint64_t> values) {
+void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values) {
   if (values.empty()) return;
   std::array<std::uint32_t, tokens_max> counts{};
-  for (const std::uint64_t value : values)
-    ++counts[token_of(value).number];
+  steps_.resize(values.size());
+  for (std::size_t n = 0; n < values.size(); ++n) {
+    const Token token = token_of(values[n]);
+    ++counts[token.number];
+    steps_[n] = {static_cast<std::uint16_t>(token.number), 0, static_cast<std::uint8_t>(token.below)};
+  }
   BitWriter bits(out);
   const Shares shares = shares_of(values.size(), counts, bits);
-  const Places places(shares);
+  const Ways ways(shares);
   const std::uint32_t size = 1U << shares.log;
-  std::vector<Step> steps(values.size());
-  std::uint32_t state = 0;
+  std::uint32_t state = size;
   for (std::size_t n = values.size(); n-- > 0;) {
-    const Token token = token_of(values[n]);
-    const unsigned place = token.number - shares.first;
-    const std::uint32_t states = shares.states[place];
-    const std::uint32_t from = state + size;
-    auto count = shares.log + 1 - static_cast<unsigned>(std::bit_width(states));
-    if (from >> count < states) --count;
-    steps[n] = {static_cast<std::uint16_t>(from & ((1U << count) - 1)), static_cast<std::uint8_t>(count),
-                static_cast<std::uint8_t>(token.below)};
-    state = places.states[places.begins[place] + (from >> count) - states];
+    Step& step = steps_[n];
+    const Way way = ways.of_token[step.bits - shares.first];
+    const unsigned count = (state + way.bits) >> 16U;
+    step.bits = static_cast<std::uint16_t>(state & ((1U << count) - 1));
+    step.count = static_cast<std::uint8_t>(count);
+    state = size + ways.states[(state >> count) + way.place];
   }
-  bits.put(state, shares.log);
+  bits.put(state - size, shares.log);
   for (std::size_t n = 0; n < values.size(); ++n) {
-    const Step step = steps[n];
+    const Step step = steps_[n];
     const std::uint64_t low = values[n] & ((std::uint64_t{1} << step.below) - 1);
     if (step.below > wide) {
       bits.put(low >> wide, step.below - wide);

@@ -19,11 +19,24 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace perjoule::storage {
 
-// Appends to `out`; values are fewer than 2^32.
-void ans_encode(std::string& out, std::span<const std::uint64_t> values);
+class AnsEncoder {
+ public:
+  // Appends to `out`; values are fewer than 2^32.
+  void encode(std::string& out, std::span<const std::uint64_t> values);
+
+ private:
+  // What the decoder reads of a value.
+  struct Step {
+    std::uint16_t bits = 0;  // that lead from its state to the next; before they are known the value's token
+    std::uint8_t count = 0;
+    std::uint8_t below = 0;
+  };
+  std::vector<Step> steps_;  // kept between calls, so that a steady state allocates nothing
+};
 
 // Fills `values`. False: the bytes hold no table, or end before it is full. Wrong bytes give wrong values, never harm.
 [[nodiscard]] bool ans_decode(std::string_view bytes, std::span<std::uint64_t> values);

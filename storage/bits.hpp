@@ -34,13 +34,13 @@ class BitWriter {
 
  private:
   void spill() {
-    std::array<char, 8> bytes{};
-    std::size_t count = 0;
-    for (; have_ >= 8; ++count) {
-      have_ -= 8;
-      bytes[count] = static_cast<char>(static_cast<unsigned char>(held_ >> have_));
-    }
-    out_.append(bytes.data(), count);
+    if (have_ < 8) return;
+    std::array<char, 8> bytes;
+    std::uint64_t first = held_ << (64 - have_);
+    if constexpr (std::endian::native == std::endian::little) first = __builtin_bswap64(first);
+    std::memcpy(bytes.data(), &first, bytes.size());
+    out_.append(bytes.data(), have_ / 8);
+    have_ %= 8;
   }
   std::string& out_;
   std::uint64_t held_ = 0;

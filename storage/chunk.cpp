@@ -151,24 +151,22 @@ void ChunkWriter::stamps(std::span<const std::int64_t> stamps_ms, std::int64_t p
 }
 
 // Values that cannot be counted keep the integer before them in the sequence, and stand in front of it as they are.
-void ChunkWriter::counted(double step, unsigned scale, Effort effort) {
+std::size_t ChunkWriter::count(double step, unsigned scale) {
   integers_.clear();
-  part_.clear();
+  exceptions_.clear();
   std::size_t exceptions = 0;
   std::size_t last = 0;
   for (std::size_t n = 0; n < values_.size(); ++n) {
     const auto integer = step > 0 ? in_steps(values_[n], step) : scaled(values_[n], scale);
     if (!integer) {
       ++exceptions;
-      put_varint(part_, n - last);
-      put_little_endian(part_, bits_of(values_[n]), 8);
+      put_varint(exceptions_, n - last);
+      put_little_endian(exceptions_, bits_of(values_[n]), 8);
       last = n;
     }
     integers_.push_back(integer.value_or(integers_.empty() ? 0 : integers_.back()));
   }
-  put_varint(body_, exceptions);
-  body_ += part_;
-  codec_.encode(body_, integers_, effort);
+  return exceptions;
 }
 
 void ChunkWriter::column(std::span<const double> values, std::span<const std::uint8_t> present, double step,
@@ -177,25 +175,38 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
   for (std::size_t n = 0; n < values.size(); ++n) {
     if (present[n] != 0) values_.push_back(values[n]);
   }
+  if (values_.empty()) return;
   const bool holes = values_.size() < values.size();
   const auto begin = [&](Form form, unsigned scale) {
     put_tag(body_, form, holes, scale);
     if (holes) put_runs(body_, present);
   };
-  if (values_.empty()) return;
-  const bool has_step = step > 0 && std::isfinite(step);
-  const std::optional<unsigned> scale = has_step ? std::optional(0U) : common_scale(values_);
-  if (!scale) {
-    begin(Form::raw, 0);
-    integers_.clear();
-    for (const double value : values_)
-      integers_.push_back(static_cast<std::int64_t>(bits_of(value)));
+  const auto put_counted = [&](std::size_t exceptions) {
+    put_varint(body_, exceptions);
+    body_ += exceptions_;
     codec_.encode(body_, integers_, effort);
-    return;
+  };
+  if (step > 0 && std::isfinite(step)) {
+    begin(Form::step, 0);
+    put_little_endian(body_, bits_of(step), 8);
+    return put_counted(count(step, 0));
   }
-  begin(has_step ? Form::step : Form::decimal, *scale);
-  if (has_step) put_little_endian(body_, bits_of(step), 8);
-  counted(has_step ? step : 0, *scale, effort);
+  // Nearly always the first few tell the scale of all.
+  auto scale = common_scale(std::span<const double>(values_).first(std::min<std::size_t>(values_.size(), 16)));
+  std::size_t exceptions = scale ? count(0, *scale) : values_.size();
+  if (exceptions > 0) {
+    scale = common_scale(values_);
+    exceptions = scale ? count(0, *scale) : 0;
+  }
+  if (scale) {
+    begin(Form::decimal, *scale);
+    return put_counted(exceptions);
+  }
+  begin(Form::raw, 0);
+  integers_.clear();
+  for (const double value : values_)
+    integers_.push_back(static_cast<std::int64_t>(bits_of(value)));
+  codec_.encode(body_, integers_, effort);
 }
 
 void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t period_ms,

@@ -22,78 +22,85 @@ std::uint64_t bits_of(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
 }
 
-// Of the distances from the first; 0: they are all equal.
-std::uint64_t step_of(std::span<const std::int64_t> values) {
+std::uint64_t magnitude(std::uint64_t value) {
+  return std::min(value, 0 - value);
+}
+
+// Puts the values' distances from the first, in steps of their greatest common divisor, and returns it; 0: they are all
+// equal.
+std::uint64_t put_distances(std::span<const std::int64_t> values, std::vector<std::uint64_t>& out) {
+  out.resize(values.size());
   std::uint64_t step = 0;
-  for (const std::int64_t value : values) {
-    const std::uint64_t difference = bits_of(value) - bits_of(values.front());
-    step = std::gcd(step, std::min(difference, 0 - difference));
-    if (step == 1) break;
+  for (std::size_t n = 0; n < values.size(); ++n) {
+    out[n] = bits_of(values[n]) - bits_of(values.front());
+    if (out[n] != 0 && (step == 0 || (step > 1 && magnitude(out[n]) % step != 0)))
+      step = std::gcd(step, magnitude(out[n]));
+  }
+  if (step <= 1) return step;
+  for (std::uint64_t& distance : out) {
+    const std::uint64_t steps = magnitude(distance) / step;
+    distance = distance >> 63U != 0 ? 0 - steps : steps;
   }
   return step;
 }
 
-// Distances from the first in steps, as two's complement.
-std::uint64_t scaled(std::int64_t value, std::int64_t first, std::uint64_t step) {
-  const std::uint64_t difference = bits_of(value) - bits_of(first);
-  const bool negative = difference >> 63U != 0;
-  const std::uint64_t steps =
-      step == 1 ? std::min(difference, 0 - difference) : std::min(difference, 0 - difference) / step;
-  return negative ? 0 - steps : steps;
-}
-
 // What an order would leave in bits, near enough to choose by.
-unsigned best_order(std::span<const std::int64_t> values, std::uint64_t step) {
+unsigned best_order(std::span<const std::uint64_t> values) {
   std::array<std::uint64_t, orders> cost{};
   std::uint64_t before = 0;
   std::uint64_t difference_before = 0;
-  for (const std::int64_t value : values) {
-    const std::uint64_t now = scaled(value, values.front(), step);
-    const std::uint64_t difference = now - before;
-    cost[0] += static_cast<unsigned>(std::bit_width(zigzag(now)));
-    cost[1] += static_cast<unsigned>(std::bit_width(zigzag(difference)));
-    cost[2] += static_cast<unsigned>(std::bit_width(zigzag(difference - difference_before)));
-    before = now;
+  const auto add = [&](unsigned order, std::uint64_t residual) {
+    cost[order] += static_cast<unsigned>(std::bit_width(zigzag(residual)));
+  };
+  for (const std::uint64_t value : values) {
+    const std::uint64_t difference = value - before;
+    add(0, value);
+    add(1, difference);
+    add(2, difference - difference_before);
+    before = value;
     difference_before = difference;
   }
   return static_cast<unsigned>(std::min_element(cost.begin(), cost.end()) - cost.begin());
 }
 
+// From the last on, so that each finds those before it as they were. The first, which is 0, stays.
+void put_residuals(std::span<std::uint64_t> values, unsigned order) {
+  for (std::size_t n = values.size() - 1; n > 0; --n) {
+    std::uint64_t residual = values[n];
+    if (order > 0) residual -= values[n - 1];
+    if (order > 1 && n > 1) residual -= values[n - 1] - values[n - 2];
+    values[n] = zigzag(residual);
+  }
+}
+
 }  // namespace
 
 void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values, Effort effort) {
-  const std::uint64_t step = values.empty() ? 0 : step_of(values);
+  const std::uint64_t step = values.empty() ? 0 : put_distances(values, residuals_);
   if (step == 0) {
     const std::int64_t constant = values.empty() ? 0 : values.front();
     out.push_back(constant == 0 ? '\0' : '\1');
     if (constant != 0) put_varint(out, zigzag(bits_of(constant)));
     return;
   }
-  const unsigned order = best_order(values, step);
-  residuals_.clear();
-  std::uint64_t before = 0;
-  std::uint64_t difference_before = 0;
-  for (const std::int64_t value : values) {
-    const std::uint64_t now = scaled(value, values.front(), step);
-    const std::uint64_t difference = now - before;
-    residuals_.push_back(zigzag(order == 0 ? now : order == 1 ? difference : difference - difference_before));
-    before = now;
-    difference_before = difference;
-  }
+  const unsigned order = best_order(residuals_);
+  put_residuals(residuals_, order);
   // The first residuals are the start itself, which is no sample of what follows.
-  const std::size_t skipped = std::min<std::size_t>(order == 2 ? 2 : 1, residuals_.size());
-  const std::uint64_t first_difference = order == 2 ? residuals_[1] : 0;
+  const std::size_t skipped = order == 2 ? 2 : 1;
   const auto rest = std::span<const std::uint64_t>(residuals_).subspan(skipped);
-  rice_.clear();
-  rice_encode(rice_, rest);
-  ans_.clear();
-  if (effort == Effort::thorough && rest.size() >= ans_least_values) ans_encode(ans_, rest);
-  const bool is_ans = !ans_.empty() && ans_.size() < rice_.size();
-  out.push_back(static_cast<char>(is_ans ? form_ans + order : form_rice + 2 * order));
+  const bool with_table = effort == Effort::thorough && rest.size() >= ans_least_values;
+  coded_.clear();
+  if (with_table) ans_.encode(coded_, rest);
+  const bool is_rice = !with_table || rice_bits_about(rest) < coded_.size() * 8;
+  if (is_rice) {
+    coded_.clear();
+    rice_encode(coded_, rest);
+  }
+  out.push_back(static_cast<char>(is_rice ? form_rice + 2 * order : form_ans + order));
   put_varint(out, step);
   put_varint(out, zigzag(bits_of(values.front())));
-  if (order == 2) put_varint(out, first_difference);
-  out += is_ans ? ans_ : rice_;
+  if (order == 2) put_varint(out, residuals_[1]);
+  out += coded_;
 }
 
 bool IntegerCodec::decode(std::string_view bytes, std::span<std::int64_t> values) {

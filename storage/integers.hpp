@@ -16,9 +16,11 @@
 #include <string_view>
 #include <vector>
 
+#include "storage/ans_coder.hpp"
+
 namespace perjoule::storage {
 
-// Whether both coders are tried, and the smaller is taken. Rice alone takes a third of the time.
+// Whether a table is made too, and taken where it is about to be smaller. Rice alone takes a third of the time.
 enum class Effort : std::uint8_t { quick, thorough };
 
 class IntegerCodec {
@@ -30,8 +32,8 @@ class IntegerCodec {
  private:
   // Kept between calls, so that a steady state allocates nothing.
   std::vector<std::uint64_t> residuals_;
-  std::string rice_;
-  std::string ans_;
+  std::string coded_;
+  AnsEncoder ans_;
 };
 
 }  // namespace perjoule::storage

@@ -24,33 +24,49 @@ std::uint64_t cost(std::span<const std::uint64_t> block, unsigned parameter) {
   return bits;
 }
 
+struct Choice {
+  unsigned parameter = all_zero;
+  std::uint64_t bits = 0;
+};
+
 // The best parameter lies at the logarithm of the mean or one beside it.
-unsigned parameter_of(std::span<const std::uint64_t> block) {
+Choice choose(std::span<const std::uint64_t> block) {
   std::uint64_t sum = 0;
   for (const std::uint64_t value : block)
     sum += std::min(value, ~std::uint64_t{0} / block_values);
-  if (sum == 0) return all_zero;
+  if (sum == 0) return {};
   const auto guess = static_cast<unsigned>(std::bit_width(sum / block.size()));
-  unsigned best = std::min(guess, parameter_max);
-  std::uint64_t least = cost(block, best);
+  Choice best{std::min(guess, parameter_max), 0};
+  best.bits = cost(block, best.parameter);
   const unsigned smallest = guess > 2 ? guess - 2 : 0;
-  while (best > smallest) {
-    const std::uint64_t bits = cost(block, best - 1);
-    if (bits > least) break;
-    --best;
-    least = bits;
+  while (best.parameter > smallest) {
+    const std::uint64_t bits = cost(block, best.parameter - 1);
+    if (bits > best.bits) break;
+    best = {best.parameter - 1, bits};
   }
   return best;
 }
 
 }  // namespace
 
+std::uint64_t rice_bits_about(std::span<const std::uint64_t> values) {
+  constexpr std::size_t one_in = 4;
+  std::uint64_t bits = 0;
+  std::size_t looked_at = 0;
+  for (std::size_t n = 0; n < values.size(); n += one_in * block_values) {
+    const auto block = values.subspan(n, std::min(block_values, values.size() - n));
+    bits += parameter_bits + choose(block).bits;
+    looked_at += block.size();
+  }
+  return looked_at == 0 ? 0 : bits * values.size() / looked_at;
+}
+
 void rice_encode(std::string& out, std::span<const std::uint64_t> values) {
   BitWriter bits(out);
   while (!values.empty()) {
     const auto block = values.first(std::min(block_values, values.size()));
     values = values.subspan(block.size());
-    const unsigned parameter = parameter_of(block);
+    const unsigned parameter = choose(block).parameter;
     bits.put(parameter, parameter_bits);
     if (parameter == all_zero) continue;
     for (const std::uint64_t value : block) {

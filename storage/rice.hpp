@@ -15,6 +15,9 @@
 
 namespace perjoule::storage {
 
+// The bits of all values by those of every fourth block.
+[[nodiscard]] std::uint64_t rice_bits_about(std::span<const std::uint64_t> values);
+
 void rice_encode(std::string& out, std::span<const std::uint64_t> values);
 
 // Fills `values`. False: the bytes end before it is full.

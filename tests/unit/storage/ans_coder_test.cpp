@@ -17,7 +17,7 @@ using Values = std::vector<std::uint64_t>;
 
 std::string encoded(const Values& values) {
   std::string out;
-  ans_encode(out, values);
+  AnsEncoder().encode(out, values);
   return out;
 }
 
