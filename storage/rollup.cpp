@@ -43,7 +43,7 @@ class OpenBuckets {
 
   void stand(std::int64_t from_ms, std::int64_t to_ms, double value) {
     while (from_ms < to_ms) {
-      reach(from_ms, value);
+      if (from_ms >= end_ms_) begin(from_ms, value);
       const std::int64_t end_ms = std::min(to_ms, end_ms_);
       integral_ += value * static_cast<double>(end_ms - from_ms);
       stood_ms_ += end_ms - from_ms;
@@ -51,7 +51,7 @@ class OpenBuckets {
     }
   }
   void sample(std::int64_t stamp_ms, double value, double increase) {
-    reach(stamp_ms, value);
+    if (stamp_ms >= end_ms_) begin(stamp_ms, value);
     Bucket& bucket = out_.back();
     if (bucket.count == 0) {
       bucket.min = bucket.max = value;
@@ -75,8 +75,7 @@ class OpenBuckets {
   }
 
  private:
-  void reach(std::int64_t stamp_ms, double value) {
-    if (stamp_ms < end_ms_) return;
+  void begin(std::int64_t stamp_ms, double value) {
     close();
     Bucket fresh;
     fresh.start_ms = floor_to(stamp_ms, width_ms_);

@@ -108,10 +108,9 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
   for (const auto& group : frame.groups)
     identities_->describe(group);
   if (auto encoded = encode(frame); !encoded) return encoded;
-  for (auto& [bundle, row] : bundles_) {
-    if (row.held.empty()) continue;
+  std::erase_if(bundles_, [](const auto& bundle) { return bundle.second.held.empty(); });
+  for (const auto& [bundle, row] : bundles_) {
     if (auto inserted = tail_.insert(bundle, row.frame, row.held); !inserted) return inserted;
-    row.held.clear();
   }
   for (const Tick& tick : frame.ticks) {
     if (tick.wall_ms > 0) clock_.advance(tick.wall_ms);
@@ -120,23 +119,32 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
 }
 
 Result<void> SqliteStore::encode(const Frame& frame) {
-  bundles_.clear();
-  std::map<GroupId, Ticks> ticks_of;
+  for (auto& [bundle, row] : bundles_)
+    row.held.clear();
+  std::vector<const Tick*> ticks;
+  ticks.reserve(frame.ticks.size());
   for (const auto& tick : frame.ticks) {
-    if (!tick.samples.empty()) ticks_of[tick.group].push_back(&tick);
+    if (!tick.samples.empty()) ticks.push_back(&tick);
   }
-  for (const auto& [group, ticks] : ticks_of) {
-    if (auto encoded = encode_group(group, ticks); !encoded) return encoded;
+  std::stable_sort(ticks.begin(), ticks.end(), [](const Tick* a, const Tick* b) { return a->group < b->group; });
+  for (auto first = ticks.begin(); first != ticks.end();) {
+    const auto last =
+        std::find_if(first, ticks.end(), [&](const Tick* tick) { return tick->group != (*first)->group; });
+    if (auto encoded = encode_group({first, last}); !encoded) return encoded;
+    first = last;
   }
   return {};
 }
 
-// In runs of ascending stamps: each but the first begins where the clock went back, or stepped far ahead.
-Result<void> SqliteStore::encode_group(GroupId group, const Ticks& ticks) {
+// In runs of ascending stamps: each but the first begins where the clock went back, or stepped far ahead. Those that
+// are taken move to the front.
+Result<void> SqliteStore::encode_group(std::span<const Tick*> ticks) {
+  const GroupId group = ticks.front()->group;
   auto grp = identities_->grp_of(group);
   if (!grp) return grp.error();
   std::int64_t newest_ms = *grp == 0 ? -1 : tail_.newest_ms(*grp);
-  Ticks run;
+  std::size_t first = 0;
+  std::size_t taken = 0;
   bool renew = false;
   for (const Tick* tick : ticks) {
     const std::int64_t ahead_ms = tick->wall_ms - newest_ms;
@@ -146,17 +154,17 @@ Result<void> SqliteStore::encode_group(GroupId group, const Ticks& ticks) {
       continue;
     }
     if (steps) {
-      if (auto encoded = encode_run(group, run, renew); !encoded) return encoded;
-      run.clear();
+      if (auto encoded = encode_run(group, ticks.subspan(first, taken - first), renew); !encoded) return encoded;
+      first = taken;
       renew = true;
     }
-    run.push_back(tick);
+    ticks[taken++] = tick;
     newest_ms = tick->wall_ms;
   }
-  return encode_run(group, run, renew);
+  return encode_run(group, ticks.subspan(first, taken - first), renew);
 }
 
-Result<void> SqliteStore::encode_run(GroupId group, const Ticks& run, bool renew) {
+Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const> run, bool renew) {
   if (run.empty()) return {};
   auto before = identities_->grp_of(group);
   if (!before) return before.error();

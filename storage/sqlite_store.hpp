@@ -47,7 +47,6 @@ class SqliteStore final : public Store {
     std::int64_t base_ms = 0;
     std::vector<Tail::Held> held;
   };
-  using Ticks = std::vector<const Tick*>;
 
   SqliteStore(std::filesystem::path path, Connection connection)
       : path_(std::move(path)), connection_(std::move(connection)) {}
@@ -57,8 +56,8 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> change(const Body& body);
   [[nodiscard]] Result<void> append_in_transaction(const Frame& frame);
   [[nodiscard]] Result<void> encode(const Frame& frame);
-  [[nodiscard]] Result<void> encode_group(GroupId group, const Ticks& ticks);
-  [[nodiscard]] Result<void> encode_run(GroupId group, const Ticks& run, bool renew);
+  [[nodiscard]] Result<void> encode_group(std::span<const Tick*> ticks);
+  [[nodiscard]] Result<void> encode_run(GroupId group, std::span<const Tick* const> run, bool renew);
 
   [[nodiscard]] Result<void> keep_clock();
   [[nodiscard]] Result<void> load_clock();
@@ -82,7 +81,7 @@ class SqliteStore final : public Store {
   std::uint64_t refused_samples_ = 0;
   std::uint64_t expired_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;
-  // Of the frame being appended.
+  // Of the frame being appended; kept for the next, so that a steady state allocates nothing.
   std::map<std::int64_t, Bundle> bundles_;
   std::uint64_t refusing_ = 0;
   GroupBlock block_;

@@ -197,7 +197,7 @@ void Tail::add_waiting(const Held& held) {
   Group& group = groups_[held.grp];
   group.newest_ms = std::max(group.newest_ms, held.last_ms);
   for (std::int64_t slot = std::max(slot_of(held.first_ms), group.sealed); slot <= slot_of(held.last_ms); ++slot)
-    waiting_.emplace(slot, held.grp);
+    if (const std::pair key(slot, held.grp); !waiting_.contains(key)) waiting_.insert(key);
 }
 
 std::int64_t Tail::newest_ms(std::int64_t grp) const {
