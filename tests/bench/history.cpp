@@ -6,6 +6,7 @@
 // The last minutes stay in the tail, as they do in a daemon. Then every sample is read back and compared, bit for bit
 // or to half of the declared step, and the queries of six hours run in process on a connection of their own.
 #include <fmt/format.h>
+#include <malloc.h>
 
 #include <algorithm>
 #include <bit>
@@ -214,6 +215,9 @@ void queries(const Run& run) {
 
 int main(int argc, char** argv) {
   if (argc != 6) return 2;
+  // As in the daemon.
+  mallopt(M_TRIM_THRESHOLD, 4 << 20);
+  mallopt(M_MMAP_THRESHOLD, 4 << 20);
   const Run run{std::filesystem::path(argv[1]) / "history.db", std::strtoul(argv[2], nullptr, 10),
                 std::strtol(argv[3], nullptr, 10), std::strtol(argv[4], nullptr, 10),
                 std::string_view(argv[5]) == "declared"};
