@@ -136,15 +136,20 @@ Result<void> HistoryReader::take_minute_blob(const Blob& blob, const Group& grou
   const auto read = [&](std::size_t offset, std::span<char> bytes) { return blob.read(offset, bytes); };
   if (auto opened = minutes_.open(blob.size(), read); !opened) return opened;
   const auto outside = [&](const Bucket& b) { return b.start_ms < range.from_ms || b.start_ms > range.to_ms; };
+  Result<void> whole;
   for (const Column& column : group.columns) {
     if (column.column >= minutes_.series()) continue;
     auto& buckets = out[column.series];
     const auto before = static_cast<std::ptrdiff_t>(buckets.size());
-    if (auto taken = minutes_.read(column.column, buckets); !taken) return taken;
+    if (auto taken = minutes_.read(column.column, buckets); !taken) {
+      if (taken.error().fault != Fault::broken) return taken;
+      whole = taken;  // the others have checksums of their own
+      continue;
+    }
     buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
     count += buckets.size() - static_cast<std::size_t>(before);
   }
-  return {};
+  return whole;
 }
 
 Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std::size_t buckets_max,

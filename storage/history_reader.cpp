@@ -160,8 +160,8 @@ Result<bool> HistoryReader::open_slot(Blob& blob, const SlotTable& table, std::i
   return opened;
 }
 
-// Calls `take(blob, group, slots left)` for what is sealed of the groups in the range. A blob that is damaged is left
-// out and counted; one that cannot be read is an error.
+// Calls `take(blob, group, slots left)` for what is sealed of the groups in the range. What is damaged of a blob is
+// left out, and the blob is counted; one that cannot be read is an error.
 Result<void> HistoryReader::for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take) {
   auto oldest = Connection::integer(connection_.keep(table.oldest));
   if (!oldest) return oldest.error();
@@ -202,9 +202,14 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
   const auto first = static_cast<std::size_t>(begin - stamps_ms_.begin());
   const auto past = static_cast<std::size_t>(end - stamps_ms_.begin());
   if (first == past) return {};
+  Result<void> whole;
   for (const Column& column : group.columns) {
     if (column.series >= taking.taken || column.column >= chunk_.columns()) continue;
-    if (auto decoded = chunk_.column(column.column, values_, present_); !decoded) return decoded;
+    if (auto decoded = chunk_.column(column.column, values_, present_); !decoded) {
+      if (decoded.error().fault != Fault::broken) return decoded;
+      whole = decoded;  // the others have checksums of their own
+      continue;
+    }
     std::vector<Point>& points = taking.points[column.series];
     const std::size_t before = points.size();
     if (points.capacity() < before + past - first) points.reserve(before + (past - first) * slots_left);
@@ -217,7 +222,7 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
     points.resize(at);
     taking.count += at - before;
   }
-  return {};
+  return whole;
 }
 
 // What of a frame's column lies in the range and is not sealed.

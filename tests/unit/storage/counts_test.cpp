@@ -1,7 +1,9 @@
 // What a store says that it refused, dropped and could not read: once each, whatever the disk does.
 #include <doctest/doctest.h>
 
+#include "storage/history_reader.hpp"
 #include "storage/slot.hpp"
+#include "storage/varint.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"
@@ -51,6 +53,91 @@ TEST_CASE("counts: a damaged row counts once, though each group of it is sealed 
     seal_all(*store);
   }
   CHECK(store->size()->undecodable == static_cast<std::uint64_t>(rows));
+}
+
+namespace {
+
+// Where the second column of a chunk begins, or the columns of the second series of a roll-up: those of the first also
+// say what others share.
+std::size_t second_part(std::string_view chunk) {
+  ByteReader reader(chunk);
+  reader.little_endian(1);  // format
+  const std::uint64_t together = reader.varint();
+  reader.varint();  // ticks
+  const std::uint64_t columns = reader.varint();
+  std::size_t before = 3 * 4;  // checksums of the head, the stamps and the first part
+  for (std::uint64_t n = 0; n <= columns; ++n) {
+    const std::uint64_t size = reader.varint();
+    if (n <= together) before += size;
+  }
+  return chunk.size() - reader.left() + before;
+}
+
+// Puts a wrong byte there, in the last row.
+void damage(const std::filesystem::path& path, const std::string& table) {
+  auto connection = Connection::open(path, Connection::Mode::read_write);
+  REQUIRE(connection);
+  std::string blob;
+  {
+    auto select = connection->prepare("SELECT d FROM " + table + " ORDER BY k DESC LIMIT 1");
+    REQUIRE(select);
+    REQUIRE(select->step());
+    blob = select->blob(0);
+  }
+  char& byte = blob.at(second_part(blob));
+  byte = static_cast<char>(byte ^ 0x55);
+  auto update = connection->prepare("UPDATE " + table + " SET d = ?1 WHERE k = (SELECT max(k) FROM " + table + ")");
+  REQUIRE(update);
+  REQUIRE(update->bind_blob(1, blob).run());
+}
+
+std::int64_t samples(const std::vector<Point>& points) {
+  return static_cast<std::int64_t>(points.size());
+}
+std::int64_t samples(const std::vector<Bucket>& buckets) {
+  std::int64_t count = 0;
+  for (const Bucket& bucket : buckets)
+    count += bucket.count;
+  return count;
+}
+
+}  // namespace
+
+TEST_CASE("counts: a damaged column costs its own series only, and its blob counts once") {
+  Scratch scratch;
+  const auto path = scratch / "history.db";
+  RandomHistory history(8, 1, 10'000);
+  auto store = open_store(path);
+  for (int n = 0; n < 60; ++n) {
+    REQUIRE(store->append(history.next_frame(6)));
+    seal_all(*store);
+  }
+  store.reset();
+  std::vector<std::int64_t> ids;
+  for (std::int64_t id = 1; id <= number(path, "SELECT count(*) FROM series"); ++id)
+    ids.push_back(id);
+  const auto check = [&](const std::string& table, const auto& ask) {
+    CAPTURE(table);
+    const auto read = [&](std::uint64_t undecodable) {
+      auto connection = open_history(path);
+      REQUIRE(connection);
+      HistoryReader reader(*connection);
+      auto got = ask(reader);
+      REQUIRE(got);
+      CHECK(reader.undecodable() == undecodable);
+      return std::move(*got);
+    };
+    const auto before = read(0);
+    damage(path, table);
+    const auto after = read(1);
+    int fewer = 0;
+    for (std::size_t n = 0; n < before.size(); ++n)
+      fewer += samples(after[n]) < samples(before[n]) ? 1 : 0;
+    CHECK(fewer == 1);
+  };
+  const Range all{0, history.now_ms()};
+  check("roll_1m", [&](HistoryReader& reader) { return reader.buckets(ids, all, Resolution::minute, 100'000); });
+  check("chunk", [&](HistoryReader& reader) { return reader.raw(ids, all, 100'000); });
 }
 
 TEST_CASE("counts: a stamp before 1970 is refused, and ages nothing") {
