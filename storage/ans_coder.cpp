@@ -201,10 +201,11 @@ void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values)
   if (values.empty()) return;
   std::array<std::uint32_t, tokens_max> counts{};
   steps_.resize(values.size());
+  const std::span<Step> steps(steps_);
   for (std::size_t n = 0; n < values.size(); ++n) {
     const Token token = token_of(values[n]);
     ++counts[token.number];
-    steps_[n] = {static_cast<std::uint16_t>(token.number), 0, static_cast<std::uint8_t>(token.below)};
+    steps[n] = {static_cast<std::uint16_t>(token.number), 0, static_cast<std::uint8_t>(token.below)};
   }
   BitWriter bits(out);
   const Shares shares = shares_of(values.size(), counts, bits);
@@ -212,7 +213,7 @@ void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values)
   const std::uint32_t size = 1U << shares.log;
   std::uint32_t state = size;
   for (std::size_t n = values.size(); n-- > 0;) {
-    Step& step = steps_[n];
+    Step& step = steps[n];
     const Way way = ways.of_token[step.bits - shares.first];
     const unsigned count = (state + way.bits) >> 16U;
     step.bits = static_cast<std::uint16_t>(state & ((1U << count) - 1));
@@ -221,7 +222,7 @@ void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values)
   }
   bits.put(state - size, shares.log);
   for (std::size_t n = 0; n < values.size(); ++n) {
-    const Step step = steps_[n];
+    const Step step = steps[n];
     const std::uint64_t low = values[n] & ((std::uint64_t{1} << step.below) - 1);
     if (step.below > wide) {
       bits.put(low >> wide, step.below - wide);

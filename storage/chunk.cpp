@@ -151,32 +151,36 @@ void ChunkWriter::stamps(std::span<const std::int64_t> stamps_ms, std::int64_t p
 }
 
 // Values that cannot be counted keep the integer before them in the sequence, and stand in front of it as they are.
-std::size_t ChunkWriter::count(double step, unsigned scale) {
-  integers_.clear();
+std::size_t ChunkWriter::count(std::span<const double> values, double step, unsigned scale) {
+  integers_.resize(values.size());
   exceptions_.clear();
   std::size_t exceptions = 0;
   std::size_t last = 0;
-  for (std::size_t n = 0; n < values_.size(); ++n) {
-    const auto integer = step > 0 ? in_steps(values_[n], step) : scaled(values_[n], scale);
+  std::int64_t before = 0;
+  for (std::size_t n = 0; n < values.size(); ++n) {
+    const auto integer = step > 0 ? in_steps(values[n], step) : scaled(values[n], scale);
     if (!integer) {
       ++exceptions;
       put_varint(exceptions_, n - last);
-      put_little_endian(exceptions_, bits_of(values_[n]), 8);
+      put_little_endian(exceptions_, bits_of(values[n]), 8);
       last = n;
     }
-    integers_.push_back(integer.value_or(integers_.empty() ? 0 : integers_.back()));
+    integers_[n] = before = integer.value_or(before);
   }
   return exceptions;
 }
 
 void ChunkWriter::column(std::span<const double> values, std::span<const std::uint8_t> present, double step,
                          Effort effort) {
-  values_.clear();
-  for (std::size_t n = 0; n < values.size(); ++n) {
-    if (present[n] != 0) values_.push_back(values[n]);
+  const bool holes = std::find(present.begin(), present.end(), 0) != present.end();
+  if (holes) {
+    filled_.clear();
+    for (std::size_t n = 0; n < values.size(); ++n) {
+      if (present[n] != 0) filled_.push_back(values[n]);
+    }
+    values = filled_;
   }
-  if (values_.empty()) return;
-  const bool holes = values_.size() < values.size();
+  if (values.empty()) return;
   const auto begin = [&](Form form, unsigned scale) {
     put_tag(body_, form, holes, scale);
     if (holes) put_runs(body_, present);
@@ -189,14 +193,14 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
   if (step > 0 && std::isfinite(step)) {
     begin(Form::step, 0);
     put_little_endian(body_, bits_of(step), 8);
-    return put_counted(count(step, 0));
+    return put_counted(count(values, step, 0));
   }
   // Nearly always the first few tell the scale of all.
-  auto scale = common_scale(std::span<const double>(values_).first(std::min<std::size_t>(values_.size(), 16)));
-  std::size_t exceptions = scale ? count(0, *scale) : values_.size();
+  auto scale = common_scale(values.first(std::min<std::size_t>(values.size(), 16)));
+  std::size_t exceptions = scale ? count(values, 0, *scale) : values.size();
   if (exceptions > 0) {
-    scale = common_scale(values_);
-    exceptions = scale ? count(0, *scale) : 0;
+    scale = common_scale(values);
+    exceptions = scale ? count(values, 0, *scale) : 0;
   }
   if (scale) {
     begin(Form::decimal, *scale);
@@ -204,7 +208,7 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
   }
   begin(Form::raw, 0);
   integers_.clear();
-  for (const double value : values_)
+  for (const double value : values)
     integers_.push_back(static_cast<std::int64_t>(bits_of(value)));
   codec_.encode(body_, integers_, effort);
 }

@@ -46,14 +46,14 @@ class ChunkWriter {
  private:
   void stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms);
   void column(std::span<const double> values, std::span<const std::uint8_t> present, double step, Effort effort);
-  [[nodiscard]] std::size_t count(double step, unsigned scale);
+  [[nodiscard]] std::size_t count(std::span<const double> values, double step, unsigned scale);
 
   IntegerCodec codec_;
   std::string body_;
   std::string part_;
   std::string exceptions_;
   std::vector<std::size_t> sizes_;
-  std::vector<double> values_;
+  std::vector<double> filled_;
   std::vector<std::int64_t> integers_;
   std::vector<std::int64_t> others_;
 };

@@ -75,7 +75,8 @@ class Cursor {
 
 constexpr std::size_t varint_max = 10;
 
-void put_differences(Cursor& out, std::span<const std::uint64_t> integers, bool second) {
+// By value: what is written may lie anywhere, for all that a compiler knows of bytes, but not in a copy.
+Cursor put_differences(Cursor out, std::span<const std::uint64_t> integers, bool second) {
   std::uint64_t last = 0;
   std::uint64_t last_step = 0;
   for (std::size_t n = 0; n < integers.size(); ++n) {
@@ -84,6 +85,7 @@ void put_differences(Cursor& out, std::span<const std::uint64_t> integers, bool 
     last = integers[n];
     last_step = step;
   }
+  return out;
 }
 
 // Whether differences of differences are shorter than differences. The first two are the same either way.
@@ -141,7 +143,7 @@ class ColumnWriter {
     } else {
       const bool second = second_is_shorter(integers_);
       begin(second ? Form::acceleration : Form::delta, *scale);
-      put_differences(out_, integers_, second);
+      out_ = put_differences(out_, integers_, second);
     }
   }
 
@@ -322,7 +324,7 @@ void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& bl
   std::vector<std::uint64_t> stamps;
   for (auto stamp : block.stamps_ms)
     stamps.push_back(static_cast<std::uint64_t>(stamp) - static_cast<std::uint64_t>(base_ms));
-  put_differences(out, stamps, true);
+  out = put_differences(out, stamps, true);
   const bool all = std::find(block.present.begin(), block.present.end(), 0) == block.present.end();
   ColumnWriter writer(out);
   for (std::size_t column = 0; column < block.columns; ++column) {

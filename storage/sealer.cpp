@@ -46,13 +46,15 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
     blocks_[n].begin(due.groups[n], (*shape)->members.size(), slot_start(due.slot), slot_start(due.slot + 1));
     block_of[due.groups[n]] = &blocks_[n];
   }
+  SlotBlock* into = nullptr;  // of the group whose columns come
   const auto want = [&](std::int64_t grp) {
     const auto found = block_of.find(grp);
     if (found == block_of.end()) return false;
-    found->second->next_frame();
+    into = found->second;
+    into->next_frame();
     return true;
   };
-  auto gathered = tail.read(due, want, [&](const ColumnView& view) { block_of.at(view.group)->add(view); });
+  auto gathered = tail.read(due, want, [&](const ColumnView& view) { into->add(view); });
   if (!gathered) return gathered;
   for (std::size_t n = 0; n < due.groups.size(); ++n) {
     const GroupBlock& block = blocks_[n].finish();

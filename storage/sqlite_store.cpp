@@ -177,14 +177,16 @@ Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const>
                  fmt::format("history: {} ticks of {} series at once are too many", run.size(), count)};
   }
   block_.reset((*columns)->grp, count, run.size());
+  const std::span values(block_.values);
+  const std::span present(block_.present);
   for (std::size_t at = 0; at < run.size(); ++at) {
     block_.stamps_ms[at] = run[at]->wall_ms;
     std::size_t expected = 0;
     for (const auto& sample : run[at]->samples) {
       const std::size_t column = (*columns)->find(sample.series, expected);
       const std::size_t cell = column * run.size() + at;
-      block_.values[cell] = to_step(sample.value, (*columns)->step(column));
-      block_.present[cell] = 1;
+      values[cell] = to_step(sample.value, (*columns)->step(column));
+      present[cell] = 1;
     }
   }
   Bundle& bundle = bundles_[(*columns)->bundle];

@@ -85,11 +85,12 @@ void SlotBlock::open_frame(std::span<const std::int64_t> stamps_ms) {
 void SlotBlock::add(const ColumnView& view) {
   if (!opened_) open_frame(view.stamps_ms);
   if (view.column >= block_.columns) return;
-  const std::size_t at = view.column * room_ + start_;
-  for (std::size_t n = 0; n < count_; ++n) {
-    block_.values[at + n] = view.values[skip_ + n];
-    block_.present[at + n] = view.present[skip_ + n];
-  }
+  const auto at = static_cast<std::ptrdiff_t>(view.column * room_ + start_);
+  const auto copy = [&](const auto& from, auto& to) {
+    std::copy_n(from.begin() + static_cast<std::ptrdiff_t>(skip_), count_, to.begin() + at);
+  };
+  copy(view.values, block_.values);
+  copy(view.present, block_.present);
 }
 
 const GroupBlock& SlotBlock::finish() {
