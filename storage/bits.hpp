@@ -35,7 +35,7 @@ class BitWriter {
  private:
   void spill() {
     if (have_ < 8) return;
-    std::array<char, 8> bytes;
+    std::array<char, 8> bytes{};
     std::uint64_t first = held_ << (64 - have_);
     if constexpr (std::endian::native == std::endian::little) first = __builtin_bswap64(first);
     std::memcpy(bytes.data(), &first, bytes.size());
