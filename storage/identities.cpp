@@ -160,12 +160,14 @@ Result<Identities::Group*> Identities::stage(GroupId id) {
   return &staged->second;
 }
 
+const Identities::Columns* Identities::settled(GroupId id) const {
+  const auto kept = kept_.groups.find(id);
+  const bool is_settled = kept != kept_.groups.end() && kept->second.columns.grp != 0 && !staged_.groups.contains(id);
+  return is_settled ? &kept->second.columns : nullptr;
+}
+
 Result<const Identities::Columns*> Identities::columns(Connection& connection, GroupId id,
                                                        std::span<const Tick* const> ticks, bool renew) {
-  // Most of the time nothing changes, and then nothing is copied.
-  const auto kept = kept_.groups.find(id);
-  const bool as_kept = !renew && kept != kept_.groups.end() && !staged_.groups.contains(id);
-  if (as_kept && holds_all(kept->second.columns, ticks)) return &kept->second.columns;
   auto group = stage(id);
   if (!group) return group.error();
   if (renew || !holds_all((*group)->columns, ticks)) {

@@ -71,6 +71,9 @@ class Identities {
   [[nodiscard]] Result<void> describe(const SeriesDescription& series);
   void describe(const GroupDescription& group);
 
+  // The columns that group `id` had at the last keep(); null where it has none, or others are about to take their
+  // place.
+  [[nodiscard]] const Columns* settled(GroupId id) const;
   // The columns for these ticks of group `id`. A grp row never changes: when a series is new to the group, or `renew`
   // is set, the ones present make a new row, and the old one is closed.
   [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const Tick* const> ticks,

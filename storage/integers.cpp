@@ -50,7 +50,7 @@ unsigned best_order(std::span<const std::uint64_t> values) {
   std::uint64_t before = 0;
   std::uint64_t difference_before = 0;
   const auto add = [&](unsigned order, std::uint64_t residual) {
-    cost[order] += static_cast<unsigned>(std::bit_width(zigzag(residual) | 1));
+    cost[order] += static_cast<unsigned>(std::bit_width(zigzag(residual)));
   };
   for (const std::uint64_t value : values) {
     const std::uint64_t difference = value - before;

@@ -164,32 +164,49 @@ Result<void> SqliteStore::encode_group(std::span<const Tick*> ticks) {
   return encode_run(group, ticks.subspan(first, taken - first), renew);
 }
 
-Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const> run, bool renew) {
-  if (run.empty()) return {};
+Result<const Identities::Columns*> SqliteStore::change_columns(GroupId group, std::span<const Tick* const> run,
+                                                               bool renew) {
   auto before = identities_->grp_of(group);
   if (!before) return before.error();
   auto columns = identities_->columns(connection_, group, run, renew);
-  if (!columns) return columns.error();
+  if (!columns) return columns;
   if (*before != 0 && (*columns)->grp != *before) tail_.closed(*before);
-  const std::size_t count = (*columns)->count;
-  if (run.size() > frame_ticks_max || count > frame_columns_max) {
-    return Error{Fault::transient,
-                 fmt::format("history: {} ticks of {} series at once are too many", run.size(), count)};
-  }
-  block_.reset((*columns)->grp, count, run.size());
+  if ((*columns)->count > frame_columns_max)
+    return Error{Fault::transient, fmt::format("history: {} series of one group are too many", (*columns)->count)};
+  return columns;
+}
+
+// Fills `block_`; false: a series has no column.
+bool SqliteStore::fill_block(const Identities::Columns& columns, std::span<const Tick* const> run) {
+  block_.reset(columns.grp, columns.count, run.size());
   const std::span values(block_.values);
   const std::span present(block_.present);
   for (std::size_t at = 0; at < run.size(); ++at) {
     block_.stamps_ms[at] = run[at]->wall_ms;
     std::size_t expected = 0;
     for (const auto& sample : run[at]->samples) {
-      const std::size_t column = (*columns)->find(sample.series, expected);
+      const std::size_t column = columns.find(sample.series, expected);
+      if (column == Identities::Columns::none) return false;
       const std::size_t cell = column * run.size() + at;
-      values[cell] = to_step(sample.value, (*columns)->step(column));
+      values[cell] = to_step(sample.value, columns.step(column));
       present[cell] = 1;
     }
   }
-  Bundle& bundle = bundles_[(*columns)->bundle];
+  return true;
+}
+
+Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const> run, bool renew) {
+  if (run.empty()) return {};
+  if (run.size() > frame_ticks_max)
+    return Error{Fault::transient, fmt::format("history: {} ticks of one group at once are too many", run.size())};
+  const Identities::Columns* columns = renew ? nullptr : identities_->settled(group);
+  if (columns == nullptr || !fill_block(*columns, run)) {
+    auto changed = change_columns(group, run, renew);
+    if (!changed) return changed.error();
+    columns = *changed;
+    fill_block(*columns, run);
+  }
+  Bundle& bundle = bundles_[columns->bundle];
   const std::int64_t base_ms = bundle.held.empty() ? block_.stamps_ms.front() : bundle.base_ms;
   if (bundle.held.empty()) begin_frame(bundle.frame, base_ms);
   bundle.base_ms = base_ms;

@@ -57,6 +57,9 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> append_in_transaction(const Frame& frame);
   [[nodiscard]] Result<void> encode(const Frame& frame);
   [[nodiscard]] Result<void> encode_group(std::span<const Tick*> ticks);
+  [[nodiscard]] Result<const Identities::Columns*> change_columns(GroupId group, std::span<const Tick* const> run,
+                                                                  bool renew);
+  bool fill_block(const Identities::Columns& columns, std::span<const Tick* const> run);
   [[nodiscard]] Result<void> encode_run(GroupId group, std::span<const Tick* const> run, bool renew);
 
   [[nodiscard]] Result<void> keep_clock();
