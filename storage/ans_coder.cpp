@@ -176,7 +176,8 @@ struct Way {
 
 struct Ways {
   std::array<Way, tokens_max> of_token{};
-  std::array<std::uint16_t, 1U << log_max> states{};  // of each token in ascending order, one token after the other
+  // Of each token in ascending order, one token after the other; each plus the size of the table.
+  std::array<std::uint16_t, 1U << log_max> states{};
 
   explicit Ways(const Shares& shares) {
     std::array<std::uint16_t, tokens_max> next{};
@@ -190,8 +191,9 @@ struct Ways {
       begin += count;
     }
     const SpreadTokens tokens = spread(shares);
-    for (std::uint32_t state = 0; state < 1U << shares.log; ++state)
-      states[next[tokens[state]]++] = static_cast<std::uint16_t>(state);
+    const std::uint32_t size = 1U << shares.log;
+    for (std::uint32_t state = 0; state < size; ++state)
+      states[next[tokens[state]]++] = static_cast<std::uint16_t>(state + size);
   }
 };
 
@@ -218,7 +220,7 @@ void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values)
     const unsigned count = (state + way.bits) >> 16U;
     step.bits = static_cast<std::uint16_t>(state & ((1U << count) - 1));
     step.count = static_cast<std::uint8_t>(count);
-    state = size + ways.states[(state >> count) + way.place];
+    state = ways.states[(state >> count) + way.place];
   }
   bits.put(state - size, shares.log);
   for (std::size_t n = 0; n < values.size(); ++n) {

@@ -52,41 +52,34 @@ class OpenBuckets {
   }
   void sample(std::int64_t stamp_ms, double value, double increase) {
     if (stamp_ms >= end_ms_) begin(stamp_ms, value);
-    Bucket& bucket = out_.back();
-    if (bucket.count == 0) {
-      bucket.min = bucket.max = value;
-    } else {
-      bucket.min = std::min(bucket.min, value);
-      bucket.max = std::max(bucket.max, value);
-    }
-    bucket.last = value;
-    ++bucket.count;
-    bucket.increase += increase;
+    open_.min = open_.count == 0 ? value : std::min(open_.min, value);
+    open_.max = open_.count == 0 ? value : std::max(open_.max, value);
+    open_.last = value;
+    ++open_.count;
+    open_.increase += increase;
   }
   void close() {
-    if (stood_ms_ > 0) {
-      out_.back().mean = integral_ / static_cast<double>(stood_ms_);
-      out_.back().seconds = static_cast<double>(stood_ms_) / 1e3;
-    } else if (end_ms_ != INT64_MIN) {
-      out_.back().mean = out_.back().last;
-    }
-    integral_ = 0;
-    stood_ms_ = 0;
+    if (end_ms_ == INT64_MIN) return;
+    open_.mean = stood_ms_ > 0 ? integral_ / static_cast<double>(stood_ms_) : open_.last;
+    open_.seconds = static_cast<double>(stood_ms_) / 1e3;
+    out_.push_back(open_);
   }
 
  private:
   void begin(std::int64_t stamp_ms, double value) {
     close();
-    Bucket fresh;
-    fresh.start_ms = floor_to(stamp_ms, width_ms_);
-    fresh.min = fresh.max = fresh.last = fresh.mean = value;
-    out_.push_back(fresh);
-    end_ms_ = fresh.start_ms + width_ms_;
+    open_ = {};
+    open_.start_ms = floor_to(stamp_ms, width_ms_);
+    open_.min = open_.max = open_.last = value;
+    end_ms_ = open_.start_ms + width_ms_;
+    integral_ = 0;
+    stood_ms_ = 0;
   }
 
   std::vector<Bucket>& out_;
   std::int64_t width_ms_;
-  std::int64_t end_ms_ = INT64_MIN;  // of the open bucket
+  Bucket open_;
+  std::int64_t end_ms_ = INT64_MIN;  // of the open bucket; none is open before the first
   double integral_ = 0;              // value times milliseconds
   std::int64_t stood_ms_ = 0;
 };
