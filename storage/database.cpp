@@ -278,6 +278,11 @@ Result<Statement> Connection::keep(const char* sql) {
   return statement;
 }
 
+Result<void> Connection::run_kept(const char* sql) {
+  auto statement = keep(sql);
+  return statement ? statement->run() : statement.error();
+}
+
 // SQLite puts a page that it could not read among the damages: by the code of the error, in an overflow or free list
 // without it, and among the pointers to parents like a wrong one. That the disk gives pages at all, and further looks,
 // tell the last apart.

@@ -130,9 +130,9 @@ class Connection {
   enum class Begin : std::uint8_t { immediate, deferred };
   template <class Body>
   [[nodiscard]] Result<void> transaction(const Body& body, Begin begin = Begin::immediate) {
-    if (auto begun = run(begin == Begin::immediate ? "BEGIN IMMEDIATE" : "BEGIN"); !begun) return begun;
+    if (auto begun = run_kept(begin == Begin::immediate ? "BEGIN IMMEDIATE" : "BEGIN"); !begun) return begun;
     Result<void> done = body();
-    if (done) done = run("COMMIT");
+    if (done) done = run_kept("COMMIT");
     if (!done) roll_back();
     return done;
   }
@@ -151,6 +151,7 @@ class Connection {
 
  private:
   friend class Blob;
+  [[nodiscard]] Result<void> run_kept(const char* sql);
   void roll_back();
   std::unique_ptr<database_detail::Handle> handle_;
 };
