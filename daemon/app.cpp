@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/post.hpp>
@@ -36,10 +35,6 @@ constexpr std::int64_t announce_wait_ns = 5 * nanoseconds_per_second;
 
 storage::RetentionPolicy policy_of(const config::Retention& keys) {
   return {keys.raw.count(), keys.minute.count(), keys.hour.count(), keys.size_bytes};
-}
-
-std::string seconds_text(std::int64_t from_ns, std::int64_t to_ns) {
-  return fmt::format("{:.1f} s", static_cast<double>(to_ns - from_ns) / 1e9);
 }
 
 }  // namespace
@@ -132,21 +127,30 @@ bool App::open_files(storage::LedgerRows& rows) {
 }
 
 bool App::listen() {
-  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}, {}};
+  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}};
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();
   if (settings_.web.enable_lifecycle) setup.reload = [this] { return reload_from_web(); };
+  const auto counted = [this](query::Reader::Reply reply) {
+    return [this, reply = std::move(reply)](query::Answer answer) {
+      instruments_.query(answer.status);
+      reply(std::move(answer));
+    };
+  };
   if (writer_) {
     start_reader();
-    setup.ask = [this](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
-      const auto counted = [this, reply = std::move(reply)](query::Answer answer) {
-        instruments_.query(answer.status);
-        reply(std::move(answer));
-      };
-      reader_->ask(std::move(path), std::move(parameters), counted);
+    setup.ask = [this, counted](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
+      reader_->ask(std::move(path), std::move(parameters), counted(std::move(reply)));
     };
   }
+  // The loop runs once the rules are in force.
+  setup.ask_rules = [this, counted](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
+    asio::post(loop_,
+               [this, path = std::move(path), parameters = std::move(parameters), reply = counted(std::move(reply))] {
+                 reply(alerts::answer(path, parameters, alerts_->report(), {{}, settings_.alerts.runbook_url}));
+               });
+  };
   routes_.emplace(std::move(setup));
   http::Limits limits;
   limits.concurrent_requests = static_cast<std::size_t>(settings_.web.max_requests);
@@ -389,7 +393,8 @@ void App::shut_down() {
   clean_ = lanes_ended && flushed;
   if (!lanes_ended) log_.warn("a call still hangs in a driver; its thread is left behind");
   if (!flushed) log_.error("the last samples could not be stored in time");
-  log_.info("stopped", {{"took", seconds_text(from_ns, clock_.now().steady_ns)}});
+  const double took_s = static_cast<double>(clock_.now().steady_ns - from_ns) / 1e9;
+  log_.info("stopped", {{"took", fmt::format("{:.1f} s", took_s)}});
 }
 
 }  // namespace perjoule

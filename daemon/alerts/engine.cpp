@@ -95,6 +95,13 @@ void Engine::evaluate() {
   for (const Transition& transition : transitions)
     take(transition);
   if (!transitions.empty() || evaluator_.overflow() != shown_overflow_) show(now);
+  evaluated_ms_ = now.wall_ms;
+  evaluation_ns_ = parts_.clock.now().steady_ns - now.steady_ns;
+}
+
+Report Engine::report() const {
+  return {evaluator_.rules(), evaluator_.active(), evaluated_ms_,
+          static_cast<double>(evaluation_ns_) / static_cast<double>(nanoseconds_per_second)};
 }
 
 void Engine::take(const Transition& transition) {

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/report.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/latest.hpp"
@@ -47,6 +48,8 @@ class Engine {
   void evaluate();
 
   [[nodiscard]] std::vector<Alert> firing() const { return evaluator_.firing(); }
+  // Its rules stand until the next set_rules().
+  [[nodiscard]] Report report() const;
 
  private:
   void adopt();
@@ -61,6 +64,8 @@ class Engine {
   std::unique_ptr<Alarm> alarm_;
   Evaluator evaluator_;
   bool started_ = false;
+  std::int64_t evaluated_ms_ = 0;   // wall clock
+  std::int64_t evaluation_ns_ = 0;  // what it took
   std::uint64_t unreadable_ = 0;
 
   std::size_t adopted_ = 0;                            // series of the table that the rules have seen

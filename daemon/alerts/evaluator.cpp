@@ -228,16 +228,26 @@ std::vector<Transition> Evaluator::evaluate(const Moment& now) {
   return out;
 }
 
-std::vector<Alert> Evaluator::firing() const {
-  std::vector<Alert> alerts;
+std::vector<Transition> Evaluator::active() const {
+  std::vector<Transition> active;
   for (std::size_t r = 0; r < rules_.size(); ++r) {
     for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
       const std::vector<Standing>& standings = states_[r].standings[l];
       for (std::size_t result = 0; result < standings.size(); ++result) {
-        if (standings[result].at == Standpoint::firing)
-          alerts.push_back(transition(r, l, result, Change::firing, {}).alert);
+        if (standings[result].at == Standpoint::inactive) continue;
+        const bool fires = standings[result].at == Standpoint::firing;
+        active.push_back(transition(r, l, result, fires ? Change::firing : Change::pending, {}));
+        active.back().since_ms = standings[result].active_ms;
       }
     }
+  }
+  return active;
+}
+
+std::vector<Alert> Evaluator::firing() const {
+  std::vector<Alert> alerts;
+  for (Transition& each : active()) {
+    if (each.change == Change::firing) alerts.push_back(std::move(each.alert));
   }
   return alerts;
 }

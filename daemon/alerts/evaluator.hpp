@@ -77,6 +77,8 @@ class Evaluator {
   [[nodiscard]] std::optional<Transition> restore(const Remembered& remembered, const Moment& now);
 
   [[nodiscard]] std::vector<Alert> firing() const;
+  // What is pending, and what fires.
+  [[nodiscard]] std::vector<Transition> active() const;
   [[nodiscard]] std::vector<LevelCount> counts() const;
   [[nodiscard]] const Overflow& overflow() const { return overflow_; }
   [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }

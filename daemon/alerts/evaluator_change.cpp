@@ -116,6 +116,7 @@ std::optional<Transition> Evaluator::restore(const Remembered& remembered, const
       standing.value = alert.value;
       standing.starts_ms = alert.starts_ms;
       standing.since_ms = now.steady_ms - std::max<std::int64_t>(now.wall_ms - remembered.since_ms, 0);
+      standing.active_ms = remembered.since_ms;
       standing.restored_until_ms = now.steady_ms + states_[r].settle_ms;
       ++active_;
       return std::nullopt;

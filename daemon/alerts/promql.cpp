@@ -178,6 +178,13 @@ std::string promql(const Rule& rule, const Level& level) {
   return text;
 }
 
+Labels template_annotations(const Rule& rule) {
+  Labels annotations = {{"summary", template_text(rule.summary)}};
+  if (!rule.runbook.empty())
+    annotations.emplace_back(rule.runbook.starts_with("http") ? "runbook_url" : "runbook", rule.runbook);
+  return annotations;
+}
+
 std::string describe_rules(std::span<const Rule> rules) {
   std::string out =
       "# Written by `perjouled describe rules`: the daemon's alert rules for Prometheus 2.42 and later.\n"
@@ -196,12 +203,9 @@ std::string describe_rules(std::span<const Rule> rules) {
       }
       if (level.for_ms > 0) out += fmt::format("        for: {}\n", duration(level.for_ms));
       if (level.clear_for_ms > 0) out += fmt::format("        keep_firing_for: {}\n", duration(level.clear_for_ms));
-      out += fmt::format("        labels:\n          severity: {}\n        annotations:\n          summary: {}\n",
-                         level.severity, yaml_quoted(template_text(rule.summary)));
-      if (!rule.runbook.empty()) {
-        const bool url = rule.runbook.starts_with("http");
-        out += fmt::format("          {}: {}\n", url ? "runbook_url" : "runbook", yaml_quoted(rule.runbook));
-      }
+      out += fmt::format("        labels:\n          severity: {}\n        annotations:\n", level.severity);
+      for (const auto& [name, text] : template_annotations(rule))
+        out += fmt::format("          {}: {}\n", name, yaml_quoted(text));
     }
   }
   return out;

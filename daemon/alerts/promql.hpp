@@ -9,11 +9,14 @@
 #include <span>
 #include <string>
 
+#include "daemon/alerts/alert.hpp"
 #include "daemon/alerts/rule.hpp"
 
 namespace perjoule::alerts {
 
 [[nodiscard]] std::string promql(const Rule& rule, const Level& level);
+// The summary with Prometheus' templates, and the runbook, of each of them.
+[[nodiscard]] Labels template_annotations(const Rule& rule);
 [[nodiscard]] std::string describe_rules(std::span<const Rule> rules);   // YAML
 [[nodiscard]] std::string describe_alerts(std::span<const Rule> rules);  // Markdown
 

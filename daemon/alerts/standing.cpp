@@ -52,7 +52,7 @@ Moves step(Standing& standing, const Level& level, std::int64_t hold_ms, const O
   Moves moves;
   standing.absent_ms = Standing::never;
   if (standing.at == Standpoint::inactive) {
-    standing = Standing{Standpoint::pending, *observed.value, now.steady_ms};
+    standing = Standing{Standpoint::pending, *observed.value, now.steady_ms, now.wall_ms};
     moves.first = Change::pending;
   }
   if (standing.at == Standpoint::firing)

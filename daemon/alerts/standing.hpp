@@ -26,6 +26,7 @@ struct Standing {
   Standpoint at = Standpoint::inactive;
   double value = 0;                        // the last that was known
   std::int64_t since_ms = 0;               // steady clock: pending since
+  std::int64_t active_ms = 0;              // wall clock: likewise, as it was then
   std::int64_t starts_ms = 0;              // wall clock: firing since
   std::int64_t cleared_ms = never;         // steady clock: on the clear side since
   std::int64_t absent_ms = never;          // steady clock: without data since

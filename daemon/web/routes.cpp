@@ -118,7 +118,9 @@ http::Response Routes::api(const http::Request& request) const {
   if (!request.loopback || !names_this_host(request.host)) {
     return json(query::error_answer(403, "forbidden", "the API answers loopback clients only"));
   }
-  if (!setup_.ask) return json(query::error_answer(503, "unavailable", "there is no history: --no-storage"));
+  std::string path = request.path.substr(api_prefix.size());
+  const Setup::Ask& ask = path == "alerts" || path == "rules" ? setup_.ask_rules : setup_.ask;
+  if (!ask) return json(query::error_answer(503, "unavailable", "there is no history: --no-storage"));
   query::Parameters parameters = request.query;
   if (request.method == "POST") {
     auto form = http::decode_query(request.body);
@@ -126,10 +128,9 @@ http::Response Routes::api(const http::Request& request) const {
     parameters.insert(parameters.end(), std::move_iterator(form->begin()), std::move_iterator(form->end()));
   }
   http::Response response;
-  response.later = [this, path = request.path.substr(api_prefix.size()),
-                    parameters = std::move(parameters)](http::Reply reply) mutable {
-    setup_.ask(std::move(path), std::move(parameters),
-               [reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer))); });
+  response.later = [&ask, path = std::move(path), parameters = std::move(parameters)](http::Reply reply) mutable {
+    ask(std::move(path), std::move(parameters),
+        [reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer))); });
   };
   return response;
 }

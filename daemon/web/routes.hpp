@@ -59,8 +59,10 @@ struct Setup {
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
   // "" when done, else the refusals' text; waits for the loop, bounded. Null: --web.enable-lifecycle is off.
   std::function<std::string()> reload;
-  // What query::answer() gives, later and on another thread. Null: there is no history.
-  std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)> ask;
+  // The API's answers, later and on another thread; `path` is what stands behind "/api/v1/".
+  using Ask = std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)>;
+  Ask ask = {};        // of the history; null: there is none
+  Ask ask_rules = {};  // "alerts" and "rules"
 };
 
 class Routes {

@@ -34,6 +34,24 @@ def firing(scrape):
     return scrape.find("perjoule_alerts", alertname="InletWarm", severity="warning", state="firing")
 
 
+def of_api(daemon, path):
+    status, _, body = daemon.get(f"/api/v1/{path}")
+    equal(status, 200, path)
+    return json.loads(body)["data"]
+
+
+def is_told_as_prometheus_tells_it(daemon):
+    alert, = of_api(daemon, "alerts")["alerts"]
+    equal((alert["state"], alert["value"]), ("firing", "2.85e+01"), "alert")
+    equal(alert["labels"], {"alertname": "InletWarm", "severity": "warning", "chip": "room", "sensor": "rack-1",
+                            "role": "inlet"}, "labels")
+    equal(alert["annotations"], {"summary": "rack-1 has 28.5 degrees"}, "annotations")
+    group, = of_api(daemon, "rules")["groups"]
+    rule, = (rule for rule in group["rules"] if rule["name"] == "InletWarm")
+    equal((rule["state"], rule["type"], rule["health"]), ("firing", "alerting", "ok"), "rule")
+    equal(rule["alerts"], [alert], "the rule's alerts")
+
+
 def fires_over_a_restart_and_resolves(binary, directory):
     config = configure(directory, RULE)
     inlet(directory, 24)
@@ -44,6 +62,7 @@ def fires_over_a_restart_and_resolves(binary, directory):
         line = daemon.lines("alert firing", "InletWarm")
         equal(len(line), 1, "lines of the log")
         check('summary="rack-1 has 28.5 degrees"' in line[0], line[0])
+        is_told_as_prometheus_tells_it(daemon)
         inlet(directory, 26.5)
         harness.wait_for(lambda: daemon.scrape().value("perjoule_temperature_celsius", role="inlet") == 26.5, "26.5")
         equal(firing(daemon.scrape()), 1, "inside the band")

@@ -166,6 +166,7 @@ def refusals(binary, directory):
             "refusals counted")
     with Daemon(binary, directory, "--no-storage", *watched.meter.tree.flags) as daemon:
         equal(ask(daemon, "labels")[0], 503, "without a history")
+        equal(list(data(daemon, "alerts")), ["alerts"], "alerts without a history")
 
 
 def as_promtool_asks(binary, directory):

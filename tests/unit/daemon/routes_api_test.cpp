@@ -39,7 +39,7 @@ struct Fixture {
                                         scratch / "history.db",
                                         {&power},
                                         {"1.2.3", "abc", "main", "g++"}});
-    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}, {}};
+    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}};
     setup.ask = [this](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
       ++asked;
       reader->ask(std::move(path), std::move(parameters), std::move(reply));
@@ -166,4 +166,21 @@ TEST_CASE_FIXTURE(Fixture, "api: without a history there is none, and says so") 
   const http::Response got = get("labels");
   CHECK(got.status == 503);
   CHECK(got.body->find("--no-storage") != std::string::npos);
+}
+
+TEST_CASE_FIXTURE(Fixture, "api: alerts and rules are asked of whoever has the rules, with a history or without") {
+  std::string path;
+  Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}};
+  setup.ask_rules = [&path](std::string asked_path, query::Parameters parameters, query::Reader::Reply reply) {
+    path = std::move(asked_path);
+    reply({200, "{" + parameters.at(0).second + "}"});
+  };
+  routes.emplace(std::move(setup));
+  for (const char* each : {"alerts", "rules"}) {
+    CHECK(*get(each, {{"type", "alert"}}).body == "{alert}");
+    CHECK(path == each);
+  }
+  http::Request foreign = local("/api/v1/alerts");
+  foreign.loopback = false;
+  CHECK(call(std::move(foreign)).status == 403);
 }

@@ -46,7 +46,7 @@ struct Fixture {
     show(SeriesId{1}, 0.5);
   }
   Setup setup(bool lifecycle) {
-    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3 <abc>", {}, {}, {}};
+    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3 <abc>", {}, {}};
     setup.collects = {{"thermal", {heat.name}}, {"cpu", {load.name}}, {"self", {}}};
     if (lifecycle) {
       setup.reload = [this] {

@@ -101,6 +101,32 @@ TEST_CASE("an alert is shown, told and kept in the ledger, and leaves no trace t
   CHECK(daemon.ledger.states("alert/").empty());
 }
 
+TEST_CASE("its report says what is pending or fires, since when, and when that was last looked at") {
+  Daemon daemon(warm);
+  CHECK(daemon.engine.report().evaluated_ms == 0);
+  daemon.run(0.5);
+  daemon.sample_for(28, 1);
+  const std::int64_t pending_ms = start.wall_ms + 520;
+  Report report = daemon.engine.report();
+  CHECK(report.rules.size() == 1);
+  REQUIRE(report.active.size() == 1);
+  CHECK(report.active[0].alert.phase == Phase::pending);
+  CHECK(report.active[0].since_ms == pending_ms);
+  daemon.sample_for(28, 3);
+  report = daemon.engine.report();
+  REQUIRE(report.active.size() == 1);
+  CHECK(report.active[0].alert.phase == Phase::firing);
+  CHECK(report.active[0].since_ms == pending_ms);
+  daemon.clock.step_wall(3'600'000);
+  daemon.sample_for(28, 1);
+  report = daemon.engine.report();
+  CHECK(report.active.at(0).since_ms == pending_ms);
+  CHECK(report.evaluated_ms > daemon.clock.now().wall_ms - 1'100);
+  CHECK(report.evaluated_ms <= daemon.clock.now().wall_ms);
+  daemon.sample_for(20, 2);
+  CHECK(daemon.engine.report().active.empty());
+}
+
 TEST_CASE("what is stale is no data: held, then resolved") {
   Daemon daemon(warm);
   daemon.sample_for(28, 4);
@@ -114,11 +140,13 @@ TEST_CASE("what is stale is no data: held, then resolved") {
 TEST_CASE("a restart pages nobody, and the end that comes after it has the old start") {
   storage::LedgerRows rows;
   std::int64_t started_ms = 0;
+  std::int64_t since_ms = 0;
   Stamp later;
   {
     Daemon daemon(warm);
     daemon.sample_for(28, 4);
     started_ms = daemon.told.at(0).starts_ms;
+    since_ms = daemon.engine.report().active.at(0).since_ms;
     rows = daemon.ledger.take_changed();
     later = daemon.clock.now();
   }
@@ -127,6 +155,8 @@ TEST_CASE("a restart pages nobody, and the end that comes after it has the old s
   Daemon daemon(warm, rows, later);
   CHECK(daemon.shown("firing") == 1);
   CHECK(daemon.engine.firing().size() == 1);
+  REQUIRE(daemon.engine.report().active.size() == 1);
+  CHECK(daemon.engine.report().active[0].since_ms == since_ms);
   daemon.run(5);
   daemon.sample_for(26.5, 5);
   CHECK(daemon.told.empty());
