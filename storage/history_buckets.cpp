@@ -143,7 +143,7 @@ Result<void> HistoryReader::take_minute_blob(const Blob& blob, const Group& grou
     const auto before = static_cast<std::ptrdiff_t>(buckets.size());
     if (auto taken = minutes_.read(column.column, buckets); !taken) {
       if (taken.error().fault != Fault::broken) return taken;
-      whole = taken;  // the others have checksums of their own
+      whole = taken;  // the others have checksums of their own; all need the first one's, which open() looks at
       continue;
     }
     buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());
@@ -158,7 +158,7 @@ Result<void> HistoryReader::take_minutes(const Groups& groups, Range range, std:
   std::size_t count = 0;
   return for_each_slot(minutes, groups, range, [&](const Blob& blob, const Group& group, std::size_t) -> Result<void> {
     auto taken = take_minute_blob(blob, group, range, out, count);
-    if (taken && count > buckets_max) return too_many(buckets_max);
+    if (count > buckets_max) return too_many(buckets_max);
     return taken;
   });
 }

@@ -89,18 +89,16 @@ void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values
   const std::size_t skipped = order == 2 ? 2 : 1;
   const auto rest = std::span<const std::uint64_t>(residuals_).subspan(skipped);
   const bool with_table = effort == Effort::thorough && rest.size() >= ans_least_values;
-  coded_.clear();
-  if (with_table) ans_.encode(coded_, rest);
-  const bool is_rice = !with_table || rice_bits_about(rest) < coded_.size() * 8;
-  if (is_rice) {
-    coded_.clear();
-    rice_encode(coded_, rest);
-  }
+  ans_bytes_.clear();
+  if (with_table) ans_.encode(ans_bytes_, rest);
+  rice_.clear();
+  if (!with_table || rice_bits_about(rest) < ans_bytes_.size() * 8) rice_encode(rice_, rest);
+  const bool is_rice = !with_table || (!rice_.empty() && rice_.size() < ans_bytes_.size());
   out.push_back(static_cast<char>(is_rice ? form_rice + 2 * order : form_ans + order));
   put_varint(out, step);
   put_varint(out, zigzag(bits_of(values.front())));
   if (order == 2) put_varint(out, residuals_[1]);
-  out += coded_;
+  out += is_rice ? rice_ : ans_bytes_;
 }
 
 bool IntegerCodec::decode(std::string_view bytes, std::span<std::int64_t> values) {

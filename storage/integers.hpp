@@ -20,7 +20,8 @@
 
 namespace perjoule::storage {
 
-// Whether a table is made too, and taken where it is about to be smaller. Rice alone takes a third of the time.
+// Whether a table is made too; Rice is then tried where a part of the values says that it may be smaller. Rice alone
+// takes a third of the time.
 enum class Effort : std::uint8_t { quick, thorough };
 
 class IntegerCodec {
@@ -32,7 +33,8 @@ class IntegerCodec {
  private:
   // Kept between calls, so that a steady state allocates nothing.
   std::vector<std::uint64_t> residuals_;
-  std::string coded_;
+  std::string rice_;
+  std::string ans_bytes_;
   AnsEncoder ans_;
 };
 

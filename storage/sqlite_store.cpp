@@ -204,7 +204,7 @@ Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const>
     auto changed = change_columns(group, run, renew);
     if (!changed) return changed.error();
     columns = *changed;
-    fill_block(*columns, run);
+    if (!fill_block(*columns, run)) return Error{Fault::broken, "history: a series without a column"};
   }
   Bundle& bundle = bundles_[columns->bundle];
   const std::int64_t base_ms = bundle.held.empty() ? block_.stamps_ms.front() : bundle.base_ms;

@@ -59,7 +59,7 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> encode_group(std::span<const Tick*> ticks);
   [[nodiscard]] Result<const Identities::Columns*> change_columns(GroupId group, std::span<const Tick* const> run,
                                                                   bool renew);
-  bool fill_block(const Identities::Columns& columns, std::span<const Tick* const> run);
+  [[nodiscard]] bool fill_block(const Identities::Columns& columns, std::span<const Tick* const> run);
   [[nodiscard]] Result<void> encode_run(GroupId group, std::span<const Tick* const> run, bool renew);
 
   [[nodiscard]] Result<void> keep_clock();
@@ -84,7 +84,7 @@ class SqliteStore final : public Store {
   std::uint64_t refused_samples_ = 0;
   std::uint64_t expired_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;
-  // Of the frame being appended; kept for the next, so that a steady state allocates nothing.
+  // Of the frame being appended; kept for the next, so that a steady state allocates little.
   std::map<std::int64_t, Bundle> bundles_;
   std::uint64_t refusing_ = 0;
   GroupBlock block_;

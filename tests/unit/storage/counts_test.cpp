@@ -1,6 +1,8 @@
 // What a store says that it refused, dropped and could not read: once each, whatever the disk does.
 #include <doctest/doctest.h>
 
+#include <numeric>
+
 #include "storage/history_reader.hpp"
 #include "storage/slot.hpp"
 #include "storage/varint.hpp"
@@ -73,22 +75,28 @@ std::size_t second_part(std::string_view chunk) {
   return chunk.size() - reader.left() + before;
 }
 
-// Puts a wrong byte there, in the last row.
-void damage(const std::filesystem::path& path, const std::string& table) {
+// Puts a wrong byte there.
+void damage(const std::filesystem::path& path, const std::string& table, std::int64_t key) {
   auto connection = Connection::open(path, Connection::Mode::read_write);
   REQUIRE(connection);
   std::string blob;
   {
-    auto select = connection->prepare("SELECT d FROM " + table + " ORDER BY k DESC LIMIT 1");
+    auto select = connection->prepare("SELECT d FROM " + table + " WHERE k = ?1");
     REQUIRE(select);
-    REQUIRE(select->step());
+    REQUIRE(select->bind(1, key).step());
     blob = select->blob(0);
   }
   char& byte = blob.at(second_part(blob));
   byte = static_cast<char>(byte ^ 0x55);
-  auto update = connection->prepare("UPDATE " + table + " SET d = ?1 WHERE k = (SELECT max(k) FROM " + table + ")");
+  auto update = connection->prepare("UPDATE " + table + " SET d = ?2 WHERE k = ?1");
   REQUIRE(update);
-  REQUIRE(update->bind_blob(1, blob).run());
+  REQUIRE(update->bind(1, key).bind_blob(2, blob).run());
+}
+
+std::vector<std::int64_t> all_series(const std::filesystem::path& path) {
+  std::vector<std::int64_t> ids(static_cast<std::size_t>(number(path, "SELECT count(*) FROM series")));
+  std::iota(ids.begin(), ids.end(), 1);
+  return ids;
 }
 
 std::int64_t samples(const std::vector<Point>& points) {
@@ -113,9 +121,7 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
     seal_all(*store);
   }
   store.reset();
-  std::vector<std::int64_t> ids;
-  for (std::int64_t id = 1; id <= number(path, "SELECT count(*) FROM series"); ++id)
-    ids.push_back(id);
+  const std::vector<std::int64_t> ids = all_series(path);
   const auto check = [&](const std::string& table, const auto& ask) {
     CAPTURE(table);
     const auto read = [&](std::uint64_t undecodable) {
@@ -128,7 +134,7 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
       return std::move(*got);
     };
     const auto before = read(0);
-    damage(path, table);
+    damage(path, table, number(path, "SELECT max(k) FROM " + table));
     const auto after = read(1);
     int fewer = 0;
     for (std::size_t n = 0; n < before.size(); ++n)
@@ -138,6 +144,30 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
   const Range all{0, history.now_ms()};
   check("roll_1m", [&](HistoryReader& reader) { return reader.buckets(ids, all, Resolution::minute, 100'000); });
   check("chunk", [&](HistoryReader& reader) { return reader.raw(ids, all, 100'000); });
+}
+
+TEST_CASE("counts: what is read of damaged blobs is bounded like the rest") {
+  Scratch scratch;
+  const auto path = scratch / "history.db";
+  RandomHistory history(9, 1, 10'000);
+  auto store = open_store(path);
+  for (int n = 0; n < 60; ++n) {
+    REQUIRE(store->append(history.next_frame(6)));
+    seal_all(*store);
+  }
+  store.reset();
+  const std::int64_t rows = number(path, "SELECT count(*) FROM roll_1m");
+  for (std::int64_t row = 0; row < rows; ++row)
+    damage(path, "roll_1m", number(path, fmt::format("SELECT k FROM roll_1m ORDER BY k LIMIT 1 OFFSET {}", row)));
+  auto connection = open_history(path);
+  REQUIRE(connection);
+  HistoryReader reader(*connection);
+  const std::vector<std::int64_t> ids = all_series(path);
+  CHECK(reader.buckets(ids, {0, history.now_ms()}, Resolution::minute, 100'000));
+  CHECK(reader.undecodable() == static_cast<std::uint64_t>(rows));
+  const auto refused = reader.buckets(ids, {0, history.now_ms()}, Resolution::minute, 1);
+  REQUIRE(!refused);
+  CHECK(refused.error().fault == Fault::absent);
 }
 
 TEST_CASE("counts: a stamp before 1970 is refused, and ages nothing") {
