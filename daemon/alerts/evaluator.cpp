@@ -157,15 +157,11 @@ Observed Evaluator::observed(const Rule& rule, const RuleState& state, std::size
   return seen;
 }
 
-Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
-                                 const Moment& now) const {
+// As it stands: pending or firing.
+Alert Evaluator::alert(std::size_t rule, std::size_t level, std::size_t result) const {
   const Rule& source = rules_[rule];
   const Standing& standing = states_[rule].standings[level][result];
-  Transition made;
-  made.change = change;
-  made.condition = condition_text(source, source.levels[level]);
-  made.since_ms = now.wall_ms - (now.steady_ms - standing.since_ms);
-  Alert& alert = made.alert;
+  Alert alert;
   alert.name = source.name;
   alert.severity = source.levels[level].severity;
   alert.labels = terms_[states_[rule].expression.value].results()[result].labels;
@@ -173,12 +169,25 @@ Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_
   alert.summary = fill(source.summary, alert.labels, alert.value);
   alert.runbook = source.runbook;
   std::erase_if(alert.labels, [](const auto& label) { return is_own_label(label.first); });
-  alert.phase = change == Change::pending || change == Change::dropped ? Phase::pending : Phase::firing;
-  if (alert.phase == Phase::firing) alert.starts_ms = standing.starts_ms;
+  if (standing.at == Standpoint::firing) {
+    alert.phase = Phase::firing;
+    alert.starts_ms = standing.starts_ms;
+  }
+  return alert;
+}
+
+Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
+                                 const Moment& now) const {
+  const Standing& standing = states_[rule].standings[level][result];
+  Transition made{alert(rule, level, result), change, condition_text(rules_[rule], rules_[rule].levels[level]),
+                  now.wall_ms - (now.steady_ms - standing.since_ms)};
+  Alert& told = made.alert;
+  told.phase = change == Change::pending || change == Change::dropped ? Phase::pending : Phase::firing;
+  told.starts_ms = told.phase == Phase::firing ? standing.starts_ms : 0;
   if (change == Change::resolved || change == Change::lost) {
-    alert.phase = Phase::resolved;
-    alert.ends_ms = now.wall_ms;
-    if (change == Change::lost) alert.reason = "no data";
+    told.phase = Phase::resolved;
+    told.ends_ms = now.wall_ms;
+    if (change == Change::lost) told.reason = "no data";
   }
   return made;
 }
@@ -228,16 +237,16 @@ std::vector<Transition> Evaluator::evaluate(const Moment& now) {
   return out;
 }
 
-std::vector<Transition> Evaluator::active() const {
-  std::vector<Transition> active;
+std::vector<Active> Evaluator::active() const {
+  std::vector<Active> active;
   for (std::size_t r = 0; r < rules_.size(); ++r) {
     for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
       const std::vector<Standing>& standings = states_[r].standings[l];
       for (std::size_t result = 0; result < standings.size(); ++result) {
-        if (standings[result].at == Standpoint::inactive) continue;
-        const bool fires = standings[result].at == Standpoint::firing;
-        active.push_back(transition(r, l, result, fires ? Change::firing : Change::pending, {}));
-        active.back().since_ms = standings[result].active_ms;
+        const Standing& standing = standings[result];
+        if (standing.at == Standpoint::inactive) continue;
+        const bool clears = standing.cleared_ms != Standing::never;
+        active.push_back({alert(r, l, result), standing.active_ms, clears ? standing.cleared_wall_ms : 0});
       }
     }
   }
@@ -246,8 +255,8 @@ std::vector<Transition> Evaluator::active() const {
 
 std::vector<Alert> Evaluator::firing() const {
   std::vector<Alert> alerts;
-  for (Transition& each : active()) {
-    if (each.change == Change::firing) alerts.push_back(std::move(each.alert));
+  for (Active& each : active()) {
+    if (each.alert.phase == Phase::firing) alerts.push_back(std::move(each.alert));
   }
   return alerts;
 }

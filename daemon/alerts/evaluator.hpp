@@ -32,6 +32,13 @@ struct Remembered {
   std::int64_t since_ms = 0;  // wall clock
 };
 
+// What is pending or fires, as it stands.
+struct Active {
+  Alert alert;
+  std::int64_t since_ms = 0;    // wall clock: pending since
+  std::int64_t cleared_ms = 0;  // wall clock: fires only because of clear_for, since; 0: its condition holds
+};
+
 struct LevelCount {
   const Rule* rule = nullptr;
   const Level* level = nullptr;
@@ -77,8 +84,8 @@ class Evaluator {
   [[nodiscard]] std::optional<Transition> restore(const Remembered& remembered, const Moment& now);
 
   [[nodiscard]] std::vector<Alert> firing() const;
-  // What is pending, and what fires.
-  [[nodiscard]] std::vector<Transition> active() const;
+  // In the order of rules and levels.
+  [[nodiscard]] std::vector<Active> active() const;
   [[nodiscard]] std::vector<LevelCount> counts() const;
   [[nodiscard]] const Overflow& overflow() const { return overflow_; }
   [[nodiscard]] const std::vector<Rule>& rules() const { return rules_; }
@@ -121,6 +128,7 @@ class Evaluator {
   void evaluate(std::size_t rule, const Moment& now, std::vector<Transition>& out);
   void take(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
             std::vector<Transition>& out);
+  [[nodiscard]] Alert alert(std::size_t rule, std::size_t level, std::size_t result) const;
   [[nodiscard]] Transition transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
                                       const Moment& now) const;
   // The level of `rules` that has the condition of a level here.

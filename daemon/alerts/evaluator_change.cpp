@@ -35,7 +35,8 @@ std::optional<Evaluator::LevelPlace> Evaluator::counterpart(const LevelPlace& pl
   const Rule& rule = rules_[place.rule];
   const Level& level = rule.levels[place.level];
   for (std::size_t r = 0; r < rules.size(); ++r) {
-    if (rules[r].name != rule.name) continue;
+    // Two terms may read alike and differ; what stands of one says nothing of the other.
+    if (rules[r].name != rule.name || rules[r].expression != rule.expression || rules[r].when != rule.when) continue;
     for (std::size_t l = 0; l < rules[r].levels.size(); ++l) {
       const Level& other = rules[r].levels[l];
       if (other.severity == level.severity && condition_text(rules[r], other) == condition_text(rule, level))

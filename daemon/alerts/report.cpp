@@ -25,11 +25,13 @@ std::string scientific(double value) {
   return {text.begin(), end};
 }
 
-bool is_firing(const Transition& active) {
+using ActiveAlerts = std::span<const Active>;
+
+bool is_firing(const Active& active) {
   return active.alert.phase == Phase::firing;
 }
 
-void append_alert(std::string& out, const Transition& active, const Links& links) {
+void append_alert(std::string& out, const Active& active, const Links& links) {
   out += '{';
   append_identity(out, make_notice(active.alert, {}, links, false));
   out += ',';
@@ -37,34 +39,42 @@ void append_alert(std::string& out, const Transition& active, const Links& links
   out += ',';
   append_member(out, "activeAt", rfc3339(active.since_ms));
   out += ',';
+  if (active.cleared_ms > 0) {
+    append_member(out, "keepFiringSince", rfc3339(active.cleared_ms));
+    out += ',';
+  }
   append_member(out, "value", scientific(active.alert.value));
   out += '}';
 }
 
-// [..], of what `wanted` accepts.
-template <class Wanted>
-void append_alerts(std::string& out, const Report& report, const Links& links, const Wanted& wanted) {
-  char separator = '[';
-  for (const Transition& active : report.active) {
-    if (!wanted(active)) continue;
-    out += separator;
+void append_alerts(std::string& out, ActiveAlerts alerts, const Links& links) {
+  out += '[';
+  for (const Active& active : alerts) {
+    if (&active != &alerts.front()) out += ',';
     append_alert(out, active, links);
-    separator = ',';
   }
-  out += separator == '[' ? "[]" : "]";
+  out += ']';
 }
 
-void append_rule(std::string& out, const Rule& rule, const Level& level, const Report& report, const Links& links) {
-  const auto is_of_level = [&](const Transition& active) {
-    return active.alert.name == rule.name && active.alert.severity == level.severity;
-  };
-  const auto any = [&](const auto& is) {
-    return std::any_of(report.active.begin(), report.active.end(),
-                       [&](const Transition& active) { return is_of_level(active) && is(active); });
-  };
-  const bool fires = any(is_firing);
+// Takes the alerts of a level from the front.
+ActiveAlerts take(ActiveAlerts& active, const Rule& rule, const Level& level) {
+  const auto other = std::find_if(active.begin(), active.end(), [&](const Active& each) {
+    return each.alert.name != rule.name || each.alert.severity != level.severity;
+  });
+  const auto taken = active.first(static_cast<std::size_t>(other - active.begin()));
+  active = active.subspan(taken.size());
+  return taken;
+}
+
+std::string evaluated_at(const Report& report) {
+  return report.evaluated_ms > 0 ? rfc3339(report.evaluated_ms) : std::string(never);
+}
+
+void append_rule(std::string& out, const Rule& rule, const Level& level, ActiveAlerts alerts, const Report& report,
+                 const Links& links) {
+  const bool fires = std::any_of(alerts.begin(), alerts.end(), is_firing);
   out += '{';
-  append_member(out, "state", fires ? "firing" : any([](const Transition&) { return true; }) ? "pending" : "inactive");
+  append_member(out, "state", fires ? "firing" : alerts.empty() ? "inactive" : "pending");
   out += ',';
   append_member(out, "name", rule.name);
   out += ',';
@@ -75,26 +85,37 @@ void append_rule(std::string& out, const Rule& rule, const Level& level, const R
   out += R"(,"annotations":)";
   append_object(out, template_annotations(rule));
   out += R"(,"alerts":)";
-  append_alerts(out, report, links, is_of_level);
+  append_alerts(out, alerts, links);
   out += ',';
   append_member(out, "health", report.evaluated_ms > 0 ? "ok" : "unknown");
   out += ',';
-  append_member(out, "lastEvaluation", report.evaluated_ms > 0 ? rfc3339(report.evaluated_ms) : std::string(never));
+  append_member(out, "lastEvaluation", evaluated_at(report));
   out += R"(,"type":"alerting"})";
 }
 
 void append_group(std::string& out, const Report& report, const Links& links, bool with_rules) {
   out += R"({"name":"perjoule","file":"perjouled","rules":[)";
+  ActiveAlerts active = report.active;
   for (const Rule& rule : report.rules) {
     for (const Level& level : rule.levels) {
       if (!with_rules) continue;
       if (out.back() != '[') out += ',';
-      append_rule(out, rule, level, report, links);
+      append_rule(out, rule, level, take(active, rule, level), report, links);
     }
   }
   out += fmt::format(R"(],"interval":1,"limit":0,"evaluationTime":{},)", report.evaluation_seconds);
-  append_member(out, "lastEvaluation", report.evaluated_ms > 0 ? rfc3339(report.evaluated_ms) : std::string(never));
+  append_member(out, "lastEvaluation", evaluated_at(report));
   out += '}';
+}
+
+// Prometheus takes it in any case.
+std::string type_parameter(const query::Parameters& parameters) {
+  const auto found =
+      std::find_if(parameters.begin(), parameters.end(), [](const auto& each) { return each.first == "type"; });
+  std::string type = found == parameters.end() ? std::string() : found->second;
+  for (char& c : type)
+    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  return type;
 }
 
 }  // namespace
@@ -104,17 +125,16 @@ query::Answer answer(std::string_view path, const query::Parameters& parameters,
   std::string body = R"({"status":"success","data":{)";
   if (path == "alerts") {
     body += R"("alerts":)";
-    append_alerts(body, report, links, [](const Transition&) { return true; });
+    append_alerts(body, report.active, links);
     return {200, body + "}}"};
   }
-  const auto type = std::find_if(parameters.begin(), parameters.end(), [](const auto& p) { return p.first == "type"; });
-  const std::string_view wanted = type == parameters.end() ? std::string_view() : type->second;
-  if (!wanted.empty() && wanted != "alert" && wanted != "record") {
+  const std::string type = type_parameter(parameters);
+  if (!type.empty() && type != "alert" && type != "record") {
     return query::error_answer(400, "bad_data",
-                               fmt::format("invalid parameter \"type\": not supported value \"{}\"", wanted));
+                               fmt::format("invalid parameter \"type\": not supported value \"{}\"", type));
   }
   body += R"("groups":[)";
-  append_group(body, report, links, wanted != "record");
+  append_group(body, report, links, type != "record");
   return {200, body + "]}}"};
 }
 

@@ -20,9 +20,9 @@ namespace perjoule::alerts {
 // How the rules stand.
 struct Report {
   std::span<const Rule> rules;
-  std::vector<Transition> active;  // pending and firing
-  std::int64_t evaluated_ms = 0;   // wall clock, the last evaluation; 0: none yet
-  double evaluation_seconds = 0;   // what it took
+  std::vector<Active> active;     // in the order of rules and levels
+  std::int64_t evaluated_ms = 0;  // wall clock, the last evaluation; 0: none yet
+  double evaluation_seconds = 0;  // what it took
 };
 
 // `path` is "alerts" or "rules", which reads the parameter `type`: "alert" or "record".

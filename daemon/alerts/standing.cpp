@@ -26,13 +26,16 @@ Change without_data(Standing& standing, std::int64_t hold_ms, std::int64_t now_m
   return Change::lost;
 }
 
-Change while_firing(Standing& standing, const Level& level, bool goes_on, std::int64_t now_ms) {
+Change while_firing(Standing& standing, const Level& level, bool goes_on, const Moment& now) {
   if (goes_on) {
     standing.cleared_ms = Standing::never;
     return Change::none;
   }
-  if (standing.cleared_ms == Standing::never) standing.cleared_ms = now_ms;
-  if (now_ms - standing.cleared_ms < level.clear_for_ms) return Change::none;
+  if (standing.cleared_ms == Standing::never) {
+    standing.cleared_ms = now.steady_ms;
+    standing.cleared_wall_ms = now.wall_ms;
+  }
+  if (now.steady_ms - standing.cleared_ms < level.clear_for_ms) return Change::none;
   standing.at = Standpoint::inactive;
   return Change::resolved;
 }
@@ -56,7 +59,7 @@ Moves step(Standing& standing, const Level& level, std::int64_t hold_ms, const O
     moves.first = Change::pending;
   }
   if (standing.at == Standpoint::firing)
-    return {while_firing(standing, level, observed.guarded && stays(level, *observed.value), now.steady_ms)};
+    return {while_firing(standing, level, observed.guarded && stays(level, *observed.value), now)};
   if (!raised) {
     standing.at = Standpoint::inactive;
     return {Change::dropped};

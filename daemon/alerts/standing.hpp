@@ -29,6 +29,7 @@ struct Standing {
   std::int64_t active_ms = 0;              // wall clock: likewise, as it was then
   std::int64_t starts_ms = 0;              // wall clock: firing since
   std::int64_t cleared_ms = never;         // steady clock: on the clear side since
+  std::int64_t cleared_wall_ms = 0;        // wall clock: likewise, as it was then
   std::int64_t absent_ms = never;          // steady clock: without data since
   std::int64_t restored_until_ms = never;  // steady clock: brought over a restart, its windows are not full before
 };

@@ -123,6 +123,7 @@ TEST_CASE("its report says what is pending or fires, since when, and when that w
   CHECK(report.active.at(0).since_ms == pending_ms);
   CHECK(report.evaluated_ms > daemon.clock.now().wall_ms - 1'100);
   CHECK(report.evaluated_ms <= daemon.clock.now().wall_ms);
+  CHECK(report.active[0].cleared_ms == 0);
   daemon.sample_for(20, 2);
   CHECK(daemon.engine.report().active.empty());
 }

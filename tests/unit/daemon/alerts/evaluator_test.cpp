@@ -208,6 +208,32 @@ TEST_CASE("a reload resolves what was removed or changed, and touches nothing el
   CHECK(bench.evaluator.firing().size() == 1);
 }
 
+TEST_CASE("a reload to a rule that reads alike and means another thing resolves what fires") {
+  const auto rule = [](std::string_view sensors) {
+    return fmt::format(R"([{{"alert": "A", "value": {{"metric": "perjoule_gpu_temperature_celsius",
+        "match": {{"sensor": {}}}}}, "levels": [{{"severity": "info", "raise_above": 80}}]}}])",
+                       sensors);
+  };
+  Bench bench(rule(R"("a|b")"));
+  bench.set("perjoule_gpu_temperature_celsius", R"(gpu="0",uuid="a",sensor="a|b")", 90).step();
+  REQUIRE(bench.evaluator.active().size() == 1);
+  CHECK(bench.reload(rule(R"(["a", "b"])")).ends_with("the rule was changed"));
+  CHECK(bench.evaluator.active().empty());
+}
+
+TEST_CASE("what fires only because of clear_for says since when") {
+  Bench bench(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_temperature_celsius"},
+      "levels": [{"severity": "info", "raise_above": 80, "clear_for": "10s"}]}])");
+  const std::string_view labels = R"(gpu="0",uuid="a",sensor="core")";
+  bench.set("perjoule_gpu_temperature_celsius", labels, 90).step(3);
+  CHECK(bench.evaluator.active().at(0).cleared_ms == 0);
+  const std::int64_t cleared_ms = bench.now().wall_ms;
+  bench.set("perjoule_gpu_temperature_celsius", labels, 70).step(3);
+  CHECK(bench.evaluator.active().at(0).cleared_ms == cleared_ms);
+  bench.set("perjoule_gpu_temperature_celsius", labels, 90).step();
+  CHECK(bench.evaluator.active().at(0).cleared_ms == 0);
+}
+
 TEST_CASE("a reload keeps the windows of what the rules still read") {
   const std::string rule =
       R"({"alert": "A", "value": {"metric": "perjoule_work_total", "fn": "increase", "window": "1m"},

@@ -22,14 +22,13 @@ constexpr std::string_view rules_text = R"([
   {"alert": "Hot", "value": {"metric": "perjoule_temperature_celsius"}, "runbook": "https://example.org/hot",
    "summary": "hot", "levels": [{"severity": "warning", "raise_above": 40}]}])";
 
-Transition active(std::string name, std::string severity, Change change, double value) {
-  Transition made;
-  made.change = change;
+Active active(std::string name, std::string severity, Phase phase, double value) {
+  Active made;
   made.since_ms = 1'795'424'400'250;
   made.alert.name = std::move(name);
   made.alert.severity = std::move(severity);
   made.alert.labels = {{"chip", "x"}, {"sensor", "temp1"}};
-  made.alert.phase = change == Change::firing ? Phase::firing : Phase::pending;
+  made.alert.phase = phase;
   made.alert.value = value;
   made.alert.summary = "inlet \"temp1\"";
   made.alert.runbook = "warm";
@@ -48,20 +47,22 @@ json data(std::string_view path, const query::Parameters& parameters, const Repo
 
 TEST_CASE("report: alerts bear their labels, annotations, state, start and value") {
   const std::vector<Rule> rules = rules_of(rules_text);
-  Report report{rules, {active("Warm", "warning", Change::pending, 28.5)}, 1'795'424'401'000, 0.25};
+  Report report{rules, {active("Warm", "warning", Phase::pending, 28.5)}, 1'795'424'401'000, 0.25};
   const query::Answer got = answer("alerts", {}, report, {"", "https://example.org/{runbook}.md"});
   CHECK(
       got.body ==
       R"({"status":"success","data":{"alerts":[{"labels":{"alertname":"Warm","chip":"x","sensor":"temp1",)"
       R"("severity":"warning"},"annotations":{"runbook_url":"https://example.org/warm.md",)"
       R"("summary":"inlet \"temp1\""},"state":"pending","activeAt":"2026-11-23T09:00:00.25Z","value":"2.85e+01"}]}})");
+  report.active[0].cleared_ms = 1'795'424'402'000;
+  CHECK(data("alerts", {}, report).at("alerts").at(0).at("keepFiringSince") == "2026-11-23T09:00:02Z");
   report.active.clear();
   CHECK(answer("alerts", {}, report, {}).body == R"({"status":"success","data":{"alerts":[]}})");
 }
 
 TEST_CASE("report: a value is written as Prometheus writes it") {
   const auto written = [](double value) {
-    const Report report{{}, {active("Warm", "warning", Change::firing, value)}, 0, 0};
+    const Report report{{}, {active("Warm", "warning", Phase::firing, value)}, 0, 0};
     return data("alerts", {}, report).at("alerts").at(0).at("value").get<std::string>();
   };
   CHECK(written(1) == "1e+00");
@@ -74,8 +75,8 @@ TEST_CASE("report: a value is written as Prometheus writes it") {
 TEST_CASE("report: each level of a rule is one of Prometheus' rules, with what is active of it") {
   const std::vector<Rule> rules = rules_of(rules_text);
   const Report report{rules,
-                      {active("Warm", "warning", Change::firing, 36), active("Warm", "warning", Change::pending, 28),
-                       active("Warm", "critical", Change::pending, 36)},
+                      {active("Warm", "warning", Phase::firing, 36), active("Warm", "warning", Phase::pending, 28),
+                       active("Warm", "critical", Phase::pending, 36)},
                       1'795'424'401'000,
                       0.25};
   const json groups = data("rules", {}, report).at("groups");
@@ -119,7 +120,7 @@ TEST_CASE("report: before the first evaluation nothing is known of the rules' he
 TEST_CASE("report: rules by type") {
   const std::vector<Rule> rules = rules_of(rules_text);
   const Report report{rules, {}, 1, 0};
-  CHECK(data("rules", {{"type", "alert"}}, report).at("groups").at(0).at("rules").size() == 3);
+  CHECK(data("rules", {{"type", "Alert"}}, report).at("groups").at(0).at("rules").size() == 3);
   CHECK(data("rules", {{"type", "record"}}, report).at("groups").at(0).at("rules") == json::array());
   const query::Answer refused = answer("rules", {{"type", "foo"}}, report, {});
   CHECK(refused.status == 400);
