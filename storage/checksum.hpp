@@ -50,9 +50,15 @@ inline std::uint32_t crc32(std::string_view bytes) {
   return ~crc;
 }
 
-inline void put_little_endian(std::string& out, std::uint64_t value, unsigned size) {
+// Returns where it ends.
+inline char* put_little_endian(char* at, std::uint64_t value, unsigned size) {
   for (; size > 0; --size, value >>= 8)
-    out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+    *at++ = static_cast<char>(static_cast<unsigned char>(value));
+  return at;
+}
+inline void put_little_endian(std::string& out, std::uint64_t value, unsigned size) {
+  out.resize(out.size() + size);
+  put_little_endian(out.data() + out.size() - size, value, size);
 }
 
 }  // namespace perjoule::storage

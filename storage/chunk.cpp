@@ -22,10 +22,6 @@ constexpr unsigned holes_bit = 8;
 constexpr std::size_t columns_max = 65536;
 constexpr std::size_t raw_from_exceptions = 8;  // one value in so many without a scale makes a column raw
 
-std::uint64_t bits_of(double value) {
-  return std::bit_cast<std::uint64_t>(value);
-}
-
 Error bad(std::string_view what) {
   return {Fault::broken, "history chunk: " + std::string(what)};
 }

@@ -1,7 +1,6 @@
 #include "storage/frame.hpp"
 
 #include <algorithm>
-#include <array>
 #include <bit>
 #include <optional>
 #include <utility>
@@ -36,29 +35,13 @@ std::optional<unsigned> scale_all(std::span<const double> values, std::vector<st
   return scale;
 }
 
-std::uint64_t bits_of(double value) {
-  return std::bit_cast<std::uint64_t>(value);
-}
-
 // Writes into room that was made for the largest there may be.
 class Cursor {
  public:
   explicit Cursor(char* at) : at_(at) {}
   void byte(unsigned value) { *at_++ = static_cast<char>(static_cast<unsigned char>(value)); }
-  void varint(std::uint64_t value) {
-    for (; value >= 1U << 14; value >>= 7)
-      byte(static_cast<unsigned>(value & 0x7f) | 0x80);
-    // One byte or two, without a branch that noise would mislead.
-    const auto rest = static_cast<unsigned>(value);
-    const unsigned more = rest >= 0x80 ? 1 : 0;
-    at_[0] = static_cast<char>(static_cast<unsigned char>((rest & 0x7f) | more << 7));
-    at_[1] = static_cast<char>(static_cast<unsigned char>(rest >> 7));
-    at_ += 1 + more;
-  }
-  void little_endian(std::uint64_t value, unsigned size) {
-    for (; size > 0; --size, value >>= 8)
-      byte(static_cast<unsigned>(value & 0xff));
-  }
+  void varint(std::uint64_t value) { at_ = put_varint(at_, value); }
+  void little_endian(std::uint64_t value, unsigned size) { at_ = put_little_endian(at_, value, size); }
   void bitmap(std::span<const std::uint8_t> present) {
     for (; !present.empty(); present = present.subspan(std::min<std::size_t>(8, present.size()))) {
       unsigned bits = 0;
@@ -72,8 +55,6 @@ class Cursor {
  private:
   char* at_;
 };
-
-constexpr std::size_t varint_max = 10;
 
 // By value: what is written may lie anywhere, for all that a compiler knows of bytes, but not in a copy.
 Cursor put_differences(Cursor out, std::span<const std::uint64_t> integers, bool second) {
@@ -312,10 +293,10 @@ void begin_frame(std::string& frame, std::int64_t base_ms) {
 
 void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& block) {
   const std::size_t ticks = block.stamps_ms.size();
-  constexpr std::size_t head_max = varint_max + 4;
-  const std::size_t column_max = 1 + (ticks + 7) / 8 + ticks * varint_max;
+  constexpr std::size_t head_max = varint_bytes_max + 4;
+  const std::size_t column_max = 1 + (ticks + 7) / 8 + ticks * varint_bytes_max;
   const std::size_t start = frame.size();
-  frame.resize(start + head_max + (3 + ticks) * varint_max + block.columns * column_max);
+  frame.resize(start + head_max + (3 + ticks) * varint_bytes_max + block.columns * column_max);
   char* const body = frame.data() + start + head_max;
   Cursor out(body);
   out.varint(static_cast<std::uint64_t>(block.group));

@@ -3,6 +3,7 @@
 // round-trips. Values only; any thread.
 #pragma once
 
+#include <array>
 #include <bit>
 #include <cstdint>
 #include <string>
@@ -21,10 +22,23 @@ constexpr std::size_t varint_size(std::uint64_t value) {
   return (static_cast<std::size_t>(std::bit_width(value | 1)) + 6) / 7;
 }
 
+inline constexpr std::size_t varint_bytes_max = 10;
+
+// Writes where there is room for the longest, for a byte behind a short one may be touched too; returns where it ends.
+inline char* put_varint(char* at, std::uint64_t value) {
+  for (; value >= 1U << 14; value >>= 7)
+    *at++ = static_cast<char>(static_cast<unsigned char>(value | 0x80));
+  // One byte or two, without a branch that noise would mislead.
+  const auto rest = static_cast<unsigned>(value);
+  const unsigned more = rest >= 0x80 ? 1 : 0;
+  at[0] = static_cast<char>(static_cast<unsigned char>((rest & 0x7f) | more << 7));
+  at[1] = static_cast<char>(static_cast<unsigned char>(rest >> 7));
+  return at + 1 + more;
+}
+
 inline void put_varint(std::string& out, std::uint64_t value) {
-  for (; value >= 0x80; value >>= 7)
-    out.push_back(static_cast<char>(static_cast<unsigned char>(value | 0x80)));
-  out.push_back(static_cast<char>(static_cast<unsigned char>(value)));
+  std::array<char, varint_bytes_max> bytes{};
+  out.append(bytes.data(), static_cast<std::size_t>(put_varint(bytes.data(), value) - bytes.data()));
 }
 
 // Reads from untrusted bytes. The first read that does not fit makes `ok()` false for good; reads then give 0.

@@ -96,14 +96,14 @@ void append_rule(std::string& out, const Rule& rule, const Level& level, ActiveA
 void append_group(std::string& out, const Report& report, const Links& links, bool with_rules) {
   out += R"({"name":"perjoule","file":"perjouled","rules":[)";
   ActiveAlerts active = report.active;
-  for (const Rule& rule : report.rules) {
+  for (const Rule& rule : with_rules ? report.rules : std::span<const Rule>()) {
     for (const Level& level : rule.levels) {
-      if (!with_rules) continue;
       if (out.back() != '[') out += ',';
       append_rule(out, rule, level, take(active, rule, level), report, links);
     }
   }
-  out += fmt::format(R"(],"interval":1,"limit":0,"evaluationTime":{},)", report.evaluation_seconds);
+  out += R"(],"interval":1,"limit":0,)";
+  if (report.evaluated_ms > 0) out += fmt::format(R"("evaluationTime":{},)", report.evaluation_seconds);
   append_member(out, "lastEvaluation", evaluated_at(report));
   out += '}';
 }

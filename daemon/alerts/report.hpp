@@ -2,8 +2,8 @@
 // Pure; any thread.
 //
 // Each level of a rule is one of Prometheus' rules, in the PromQL that `describe rules` writes. An alert bears the
-// labels and annotations that its receivers see, without the external labels, as in Prometheus. What a single rule's
-// evaluation took is not known, and not said.
+// labels and annotations that its receivers see, without the external labels, as in Prometheus. What an evaluation took
+// is left out where it is not known: of a single rule, and before the first.
 #pragma once
 
 #include <cstdint>

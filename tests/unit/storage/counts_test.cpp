@@ -93,6 +93,17 @@ void damage(const std::filesystem::path& path, const std::string& table, std::in
   REQUIRE(update->bind(1, key).bind_blob(2, blob).run());
 }
 
+// Of one group, sealed as far as it goes; returns when it ends.
+std::int64_t write_an_hour(const std::filesystem::path& path, std::uint64_t seed) {
+  RandomHistory history(seed, 1, 10'000);
+  auto store = open_store(path);
+  for (int n = 0; n < 60; ++n) {
+    REQUIRE(store->append(history.next_frame(6)));
+    seal_all(*store);
+  }
+  return history.now_ms();
+}
+
 std::vector<std::int64_t> all_series(const std::filesystem::path& path) {
   std::vector<std::int64_t> ids(static_cast<std::size_t>(number(path, "SELECT count(*) FROM series")));
   std::iota(ids.begin(), ids.end(), 1);
@@ -114,13 +125,7 @@ std::int64_t samples(const std::vector<Bucket>& buckets) {
 TEST_CASE("counts: a damaged column costs its own series only, and its blob counts once") {
   Scratch scratch;
   const auto path = scratch / "history.db";
-  RandomHistory history(8, 1, 10'000);
-  auto store = open_store(path);
-  for (int n = 0; n < 60; ++n) {
-    REQUIRE(store->append(history.next_frame(6)));
-    seal_all(*store);
-  }
-  store.reset();
+  const std::int64_t end_ms = write_an_hour(path, 8);
   const std::vector<std::int64_t> ids = all_series(path);
   const auto check = [&](const std::string& table, const auto& ask) {
     CAPTURE(table);
@@ -141,7 +146,7 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
       fewer += samples(after[n]) < samples(before[n]) ? 1 : 0;
     CHECK(fewer == 1);
   };
-  const Range all{0, history.now_ms()};
+  const Range all{0, end_ms};
   check("roll_1m", [&](HistoryReader& reader) { return reader.buckets(ids, all, Resolution::minute, 100'000); });
   check("chunk", [&](HistoryReader& reader) { return reader.raw(ids, all, 100'000); });
 }
@@ -149,13 +154,7 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
 TEST_CASE("counts: what is read of damaged blobs is bounded like the rest") {
   Scratch scratch;
   const auto path = scratch / "history.db";
-  RandomHistory history(9, 1, 10'000);
-  auto store = open_store(path);
-  for (int n = 0; n < 60; ++n) {
-    REQUIRE(store->append(history.next_frame(6)));
-    seal_all(*store);
-  }
-  store.reset();
+  const std::int64_t end_ms = write_an_hour(path, 9);
   const std::int64_t rows = number(path, "SELECT count(*) FROM roll_1m");
   for (std::int64_t row = 0; row < rows; ++row)
     damage(path, "roll_1m", number(path, fmt::format("SELECT k FROM roll_1m ORDER BY k LIMIT 1 OFFSET {}", row)));
@@ -163,9 +162,9 @@ TEST_CASE("counts: what is read of damaged blobs is bounded like the rest") {
   REQUIRE(connection);
   HistoryReader reader(*connection);
   const std::vector<std::int64_t> ids = all_series(path);
-  CHECK(reader.buckets(ids, {0, history.now_ms()}, Resolution::minute, 100'000));
+  CHECK(reader.buckets(ids, {0, end_ms}, Resolution::minute, 100'000));
   CHECK(reader.undecodable() == static_cast<std::uint64_t>(rows));
-  const auto refused = reader.buckets(ids, {0, history.now_ms()}, Resolution::minute, 1);
+  const auto refused = reader.buckets(ids, {0, end_ms}, Resolution::minute, 1);
   REQUIRE(!refused);
   CHECK(refused.error().fault == Fault::absent);
 }

@@ -115,6 +115,7 @@ TEST_CASE("report: before the first evaluation nothing is known of the rules' he
   const json group = data("rules", {}, {rules, {}, 0, 0}).at("groups").at(0);
   CHECK(group.at("rules").at(0).at("health") == "unknown");
   CHECK(group.at("lastEvaluation") == "0001-01-01T00:00:00Z");
+  CHECK(!group.contains("evaluationTime"));
 }
 
 TEST_CASE("report: rules by type") {
