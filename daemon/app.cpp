@@ -20,6 +20,7 @@
 #include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/efficiency/node_power.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/own_power.hpp"
 #include "daemon/schedule.hpp"
 
@@ -75,7 +76,7 @@ bool App::open_storage() {
   storage::LedgerRows rows;
   if (settings_.storage.enabled && !open_files(rows)) return false;
   ledger_.emplace(rows, boot_id(settings_.roots));
-  recorder_.emplace(latest_, *ledger_, writer_.get());
+  recorder_.emplace(latest_, *ledger_, writer_.get(), make_rows(*ledger_));
   sources_.emplace(recorder_->series(), latest_,
                    [this](const SourceStatus& before, const SourceStatus& after) { report_change(before, after); });
   const OnLateness lateness = [this](std::int64_t late_ns) {

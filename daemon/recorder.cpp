@@ -4,7 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "daemon/efficiency/rows.hpp"
 #include "daemon/metrics.hpp"
 
 namespace perjoule {
@@ -31,7 +30,7 @@ std::string without_source(std::string_view labels) {
 
 }  // namespace
 
-Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::size_t series_max)
+Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max)
     : latest_(latest),
       ledger_(ledger),
       sink_(sink),
@@ -43,7 +42,7 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::siz
                                                            series.metric->unit, series.metric->kind,
                                                            series.metric->storage_step});
               }),
-      rows_(make_rows(ledger)) {}
+      rows_(std::move(rows)) {}
 
 void Recorder::configure(const config::Efficiency& settings) {
   for (const auto& row : rows_)

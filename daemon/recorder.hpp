@@ -36,8 +36,9 @@ struct ProbeInfo {
 
 class Recorder {
  public:
-  // `sink` may be null: nothing is kept. `latest`, `ledger` and `sink` outlive the recorder.
-  Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, std::size_t series_max = 20'000);
+  // `sink` may be null: nothing is kept. `latest`, `ledger` and `sink` outlive the recorder. `rows` run after each
+  // batch in their order.
+  Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max = 20'000);
 
   [[nodiscard]] ProbeId open(ProbeInfo info);
   // Takes the probe's series out of Latest.
@@ -120,7 +121,7 @@ class Recorder {
   Ledger& ledger_;
   storage::Sink* sink_;
   SeriesTable series_;
-  std::vector<std::unique_ptr<Row>> rows_;
+  Rows rows_;
   std::vector<ProbeState> probes_;
   std::vector<Sample> plain_;             // of the batch in hand: shown at once
   std::vector<const Totals*> emitted_;    // by the batch in hand

@@ -9,6 +9,7 @@
 #include "daemon/boot.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/collectors.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/gpu_roster.hpp"
 #include "daemon/lane.hpp"
 #include "daemon/ledger.hpp"
@@ -59,7 +60,7 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   }
   Log log(settings.log);
   Ledger ledger(kept, boot_id(settings.roots));
-  Recorder recorder(result->latest, ledger, nullptr);
+  Recorder recorder(result->latest, ledger, nullptr, make_rows(ledger));
   recorder.configure(settings.efficiency);
   Sources sources(recorder.series(), result->latest, {});
   GpuRoster roster(ledger, recorder, sources, log, {});

@@ -8,9 +8,11 @@
 
 #include <cstdint>
 #include <initializer_list>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "collectors/batch.hpp"
 #include "collectors/metric.hpp"
@@ -54,5 +56,8 @@ class Row {
   virtual void observe(const Observation& observation) = 0;
   virtual void derive(const Stamp& stamp, Derivation& derivation) = 0;
 };
+
+// In the order of dependency.
+using Rows = std::vector<std::unique_ptr<Row>>;
 
 }  // namespace perjoule

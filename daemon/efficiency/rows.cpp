@@ -6,8 +6,8 @@
 
 namespace perjoule {
 
-std::vector<std::unique_ptr<Row>> make_rows(Ledger& ledger) {
-  std::vector<std::unique_ptr<Row>> rows;
+Rows make_rows(Ledger& ledger) {
+  Rows rows;
   rows.push_back(std::make_unique<GpuRow>(ledger));
   rows.push_back(std::make_unique<NodeRow>());
   rows.push_back(std::make_unique<CostRow>());

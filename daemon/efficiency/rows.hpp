@@ -1,7 +1,6 @@
 // Every derived row in the order of dependency: what one books, those behind it may observe.
 #pragma once
 
-#include <memory>
 #include <vector>
 
 #include "daemon/efficiency/row.hpp"
@@ -10,7 +9,7 @@
 namespace perjoule {
 
 // `ledger` keeps what a row has learnt over restarts, and outlives the rows.
-[[nodiscard]] std::vector<std::unique_ptr<Row>> make_rows(Ledger& ledger);
+[[nodiscard]] Rows make_rows(Ledger& ledger);
 
 // What they derive, for the catalogue.
 [[nodiscard]] std::vector<const Metric*> row_metrics();

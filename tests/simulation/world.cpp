@@ -12,6 +12,7 @@
 
 #include "collectors/collector.hpp"
 #include "collectors/power/metrics.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/latest.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/metrics.hpp"
@@ -285,7 +286,7 @@ void World::begin() {
   daemon.sink.emplace(disk_, clock_,
                       [this] { return chance(0.01) ? between(1, 8) * second_ns : between(1'000'000, 30'000'000); });
   daemon.ledger.emplace(disk_.load(), boot_);
-  daemon.recorder.emplace(daemon.latest, *daemon.ledger, &*daemon.sink);
+  daemon.recorder.emplace(daemon.latest, *daemon.ledger, &*daemon.sink, make_rows(*daemon.ledger));
   daemon.sources.emplace(daemon.recorder->series(), daemon.latest, Sources::OnChange{});
   const MakeLane lanes = [this] {
     return std::make_unique<fakes::VirtualLane>(clock_, [this] { return call_duration(); });

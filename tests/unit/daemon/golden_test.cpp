@@ -15,6 +15,7 @@
 #include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/engine.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/gpu_roster.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/sampler.hpp"
@@ -85,7 +86,7 @@ Scrapes scrape(const Setting& setting) {
   fakes::VirtualClock clock(loop, start);
   Latest latest;
   Ledger ledger({}, "boot");
-  Recorder recorder(latest, ledger, nullptr);
+  Recorder recorder(latest, ledger, nullptr, make_rows(ledger));
   recorder.configure(setting.efficiency);
   Sources sources(recorder.series(), latest, {});
   const MakeLane lanes = [&] {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include "collectors/gpu/metrics.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "tests/fakes/tree.hpp"
 
 using namespace perjoule;
@@ -35,7 +36,7 @@ struct Daemon {
   Stamp now{1'000 * second_ns, 1'795'424'400'000};
   Latest latest;
   Ledger ledger;
-  Recorder recorder{latest, ledger, nullptr};
+  Recorder recorder{latest, ledger, nullptr, make_rows(ledger)};
   Sources sources{recorder.series(), latest, {}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
   GpuRoster roster;

@@ -10,6 +10,7 @@
 
 #include "collectors/power/metrics.hpp"
 #include "daemon/efficiency/node_power.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/metrics.hpp"
 #include "tests/unit/daemon/hand_sink.hpp"
 
@@ -34,7 +35,7 @@ Batch package(std::uint64_t raw, std::string_view source = "rapl", Origin origin
 
 struct Daemon {
   explicit Daemon(bool storage = true, const storage::LedgerRows& rows = {}, std::size_t series_max = 1000)
-      : ledger(rows, "boot"), recorder(latest, ledger, storage ? &sink : nullptr, series_max) {}
+      : ledger(rows, "boot"), recorder(latest, ledger, storage ? &sink : nullptr, make_rows(ledger), series_max) {}
 
   std::optional<double> shown(const Metric& metric, std::initializer_list<std::string_view> labels,
                               std::int64_t seconds) {

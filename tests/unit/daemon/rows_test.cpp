@@ -27,7 +27,8 @@ constexpr std::int64_t wall_start_ms = 1'795'424'400'000;
 constexpr const char* uuid = "GPU-1b2c";
 
 struct Node {
-  explicit Node(const storage::LedgerRows& rows = {}) : ledger(rows, "boot"), recorder(latest, ledger, &sink) {
+  explicit Node(const storage::LedgerRows& rows = {})
+      : ledger(rows, "boot"), recorder(latest, ledger, &sink, make_rows(ledger)) {
     recorder.configure(settings);
     gpu = recorder.open({"nvml", uuid, second_ns, 10 * second_ns});
     cpu = recorder.open({"rapl", "package-0", second_ns, 10 * second_ns});

@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "daemon/efficiency/rows.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 
 using namespace perjoule;
@@ -113,7 +114,7 @@ struct Fixture {
   fakes::VirtualClock clock{loop, start};
   Latest latest;
   Ledger ledger{{}, "boot"};
-  Recorder recorder{latest, ledger, nullptr};
+  Recorder recorder{latest, ledger, nullptr, make_rows(ledger)};
   Sources sources{recorder.series(), latest, {}};
   std::int64_t late_ns = 0;
   std::optional<Sampler> sampler;

@@ -7,6 +7,7 @@
 
 #include "collectors/sensor_metrics.hpp"
 #include "daemon/alerts/metrics.hpp"
+#include "daemon/efficiency/rows.hpp"
 #include "daemon/recorder.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
@@ -24,7 +25,10 @@ constexpr std::string_view warm = R"([{"alert": "Warm", "value": {"metric": "per
 class Daemon {
  public:
   explicit Daemon(std::string_view rules, const storage::LedgerRows& rows = {}, const Stamp& begin = start)
-      : clock(loop, begin), ledger(rows, "boot"), recorder(latest, ledger, nullptr), probe(recorder.open(info())) {
+      : clock(loop, begin),
+        ledger(rows, "boot"),
+        recorder(latest, ledger, nullptr, make_rows(ledger)),
+        probe(recorder.open(info())) {
     engine.set_rules(rules_of(rules));
     recorder.on_change([this] { engine.ring(); });
     asio::co_spawn(loop, engine.run(), asio::detached);
