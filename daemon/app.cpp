@@ -18,9 +18,9 @@
 #include "daemon/alerts/rule_reader.hpp"
 #include "daemon/boot.hpp"
 #include "daemon/collectors.hpp"
-#include "daemon/describe.hpp"
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
+#include "daemon/families.hpp"
 #include "daemon/own_power.hpp"
 #include "daemon/schedule.hpp"
 

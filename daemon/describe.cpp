@@ -2,40 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <algorithm>
-
-#include "collectors/gpu/metrics.hpp"
-#include "collectors/registry.hpp"
-#include "daemon/alerts/metrics.hpp"
-#include "daemon/efficiency/rows.hpp"
+#include "daemon/families.hpp"
 #include "daemon/instruments.hpp"
-#include "daemon/metrics.hpp"
 
 namespace perjoule {
-
-std::vector<MetricGroup> metric_groups() {
-  std::vector<MetricGroup> groups;
-  for (const Entry* entry : registry()) {
-    groups.push_back(
-        {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
-  }
-  MetricGroup node{"node", "Derived from what the collectors read.", row_metrics()};
-  node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved, &gpus, &gpus_expected});
-  groups.push_back(std::move(node));
-  MetricGroup self{"self",
-                   "The daemon itself and its sources.",
-                   {&source_state, &collector_last_success, &collector_duration, &collector_faults,
-                    &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows, &alerts::notifications,
-                    &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending}};
-  const auto own = Instruments::metrics();
-  self.metrics.insert(self.metrics.end(), own.begin(), own.end());
-  groups.push_back(std::move(self));
-  for (MetricGroup& group : groups) {
-    std::sort(group.metrics.begin(), group.metrics.end(),
-              [](const Metric* a, const Metric* b) { return a->name < b->name; });
-  }
-  return groups;
-}
 
 std::string describe_metrics() {
   std::string out =
@@ -58,16 +28,6 @@ std::string describe_metrics() {
     }
   }
   return out;
-}
-
-std::map<std::string, std::set<std::string_view>, std::less<>> collects() {
-  std::map<std::string, std::set<std::string_view>, std::less<>> names;
-  for (const MetricGroup& group : metric_groups()) {
-    auto& families = names[group.name];
-    for (const Metric* metric : group.metrics)
-      families.insert(metric->name);
-  }
-  return names;
 }
 
 }  // namespace perjoule

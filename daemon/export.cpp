@@ -7,7 +7,6 @@
 #include <ctime>
 
 #include "daemon/commands.hpp"
-#include "storage/sqlite_store.hpp"
 
 namespace perjoule {
 
@@ -84,7 +83,7 @@ int run_export(const config::Settings& settings, const ExportRequest& request) {
     *into = *time;
   }
   const std::filesystem::path path = settings.storage.path / "history.db";
-  auto store = storage::SqliteStore::open_read_only(path);
+  auto store = storage::open_to_export(path);
   if (!store) {
     fmt::print(stderr, "perjouled export: {}\n", store.error().what);
     if (!store.error().remedy.empty()) fmt::print(stderr, "remedy: {}\n", store.error().remedy);

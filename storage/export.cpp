@@ -9,6 +9,9 @@
 #include <ctime>
 #include <iterator>
 #include <string>
+#include <utility>
+
+#include "storage/sqlite_store.hpp"
 
 namespace perjoule::storage {
 
@@ -89,6 +92,12 @@ class Pieces {
 };
 
 }  // namespace
+
+Result<std::unique_ptr<Store>> open_to_export(const std::filesystem::path& path) {
+  Result<std::unique_ptr<SqliteStore>> store = SqliteStore::open_read_only(path);
+  if (!store) return store.error();
+  return std::unique_ptr<Store>(std::move(*store));
+}
 
 Result<void> export_openmetrics(Store& store, const Selection& selection, const WriteText& write) {
   Pieces pieces(write);

@@ -1,7 +1,9 @@
 // History as text. One thread at a time; as slow as the store and `write` are.
 #pragma once
 
+#include <filesystem>
 #include <functional>
+#include <memory>
 #include <string_view>
 
 #include "storage/store.hpp"
@@ -9,6 +11,9 @@
 namespace perjoule::storage {
 
 using WriteText = std::function<bool(std::string_view)>;  // false: stop (the pipe was closed)
+
+// history.db to read only, beside a running daemon.
+[[nodiscard]] Result<std::unique_ptr<Store>> open_to_export(const std::filesystem::path& path);
 
 // OpenMetrics 1.0 with a stamp on each sample, as `promtool tsdb create-blocks-from openmetrics` loads it.
 // The store has to give the series in the order of metric, then labels.

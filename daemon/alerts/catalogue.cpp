@@ -1,6 +1,6 @@
 #include "daemon/alerts/catalogue.hpp"
 
-#include "daemon/describe.hpp"
+#include "daemon/families.hpp"
 #include "daemon/instruments.hpp"
 
 namespace perjoule::alerts {

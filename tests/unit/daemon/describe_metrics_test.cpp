@@ -10,6 +10,7 @@
 #include "collectors/registry.hpp"
 #include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/families.hpp"
 #include "daemon/instruments.hpp"
 
 using namespace perjoule;
