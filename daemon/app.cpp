@@ -77,8 +77,9 @@ bool App::open_storage() {
   if (settings_.storage.enabled && !open_files(rows)) return false;
   ledger_.emplace(rows, boot_id(settings_.roots));
   recorder_.emplace(latest_, *ledger_, writer_.get(), make_rows(*ledger_));
-  sources_.emplace(recorder_->series(), latest_,
-                   [this](const SourceStatus& before, const SourceStatus& after) { report_change(before, after); });
+  sources_.emplace(recorder_->series(), latest_, [this](const SourceStatus& before, const SourceStatus& after) {
+    changes_.source(before, after, clock_.now().steady_ns);
+  });
   const OnLateness lateness = [this](std::int64_t late_ns) {
     instruments_.lateness(static_cast<double>(late_ns) / 1e9);
   };
@@ -233,15 +234,15 @@ void App::refresh(std::uint64_t second) {
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
   content.ready = sources_->settled();
-  content.storage = writer_ == nullptr
-                        ? "off: totals start at zero with each start"
-                        : settings_.storage.path.native() + (storage_error_.empty() ? "" : ": " + storage_error_);
+  content.storage = writer_ == nullptr ? "off: totals start at zero with each start"
+                                       : settings_.storage.path.native() +
+                                             (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
   board_.set(std::move(content));
   const Stamp now = clock_.now();
   roster_->tick(now, settings_);
   if (!announced_ && sources_->settled()) announce(now);
   service_.update(sources_->settled(), [&] {
-    const auto bytes = writer_ ? std::optional(history_bytes_) : std::nullopt;
+    const auto bytes = writer_ ? std::optional(changes_.history_bytes()) : std::nullopt;
     return status_line(*sources_, latest_, now.steady_ns, server_->addresses(), bytes);
   });
   instruments_.http(server_->stats());
@@ -264,42 +265,9 @@ void App::announce(const Stamp& now) {
                       {"power", numbers.empty() ? "unknown" : numbers}});
 }
 
-void App::report_change(const SourceStatus& before, const SourceStatus& after) {
-  const SourceState state = *after.state;
-  const std::string_view was = before.state ? name(*before.state) : "starting";
-  const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
-  const std::string subject = after.device.empty() ? after.source : after.source + ' ' + after.device;
-  const Ration::Verdict verdict = ration_.ask(subject, clock_.now().steady_ns);
-  if (verdict == Ration::Verdict::hold) return;
-  const std::string_view note = verdict == Ration::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
-  log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
-             {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
-}
-
-// Once it is known, and when one of them changed by a quarter.
-void App::report_reach(const storage::PerResolution<std::int64_t>& reach_ms) {
-  const auto differs = [](std::int64_t a, std::int64_t b) { return std::abs(a - b) > std::max(a, b) / 4; };
-  if (std::equal(reach_ms.begin(), reach_ms.end(), reach_told_ms_.begin(), std::not_fn(differs))) return;
-  reach_told_ms_ = reach_ms;
-  const auto days = [](std::int64_t span_ms) {
-    return span_ms == 0 ? std::string("all") : fmt::format("{:.1f} d", static_cast<double>(span_ms) / 86'400'000);
-  };
-  log_.info("history at the present rate holds",
-            {{"raw", days(reach_ms[0])}, {"minutes", days(reach_ms[1])}, {"hours", days(reach_ms[2])}});
-}
-
-// One line when storing starts to fail and one when it is well again, not one per commit.
 void App::report_storage(const storage::Report& report) {
   instruments_.storage(report);
-  if (report.history_committed) history_bytes_ = report.size.bytes;
-  if (report.size.reach_ms) report_reach(*report.size.reach_ms);
-  if (report.error == storage_error_) return;
-  if (storage_error_.empty()) {
-    log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});
-  } else if (report.error.empty()) {
-    log_.info("storing again");
-  }
-  storage_error_ = report.error;
+  changes_.storage(report);
 }
 
 asio::awaitable<void> App::signals() {

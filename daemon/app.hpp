@@ -10,6 +10,7 @@
 #include "config/loader.hpp"
 #include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/engine.hpp"
+#include "daemon/change_log.hpp"
 #include "daemon/clock.hpp"
 #include "daemon/gpu_roster.hpp"
 #include "daemon/http/server.hpp"
@@ -60,16 +61,14 @@ class App {
   std::string reload_from_web();
   void apply(const config::Loaded& loaded);
   void shut_down();
-  void report_change(const SourceStatus& before, const SourceStatus& after);
   void report_storage(const storage::Report& report);
-  void report_reach(const storage::PerResolution<std::int64_t>& reach_ms);
 
   config::Input input_;
   config::Loaded started_;
   config::Settings settings_;
   BuildInfo build_;
   Log log_;
-  Ration ration_;
+  ChangeLog changes_{log_};
   asio::io_context loop_{1};
   SystemClock clock_;
   Service service_;
@@ -91,9 +90,6 @@ class App {
   std::unique_ptr<http::Server> server_;
   asio::signal_set signal_set_;
   std::unique_ptr<Alarm> tick_;
-  std::string storage_error_;
-  storage::PerResolution<std::int64_t> reach_told_ms_ = {-1, -1, -1};
-  std::int64_t history_bytes_ = 0;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
   bool history_due_ = false;

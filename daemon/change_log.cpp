@@ -1,0 +1,48 @@
+#include "daemon/change_log.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <functional>
+
+namespace perjoule {
+
+void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns) {
+  const SourceState state = *after.state;
+  const std::string_view was = before.state ? name(*before.state) : "starting";
+  const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
+  const std::string subject = after.device.empty() ? after.source : after.source + ' ' + after.device;
+  const Ration::Verdict verdict = ration_.ask(subject, now_ns);
+  if (verdict == Ration::Verdict::hold) return;
+  const std::string_view note = verdict == Ration::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
+  log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
+             {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
+}
+
+// Once it is known, and when one of them changed by a quarter.
+void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
+  const auto differs = [](std::int64_t a, std::int64_t b) { return std::abs(a - b) > std::max(a, b) / 4; };
+  if (std::equal(reach_ms.begin(), reach_ms.end(), reach_ms_.begin(), std::not_fn(differs))) return;
+  reach_ms_ = reach_ms;
+  const auto days = [](std::int64_t span_ms) {
+    return span_ms == 0 ? std::string("all") : fmt::format("{:.1f} d", static_cast<double>(span_ms) / 86'400'000);
+  };
+  log_.info("history at the present rate holds",
+            {{"raw", days(reach_ms[0])}, {"minutes", days(reach_ms[1])}, {"hours", days(reach_ms[2])}});
+}
+
+// One line when storing starts to fail and one when it is well again, not one per commit.
+void ChangeLog::storage(const storage::Report& report) {
+  if (report.history_committed) history_bytes_ = report.size.bytes;
+  if (report.size.reach_ms) reach(*report.size.reach_ms);
+  if (report.error == storage_error_) return;
+  if (storage_error_.empty()) {
+    log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});
+  } else if (report.error.empty()) {
+    log_.info("storing again");
+  }
+  storage_error_ = report.error;
+}
+
+}  // namespace perjoule

@@ -1,0 +1,37 @@
+// Log lines about sources and storage: one when a state changes, not one per tick or commit.
+//
+// A source that keeps changing is silenced by a rate limit. Loop's thread only; `log` outlives it.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "daemon/log.hpp"
+#include "daemon/sources.hpp"
+#include "storage/sink.hpp"
+
+namespace perjoule {
+
+class ChangeLog {
+ public:
+  explicit ChangeLog(Log& log) : log_(log) {}
+
+  void source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns);
+  void storage(const storage::Report& report);
+
+  // The error of the last commit, "" when it worked.
+  [[nodiscard]] const std::string& storage_error() const { return storage_error_; }
+  // The size of the history on disk at its last commit; 0 before the first.
+  [[nodiscard]] std::int64_t history_bytes() const { return history_bytes_; }
+
+ private:
+  void reach(const storage::PerResolution<std::int64_t>& reach_ms);
+
+  Log& log_;
+  Ration ration_;
+  std::string storage_error_;
+  storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as it was logged last
+  std::int64_t history_bytes_ = 0;
+};
+
+}  // namespace perjoule
