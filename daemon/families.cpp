@@ -4,10 +4,10 @@
 
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
-#include "daemon/alerts/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/metrics.hpp"
+#include "daemon/record/alert_metrics.hpp"
 
 namespace perjoule {
 

@@ -7,7 +7,7 @@
 #include <array>
 #include <utility>
 
-#include "daemon/alerts/metrics.hpp"
+#include "daemon/record/alert_metrics.hpp"
 
 namespace perjoule::alerts {
 

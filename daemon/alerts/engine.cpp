@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "daemon/alerts/memory.hpp"
-#include "daemon/alerts/metrics.hpp"
+#include "daemon/record/alert_metrics.hpp"
 
 namespace perjoule::alerts {
 

@@ -6,8 +6,8 @@
 #include <boost/asio/detached.hpp>
 
 #include "collectors/sensor_metrics.hpp"
-#include "daemon/alerts/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
+#include "daemon/record/alert_metrics.hpp"
 #include "daemon/recorder.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
