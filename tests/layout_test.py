@@ -30,6 +30,18 @@ LIBRARY_HOMES = {
     "re2/": ("daemon/query/",),
     "doctest/": (),
 }
+# The steps inside a floor, from the bottom: a room includes itself and what stands on a step below. Rooms that stand
+# on one step do not include each other. A name with a dot, or without a folder of its own, is a file.
+STEPS = {
+    "storage": [["storage/store.hpp"], ["storage/codec"], ["storage/sqlite"], ["storage/history"], ["storage"]],
+    "daemon": [["daemon/base"], ["daemon/record"], ["daemon/sampling", "daemon/efficiency"], ["daemon/http"],
+               ["daemon/self"], ["daemon/families"], ["daemon/query/promql"], ["daemon/query/evaluate"],
+               ["daemon/query"], ["daemon/alerts"], ["daemon/alerts/rules"], ["daemon/alerts/notify"],
+               ["daemon/alerts/evaluate"], ["daemon/web"], ["daemon/commands"], ["daemon/app"], ["daemon/main"]],
+}
+STEP = {room: step for floor in STEPS.values() for step, rooms in enumerate(floor) for room in rooms}
+# What the daemon may know of the storage below its root.
+STORAGE_FOR_DAEMON = ("storage/history/history_reader.hpp", "storage/history/export.hpp")
 CLOCK_HOMES = ("daemon/clock",)
 TIMER_HOMES = ("tests/fakes/virtual_clock", "daemon/clock", "daemon/http/")
 LINES_MAX, TEST_LINES_MAX, COLUMNS_MAX = 400, 600, 120
@@ -38,6 +50,8 @@ CODE = CPP + (".py", ".sh", ".cmake", "CMakeLists.txt")
 
 REASONS = {
     "order": "config <- collectors <- storage <- daemon; no include goes the other way",
+    "step": "a room includes what stands on a step below it (STEPS in this file)",
+    "storage-inside": "the daemon knows the root of storage/, the history's reader and its export",
     "include-path": "a path from the root says which room a header belongs to",
     "driver": "a driver knows collectors/*.hpp, config/*.hpp and its own room, so that it can be taken out",
     "library-home": "each library has one home, so that it can be exchanged in one place",
@@ -108,6 +122,26 @@ def room_of(path: str) -> str:
 def driver_room(path: str) -> str:
     parts = path.split("/")
     return parts[1] if len(parts) > 2 and parts[0] == "collectors" and parts[1] in DRIVER_ROOMS else ""
+
+
+def stepped_room(path: str) -> str:
+    """The room of STEPS that a file of storage or daemon lies in, "" when it lies in none."""
+    for name in (path, os.path.splitext(path)[0], os.path.dirname(path)):
+        if name in STEP:
+            return name
+    return ""
+
+
+def check_steps(path: str, text: str) -> Iterator[Failure]:
+    room = stepped_room(path)
+    for line, header, _ in includes(text):
+        if path.startswith("daemon/") and header.startswith("storage/"):
+            if os.path.dirname(header) != "storage" and header not in STORAGE_FOR_DAEMON:
+                yield Failure(path, line, "storage-inside", f"{room or path} includes {header}")
+        other = stepped_room(header)
+        same_floor = header.split("/")[0] == path.split("/")[0]
+        if room and other and same_floor and other != room and STEP[other] >= STEP[room]:
+            yield Failure(path, line, "step", f"{room} includes {header}")
 
 
 def check_includes(path: str, text: str) -> Iterator[Failure]:
@@ -187,6 +221,7 @@ def check(files: dict[str, str]) -> list[Failure]:
             lines = zip(text.split("\n"), code.split("\n"))
             live = "\n".join(raw if kept.lstrip().startswith("#") else "" for raw, kept in lines)
             failures += check_includes(path, live)
+            failures += check_steps(path, live)
             failures += check_calls(path, code)
             failures += check_literals(path, code, literals)
     return failures
@@ -230,6 +265,8 @@ VIOLATIONS = [
     ("order", "tests/unit/config/a_test.cpp", '#include "daemon/app.hpp"\n', 1),
     ("include-path", "collectors/a.cpp", '#include "batch.hpp"\n', 1),
     ("include-path", "collectors/a.cpp", '#include "../config/options.hpp"\n', 1),
+    ("storage-inside", "daemon/app.cpp", '#include "storage/history/sqlite_store.hpp"\n', 1),
+    ("storage-inside", "daemon/record/a.cpp", '#include "storage/codec/chunk.hpp"\n', 1),
     ("driver", "collectors/work/a.cpp", '#include "collectors/thermal/metrics.hpp"\n', 1),
     ("driver", "collectors/registry.cpp", '#include "collectors/gpu/nvml_api.hpp"\n', 1),
     ("driver", "storage/a.cpp", '#include "collectors/power/metrics.hpp"\n', 1),
@@ -262,6 +299,26 @@ VIOLATIONS = [
     ("leftover", "CMakeLists.txt", "# " + "HA" + "CK\n", 1),
     ("top-level", "source/a.cpp", "", 1),
 ]
+
+
+
+def header_in(room: str) -> str:
+    if room.endswith(".hpp"):
+        return room
+    return f"{room}.hpp" if room in ("daemon/families", "daemon/app", "daemon/main") else f"{room}/x.hpp"
+
+
+def planted_steps() -> Iterator[tuple[str, str, str, int]]:
+    """For each room an include of the next step and of its neighbours."""
+    for floor in STEPS.values():
+        for step, rooms in enumerate(floor):
+            for room in rooms:
+                others = [other for other in rooms if other != room] + (floor[step + 1] if floor[step + 1:] else [])
+                for other in others:
+                    yield "step", header_in(room), f'#include "{header_in(other)}"\n', 1
+
+
+VIOLATIONS += planted_steps()
 
 CLEAN = {
     ".clang-format": "", "README.md": "x" * 500, "deploy/grafana/board.json": "x" * 500, "LICENSE": "",
