@@ -1,4 +1,4 @@
-// What this binary was built from: version, revision and branch are stamped in by the build.
+// What this binary was built from: version, revision and branch are stamped in by the build. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -8,6 +8,7 @@
 namespace perjoule {
 
 [[nodiscard]] BuildInfo build_info();
+
 // The exporters' shape: "perjouled, version X (branch: .., revision: ..)".
 [[nodiscard]] std::string version_text();
 

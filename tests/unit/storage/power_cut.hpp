@@ -1,5 +1,10 @@
-// Power cuts under a store that plays a script (tests/unit/storage/script.hpp): chosen by phase, each looked at under
-// several fates of what had not been synced.
+// Power cuts under a store that plays a script (tests/unit/storage/script.hpp): chosen by phase, each looked at
+// under several fates of what had not been synced: none of it kept, the first part,
+// or half of its blocks.
+//
+// What must hold for each disk: it opens, nothing acknowledged is missing, nothing is there that was never written, and
+// the recovery survives a second cut. Used by the unit test for some tens of cuts and by tests/soak/power_cut for
+// hundreds. Blocks; one thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -20,7 +25,8 @@ struct PowerCuts {
   std::vector<std::string> problems;
 };
 
-// `count` cuts on the script of this shape, by turns in each phase that it has. Adds to `out`.
+// `count` cuts on the script of this shape, by turns in each phase that it has. Adds to `out`, where an empty
+// `problems` means that every disk was sound.
 void cut_power(const Shape& shape, int count, PowerCuts& out);
 
 }  // namespace perjoule::storage
