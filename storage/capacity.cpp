@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 
-#include "storage/rollup.hpp"
+#include "storage/codec/rollup.hpp"
 #include "storage/slot.hpp"
 
 namespace perjoule::storage {

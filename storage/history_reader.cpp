@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <map>
 
+#include "storage/codec/frame.hpp"
 #include "storage/database_file.hpp"
-#include "storage/frame.hpp"
 #include "storage/identities.hpp"
 #include "storage/labels.hpp"
 #include "storage/slot.hpp"

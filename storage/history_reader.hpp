@@ -14,11 +14,11 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/chunk.hpp"
+#include "storage/codec/chunk.hpp"
+#include "storage/codec/frame.hpp"
+#include "storage/codec/rollup.hpp"
+#include "storage/codec/rollup_block.hpp"
 #include "storage/database.hpp"
-#include "storage/frame.hpp"
-#include "storage/rollup.hpp"
-#include "storage/rollup_block.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {

@@ -5,8 +5,8 @@
 #include <algorithm>
 #include <utility>
 
+#include "storage/codec/varint.hpp"
 #include "storage/slot.hpp"
-#include "storage/varint.hpp"
 
 namespace perjoule::storage {
 

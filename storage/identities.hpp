@@ -13,9 +13,9 @@
 #include <unordered_set>
 #include <vector>
 
+#include "storage/codec/varint.hpp"
 #include "storage/database.hpp"
 #include "storage/store.hpp"
-#include "storage/varint.hpp"
 
 namespace perjoule::storage {
 

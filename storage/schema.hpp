@@ -12,7 +12,7 @@
 //   series  id metric labels unit kind   unit: the suffix of the name ("watts"); kind: 0 gauge, 1 counter
 //           last_slot   up to which roll_1h may hold rows of a series that no grp has any more; else NULL
 //   grp     id source device period_ms   one row per membership, id < 2^24
-//           members     series ids in column order, differences as varints (storage/varint.hpp); never changes
+//           members     series ids in column order, differences as varints (storage/codec/varint.hpp); never changes
 //           closed_seq  NULL while it is in use; else another grp has replaced it
 //           first_slot sealed  its sealed slots lie in [first_slot, sealed): chunks hold them, what a tail row still
 //                              holds of them counts no more
@@ -21,14 +21,14 @@
 //                       place once all that they hold is sealed
 //           number      one or more for each commit, ascending as they were written
 //           first_ms last_ms             the smallest and largest stamp in it
-//           d           storage/frame.hpp
+//           d           storage/codec/frame.hpp
 //   chunk   k           slot * 2^24 + grp.id; a slot is 15 minutes of the epoch (storage/slot.hpp)
 //           samples     how many it holds
-//           d           storage/chunk.hpp
+//           d           storage/codec/chunk.hpp
 //   roll_1m k           likewise
-//           d           storage/rollup_block.hpp
+//           d           storage/codec/rollup_block.hpp
 //   roll_1h start_s     of the hour, seconds since the epoch
-//           series min max mean last count seconds increase   storage/rollup.hpp; for anyone:
+//           series min max mean last count seconds increase   storage/codec/rollup.hpp; for anyone:
 //             SELECT datetime(start_s, 'unixepoch'), labels, mean FROM roll_1h JOIN series ON id = series
 //             WHERE metric = 'perjoule_gpu_power_watts'
 //   meta    name value                   clock_*_ms: storage/believed_clock.hpp

@@ -13,10 +13,10 @@
 #include <utility>
 #include <vector>
 
-#include "storage/chunk.hpp"
+#include "storage/codec/chunk.hpp"
+#include "storage/codec/rollup.hpp"
+#include "storage/codec/rollup_block.hpp"
 #include "storage/database.hpp"
-#include "storage/rollup.hpp"
-#include "storage/rollup_block.hpp"
 #include "storage/tail.hpp"
 
 namespace perjoule::storage {

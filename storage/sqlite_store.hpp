@@ -1,4 +1,5 @@
-// The Store over history.db (tables: storage/schema.hpp, frames: storage/frame.hpp). One thread at a time; blocks.
+// The Store over history.db (tables: storage/schema.hpp, frames: storage/codec/frame.hpp). One thread at a time;
+// blocks.
 #pragma once
 
 #include <cstdint>
@@ -11,8 +12,8 @@
 
 #include "storage/believed_clock.hpp"
 #include "storage/capacity.hpp"
+#include "storage/codec/frame.hpp"
 #include "storage/database_file.hpp"
-#include "storage/frame.hpp"
 #include "storage/identities.hpp"
 #include "storage/retention.hpp"
 #include "storage/sealer.hpp"

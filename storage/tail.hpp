@@ -1,5 +1,5 @@
-// The newest minutes: rows of frames (storage/frame.hpp) and, in memory, which slots of which groups wait in them to be
-// sealed.
+// The newest minutes: rows of frames (storage/codec/frame.hpp) and, in memory, which slots of which groups wait in them
+// to be sealed.
 //
 // A row holds what the groups of one bundle sampled between two commits (storage/slot.hpp). A slot of a group is sealed
 // whole. A row that holds nothing else any more is free: it stays as it is, and a later commit writes over it in place,
@@ -19,8 +19,8 @@
 #include <utility>
 #include <vector>
 
+#include "storage/codec/frame.hpp"
 #include "storage/database.hpp"
-#include "storage/frame.hpp"
 
 namespace perjoule::storage {
 

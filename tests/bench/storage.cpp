@@ -10,7 +10,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/chunk.hpp"
+#include "storage/codec/chunk.hpp"
 #include "tests/bench/feed.hpp"
 
 namespace {

@@ -6,8 +6,8 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/checksum.hpp"
-#include "storage/varint.hpp"
+#include "storage/codec/checksum.hpp"
+#include "storage/codec/varint.hpp"
 
 namespace perjoule::storage {
 

@@ -2,8 +2,8 @@
 // which, and whether sizes and checksums are put right first: hardly any bytes pass them otherwise. A chunk is read as
 // a whole and piece by piece, which has to say the same. tests/soak/fuzz.sh builds and runs it.
 //
-// sources: storage/ans_coder.cpp storage/chunk.cpp storage/frame.cpp storage/integers.cpp storage/rice.cpp
-// sources: storage/rollup.cpp storage/rollup_block.cpp collectors/result.cpp
+// sources: storage/codec/ans_coder.cpp storage/codec/chunk.cpp storage/codec/frame.cpp storage/codec/integers.cpp
+// storage/codec/rice.cpp sources: storage/codec/rollup.cpp storage/codec/rollup_block.cpp collectors/result.cpp
 // libraries: -lfmt
 // length: 768
 // seeds: itself
@@ -16,8 +16,8 @@
 #include <limits>
 #include <random>
 
-#include "storage/chunk.hpp"
-#include "storage/rollup_block.hpp"
+#include "storage/codec/chunk.hpp"
+#include "storage/codec/rollup_block.hpp"
 #include "tests/fakes/chunk_sums.hpp"
 
 namespace {

@@ -46,8 +46,8 @@ std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::in
   return counts;
 }
 
-// Increases are rounded to the last decimal place of the values in their slot (storage/rollup_block.hpp): two places
-// where these have no more, by chance.
+// Increases are rounded to the last decimal place of the values in their slot (storage/codec/rollup_block.hpp): two
+// places where these have no more, by chance.
 bool is_increase(double is, const Count& count) {
   const auto same = [&](double wanted) { return std::fabs(is - wanted) <= 0.051 + 1e-9 * wanted; };
   return same(count.increase) || same(count.increase - count.over_gaps);

@@ -1,4 +1,4 @@
-#include "storage/ans_coder.hpp"
+#include "storage/codec/ans_coder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 #include <vector>
 
-#include "storage/rice.hpp"
+#include "storage/codec/rice.hpp"
 
 namespace perjoule::storage {
 

@@ -2,7 +2,7 @@
 
 #include <doctest/doctest.h>
 
-#include "storage/rollup.hpp"
+#include "storage/codec/rollup.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"

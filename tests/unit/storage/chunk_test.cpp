@@ -1,4 +1,4 @@
-#include "storage/chunk.hpp"
+#include "storage/codec/chunk.hpp"
 
 #include <doctest/doctest.h>
 

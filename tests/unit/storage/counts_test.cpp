@@ -3,9 +3,9 @@
 
 #include <numeric>
 
+#include "storage/codec/varint.hpp"
 #include "storage/history_reader.hpp"
 #include "storage/slot.hpp"
-#include "storage/varint.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"

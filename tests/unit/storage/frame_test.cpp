@@ -1,4 +1,4 @@
-#include "storage/frame.hpp"
+#include "storage/codec/frame.hpp"
 
 #include <doctest/doctest.h>
 
@@ -8,7 +8,7 @@
 #include <map>
 #include <random>
 
-#include "storage/varint.hpp"
+#include "storage/codec/varint.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

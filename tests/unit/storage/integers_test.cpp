@@ -1,4 +1,4 @@
-#include "storage/integers.hpp"
+#include "storage/codec/integers.hpp"
 
 #include <doctest/doctest.h>
 

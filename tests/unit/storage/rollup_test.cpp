@@ -1,4 +1,4 @@
-#include "storage/rollup.hpp"
+#include "storage/codec/rollup.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "storage/ans_coder.hpp"
+#include "storage/codec/ans_coder.hpp"
 
 #include <algorithm>
 #include <array>
@@ -6,8 +6,8 @@
 #include <numeric>
 #include <vector>
 
-#include "storage/bits.hpp"
-#include "storage/varint.hpp"
+#include "storage/codec/bits.hpp"
+#include "storage/codec/varint.hpp"
 
 namespace perjoule::storage {
 

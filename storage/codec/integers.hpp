@@ -16,7 +16,7 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/ans_coder.hpp"
+#include "storage/codec/ans_coder.hpp"
 
 namespace perjoule::storage {
 

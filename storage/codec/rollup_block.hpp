@@ -1,7 +1,7 @@
 // The codec of a blob of minute roll-ups: the buckets of one group in one slot. Pure; any thread.
 //
-// It is a chunk (storage/chunk.hpp) whose stamps are the buckets' starts and which has seven columns for each series,
-// with one checksum:
+// It is a chunk (storage/codec/chunk.hpp) whose stamps are the buckets' starts and which has seven columns for each
+// series, with one checksum:
 //
 //   min max mean last count seconds increase
 //
@@ -18,8 +18,8 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/chunk.hpp"
-#include "storage/rollup.hpp"
+#include "storage/codec/chunk.hpp"
+#include "storage/codec/rollup.hpp"
 
 namespace perjoule::storage {
 

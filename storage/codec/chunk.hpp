@@ -13,7 +13,7 @@
 //                 decimal    varint(exceptions) (varint(distance) double)* integers(v), v / 10^scale the value
 //                 step       as decimal, v * step the value to half a step; before them the step, a double
 //                 raw        integers(the doubles' bits)
-//   integers := storage/integers.hpp
+//   integers := storage/codec/integers.hpp
 //
 // Without a step every value comes back bit for bit, NaN, infinities and -0 included: what has no decimal scale is an
 // exception, and a column with many of them is raw. With a step (a metric's declared resolution) a value comes back
@@ -29,8 +29,8 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "storage/frame.hpp"
-#include "storage/integers.hpp"
+#include "storage/codec/frame.hpp"
+#include "storage/codec/integers.hpp"
 
 namespace perjoule::storage {
 

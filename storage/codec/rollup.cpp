@@ -1,4 +1,4 @@
-#include "storage/rollup.hpp"
+#include "storage/codec/rollup.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,13 +1,13 @@
-#include "storage/integers.hpp"
+#include "storage/codec/integers.hpp"
 
 #include <algorithm>
 #include <array>
 #include <bit>
 #include <numeric>
 
-#include "storage/ans_coder.hpp"
-#include "storage/rice.hpp"
-#include "storage/varint.hpp"
+#include "storage/codec/ans_coder.hpp"
+#include "storage/codec/rice.hpp"
+#include "storage/codec/varint.hpp"
 
 namespace perjoule::storage {
 

@@ -1,11 +1,11 @@
-#include "storage/rollup_block.hpp"
+#include "storage/codec/rollup_block.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 
-#include "storage/decimal.hpp"
+#include "storage/codec/decimal.hpp"
 
 namespace perjoule::storage {
 

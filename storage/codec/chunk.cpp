@@ -1,12 +1,12 @@
-#include "storage/chunk.hpp"
+#include "storage/codec/chunk.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <cmath>
 
-#include "storage/checksum.hpp"
-#include "storage/decimal.hpp"
-#include "storage/varint.hpp"
+#include "storage/codec/checksum.hpp"
+#include "storage/codec/decimal.hpp"
+#include "storage/codec/varint.hpp"
 
 namespace perjoule::storage {
 

@@ -1,13 +1,13 @@
-#include "storage/frame.hpp"
+#include "storage/codec/frame.hpp"
 
 #include <algorithm>
 #include <bit>
 #include <optional>
 #include <utility>
 
-#include "storage/checksum.hpp"
-#include "storage/decimal.hpp"
-#include "storage/varint.hpp"
+#include "storage/codec/checksum.hpp"
+#include "storage/codec/decimal.hpp"
+#include "storage/codec/varint.hpp"
 
 namespace perjoule::storage {
 

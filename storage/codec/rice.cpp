@@ -1,9 +1,9 @@
-#include "storage/rice.hpp"
+#include "storage/codec/rice.hpp"
 
 #include <algorithm>
 #include <array>
 
-#include "storage/bits.hpp"
+#include "storage/codec/bits.hpp"
 
 namespace perjoule::storage {
 
