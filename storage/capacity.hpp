@@ -8,7 +8,7 @@
 #include <cstdint>
 #include <optional>
 
-#include "storage/database.hpp"
+#include "storage/sqlite/database.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {

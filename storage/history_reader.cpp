@@ -6,10 +6,10 @@
 #include <map>
 
 #include "storage/codec/frame.hpp"
-#include "storage/database_file.hpp"
 #include "storage/identities.hpp"
 #include "storage/labels.hpp"
 #include "storage/slot.hpp"
+#include "storage/sqlite/database_file.hpp"
 
 namespace perjoule::storage {
 

@@ -18,7 +18,7 @@
 #include "storage/codec/frame.hpp"
 #include "storage/codec/rollup.hpp"
 #include "storage/codec/rollup_block.hpp"
-#include "storage/database.hpp"
+#include "storage/sqlite/database.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {

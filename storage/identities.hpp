@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "storage/codec/varint.hpp"
-#include "storage/database.hpp"
+#include "storage/sqlite/database.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {

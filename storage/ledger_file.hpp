@@ -7,14 +7,14 @@
 #include <cstdint>
 #include <filesystem>
 
-#include "storage/database_file.hpp"
 #include "storage/ledger_rows.hpp"
+#include "storage/sqlite/database_file.hpp"
 
 namespace perjoule::storage {
 
 class LedgerFile {
  public:
-  // `notes`: what was set aside (storage/database_file.hpp), or that there was no room for the reserve.
+  // `notes`: what was set aside (storage/sqlite/database_file.hpp), or that there was no room for the reserve.
   [[nodiscard]] static Result<LedgerFile> open(const std::filesystem::path& path, std::int64_t now_ms, Notes& notes);
   // The rows of a ledger that may not be written at present.
   [[nodiscard]] static Result<LedgerRows> load_read_only(const std::filesystem::path& path);

@@ -12,8 +12,8 @@
 #include <utility>
 #include <vector>
 
-#include "storage/database.hpp"
 #include "storage/sealer.hpp"
+#include "storage/sqlite/database.hpp"
 #include "storage/store.hpp"
 #include "storage/tail.hpp"
 

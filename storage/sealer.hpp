@@ -16,7 +16,7 @@
 #include "storage/codec/chunk.hpp"
 #include "storage/codec/rollup.hpp"
 #include "storage/codec/rollup_block.hpp"
-#include "storage/database.hpp"
+#include "storage/sqlite/database.hpp"
 #include "storage/tail.hpp"
 
 namespace perjoule::storage {

@@ -1,4 +1,4 @@
-// The Store over history.db (tables: storage/schema.hpp, frames: storage/codec/frame.hpp). One thread at a time;
+// The Store over history.db (tables: storage/sqlite/schema.hpp, frames: storage/codec/frame.hpp). One thread at a time;
 // blocks.
 #pragma once
 
@@ -13,10 +13,10 @@
 #include "storage/believed_clock.hpp"
 #include "storage/capacity.hpp"
 #include "storage/codec/frame.hpp"
-#include "storage/database_file.hpp"
 #include "storage/identities.hpp"
 #include "storage/retention.hpp"
 #include "storage/sealer.hpp"
+#include "storage/sqlite/database_file.hpp"
 #include "storage/store.hpp"
 #include "storage/tail.hpp"
 

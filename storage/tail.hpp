@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "storage/codec/frame.hpp"
-#include "storage/database.hpp"
+#include "storage/sqlite/database.hpp"
 
 namespace perjoule::storage {
 

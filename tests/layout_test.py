@@ -19,7 +19,7 @@ TOP_LEVEL = set(ROOMS) | {"tests", "deploy", "CMakeLists.txt", "CMakePresets.jso
 # Header prefix -> where it may be included. Tests look from outside and may use any library.
 LIBRARY_HOMES = {
     "nlohmann/": ("config/json_reader", "daemon/web/"),
-    "sqlite3": ("storage/database",),
+    "sqlite3": ("storage/sqlite/database",),
     "boost/beast": ("daemon/http/",),
     "openssl/": ("daemon/http/",),
     "zlib.h": ("daemon/http/",),
@@ -271,7 +271,7 @@ VIOLATIONS = [
     ("driver", "collectors/registry.cpp", '#include "collectors/gpu/nvml_api.hpp"\n', 1),
     ("driver", "storage/a.cpp", '#include "collectors/power/metrics.hpp"\n', 1),
     ("library-home", "config/settings.cpp", "#include <nlohmann/json.hpp>\n", 1),
-    ("library-home", "storage/schema.cpp", "#include <sqlite3.h>\n", 1),
+    ("library-home", "storage/sqlite/schema.cpp", "#include <sqlite3.h>\n", 1),
     ("library-home", "daemon/app.cpp", "#include <boost/beast/http.hpp>\n", 1),
     ("library-home", "daemon/web/a.cpp", "#include <openssl/ssl.h>\n", 1),
     ("library-home", "daemon/web/a.cpp", "#include <zlib.h>\n", 1),
@@ -334,7 +334,7 @@ CLEAN = {
                         "#include <boost/asio/post.hpp>\n",
     "daemon/a.cpp": '// #include "tests/x.hpp"\n/*\n#include "x.hpp"\n*/\nauto a = "steady_timer";\n'
                     'int asleep(int); auto b = mkdtemp("a_XXXXXX");\n',
-    "storage/database.cpp": "#include <sqlite3.h>\n" + "\n" * 399,
+    "storage/sqlite/database.cpp": "#include <sqlite3.h>\n" + "\n" * 399,
     "tests/unit/daemon/a_test.cpp": '#include <doctest/doctest.h>\n#include "daemon/a.hpp"\n'
                                     'auto a = "perjoule_gpus";\n',
 }

@@ -2,7 +2,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "storage/database_file.hpp"
+#include "storage/sqlite/database_file.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/unit/storage/scratch.hpp"
 

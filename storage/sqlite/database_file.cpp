@@ -1,4 +1,4 @@
-#include "storage/database_file.hpp"
+#include "storage/sqlite/database_file.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
