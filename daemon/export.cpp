@@ -1,4 +1,4 @@
-#include "storage/export.hpp"
+#include "storage/history/export.hpp"
 
 #include <fmt/format.h>
 

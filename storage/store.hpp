@@ -67,8 +67,8 @@ struct Selection {
 template <class T>
 using PerResolution = std::array<T, 3>;
 
-// How long each resolution is kept, counted back from the newest stamp that is believed (storage/believed_clock.hpp),
-// and how large history.db and its write-ahead log may grow. 0: no limit.
+// How long each resolution is kept, counted back from the newest stamp that is believed
+// (storage/history/believed_clock.hpp), and how large history.db and its write-ahead log may grow. 0: no limit.
 struct RetentionPolicy {
   std::int64_t raw_ms = 0;
   std::int64_t minute_ms = 0;

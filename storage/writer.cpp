@@ -4,7 +4,7 @@
 #include <iterator>
 #include <utility>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 
 namespace perjoule::storage {
 

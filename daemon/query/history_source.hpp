@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "daemon/query/source.hpp"
-#include "storage/history_reader.hpp"
+#include "storage/history/history_reader.hpp"
 
 namespace perjoule::query {
 

@@ -9,7 +9,7 @@
 #include <utility>
 
 #include "daemon/query/history_source.hpp"
-#include "storage/history_reader.hpp"
+#include "storage/history/history_reader.hpp"
 
 namespace perjoule::query {
 

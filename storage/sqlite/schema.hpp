@@ -22,7 +22,7 @@
 //           number      one or more for each commit, ascending as they were written
 //           first_ms last_ms             the smallest and largest stamp in it
 //           d           storage/codec/frame.hpp
-//   chunk   k           slot * 2^24 + grp.id; a slot is 15 minutes of the epoch (storage/slot.hpp)
+//   chunk   k           slot * 2^24 + grp.id; a slot is 15 minutes of the epoch (storage/history/slot.hpp)
 //           samples     how many it holds
 //           d           storage/codec/chunk.hpp
 //   roll_1m k           likewise
@@ -31,7 +31,7 @@
 //           series min max mean last count seconds increase   storage/codec/rollup.hpp; for anyone:
 //             SELECT datetime(start_s, 'unixepoch'), labels, mean FROM roll_1h JOIN series ON id = series
 //             WHERE metric = 'perjoule_gpu_power_watts'
-//   meta    name value                   clock_*_ms: storage/believed_clock.hpp
+//   meta    name value                   clock_*_ms: storage/history/believed_clock.hpp
 //
 // Sealing writes chunk, roll_1m and roll_1h and moves grp.sealed in one transaction.
 #pragma once

@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/history_reader.hpp"
-#include "storage/sqlite_store.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/bench/feed.hpp"
 
 namespace {

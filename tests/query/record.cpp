@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 
 namespace {
 

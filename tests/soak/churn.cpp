@@ -6,7 +6,7 @@
 #include <string>
 #include <vector>
 
-#include "storage/history_reader.hpp"
+#include "storage/history/history_reader.hpp"
 #include "tests/bench/telemetry.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/soak/keeper.hpp"

@@ -10,7 +10,7 @@
 #include <utility>
 #include <vector>
 
-#include "storage/history_reader.hpp"
+#include "storage/history/history_reader.hpp"
 #include "tests/soak/figures.hpp"
 #include "tests/soak/past.hpp"
 

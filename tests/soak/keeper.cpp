@@ -3,8 +3,8 @@
 #include <system_error>
 #include <utility>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule {
 

@@ -7,7 +7,7 @@
 #include <functional>
 #include <memory>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/soak/figures.hpp"
 
 namespace perjoule {

@@ -7,8 +7,8 @@
 #include <map>
 #include <vector>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 #include "tests/soak/bucket_count.hpp"
 
 namespace perjoule {

@@ -1,4 +1,4 @@
-#include "storage/believed_clock.hpp"
+#include "storage/history/believed_clock.hpp"
 
 #include <doctest/doctest.h>
 

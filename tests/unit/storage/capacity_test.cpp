@@ -1,4 +1,4 @@
-#include "storage/capacity.hpp"
+#include "storage/history/capacity.hpp"
 
 #include <doctest/doctest.h>
 

@@ -2,8 +2,8 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"

@@ -4,8 +4,8 @@
 #include <numeric>
 
 #include "storage/codec/varint.hpp"
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"

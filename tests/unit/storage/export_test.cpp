@@ -1,4 +1,4 @@
-#include "storage/export.hpp"
+#include "storage/history/export.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -7,7 +7,7 @@
 #include <cstdlib>
 #include <limits>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/unit/storage/history.hpp"
 
 namespace perjoule::storage {

@@ -7,8 +7,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "storage/history/sqlite_store.hpp"
 #include "storage/ledger_file.hpp"
-#include "storage/sqlite_store.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/scratch.hpp"
 

@@ -13,7 +13,7 @@
 #include <unordered_map>
 #include <vector>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/fakes/disk.hpp"
 #include "tests/fakes/statements.hpp"
 

@@ -7,9 +7,9 @@
 #include <map>
 #include <set>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
-#include "storage/sqlite_store.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"

@@ -1,4 +1,4 @@
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

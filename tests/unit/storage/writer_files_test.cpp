@@ -1,6 +1,6 @@
 #include <doctest/doctest.h>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "storage/writer.hpp"
 #include "tests/unit/storage/history.hpp"
 #include "tests/unit/storage/loop.hpp"

@@ -8,7 +8,7 @@
 #include <memory>
 #include <utility>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::query {

@@ -1,9 +1,9 @@
-#include "storage/capacity.hpp"
+#include "storage/history/capacity.hpp"
 
 #include <fmt/format.h>
 
 #include "storage/codec/rollup.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

@@ -1,4 +1,4 @@
-#include "storage/labels.hpp"
+#include "storage/history/labels.hpp"
 
 #include <algorithm>
 

@@ -12,10 +12,10 @@
 #include <utility>
 #include <vector>
 
-#include "storage/sealer.hpp"
+#include "storage/history/sealer.hpp"
+#include "storage/history/tail.hpp"
 #include "storage/sqlite/database.hpp"
 #include "storage/store.hpp"
-#include "storage/tail.hpp"
 
 namespace perjoule::storage {
 

@@ -1,10 +1,10 @@
-#include "storage/tail.hpp"
+#include "storage/history/tail.hpp"
 
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
 
-#include "storage/slot.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

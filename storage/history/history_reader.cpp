@@ -1,4 +1,4 @@
-#include "storage/history_reader.hpp"
+#include "storage/history/history_reader.hpp"
 
 #include <fmt/format.h>
 
@@ -6,9 +6,9 @@
 #include <map>
 
 #include "storage/codec/frame.hpp"
-#include "storage/identities.hpp"
-#include "storage/labels.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/identities.hpp"
+#include "storage/history/labels.hpp"
+#include "storage/history/slot.hpp"
 #include "storage/sqlite/database_file.hpp"
 
 namespace perjoule::storage {

@@ -1,4 +1,4 @@
-#include "storage/export.hpp"
+#include "storage/history/export.hpp"
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,7 +11,7 @@
 #include <string>
 #include <utility>
 
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 
 namespace perjoule::storage {
 

@@ -1,9 +1,9 @@
-#include "storage/sealer.hpp"
+#include "storage/history/sealer.hpp"
 
 #include <algorithm>
 
-#include "storage/identities.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/identities.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

@@ -1,13 +1,13 @@
-#include "storage/retention.hpp"
+#include "storage/history/retention.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
 
-#include "storage/capacity.hpp"
-#include "storage/identities.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/capacity.hpp"
+#include "storage/history/identities.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

@@ -1,4 +1,4 @@
-#include "storage/identities.hpp"
+#include "storage/history/identities.hpp"
 
 #include <fmt/format.h>
 
@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "storage/codec/varint.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

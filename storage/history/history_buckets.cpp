@@ -4,8 +4,8 @@
 #include <algorithm>
 #include <optional>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

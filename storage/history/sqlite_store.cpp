@@ -1,4 +1,4 @@
-#include "storage/sqlite_store.hpp"
+#include "storage/history/sqlite_store.hpp"
 
 #include <fmt/format.h>
 
@@ -6,8 +6,8 @@
 #include <cmath>
 #include <system_error>
 
-#include "storage/history_reader.hpp"
-#include "storage/slot.hpp"
+#include "storage/history/history_reader.hpp"
+#include "storage/history/slot.hpp"
 
 namespace perjoule::storage {
 

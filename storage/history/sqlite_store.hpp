@@ -10,15 +10,15 @@
 #include <string>
 #include <vector>
 
-#include "storage/believed_clock.hpp"
-#include "storage/capacity.hpp"
 #include "storage/codec/frame.hpp"
-#include "storage/identities.hpp"
-#include "storage/retention.hpp"
-#include "storage/sealer.hpp"
+#include "storage/history/believed_clock.hpp"
+#include "storage/history/capacity.hpp"
+#include "storage/history/identities.hpp"
+#include "storage/history/retention.hpp"
+#include "storage/history/sealer.hpp"
+#include "storage/history/tail.hpp"
 #include "storage/sqlite/database_file.hpp"
 #include "storage/store.hpp"
-#include "storage/tail.hpp"
 
 namespace perjoule::storage {
 

@@ -1,10 +1,10 @@
 // The newest minutes: rows of frames (storage/codec/frame.hpp) and, in memory, which slots of which groups wait in them
 // to be sealed.
 //
-// A row holds what the groups of one bundle sampled between two commits (storage/slot.hpp). A slot of a group is sealed
-// whole. A row that holds nothing else any more is free: it stays as it is, and a later commit writes over it in place,
-// which touches no page but its own. Rows are padded for that. What stands in memory is a copy of the file: after a
-// transaction that failed, load it anew. One thread at a time, inside the store's transactions.
+// A row holds what the groups of one bundle sampled between two commits (storage/history/slot.hpp). A slot of a group
+// is sealed whole. A row that holds nothing else any more is free: it stays as it is, and a later commit writes over it
+// in place, which touches no page but its own. Rows are padded for that. What stands in memory is a copy of the file:
+// after a transaction that failed, load it anew. One thread at a time, inside the store's transactions.
 #pragma once
 
 #include <cstdint>

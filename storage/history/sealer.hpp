@@ -16,8 +16,8 @@
 #include "storage/codec/chunk.hpp"
 #include "storage/codec/rollup.hpp"
 #include "storage/codec/rollup_block.hpp"
+#include "storage/history/tail.hpp"
 #include "storage/sqlite/database.hpp"
-#include "storage/tail.hpp"
 
 namespace perjoule::storage {
 
