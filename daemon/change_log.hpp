@@ -6,7 +6,7 @@
 #include <cstdint>
 #include <string>
 
-#include "daemon/log.hpp"
+#include "daemon/base/log.hpp"
 #include "daemon/sources.hpp"
 #include "storage/sink.hpp"
 

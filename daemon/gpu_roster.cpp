@@ -8,7 +8,7 @@
 
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 #include "daemon/collectors.hpp"
 
 namespace perjoule {

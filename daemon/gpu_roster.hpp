@@ -12,8 +12,8 @@
 #include "collectors/inventory.hpp"
 #include "collectors/sample.hpp"
 #include "config/settings.hpp"
+#include "daemon/base/log.hpp"
 #include "daemon/ledger.hpp"
-#include "daemon/log.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sources.hpp"
 

@@ -5,8 +5,8 @@
 #include <array>
 #include <cstdio>
 
+#include "daemon/base/log.hpp"
 #include "daemon/commands.hpp"
-#include "daemon/log.hpp"
 #include "daemon/metrics.hpp"
 #include "daemon/survey.hpp"
 

@@ -15,10 +15,10 @@
 
 #include "collectors/collector.hpp"
 #include "config/settings.hpp"
-#include "daemon/clock.hpp"
-#include "daemon/lane.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lane.hpp"
+#include "daemon/base/schedule.hpp"
 #include "daemon/recorder.hpp"
-#include "daemon/schedule.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule {

@@ -15,7 +15,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule {

@@ -6,12 +6,12 @@
 #include <optional>
 
 #include "collectors/registry.hpp"
-#include "daemon/boot.hpp"
-#include "daemon/clock.hpp"
+#include "daemon/base/boot.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lane.hpp"
 #include "daemon/collectors.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/gpu_roster.hpp"
-#include "daemon/lane.hpp"
 #include "daemon/ledger.hpp"
 #include "daemon/recorder.hpp"
 #include "daemon/sampler.hpp"

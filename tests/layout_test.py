@@ -42,8 +42,8 @@ STEPS = {
 STEP = {room: step for floor in STEPS.values() for step, rooms in enumerate(floor) for room in rooms}
 # What the daemon may know of the storage below its root.
 STORAGE_FOR_DAEMON = ("storage/history/history_reader.hpp", "storage/history/export.hpp")
-CLOCK_HOMES = ("daemon/clock",)
-TIMER_HOMES = ("tests/fakes/virtual_clock", "daemon/clock", "daemon/http/")
+CLOCK_HOMES = ("daemon/base/clock",)
+TIMER_HOMES = ("tests/fakes/virtual_clock", "daemon/base/clock", "daemon/http/")
 LINES_MAX, TEST_LINES_MAX, COLUMNS_MAX = 400, 600, 120
 CPP = (".cpp", ".hpp", ".h", ".def")
 CODE = CPP + (".py", ".sh", ".cmake", "CMakeLists.txt")
@@ -57,8 +57,8 @@ REASONS = {
     "library-home": "each library has one home, so that it can be exchanged in one place",
     "length": f"small rooms: {LINES_MAX} lines of code, {TEST_LINES_MAX} of tests",
     "width": f"lines are read side by side: {COLUMNS_MAX} columns",
-    "sleep": "nothing sleeps: time comes from daemon/clock, so that tests can drive it",
-    "timer": "timers are daemon/clock's, on a clock that tests can drive",
+    "sleep": "nothing sleeps: time comes from daemon/base/clock, so that tests can drive it",
+    "timer": "timers are daemon/base/clock's, on a clock that tests can drive",
     "metric-literal": "a metric is declared once; a name that is spelled twice drifts",
     "leftover": "what is left to do stands in an issue, not in the code",
     "top-level": "the top-level entries are fixed; a new room is a decision of the architecture",
@@ -328,7 +328,7 @@ CLEAN = {
                              'auto a = "see perjoule_gpus"; int n = 100\'000; char c = \'"\';\n',
     "collectors/work/metrics.hpp": 'constexpr auto x = gauge<Unit::watt>(\n    "perjoule_x_watts", "Help.");\n'
                                    'constexpr auto y = persisted_counter<Unit::none>("perjoule_y_total", "Help.");\n',
-    "daemon/clock.cpp": "asio::steady_timer t; void f() { std::this_thread::sleep_for(x); }\n",
+    "daemon/base/clock.cpp": "asio::steady_timer t; void f() { std::this_thread::sleep_for(x); }\n",
     "daemon/http/server.cpp": "#include <boost/beast/core.hpp>\n#include <zlib.h>\nasio::steady_timer t;\n",
     "daemon/build.cpp": '#include "revision.hpp"\n#include "collectors/gpu/metrics.hpp"\n'
                         "#include <boost/asio/post.hpp>\n",

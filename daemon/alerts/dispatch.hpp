@@ -14,11 +14,11 @@
 
 #include "config/settings.hpp"
 #include "daemon/alerts/notifier.hpp"
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/log.hpp"
 #include "daemon/http/client.hpp"
 #include "daemon/latest.hpp"
 #include "daemon/ledger.hpp"
-#include "daemon/log.hpp"
 #include "daemon/series.hpp"
 
 namespace perjoule::alerts {

@@ -13,11 +13,11 @@
 
 #include "daemon/alerts/evaluator.hpp"
 #include "daemon/alerts/report.hpp"
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/log.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/latest.hpp"
 #include "daemon/ledger.hpp"
-#include "daemon/log.hpp"
 #include "daemon/series.hpp"
 
 namespace perjoule::alerts {

@@ -8,7 +8,7 @@
 
 #include "config/json_reader.hpp"
 #include "daemon/alerts/notice.hpp"
-#include "daemon/log.hpp"
+#include "daemon/base/log.hpp"
 
 namespace perjoule::alerts {
 

@@ -8,7 +8,7 @@
 #include <map>
 #include <utility>
 
-#include "daemon/log.hpp"
+#include "daemon/base/log.hpp"
 
 namespace perjoule::alerts {
 

@@ -18,7 +18,7 @@
 #include "collectors/result.hpp"
 #include "daemon/alerts/notice.hpp"
 #include "daemon/alerts/outbox.hpp"
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 #include "daemon/http/client.hpp"
 
 namespace perjoule::alerts {

@@ -1,6 +1,6 @@
 #include "daemon/alerts/webhook.hpp"
 
-#include "daemon/log.hpp"
+#include "daemon/base/log.hpp"
 
 namespace perjoule::alerts {
 

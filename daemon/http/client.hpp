@@ -16,8 +16,8 @@
 #include <vector>
 
 #include "collectors/result.hpp"
+#include "daemon/base/lane.hpp"
 #include "daemon/http/response_reader.hpp"
-#include "daemon/lane.hpp"
 
 namespace perjoule::http {
 

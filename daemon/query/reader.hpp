@@ -17,8 +17,8 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/clock.hpp"
-#include "daemon/lane.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lane.hpp"
 #include "daemon/query/api.hpp"
 
 namespace perjoule::query {

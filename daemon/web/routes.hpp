@@ -17,7 +17,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 #include "daemon/http/message.hpp"
 #include "daemon/instruments.hpp"
 #include "daemon/latest.hpp"

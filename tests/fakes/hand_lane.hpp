@@ -5,7 +5,7 @@
 #include <memory>
 #include <utility>
 
-#include "daemon/lane.hpp"
+#include "daemon/base/lane.hpp"
 
 namespace perjoule::fakes {
 

@@ -12,8 +12,8 @@
 #include <memory>
 #include <utility>
 
-#include "daemon/clock.hpp"
-#include "daemon/lane.hpp"
+#include "daemon/base/clock.hpp"
+#include "daemon/base/lane.hpp"
 
 namespace perjoule::fakes {
 

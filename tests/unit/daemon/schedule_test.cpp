@@ -1,4 +1,4 @@
-#include "daemon/schedule.hpp"
+#include "daemon/base/schedule.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/lane.hpp"
+#include "daemon/base/lane.hpp"
 
 #include <pthread.h>
 

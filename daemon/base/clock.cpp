@@ -1,4 +1,4 @@
-#include "daemon/clock.hpp"
+#include "daemon/base/clock.hpp"
 
 #include <algorithm>
 #include <boost/asio/redirect_error.hpp>

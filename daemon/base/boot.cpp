@@ -1,4 +1,4 @@
-#include "daemon/boot.hpp"
+#include "daemon/base/boot.hpp"
 
 #include <unistd.h>
 
