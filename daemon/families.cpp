@@ -6,8 +6,8 @@
 #include "collectors/registry.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/instruments.hpp"
-#include "daemon/metrics.hpp"
 #include "daemon/record/alert_metrics.hpp"
+#include "daemon/record/metrics.hpp"
 
 namespace perjoule {
 

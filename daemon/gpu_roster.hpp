@@ -13,8 +13,8 @@
 #include "collectors/sample.hpp"
 #include "config/settings.hpp"
 #include "daemon/base/log.hpp"
-#include "daemon/ledger.hpp"
-#include "daemon/recorder.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/recorder.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule {

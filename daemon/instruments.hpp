@@ -12,7 +12,7 @@
 
 #include "collectors/metric.hpp"
 #include "daemon/http/server.hpp"
-#include "daemon/latest.hpp"
+#include "daemon/record/latest.hpp"
 #include "storage/sink.hpp"
 
 namespace perjoule {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "collectors/metric.hpp"
-#include "daemon/latest.hpp"
+#include "daemon/record/latest.hpp"
 
 namespace perjoule {
 

@@ -7,7 +7,7 @@
 
 #include "daemon/base/log.hpp"
 #include "daemon/commands.hpp"
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 #include "daemon/survey.hpp"
 
 namespace perjoule {

@@ -18,7 +18,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lane.hpp"
 #include "daemon/base/schedule.hpp"
-#include "daemon/recorder.hpp"
+#include "daemon/record/recorder.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule {

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 
 namespace perjoule {
 

@@ -14,8 +14,8 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/latest.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/latest.hpp"
+#include "daemon/record/series.hpp"
 
 namespace perjoule {
 

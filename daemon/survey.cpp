@@ -12,8 +12,8 @@
 #include "daemon/collectors.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/gpu_roster.hpp"
-#include "daemon/ledger.hpp"
-#include "daemon/recorder.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/recorder.hpp"
 #include "daemon/sampler.hpp"
 #include "storage/ledger_file.hpp"
 

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "config/loader.hpp"
-#include "daemon/latest.hpp"
+#include "daemon/record/latest.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule {

@@ -16,9 +16,9 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/instruments.hpp"
-#include "daemon/latest.hpp"
-#include "daemon/ledger.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/latest.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/series.hpp"
 
 namespace perjoule::alerts {
 

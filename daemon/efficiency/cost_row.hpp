@@ -9,7 +9,7 @@
 #include <optional>
 #include <string>
 
-#include "daemon/efficiency/row.hpp"
+#include "daemon/record/row.hpp"
 
 namespace perjoule {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "daemon/efficiency/gpu_account.hpp"
-#include "daemon/efficiency/row.hpp"
-#include "daemon/ledger.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/row.hpp"
 
 namespace perjoule {
 

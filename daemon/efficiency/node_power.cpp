@@ -6,7 +6,7 @@
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sensor_metrics.hpp"
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 
 namespace perjoule {
 

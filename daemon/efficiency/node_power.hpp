@@ -19,7 +19,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/efficiency/row.hpp"
+#include "daemon/record/row.hpp"
 
 namespace perjoule {
 

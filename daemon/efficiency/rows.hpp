@@ -3,8 +3,8 @@
 
 #include <vector>
 
-#include "daemon/efficiency/row.hpp"
-#include "daemon/ledger.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/row.hpp"
 
 namespace perjoule {
 

@@ -20,8 +20,8 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/http/message.hpp"
 #include "daemon/instruments.hpp"
-#include "daemon/latest.hpp"
 #include "daemon/query/api.hpp"
+#include "daemon/record/latest.hpp"
 #include "daemon/sources.hpp"
 
 namespace perjoule::web {

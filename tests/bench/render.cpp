@@ -8,8 +8,8 @@
 #include <ctime>
 #include <string_view>
 
-#include "daemon/latest.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/latest.hpp"
+#include "daemon/record/series.hpp"
 #include "tests/bench/series.hpp"
 
 namespace {

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "config/utf8.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/series.hpp"
 #include "tests/fakes/readings.hpp"
 
 using namespace perjoule;

@@ -7,7 +7,7 @@
 #include <vector>
 
 #include "collectors/power/metrics.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/series.hpp"
 
 using namespace perjoule;
 

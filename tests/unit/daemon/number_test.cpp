@@ -5,7 +5,7 @@
 #include <random>
 #include <string>
 
-#include "daemon/latest.hpp"
+#include "daemon/record/latest.hpp"
 
 namespace {
 

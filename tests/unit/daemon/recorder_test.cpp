@@ -1,4 +1,4 @@
-#include "daemon/recorder.hpp"
+#include "daemon/record/recorder.hpp"
 
 #include <doctest/doctest.h>
 
@@ -11,7 +11,7 @@
 #include "collectors/power/metrics.hpp"
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 #include "tests/unit/daemon/hand_sink.hpp"
 
 using namespace perjoule;

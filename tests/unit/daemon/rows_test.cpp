@@ -14,8 +14,8 @@
 #include "daemon/efficiency/gpu_state.hpp"
 #include "daemon/efficiency/metrics.hpp"
 #include "daemon/efficiency/node_power.hpp"
-#include "daemon/metrics.hpp"
-#include "daemon/recorder.hpp"
+#include "daemon/record/metrics.hpp"
+#include "daemon/record/recorder.hpp"
 #include "tests/unit/daemon/hand_sink.hpp"
 
 using namespace perjoule;

@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 
 using namespace perjoule;
 

@@ -8,7 +8,7 @@
 #include "collectors/sensor_metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/record/alert_metrics.hpp"
-#include "daemon/recorder.hpp"
+#include "daemon/record/recorder.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
 

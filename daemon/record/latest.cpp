@@ -1,4 +1,4 @@
-#include "daemon/latest.hpp"
+#include "daemon/record/latest.hpp"
 
 #include <charconv>
 #include <cmath>

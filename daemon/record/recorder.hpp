@@ -17,10 +17,10 @@
 #include <vector>
 
 #include "collectors/batch.hpp"
-#include "daemon/efficiency/row.hpp"
-#include "daemon/latest.hpp"
-#include "daemon/ledger.hpp"
-#include "daemon/series.hpp"
+#include "daemon/record/latest.hpp"
+#include "daemon/record/ledger.hpp"
+#include "daemon/record/row.hpp"
+#include "daemon/record/series.hpp"
 #include "storage/sink.hpp"
 
 namespace perjoule {

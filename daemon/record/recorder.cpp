@@ -1,10 +1,10 @@
-#include "daemon/recorder.hpp"
+#include "daemon/record/recorder.hpp"
 
 #include <algorithm>
 #include <cmath>
 #include <utility>
 
-#include "daemon/metrics.hpp"
+#include "daemon/record/metrics.hpp"
 
 namespace perjoule {
 

@@ -1,4 +1,4 @@
-#include "daemon/ledger.hpp"
+#include "daemon/record/ledger.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "daemon/series.hpp"
+#include "daemon/record/series.hpp"
 
 #include <utility>
 
