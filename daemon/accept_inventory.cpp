@@ -10,7 +10,7 @@
 #include <system_error>
 
 #include "daemon/commands.hpp"
-#include "daemon/gpu_roster.hpp"
+#include "daemon/sampling/gpu_roster.hpp"
 #include "storage/directory.hpp"
 
 namespace perjoule {

@@ -18,11 +18,11 @@
 #include "daemon/alerts/rule_reader.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/base/schedule.hpp"
-#include "daemon/collectors.hpp"
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/families.hpp"
 #include "daemon/own_power.hpp"
+#include "daemon/sampling/sections.hpp"
 
 namespace perjoule {
 

@@ -7,7 +7,7 @@
 #include <string>
 
 #include "daemon/base/log.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 #include "storage/sink.hpp"
 
 namespace perjoule {

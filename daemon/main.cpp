@@ -16,9 +16,9 @@
 #include "daemon/alerts/rule_reader.hpp"
 #include "daemon/app.hpp"
 #include "daemon/build.hpp"
-#include "daemon/collectors.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/describe.hpp"
+#include "daemon/sampling/sections.hpp"
 
 namespace {
 

@@ -19,7 +19,7 @@
 #include <vector>
 
 #include "daemon/efficiency/node_power.hpp"
-#include "daemon/gpu_roster.hpp"
+#include "daemon/sampling/gpu_roster.hpp"
 
 namespace perjoule {
 

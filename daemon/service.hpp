@@ -16,7 +16,7 @@
 #include <string_view>
 
 #include "daemon/base/clock.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 namespace perjoule {
 

@@ -9,12 +9,12 @@
 #include "daemon/base/boot.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lane.hpp"
-#include "daemon/collectors.hpp"
 #include "daemon/efficiency/rows.hpp"
-#include "daemon/gpu_roster.hpp"
 #include "daemon/record/ledger.hpp"
 #include "daemon/record/recorder.hpp"
-#include "daemon/sampler.hpp"
+#include "daemon/sampling/gpu_roster.hpp"
+#include "daemon/sampling/sampler.hpp"
+#include "daemon/sampling/sections.hpp"
 #include "storage/ledger_file.hpp"
 
 namespace perjoule {

@@ -9,7 +9,7 @@
 
 #include "config/loader.hpp"
 #include "daemon/record/latest.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 namespace perjoule {
 

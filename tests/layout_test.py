@@ -288,7 +288,7 @@ VIOLATIONS = [
     ("sleep", "daemon/a.cpp", "void f() {\n  ::sleep (1);\n}\n", 2),
     ("sleep", "storage/a.cpp", "void f() { usleep(1); }\n", 1),
     ("sleep", "storage/a.cpp", "void f() { sleep_until(t); }\n", 1),
-    ("timer", "daemon/sampler.cpp", "asio::steady_timer timer;\n", 1),
+    ("timer", "daemon/sampling/sampler.cpp", "asio::steady_timer timer;\n", 1),
     ("timer", "daemon/web/a.cpp", "asio::system_timer timer;\n", 1),
     ("metric-literal", "daemon/a.cpp", 'auto x = find(\n  "perjoule_gpus");\n', 2),
     ("metric-literal", "daemon/a.cpp", 'auto x = find("perjoule_gpus{gpu=\\"0\\"}");\n', 1),

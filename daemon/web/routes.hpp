@@ -22,7 +22,7 @@
 #include "daemon/instruments.hpp"
 #include "daemon/query/api.hpp"
 #include "daemon/record/latest.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 namespace perjoule::web {
 

@@ -8,10 +8,10 @@
 #include <string>
 
 #include "collectors/registry.hpp"
-#include "daemon/collectors.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/families.hpp"
 #include "daemon/instruments.hpp"
+#include "daemon/sampling/sections.hpp"
 
 using namespace perjoule;
 

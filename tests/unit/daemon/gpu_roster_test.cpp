@@ -1,4 +1,4 @@
-#include "daemon/gpu_roster.hpp"
+#include "daemon/sampling/gpu_roster.hpp"
 
 #include <doctest/doctest.h>
 

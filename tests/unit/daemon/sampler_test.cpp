@@ -1,5 +1,5 @@
 // The sampler on virtual time: hangs, absences, breaks, stops. What devices read stands in other tests.
-#include "daemon/sampler.hpp"
+#include "daemon/sampling/sampler.hpp"
 
 #include <doctest/doctest.h>
 

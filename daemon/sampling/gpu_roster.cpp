@@ -1,4 +1,4 @@
-#include "daemon/gpu_roster.hpp"
+#include "daemon/sampling/gpu_roster.hpp"
 
 #include <fmt/format.h>
 
@@ -9,7 +9,7 @@
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
 #include "daemon/base/clock.hpp"
-#include "daemon/collectors.hpp"
+#include "daemon/sampling/sections.hpp"
 
 namespace perjoule {
 

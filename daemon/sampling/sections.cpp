@@ -1,4 +1,4 @@
-#include "daemon/collectors.hpp"
+#include "daemon/sampling/sections.hpp"
 
 #include "collectors/registry.hpp"
 

@@ -15,7 +15,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/record/ledger.hpp"
 #include "daemon/record/recorder.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 namespace perjoule {
 

@@ -1,4 +1,4 @@
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 #include <utility>
 

@@ -1,4 +1,4 @@
-#include "daemon/sampler.hpp"
+#include "daemon/sampling/sampler.hpp"
 
 #include <fmt/format.h>
 

@@ -19,7 +19,7 @@
 #include "daemon/base/lane.hpp"
 #include "daemon/base/schedule.hpp"
 #include "daemon/record/recorder.hpp"
-#include "daemon/sources.hpp"
+#include "daemon/sampling/sources.hpp"
 
 namespace perjoule {
 
