@@ -21,8 +21,8 @@
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/families.hpp"
-#include "daemon/own_power.hpp"
 #include "daemon/sampling/sections.hpp"
+#include "daemon/self/own_power.hpp"
 
 namespace perjoule {
 

@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "daemon/families.hpp"
-#include "daemon/instruments.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule {
 

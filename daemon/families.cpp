@@ -5,9 +5,9 @@
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
 #include "daemon/efficiency/rows.hpp"
-#include "daemon/instruments.hpp"
 #include "daemon/record/alert_metrics.hpp"
 #include "daemon/record/metrics.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule {
 

@@ -15,10 +15,10 @@
 #include "daemon/alerts/promql.hpp"
 #include "daemon/alerts/rule_reader.hpp"
 #include "daemon/app.hpp"
-#include "daemon/build.hpp"
 #include "daemon/commands.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/sampling/sections.hpp"
+#include "daemon/self/build.hpp"
 
 namespace {
 

@@ -23,8 +23,8 @@ LIBRARY_HOMES = {
     "boost/beast": ("daemon/http/",),
     "openssl/": ("daemon/http/",),
     "zlib.h": ("daemon/http/",),
-    "prometheus/": ("daemon/instruments",),
-    "systemd/": ("daemon/service",),
+    "prometheus/": ("daemon/self/instruments",),
+    "systemd/": ("daemon/self/service",),
     "CLI/": ("daemon/main",),
     "boost/asio": ("daemon/",),
     "re2/": ("daemon/query/",),
@@ -330,7 +330,7 @@ CLEAN = {
                                    'constexpr auto y = persisted_counter<Unit::none>("perjoule_y_total", "Help.");\n',
     "daemon/base/clock.cpp": "asio::steady_timer t; void f() { std::this_thread::sleep_for(x); }\n",
     "daemon/http/server.cpp": "#include <boost/beast/core.hpp>\n#include <zlib.h>\nasio::steady_timer t;\n",
-    "daemon/build.cpp": '#include "revision.hpp"\n#include "collectors/gpu/metrics.hpp"\n'
+    "daemon/self/build.cpp": '#include "revision.hpp"\n#include "collectors/gpu/metrics.hpp"\n'
                         "#include <boost/asio/post.hpp>\n",
     "daemon/a.cpp": '// #include "tests/x.hpp"\n/*\n#include "x.hpp"\n*/\nauto a = "steady_timer";\n'
                     'int asleep(int); auto b = mkdtemp("a_XXXXXX");\n',

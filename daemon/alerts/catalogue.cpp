@@ -1,7 +1,7 @@
 #include "daemon/alerts/catalogue.hpp"
 
 #include "daemon/families.hpp"
-#include "daemon/instruments.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule::alerts {
 

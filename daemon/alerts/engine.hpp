@@ -15,10 +15,10 @@
 #include "daemon/alerts/report.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/log.hpp"
-#include "daemon/instruments.hpp"
 #include "daemon/record/latest.hpp"
 #include "daemon/record/ledger.hpp"
 #include "daemon/record/series.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule::alerts {
 

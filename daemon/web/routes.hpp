@@ -19,10 +19,10 @@
 
 #include "daemon/base/clock.hpp"
 #include "daemon/http/message.hpp"
-#include "daemon/instruments.hpp"
 #include "daemon/query/api.hpp"
 #include "daemon/record/latest.hpp"
 #include "daemon/sampling/sources.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule::web {
 

@@ -10,8 +10,8 @@
 #include "collectors/registry.hpp"
 #include "daemon/describe.hpp"
 #include "daemon/families.hpp"
-#include "daemon/instruments.hpp"
 #include "daemon/sampling/sections.hpp"
+#include "daemon/self/instruments.hpp"
 
 using namespace perjoule;
 

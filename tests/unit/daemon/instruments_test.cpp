@@ -1,4 +1,4 @@
-#include "daemon/instruments.hpp"
+#include "daemon/self/instruments.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/service.hpp"
+#include "daemon/self/service.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

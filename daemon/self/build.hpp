@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "daemon/instruments.hpp"
+#include "daemon/self/instruments.hpp"
 
 namespace perjoule {
 

@@ -1,4 +1,4 @@
-#include "daemon/instruments_text.hpp"
+#include "daemon/self/instruments_text.hpp"
 
 #include <fmt/format.h>
 

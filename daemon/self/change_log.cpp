@@ -1,4 +1,4 @@
-#include "daemon/change_log.hpp"
+#include "daemon/self/change_log.hpp"
 
 #include <fmt/format.h>
 

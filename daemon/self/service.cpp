@@ -1,4 +1,4 @@
-#include "daemon/service.hpp"
+#include "daemon/self/service.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

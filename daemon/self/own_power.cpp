@@ -1,4 +1,4 @@
-#include "daemon/own_power.hpp"
+#include "daemon/self/own_power.hpp"
 
 #include <thread>
 

@@ -1,4 +1,4 @@
-#include "daemon/build.hpp"
+#include "daemon/self/build.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/instruments.hpp"
+#include "daemon/self/instruments.hpp"
 
 #include <prometheus/registry.h>
 #include <sys/resource.h>
@@ -13,7 +13,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/instruments_text.hpp"
+#include "daemon/self/instruments_text.hpp"
 
 namespace perjoule {
 
