@@ -15,8 +15,8 @@
 #include "daemon/alerts/promql.hpp"
 #include "daemon/alerts/rule_reader.hpp"
 #include "daemon/app.hpp"
-#include "daemon/commands.hpp"
-#include "daemon/describe.hpp"
+#include "daemon/commands/commands.hpp"
+#include "daemon/commands/describe.hpp"
 #include "daemon/sampling/sections.hpp"
 #include "daemon/self/build.hpp"
 

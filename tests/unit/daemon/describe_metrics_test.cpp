@@ -8,7 +8,7 @@
 #include <string>
 
 #include "collectors/registry.hpp"
-#include "daemon/describe.hpp"
+#include "daemon/commands/describe.hpp"
 #include "daemon/families.hpp"
 #include "daemon/sampling/sections.hpp"
 #include "daemon/self/instruments.hpp"

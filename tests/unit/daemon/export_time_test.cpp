@@ -4,7 +4,7 @@
 #include <random>
 #include <string>
 
-#include "daemon/commands.hpp"
+#include "daemon/commands/commands.hpp"
 #include "tests/fakes/readings.hpp"
 
 using namespace perjoule;

@@ -1,4 +1,4 @@
-#include "daemon/describe.hpp"
+#include "daemon/commands/describe.hpp"
 
 #include <fmt/format.h>
 

@@ -6,7 +6,7 @@
 #include <cstdio>
 #include <ctime>
 
-#include "daemon/commands.hpp"
+#include "daemon/commands/commands.hpp"
 
 namespace perjoule {
 

@@ -9,7 +9,7 @@
 #include <cstdio>
 #include <system_error>
 
-#include "daemon/commands.hpp"
+#include "daemon/commands/commands.hpp"
 #include "daemon/sampling/gpu_roster.hpp"
 #include "storage/directory.hpp"
 

@@ -6,9 +6,9 @@
 #include <cstdio>
 
 #include "daemon/base/log.hpp"
-#include "daemon/commands.hpp"
+#include "daemon/commands/commands.hpp"
+#include "daemon/commands/survey.hpp"
 #include "daemon/record/metrics.hpp"
-#include "daemon/survey.hpp"
 
 namespace perjoule {
 

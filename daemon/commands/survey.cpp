@@ -1,4 +1,4 @@
-#include "daemon/survey.hpp"
+#include "daemon/commands/survey.hpp"
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
