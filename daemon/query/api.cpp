@@ -9,7 +9,7 @@
 #include "daemon/query/evaluator.hpp"
 #include "daemon/query/json.hpp"
 #include "daemon/query/parameters.hpp"
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/parser.hpp"
 #include "daemon/query/render.hpp"
 
 namespace perjoule::query {

@@ -18,7 +18,7 @@
 #include <vector>
 
 #include "collectors/metric.hpp"
-#include "daemon/query/limits.hpp"
+#include "daemon/query/promql/limits.hpp"
 #include "daemon/query/source.hpp"
 
 namespace perjoule::query {

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/query/expression.hpp"
-#include "daemon/query/limits.hpp"
+#include "daemon/query/promql/expression.hpp"
+#include "daemon/query/promql/limits.hpp"
 #include "daemon/query/source.hpp"
 #include "daemon/query/window.hpp"
 

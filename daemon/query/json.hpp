@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/query/matcher.hpp"
+#include "daemon/query/promql/matcher.hpp"
 
 namespace perjoule::query {
 

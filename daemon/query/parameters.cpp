@@ -6,8 +6,8 @@
 #include <charconv>
 
 #include "config/json_reader.hpp"
-#include "daemon/query/literal.hpp"
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/literal.hpp"
+#include "daemon/query/promql/parser.hpp"
 
 namespace perjoule::query {
 namespace {

@@ -11,7 +11,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/query/matcher.hpp"
+#include "daemon/query/promql/matcher.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::query {

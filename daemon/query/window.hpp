@@ -11,7 +11,7 @@
 #include <span>
 #include <vector>
 
-#include "daemon/query/expression.hpp"
+#include "daemon/query/promql/expression.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::query {

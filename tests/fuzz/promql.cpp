@@ -10,7 +10,7 @@
 #include <limits>
 
 #include "daemon/query/evaluator.hpp"
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/parser.hpp"
 #include "daemon/query/render.hpp"
 #include "tests/fakes/memory_source.hpp"
 

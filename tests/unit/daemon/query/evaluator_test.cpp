@@ -3,7 +3,7 @@
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/parser.hpp"
 #include "tests/fakes/memory_source.hpp"
 
 namespace perjoule::query {

@@ -1,4 +1,4 @@
-#include "daemon/query/literal.hpp"
+#include "daemon/query/promql/literal.hpp"
 
 #include <doctest/doctest.h>
 

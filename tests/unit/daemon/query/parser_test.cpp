@@ -1,11 +1,11 @@
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/parser.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
 #include <random>
 
-#include "daemon/query/limits.hpp"
+#include "daemon/query/promql/limits.hpp"
 
 namespace perjoule::query {
 namespace {

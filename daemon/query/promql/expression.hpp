@@ -9,7 +9,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/query/matcher.hpp"
+#include "daemon/query/promql/matcher.hpp"
 
 namespace perjoule::query {
 

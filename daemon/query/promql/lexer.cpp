@@ -1,4 +1,4 @@
-#include "daemon/query/lexer.hpp"
+#include "daemon/query/promql/lexer.hpp"
 
 #include <fmt/format.h>
 

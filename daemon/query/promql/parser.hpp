@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/query/expression.hpp"
+#include "daemon/query/promql/expression.hpp"
 
 namespace perjoule::query {
 

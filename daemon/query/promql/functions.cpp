@@ -1,4 +1,4 @@
-#include "daemon/query/functions.hpp"
+#include "daemon/query/promql/functions.hpp"
 
 #include <algorithm>
 #include <array>

@@ -1,4 +1,4 @@
-#include "daemon/query/parser.hpp"
+#include "daemon/query/promql/parser.hpp"
 
 #include <fmt/format.h>
 
@@ -6,11 +6,11 @@
 #include <optional>
 
 #include "config/json_reader.hpp"
-#include "daemon/query/functions.hpp"
-#include "daemon/query/lexer.hpp"
-#include "daemon/query/limits.hpp"
-#include "daemon/query/literal.hpp"
-#include "daemon/query/selector_parser.hpp"
+#include "daemon/query/promql/functions.hpp"
+#include "daemon/query/promql/lexer.hpp"
+#include "daemon/query/promql/limits.hpp"
+#include "daemon/query/promql/literal.hpp"
+#include "daemon/query/promql/selector_parser.hpp"
 
 namespace perjoule::query {
 namespace {

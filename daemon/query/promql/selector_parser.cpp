@@ -1,12 +1,12 @@
-#include "daemon/query/selector_parser.hpp"
+#include "daemon/query/promql/selector_parser.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 
 #include "config/json_reader.hpp"
-#include "daemon/query/limits.hpp"
-#include "daemon/query/literal.hpp"
+#include "daemon/query/promql/limits.hpp"
+#include "daemon/query/promql/literal.hpp"
 
 namespace perjoule::query {
 

@@ -7,8 +7,8 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/query/lexer.hpp"
-#include "daemon/query/matcher.hpp"
+#include "daemon/query/promql/lexer.hpp"
+#include "daemon/query/promql/matcher.hpp"
 
 namespace perjoule::query {
 

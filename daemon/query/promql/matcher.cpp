@@ -1,11 +1,11 @@
-#include "daemon/query/matcher.hpp"
+#include "daemon/query/promql/matcher.hpp"
 
 #include <fmt/format.h>
 #include <re2/re2.h>
 
 #include <algorithm>
 
-#include "daemon/query/limits.hpp"
+#include "daemon/query/promql/limits.hpp"
 
 namespace perjoule::query {
 

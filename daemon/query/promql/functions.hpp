@@ -4,8 +4,8 @@
 #include <optional>
 #include <string_view>
 
-#include "daemon/query/expression.hpp"
-#include "daemon/query/lexer.hpp"
+#include "daemon/query/promql/expression.hpp"
+#include "daemon/query/promql/lexer.hpp"
 
 namespace perjoule::query {
 
