@@ -6,7 +6,7 @@
 #include <limits>
 #include <set>
 
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 #include "daemon/query/json.hpp"
 #include "daemon/query/parameters.hpp"
 #include "daemon/query/promql/parser.hpp"

@@ -18,8 +18,8 @@
 #include <vector>
 
 #include "collectors/metric.hpp"
+#include "daemon/query/evaluate/source.hpp"
 #include "daemon/query/promql/limits.hpp"
-#include "daemon/query/source.hpp"
 
 namespace perjoule::query {
 

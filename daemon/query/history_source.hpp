@@ -13,7 +13,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/query/source.hpp"
+#include "daemon/query/evaluate/source.hpp"
 #include "storage/history/history_reader.hpp"
 
 namespace perjoule::query {

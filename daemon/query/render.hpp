@@ -3,7 +3,7 @@
 
 #include <string>
 
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 
 namespace perjoule::query {
 

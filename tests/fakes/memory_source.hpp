@@ -8,7 +8,7 @@
 #include <utility>
 #include <vector>
 
-#include "daemon/query/source.hpp"
+#include "daemon/query/evaluate/source.hpp"
 
 namespace perjoule::query {
 

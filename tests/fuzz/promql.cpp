@@ -9,7 +9,7 @@
 #include <cstdlib>
 #include <limits>
 
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 #include "daemon/query/promql/parser.hpp"
 #include "daemon/query/render.hpp"
 #include "tests/fakes/memory_source.hpp"

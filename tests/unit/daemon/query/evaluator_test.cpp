@@ -1,4 +1,4 @@
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

@@ -8,7 +8,7 @@
 #include <memory>
 #include <string>
 
-#include "daemon/query/window.hpp"
+#include "daemon/query/evaluate/window.hpp"
 #include "tests/unit/daemon/query/recording.hpp"
 
 namespace perjoule::query {

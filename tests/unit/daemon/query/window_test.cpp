@@ -1,4 +1,4 @@
-#include "daemon/query/window.hpp"
+#include "daemon/query/evaluate/window.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <limits>
 #include <random>
 
-#include "daemon/query/sliding_fold.hpp"
+#include "daemon/query/evaluate/sliding_fold.hpp"
 
 namespace perjoule::query {
 namespace {

@@ -1,4 +1,4 @@
-#include "daemon/query/rows.hpp"
+#include "daemon/query/evaluate/rows.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,11 +1,11 @@
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <limits>
 
-#include "daemon/query/rows.hpp"
+#include "daemon/query/evaluate/rows.hpp"
 
 namespace perjoule::query {
 namespace {

@@ -1,9 +1,9 @@
-#include "daemon/query/window.hpp"
+#include "daemon/query/evaluate/window.hpp"
 
 #include <cmath>
 #include <optional>
 
-#include "daemon/query/sliding_fold.hpp"
+#include "daemon/query/evaluate/sliding_fold.hpp"
 
 namespace perjoule::query {
 namespace {

@@ -8,10 +8,10 @@
 #include <vector>
 
 #include "collectors/result.hpp"
+#include "daemon/query/evaluate/source.hpp"
+#include "daemon/query/evaluate/window.hpp"
 #include "daemon/query/promql/expression.hpp"
 #include "daemon/query/promql/limits.hpp"
-#include "daemon/query/source.hpp"
-#include "daemon/query/window.hpp"
 
 namespace perjoule::query {
 

@@ -5,7 +5,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/query/evaluator.hpp"
+#include "daemon/query/evaluate/evaluator.hpp"
 
 namespace perjoule::query {
 
