@@ -9,7 +9,7 @@
 
 #include "config/loader.hpp"
 #include "daemon/alerts/dispatch.hpp"
-#include "daemon/alerts/engine.hpp"
+#include "daemon/alerts/evaluate/engine.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lane.hpp"
 #include "daemon/base/log.hpp"

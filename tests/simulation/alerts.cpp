@@ -20,8 +20,8 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/alerts/evaluator.hpp"
-#include "daemon/alerts/memory.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
+#include "daemon/alerts/evaluate/memory.hpp"
 
 namespace perjoule::alerts {
 namespace {

@@ -13,7 +13,7 @@
 
 #include "collectors/registry.hpp"
 #include "daemon/alerts/dispatch.hpp"
-#include "daemon/alerts/engine.hpp"
+#include "daemon/alerts/evaluate/engine.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/families.hpp"
 #include "daemon/sampling/gpu_roster.hpp"

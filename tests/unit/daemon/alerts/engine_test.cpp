@@ -1,4 +1,4 @@
-#include "daemon/alerts/engine.hpp"
+#include "daemon/alerts/evaluate/engine.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>

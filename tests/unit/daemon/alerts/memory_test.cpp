@@ -1,4 +1,4 @@
-#include "daemon/alerts/memory.hpp"
+#include "daemon/alerts/evaluate/memory.hpp"
 
 #include <doctest/doctest.h>
 

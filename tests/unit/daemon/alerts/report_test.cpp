@@ -1,5 +1,5 @@
 // Shapes as Prometheus 2.42 gave them for a rule file of the same rules.
-#include "daemon/alerts/report.hpp"
+#include "daemon/alerts/evaluate/report.hpp"
 
 #include <doctest/doctest.h>
 

@@ -13,7 +13,7 @@
 
 #include "config/json_reader.hpp"
 #include "config/quantity_text.hpp"
-#include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
 
 namespace perjoule::alerts {

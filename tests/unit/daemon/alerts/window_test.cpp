@@ -1,5 +1,5 @@
 // Against values that Prometheus 2.42 gives for the same samples (promql/functions.go, extrapolatedRate).
-#include "daemon/alerts/window.hpp"
+#include "daemon/alerts/evaluate/window.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/report.hpp"
+#include "daemon/alerts/evaluate/report.hpp"
 
 #include <fmt/format.h>
 

@@ -11,8 +11,8 @@
 #include <unordered_map>
 #include <vector>
 
-#include "daemon/alerts/evaluator.hpp"
-#include "daemon/alerts/report.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
+#include "daemon/alerts/evaluate/report.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/record/latest.hpp"

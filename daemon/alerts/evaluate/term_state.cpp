@@ -1,4 +1,4 @@
-#include "daemon/alerts/term_state.hpp"
+#include "daemon/alerts/evaluate/term_state.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
 #include "daemon/alerts/notice.hpp"
 #include "daemon/query/api.hpp"
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/standing.hpp"
+#include "daemon/alerts/evaluate/standing.hpp"
 
 namespace perjoule::alerts {
 

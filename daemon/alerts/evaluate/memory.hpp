@@ -10,7 +10,7 @@
 #include <string>
 #include <string_view>
 
-#include "daemon/alerts/evaluator.hpp"
+#include "daemon/alerts/evaluate/evaluator.hpp"
 
 namespace perjoule::alerts {
 

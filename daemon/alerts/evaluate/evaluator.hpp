@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "daemon/alerts/alert.hpp"
+#include "daemon/alerts/evaluate/standing.hpp"
+#include "daemon/alerts/evaluate/term_state.hpp"
 #include "daemon/alerts/rule.hpp"
-#include "daemon/alerts/standing.hpp"
-#include "daemon/alerts/term_state.hpp"
 
 namespace perjoule::alerts {
 

@@ -10,8 +10,8 @@
 #include <vector>
 
 #include "daemon/alerts/alert.hpp"
+#include "daemon/alerts/evaluate/window.hpp"
 #include "daemon/alerts/rule.hpp"
-#include "daemon/alerts/window.hpp"
 
 namespace perjoule::alerts {
 

@@ -1,11 +1,11 @@
-#include "daemon/alerts/engine.hpp"
+#include "daemon/alerts/evaluate/engine.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <utility>
 
-#include "daemon/alerts/memory.hpp"
+#include "daemon/alerts/evaluate/memory.hpp"
 #include "daemon/record/alert_metrics.hpp"
 
 namespace perjoule::alerts {

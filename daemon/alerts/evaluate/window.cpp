@@ -1,4 +1,4 @@
-#include "daemon/alerts/window.hpp"
+#include "daemon/alerts/evaluate/window.hpp"
 
 #include <algorithm>
 
