@@ -8,8 +8,8 @@
 #include <string>
 
 #include "config/loader.hpp"
-#include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/evaluate/engine.hpp"
+#include "daemon/alerts/notify/dispatch.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lane.hpp"
 #include "daemon/base/log.hpp"

@@ -12,8 +12,8 @@
 #include <vector>
 
 #include "collectors/registry.hpp"
-#include "daemon/alerts/dispatch.hpp"
 #include "daemon/alerts/evaluate/engine.hpp"
+#include "daemon/alerts/notify/dispatch.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/families.hpp"
 #include "daemon/sampling/gpu_roster.hpp"

@@ -1,5 +1,5 @@
 // The notifier on virtual time, with receivers that are up, down, slow, refusing, and a daemon that ends in between.
-#include "daemon/alerts/notifier.hpp"
+#include "daemon/alerts/notify/notifier.hpp"
 
 #include <doctest/doctest.h>
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/outbox.hpp"
+#include "daemon/alerts/notify/outbox.hpp"
 
 #include <doctest/doctest.h>
 

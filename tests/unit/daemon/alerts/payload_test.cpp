@@ -4,9 +4,9 @@
 #include <vector>
 
 #include "config/json_reader.hpp"
-#include "daemon/alerts/alertmanager.hpp"
 #include "daemon/alerts/notice.hpp"
-#include "daemon/alerts/webhook.hpp"
+#include "daemon/alerts/notify/alertmanager.hpp"
+#include "daemon/alerts/notify/webhook.hpp"
 
 using namespace perjoule;
 using namespace perjoule::alerts;

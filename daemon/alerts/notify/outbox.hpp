@@ -25,7 +25,7 @@
 
 #include "collectors/sample.hpp"
 #include "daemon/alerts/alert.hpp"
-#include "daemon/alerts/incident.hpp"
+#include "daemon/alerts/notify/incident.hpp"
 
 namespace perjoule::alerts {
 

@@ -13,7 +13,7 @@
 #include <vector>
 
 #include "config/settings.hpp"
-#include "daemon/alerts/notifier.hpp"
+#include "daemon/alerts/notify/notifier.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/http/client.hpp"

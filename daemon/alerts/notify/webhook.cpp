@@ -1,4 +1,4 @@
-#include "daemon/alerts/webhook.hpp"
+#include "daemon/alerts/notify/webhook.hpp"
 
 #include "daemon/base/log.hpp"
 

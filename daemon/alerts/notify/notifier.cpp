@@ -1,4 +1,4 @@
-#include "daemon/alerts/notifier.hpp"
+#include "daemon/alerts/notify/notifier.hpp"
 
 #include <fmt/format.h>
 
@@ -7,8 +7,8 @@
 #include <exception>
 #include <optional>
 
-#include "daemon/alerts/alertmanager.hpp"
-#include "daemon/alerts/webhook.hpp"
+#include "daemon/alerts/notify/alertmanager.hpp"
+#include "daemon/alerts/notify/webhook.hpp"
 #include "daemon/http/url.hpp"
 
 namespace perjoule::alerts {

@@ -1,4 +1,4 @@
-#include "daemon/alerts/dispatch.hpp"
+#include "daemon/alerts/notify/dispatch.hpp"
 
 #include <fmt/format.h>
 #include <unistd.h>

@@ -1,4 +1,4 @@
-#include "daemon/alerts/incident.hpp"
+#include "daemon/alerts/notify/incident.hpp"
 
 #include <fmt/format.h>
 

@@ -2,7 +2,8 @@
 //
 // Loop's thread only; never blocks. Intervals are on the steady clock, stamps on the wall clock. A POST that fails is
 // tried again after 1, 2, 4, .. 30 s; a receiver that calls the message itself wrong (400, 413, 422) does not get it
-// again. What is undelivered or firing is kept through `save` (daemon/alerts/outbox.hpp says what a restart repeats).
+// again. What is undelivered or firing is kept through `save` (daemon/alerts/notify/outbox.hpp says what a restart
+// repeats).
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -17,7 +18,7 @@
 
 #include "collectors/result.hpp"
 #include "daemon/alerts/notice.hpp"
-#include "daemon/alerts/outbox.hpp"
+#include "daemon/alerts/notify/outbox.hpp"
 #include "daemon/base/clock.hpp"
 #include "daemon/http/client.hpp"
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/alertmanager.hpp"
+#include "daemon/alerts/notify/alertmanager.hpp"
 
 #include <algorithm>
 
