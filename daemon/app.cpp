@@ -15,7 +15,7 @@
 #include <utility>
 
 #include "collectors/registry.hpp"
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/base/schedule.hpp"
 #include "daemon/efficiency/node_power.hpp"

@@ -12,8 +12,8 @@
 #include <string>
 #include <vector>
 
-#include "daemon/alerts/promql.hpp"
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/promql.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/app.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/describe.hpp"

@@ -14,7 +14,7 @@
 #include "daemon/alerts/alert.hpp"
 #include "daemon/alerts/evaluate/standing.hpp"
 #include "daemon/alerts/evaluate/term_state.hpp"
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

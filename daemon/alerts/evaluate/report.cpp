@@ -8,7 +8,7 @@
 #include <cmath>
 #include <string>
 
-#include "daemon/alerts/promql.hpp"
+#include "daemon/alerts/rules/promql.hpp"
 
 namespace perjoule::alerts {
 

@@ -11,7 +11,7 @@
 #include <limits>
 #include <optional>
 
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

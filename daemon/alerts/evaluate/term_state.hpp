@@ -11,7 +11,7 @@
 
 #include "daemon/alerts/alert.hpp"
 #include "daemon/alerts/evaluate/window.hpp"
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

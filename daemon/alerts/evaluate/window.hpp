@@ -12,7 +12,7 @@
 #include <deque>
 #include <optional>
 
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

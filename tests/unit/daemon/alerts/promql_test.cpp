@@ -1,12 +1,12 @@
 // How a rule looks in PromQL; that it behaves the same is what tests/alerts_promtool.py shows.
-#include "daemon/alerts/promql.hpp"
+#include "daemon/alerts/rules/promql.hpp"
 
 #include <doctest/doctest.h>
 
 #include <filesystem>
 #include <set>
 
-#include "daemon/alerts/default_rules.hpp"
+#include "daemon/alerts/rules/default_rules.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
 
 namespace perjoule::alerts {

@@ -6,7 +6,7 @@
 #include <limits>
 #include <nlohmann/json.hpp>
 
-#include "daemon/alerts/promql.hpp"
+#include "daemon/alerts/rules/promql.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
 
 namespace perjoule::alerts {

@@ -1,4 +1,4 @@
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -7,7 +7,7 @@
 #include <random>
 #include <set>
 
-#include "daemon/alerts/default_rules.hpp"
+#include "daemon/alerts/rules/default_rules.hpp"
 #include "tests/fakes/readings.hpp"
 #include "tests/unit/daemon/alerts/rules.hpp"
 

@@ -7,7 +7,7 @@
 #include <iterator>
 #include <string>
 
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 
 namespace perjoule::alerts {
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -8,9 +8,9 @@
 #include <map>
 
 #include "config/suggestion.hpp"
-#include "daemon/alerts/default_rules.hpp"
-#include "daemon/alerts/expression_reader.hpp"
-#include "daemon/alerts/subject.hpp"
+#include "daemon/alerts/rules/default_rules.hpp"
+#include "daemon/alerts/rules/expression_reader.hpp"
+#include "daemon/alerts/rules/subject.hpp"
 
 namespace perjoule::alerts {
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/expression_reader.hpp"
+#include "daemon/alerts/rules/expression_reader.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

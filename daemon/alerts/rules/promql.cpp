@@ -1,4 +1,4 @@
-#include "daemon/alerts/promql.hpp"
+#include "daemon/alerts/rules/promql.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

@@ -1,4 +1,4 @@
-#include "daemon/alerts/catalogue.hpp"
+#include "daemon/alerts/rules/catalogue.hpp"
 
 #include "daemon/families.hpp"
 #include "daemon/self/instruments.hpp"

@@ -5,7 +5,7 @@
 #include <string_view>
 #include <vector>
 
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

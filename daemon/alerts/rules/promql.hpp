@@ -10,7 +10,7 @@
 #include <string>
 
 #include "daemon/alerts/alert.hpp"
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/subject.hpp"
+#include "daemon/alerts/rules/subject.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

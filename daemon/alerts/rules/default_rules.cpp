@@ -1,6 +1,6 @@
-#include "daemon/alerts/default_rules.hpp"
+#include "daemon/alerts/rules/default_rules.hpp"
 
-#include "daemon/alerts/rule_reader.hpp"
+#include "daemon/alerts/rules/rule_reader.hpp"
 
 namespace perjoule::alerts {
 

@@ -6,9 +6,9 @@
 
 #include <optional>
 
-#include "daemon/alerts/catalogue.hpp"
-#include "daemon/alerts/rule.hpp"
-#include "daemon/alerts/subject.hpp"
+#include "daemon/alerts/rules/catalogue.hpp"
+#include "daemon/alerts/rules/rule.hpp"
+#include "daemon/alerts/rules/subject.hpp"
 
 namespace perjoule::alerts {
 

@@ -1,4 +1,4 @@
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

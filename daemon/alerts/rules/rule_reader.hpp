@@ -17,8 +17,8 @@
 
 #include "config/json_reader.hpp"
 #include "config/settings.hpp"
-#include "daemon/alerts/catalogue.hpp"
-#include "daemon/alerts/rule.hpp"
+#include "daemon/alerts/rules/catalogue.hpp"
+#include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
 
