@@ -9,7 +9,7 @@
 #include <string_view>
 
 #include "tests/soak/arguments.hpp"
-#include "tests/unit/storage/disk_faults.hpp"
+#include "tests/unit/storage/history/disk_faults.hpp"
 
 namespace {
 

@@ -23,7 +23,7 @@
 
 #include "tests/soak/arguments.hpp"
 #include "tests/soak/recount.hpp"
-#include "tests/unit/storage/script.hpp"
+#include "tests/unit/storage/history/script.hpp"
 
 namespace {
 

@@ -8,7 +8,7 @@
 #include <string>
 
 #include "tests/soak/arguments.hpp"
-#include "tests/unit/storage/power_cut.hpp"
+#include "tests/unit/storage/history/power_cut.hpp"
 
 int main(int argc, char** argv) {
   using namespace perjoule;

@@ -2,7 +2,7 @@
 
 #include "storage/history/sqlite_store.hpp"
 #include "storage/writer.hpp"
-#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history/history.hpp"
 #include "tests/unit/storage/loop.hpp"
 #include "tests/unit/storage/scratch.hpp"
 

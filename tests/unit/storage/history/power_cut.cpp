@@ -1,4 +1,4 @@
-#include "tests/unit/storage/power_cut.hpp"
+#include "tests/unit/storage/history/power_cut.hpp"
 
 #include <fmt/format.h>
 

@@ -1,4 +1,5 @@
-// Operations that fail under a store that plays a script (tests/unit/storage/script.hpp), and under the real writer.
+// Operations that fail under a store that plays a script (tests/unit/storage/history/script.hpp), and under the real
+// writer.
 #pragma once
 
 #include <cstdint>
@@ -6,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/storage/script.hpp"
+#include "tests/unit/storage/history/script.hpp"
 
 namespace perjoule::storage {
 

@@ -1,5 +1,5 @@
 // tests/soak/disk_faults.sh shows every operation of two sealing windows.
-#include "tests/unit/storage/disk_faults.hpp"
+#include "tests/unit/storage/history/disk_faults.hpp"
 
 #include <doctest/doctest.h>
 

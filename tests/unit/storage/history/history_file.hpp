@@ -14,7 +14,7 @@
 #include <vector>
 
 #include "storage/history/sqlite_store.hpp"
-#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history/history.hpp"
 
 namespace perjoule::storage {
 

@@ -5,7 +5,7 @@
 
 #include <algorithm>
 
-#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history/history.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

@@ -1,4 +1,4 @@
-#include "tests/unit/storage/script.hpp"
+#include "tests/unit/storage/history/script.hpp"
 
 #include <fmt/format.h>
 
@@ -7,7 +7,7 @@
 #include <random>
 #include <utility>
 
-#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history/history.hpp"
 
 namespace perjoule::storage {
 

@@ -1,4 +1,4 @@
-// Power cuts under a store that plays a script (tests/unit/storage/script.hpp): chosen by phase, each looked at
+// Power cuts under a store that plays a script (tests/unit/storage/history/script.hpp): chosen by phase, each looked at
 // under several fates of what had not been synced: none of it kept, the first part,
 // or half of its blocks.
 //
@@ -12,7 +12,7 @@
 #include <string>
 #include <vector>
 
-#include "tests/unit/storage/script.hpp"
+#include "tests/unit/storage/history/script.hpp"
 
 namespace perjoule::storage {
 

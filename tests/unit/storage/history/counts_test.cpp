@@ -7,8 +7,8 @@
 #include "storage/history/history_reader.hpp"
 #include "storage/history/slot.hpp"
 #include "tests/fakes/disk.hpp"
-#include "tests/unit/storage/history.hpp"
-#include "tests/unit/storage/history_file.hpp"
+#include "tests/unit/storage/history/history.hpp"
+#include "tests/unit/storage/history/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

@@ -9,7 +9,7 @@
 
 #include "storage/history/sqlite_store.hpp"
 #include "storage/ledger_file.hpp"
-#include "tests/unit/storage/history.hpp"
+#include "tests/unit/storage/history/history.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

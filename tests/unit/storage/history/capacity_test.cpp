@@ -3,8 +3,8 @@
 #include <doctest/doctest.h>
 
 #include "storage/codec/rollup.hpp"
-#include "tests/unit/storage/history.hpp"
-#include "tests/unit/storage/history_file.hpp"
+#include "tests/unit/storage/history/history.hpp"
+#include "tests/unit/storage/history/history_file.hpp"
 #include "tests/unit/storage/scratch.hpp"
 
 namespace perjoule::storage {

@@ -1,4 +1,4 @@
-#include "tests/unit/storage/disk_faults.hpp"
+#include "tests/unit/storage/history/disk_faults.hpp"
 
 #include <fmt/format.h>
 

@@ -1,5 +1,5 @@
 // tests/soak/power_cut.sh shows ten times as many.
-#include "tests/unit/storage/power_cut.hpp"
+#include "tests/unit/storage/history/power_cut.hpp"
 
 #include <doctest/doctest.h>
 
