@@ -7,7 +7,7 @@
 
 #include "daemon/http/gzip.hpp"
 #include "tests/fakes/virtual_clock.hpp"
-#include "tests/unit/daemon/gunzip.hpp"
+#include "tests/unit/daemon/http/gunzip.hpp"
 
 using namespace perjoule;
 using namespace perjoule::web;

@@ -7,7 +7,7 @@
 #include <ctime>
 #include <random>
 
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 namespace {

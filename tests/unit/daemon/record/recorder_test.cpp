@@ -12,7 +12,7 @@
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/record/metrics.hpp"
-#include "tests/unit/daemon/hand_sink.hpp"
+#include "tests/unit/daemon/record/hand_sink.hpp"
 
 using namespace perjoule;
 

@@ -14,7 +14,7 @@
 #include "config/json_reader.hpp"
 #include "config/quantity_text.hpp"
 #include "daemon/alerts/evaluate/evaluator.hpp"
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 

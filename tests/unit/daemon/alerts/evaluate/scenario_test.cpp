@@ -3,7 +3,7 @@
 #include <random>
 #include <set>
 
-#include "tests/unit/daemon/alerts/scenario.hpp"
+#include "tests/unit/daemon/alerts/evaluate/scenario.hpp"
 
 namespace perjoule::alerts {
 namespace {

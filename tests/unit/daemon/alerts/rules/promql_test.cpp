@@ -7,7 +7,7 @@
 #include <set>
 
 #include "daemon/alerts/rules/default_rules.hpp"
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 namespace {

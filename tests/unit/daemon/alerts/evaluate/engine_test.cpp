@@ -10,7 +10,7 @@
 #include "daemon/record/alert_metrics.hpp"
 #include "daemon/record/recorder.hpp"
 #include "tests/fakes/virtual_clock.hpp"
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 namespace {

@@ -4,7 +4,7 @@
 
 #include <random>
 
-#include "tests/unit/daemon/gunzip.hpp"
+#include "tests/unit/daemon/http/gunzip.hpp"
 
 using perjoule::gunzip;
 using perjoule::http::accepts_gzip;

@@ -9,7 +9,7 @@
 #include <stdexcept>
 #include <thread>
 
-#include "tests/unit/daemon/http_client.hpp"
+#include "tests/unit/daemon/http/test_client.hpp"
 
 using namespace perjoule::http;
 using namespace perjoule::http::test;

@@ -19,7 +19,7 @@
 #include <thread>
 
 #include "daemon/http/client.hpp"
-#include "tests/unit/daemon/http_client.hpp"
+#include "tests/unit/daemon/http/test_client.hpp"
 
 using namespace perjoule;
 using namespace std::chrono_literals;

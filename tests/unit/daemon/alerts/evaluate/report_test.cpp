@@ -7,7 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "daemon/alerts/rules/promql.hpp"
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 namespace {

@@ -9,7 +9,7 @@
 
 #include "daemon/alerts/rules/default_rules.hpp"
 #include "tests/fakes/readings.hpp"
-#include "tests/unit/daemon/alerts/rules.hpp"
+#include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
 namespace perjoule::alerts {
 namespace {

@@ -5,7 +5,7 @@
 #include <random>
 #include <vector>
 
-#include "tests/unit/daemon/http_client.hpp"
+#include "tests/unit/daemon/http/test_client.hpp"
 
 using namespace perjoule;
 using namespace perjoule::http;

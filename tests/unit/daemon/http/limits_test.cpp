@@ -5,7 +5,7 @@
 #include <chrono>
 #include <vector>
 
-#include "tests/unit/daemon/http_client.hpp"
+#include "tests/unit/daemon/http/test_client.hpp"
 
 using namespace perjoule::http;
 using namespace perjoule::http::test;
