@@ -36,8 +36,8 @@ struct Probe {
   bool jitter = false;  // what it reads is integrated from instantaneous power: due times are spread against aliasing
 };
 
-// What the daemon knows when a source looks for devices that have numbers.
-struct Known {
+// What a source whose devices have numbers is given for its discovery.
+struct DiscoveryContext {
   std::shared_ptr<Inventory> inventory;  // never null
   std::vector<std::string> watched;      // devices of this source that have a probe: nothing is to be asked of them
 };
@@ -55,7 +55,8 @@ struct Entry {
   Result<std::vector<Probe>> (*make)(const Options& options, const Roots& roots) = nullptr;
   // Instead of `make`, for a source whose devices have numbers and may hang when they are asked who they are: it gives
   // no probe for what is watched already.
-  Result<std::vector<Probe>> (*make_known)(const Options& options, const Roots& roots, const Known& known) = nullptr;
+  Result<std::vector<Probe>> (*make_numbered)(const Options& options, const Roots& roots,
+                                              const DiscoveryContext& context) = nullptr;
 };
 
 }  // namespace perjoule

@@ -13,7 +13,7 @@ enum class SeriesId : std::uint32_t {};
 struct Stamp {
   std::int64_t steady_ns = 0;
   std::int64_t wall_ms = 0;
-  std::int64_t doubt_ns = 0;  // what it stamps may have been read up to this much later: the call took that long
+  std::int64_t uncertainty_ns = 0;  // what it stamps may have been read up to this much later: the call took that long
 };
 
 struct Sample {

@@ -129,7 +129,7 @@ bool App::open_files(storage::LedgerRows& rows) {
 }
 
 bool App::listen() {
-  web::Setup setup{clock_, latest_, instruments_, board_, {}, {}, {}, {}};
+  web::Setup setup{clock_, latest_, instruments_, source_status_, {}, {}, {}, {}};
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();
@@ -185,13 +185,13 @@ void App::start_alerts() {
   dispatch_->configure(settings_.alerts);
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
                   [this](const alerts::Alert& alert) {
-                    dispatch_->tell(alert);
+                    dispatch_->notify(alert);
                     // Soon in the ledger, so that after a crash what was told of is the same incident.
                     asio::post(loop_, [this] { flush(); });
                   });
   alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
-  dispatch_->agree(alerts_->firing());
-  recorder_->on_change([this] { alerts_->ring(); });
+  dispatch_->reconcile(alerts_->firing());
+  recorder_->on_change([this] { alerts_->wake(); });
   asio::co_spawn(loop_, alerts_->run(), asio::detached);
 }
 
@@ -230,14 +230,14 @@ void App::flush() {
 }
 
 void App::refresh(std::uint64_t second) {
-  web::Board::Content content;
+  web::SourceStatusTable::Content content;
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
   content.ready = sources_->settled();
   content.storage = writer_ == nullptr ? "off: totals start at zero with each start"
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
-  board_.set(std::move(content));
+  source_status_.set(std::move(content));
   const Stamp now = clock_.now();
   roster_->tick(now, settings_);
   if (!announced_ && sources_->settled()) announce(now);

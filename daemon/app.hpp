@@ -84,7 +84,7 @@ class App {
   std::optional<Sampler> sampler_;
   std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
-  web::Board board_;
+  web::SourceStatusTable source_status_;
   std::optional<query::Reader> reader_;
   std::optional<web::Routes> routes_;
   std::unique_ptr<http::Server> server_;

@@ -34,8 +34,8 @@ struct Candidate {
   bool integrates = false;  // before Volta there is no energy counter
 };
 
-bool is_watched(const Known& known, const std::string& uuid) {
-  return !uuid.empty() && std::find(known.watched.begin(), known.watched.end(), uuid) != known.watched.end();
+bool is_watched(const DiscoveryContext& context, const std::string& uuid) {
+  return !uuid.empty() && std::find(context.watched.begin(), context.watched.end(), uuid) != context.watched.end();
 }
 
 std::string uuid_of(const nvml::Api& api, nvml::Device device) {
@@ -51,18 +51,18 @@ void describe(const nvml::Api& api, nvml::Device device, Candidate& candidate) {
   }
 }
 
-std::vector<Candidate> on_bus(const Roots& roots, const Known& known) {
+std::vector<Candidate> on_bus(const Roots& roots, const DiscoveryContext& context) {
   std::vector<Candidate> candidates;
   std::vector<std::string> addresses;
   for (const pci::Function& function : pci::gpus(roots.sysfs, "0x10de", "nvidia")) {
-    Candidate candidate{function.address,        known.inventory->uuid_at(function.address),
+    Candidate candidate{function.address,        context.inventory->uuid_at(function.address),
                         function.runtime_status, false,
                         function.asleep,         false};
-    candidate.watched = is_watched(known, candidate.uuid);
+    candidate.watched = is_watched(context, candidate.uuid);
     candidates.push_back(std::move(candidate));
     addresses.push_back(function.address);
   }
-  known.inventory->on_bus("nvml", std::move(addresses));
+  context.inventory->on_bus("nvml", std::move(addresses));
   return candidates;
 }
 
@@ -81,12 +81,12 @@ std::optional<Error> ask(const nvml::Api& api, std::vector<Candidate>& candidate
   return error;
 }
 
-Result<std::vector<Candidate>> by_index(const nvml::Api& api, const Known& known) {
+Result<std::vector<Candidate>> by_index(const nvml::Api& api, const DiscoveryContext& context) {
   std::uint32_t boards = 0;
   const nvml::Return counted = api.device_count != nullptr ? api.device_count(&boards) : nvml::Return::not_supported;
   if (counted != nvml::Return::success) return nvml::error_of(counted, "nvmlDeviceGetCount_v2", {});
   std::vector<Candidate> candidates;
-  if (boards == known.watched.size()) return candidates;
+  if (boards == context.watched.size()) return candidates;
   for (std::uint32_t i = 0; i < std::min(boards, boards_max); ++i) {
     nvml::Device device = nullptr;
     nvml::PciInfo pci{};
@@ -95,7 +95,7 @@ Result<std::vector<Candidate>> by_index(const nvml::Api& api, const Known& known
     Candidate candidate;
     candidate.address = nvml::kernel_address(pci);
     describe(api, device, candidate);
-    candidate.watched = is_watched(known, candidate.uuid);
+    candidate.watched = is_watched(context, candidate.uuid);
     candidates.push_back(std::move(candidate));
   }
   return candidates;
@@ -110,12 +110,12 @@ Error explain(Error error, bool boards) {
   return error;
 }
 
-std::vector<Probe> probes_of(const std::shared_ptr<const nvml::Session>& session, const Known& known,
+std::vector<Probe> probes_of(const std::shared_ptr<const nvml::Session>& session, const DiscoveryContext& context,
                              const std::vector<Candidate>& candidates) {
   std::vector<Inventory::Seen> seen;
   for (const Candidate& candidate : candidates)
     seen.push_back({candidate.address, candidate.uuid});
-  const std::vector<unsigned> slots = known.inventory->place(seen);
+  const std::vector<unsigned> slots = context.inventory->place(seen);
   std::vector<Probe> probes;
   for (std::size_t i = 0; i < candidates.size(); ++i) {
     const Candidate& candidate = candidates[i];
@@ -127,8 +127,8 @@ std::vector<Probe> probes_of(const std::shared_ptr<const nvml::Session>& session
   return probes;
 }
 
-Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const Known& known) {
-  std::vector<Candidate> candidates = on_bus(roots, known);
+Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const DiscoveryContext& context) {
+  std::vector<Candidate> candidates = on_bus(roots, context);
   const bool has_bus = !candidates.empty();
   const auto all = [&](auto member) {
     return has_bus && std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.*member; });
@@ -137,18 +137,18 @@ Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const K
   const bool sleeper = std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.asleep; });
 
   const auto session = nvml::Session::open(roots.nvml, !sleeper);
-  if (!session) return explain(session.error(), known.inventory->expected() > 0);
+  if (!session) return explain(session.error(), context.inventory->expected() > 0);
   const nvml::Api& api = (*session)->api();
   std::optional<Error> error;
   if (has_bus) {
     error = ask(api, candidates);
   } else {
-    Result<std::vector<Candidate>> found = by_index(api, known);
-    if (!found) return explain(found.error(), known.inventory->expected() > 0);
+    Result<std::vector<Candidate>> found = by_index(api, context);
+    if (!found) return explain(found.error(), context.inventory->expected() > 0);
     candidates = std::move(*found);
   }
-  std::vector<Probe> probes = probes_of(*session, known, candidates);
-  if (probes.empty() && known.watched.empty()) {
+  std::vector<Probe> probes = probes_of(*session, context, candidates);
+  if (probes.empty() && context.watched.empty()) {
     if (error) return *std::move(error);
     return Error{Fault::absent, has_bus ? "every GPU sleeps" : "the driver knows no GPU"};
   }
@@ -197,7 +197,7 @@ const Entry nvml_entry = {
         "memory, clocks and throttling.",
     .metrics = metrics,
     .options = options,
-    .make_known = make_nvml,
+    .make_numbered = make_nvml,
 };
 
 }  // namespace perjoule

@@ -34,7 +34,7 @@ class SystemAlarm : public Alarm {
     rung_ = false;
   }
 
-  void ring() override {
+  void wake() override {
     rung_ = true;
     if (waiting_) timer_.cancel();
   }

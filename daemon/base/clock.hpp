@@ -21,9 +21,10 @@ inline constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
 class Alarm {
  public:
   virtual ~Alarm() = default;
-  // Resumes at `steady_ns`, or earlier when it rings. A ring that came while nobody waited ends the next wait at once.
+  // Resumes at `steady_ns`, or earlier when it is woken. A wake() that came while nobody waited ends the next wait at
+  // once.
   virtual asio::awaitable<void> wait_until(std::int64_t steady_ns) = 0;
-  virtual void ring() = 0;
+  virtual void wake() = 0;
 };
 
 class Clock {

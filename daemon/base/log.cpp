@@ -105,7 +105,7 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
   return line;
 }
 
-Ration::Verdict Ration::ask(std::string_view subject, std::int64_t steady_ns) {
+LogRateLimit::Verdict LogRateLimit::ask(std::string_view subject, std::int64_t steady_ns) {
   auto [found, added] = subjects_.try_emplace(std::string(subject));
   Spoken& spoken = found->second;
   if (added || steady_ns - spoken.since_ns >= window_ns) spoken = {steady_ns, 0};

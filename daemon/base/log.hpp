@@ -46,7 +46,7 @@ class Log {
 
 // How often one subject may speak, so that a sensor that fails at every other call does not log at every poll: the
 // first few lines of ten minutes. One thread at a time.
-class Ration {
+class LogRateLimit {
  public:
   static constexpr int lines = 10;
   static constexpr std::int64_t window_ns = 600'000'000'000;

@@ -159,13 +159,13 @@ void NodeRow::derive(const Stamp& stamp, Derivation& derivation) {
   const std::optional<NodePower::Derived> derived = node_.derive(stamp.steady_ns);
   if (!derived) return;
   for (const NodeSource source : derived->gone)
-    derivation.take_out(node_reading, {name(source)});
+    derivation.remove(node_reading, {name(source)});
   for (const NodePower::Reading& reading : derived->readings)
     derivation.show(node_reading, {name(reading.source)}, reading.watts);
   if (!derived->best) return;
   const NodeSource best = derived->best->source;
   for (const NodeSource source : node_sources) {
-    if (derived->best_changed && source != best) derivation.take_out(node_power, {name(source)});
+    if (derived->best_changed && source != best) derivation.remove(node_power, {name(source)});
   }
   derivation.show(node_power, {name(best)}, derived->best->watts);
   derivation.book(node_energy, {name(best)}, derived->booked);

@@ -121,31 +121,32 @@ Result<void> HistorySource::refresh() {
   }
   auto stored = storage::HistoryReader(connection_).series("");
   if (!stored) return stored.error();
-  known_.clear();
+  stored_.clear();
   by_name_.clear();
   for (const auto& each : *stored)
-    known_.push_back({each.id, to_labels(each.description.metric, each.description.labels)});
-  std::sort(known_.begin(), known_.end(), [](const Known& a, const Known& b) { return a.labels < b.labels; });
-  for (std::size_t n = 0; n < known_.size(); ++n)
-    by_name_[std::string(label(known_[n].labels, name_label))].push_back(n);
+    stored_.push_back({each.id, to_labels(each.description.metric, each.description.labels)});
+  std::sort(stored_.begin(), stored_.end(),
+            [](const StoredSeries& a, const StoredSeries& b) { return a.labels < b.labels; });
+  for (std::size_t n = 0; n < stored_.size(); ++n)
+    by_name_[std::string(label(stored_[n].labels, name_label))].push_back(n);
   seen_ = {*count, *newest};
   version_ = *version;
   return {};
 }
 
-std::vector<const HistorySource::Known*> HistorySource::matching(std::span<const Matcher> matchers) const {
-  std::vector<const Known*> found;
+std::vector<const HistorySource::StoredSeries*> HistorySource::matching(std::span<const Matcher> matchers) const {
+  std::vector<const StoredSeries*> found;
   for (const Matcher& matcher : matchers) {
     if (matcher.type != MatchType::equal || matcher.name != name_label) continue;
     const auto named = by_name_.find(matcher.value);
     if (named == by_name_.end()) return found;
     for (const std::size_t n : named->second) {
-      if (match_all(matchers, known_[n].labels)) found.push_back(&known_[n]);
+      if (match_all(matchers, stored_[n].labels)) found.push_back(&stored_[n]);
     }
     return found;
   }
-  for (const Known& known : known_) {
-    if (match_all(matchers, known.labels)) found.push_back(&known);
+  for (const StoredSeries& stored : stored_) {
+    if (match_all(matchers, stored.labels)) found.push_back(&stored);
   }
   return found;
 }
@@ -240,9 +241,9 @@ Result<Selected> HistorySource::select(const Want& want) {
   }
   Selected selected;
   std::vector<std::int64_t> ids;
-  for (const Known* known : found) {
-    ids.push_back(known->id);
-    selected.series.push_back({known->labels, {}});
+  for (const StoredSeries* stored : found) {
+    ids.push_back(stored->id);
+    selected.series.push_back({stored->labels, {}});
   }
   if (ids.empty()) return selected;
   auto resolution = resolution_for(want);
@@ -257,8 +258,8 @@ Result<Selected> HistorySource::select(const Want& want) {
 Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t, std::int64_t) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
   std::vector<Labels> labels;
-  for (const Known* known : matching(matchers))
-    labels.push_back(known->labels);
+  for (const StoredSeries* stored : matching(matchers))
+    labels.push_back(stored->labels);
   return labels;
 }
 

@@ -29,12 +29,12 @@ class HistorySource final : public Source {
                                                    std::int64_t to_ms) override;
 
  private:
-  struct Known {
+  struct StoredSeries {
     std::int64_t id = 0;
     Labels labels;
   };
   [[nodiscard]] Result<void> refresh();
-  [[nodiscard]] std::vector<const Known*> matching(std::span<const Matcher> matchers) const;
+  [[nodiscard]] std::vector<const StoredSeries*> matching(std::span<const Matcher> matchers) const;
   [[nodiscard]] Result<storage::Resolution> allowed_roll_up(const Want& want, std::int64_t width_ms);
   [[nodiscard]] Result<storage::Resolution> resolution_for(const Want& want);
   [[nodiscard]] Result<void> take_raw(const Want& want, std::span<const std::int64_t> ids, Selected& selected);
@@ -43,7 +43,7 @@ class HistorySource final : public Source {
 
   storage::Connection& connection_;
   std::function<bool()> late_;
-  std::vector<Known> known_;  // by labels
+  std::vector<StoredSeries> stored_;  // by labels
   std::map<std::string, std::vector<std::size_t>, std::less<>> by_name_;
   std::int64_t version_ = -1;  // of the file's data, which changes with each commit of others
   std::pair<std::int64_t, std::string> seen_ = {-1, {}};  // how many series there were, and the newest

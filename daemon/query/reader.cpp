@@ -134,7 +134,7 @@ void Reader::next() {
 void Reader::settle(Question& question, Answer answer) {
   if (!question.reply) return;
   std::exchange(question.reply, nullptr)(std::move(answer));
-  if (question.alarm) question.alarm->ring();
+  if (question.alarm) question.alarm->wake();
 }
 
 }  // namespace perjoule::query

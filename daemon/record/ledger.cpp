@@ -88,8 +88,8 @@ Ledger::Booking Ledger::meter(EntryId id, const Reading& reading, const Stamp& s
   Entry& entry = entries_[static_cast<std::size_t>(id)];
   Booking booking;
   if (open_interval(entry, stamp, booking)) {
-    const Increment increment =
-        step({entry.raw, reading.raw, reading.wrap, reading.rate_max, booking.interval_us, stamp.doubt_ns / 1000});
+    const Increment increment = step(
+        {entry.raw, reading.raw, reading.wrap, reading.rate_max, booking.interval_us, stamp.uncertainty_ns / 1000});
     if (increment.verdict == StepVerdict::booked) {
       booking.millionths = increment.millionths;
     } else {

@@ -207,7 +207,7 @@ class Recorder::Deriving final : public Derivation {
                       {total->front().series, &metric, values, Origin::counter, std::nullopt, millionths, 0,
                        stamp_.steady_ns, probe_.info.stale_after_ns, 0});
   }
-  void take_out(const Metric& metric, Labels labels) override {
+  void remove(const Metric& metric, Labels labels) override {
     if (const auto id = recorder_.series_.identify(metric, label_values(labels))) recorder_.latest_.remove(*id);
   }
 

@@ -42,7 +42,7 @@ class Derivation {
   virtual void show(const Metric& gauge, Labels labels, double value) = 0;
   // Adds to a persisted counter; its total is shown once it is committed, also when `millionths` is 0.
   virtual void book(const Metric& counter, Labels labels, std::int64_t millionths) = 0;
-  virtual void take_out(const Metric& metric, Labels labels) = 0;
+  virtual void remove(const Metric& metric, Labels labels) = 0;
 };
 
 class Row {

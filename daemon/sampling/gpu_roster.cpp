@@ -28,7 +28,7 @@ bool answers(const SourceStatus& status) {
 bool is_gpu_source(std::string_view source) {
   const auto entries = registry();
   return std::any_of(entries.begin(), entries.end(),
-                     [&](const Entry* entry) { return entry->name == source && entry->make_known != nullptr; });
+                     [&](const Entry* entry) { return entry->name == source && entry->make_numbered != nullptr; });
 }
 
 GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log,
@@ -70,7 +70,7 @@ void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
   if (requested_ && sources_.settled()) accept();
   std::size_t configured = 0;
   for (const Entry* entry : registry()) {
-    if (entry->make_known == nullptr) continue;
+    if (entry->make_numbered == nullptr) continue;
     configured += static_cast<std::size_t>(collector_settings(settings, entry->name).options.number("expected"));
   }
   const auto answering = std::count_if(sources_.list().begin(), sources_.list().end(),

@@ -12,7 +12,7 @@ namespace perjoule {
 
 namespace {
 
-constexpr std::int64_t look_period_ns = 60 * nanoseconds_per_second;
+constexpr std::int64_t discovery_period_ns = 60 * nanoseconds_per_second;
 constexpr std::int64_t look_deadline_ns = 5 * nanoseconds_per_second;
 constexpr std::int64_t backoff_first_ns = 5 * nanoseconds_per_second;
 
@@ -42,7 +42,7 @@ struct Sampler::Call {
   bool done = false;
 };
 
-struct Sampler::Look {
+struct Sampler::Discovery {
   Result<std::vector<Probe>> probes = Error{};
   std::int64_t duration_ns = 0;
   bool done = false;
@@ -90,10 +90,10 @@ Sampler::~Sampler() {
 void Sampler::abandon(Source& source) {
   source.stopped = true;
   source.lane.reset();
-  source.alarm->ring();
+  source.alarm->wake();
   for (auto& [device, run] : source.runs) {
     retire(*run);
-    run->alarm->ring();
+    run->alarm->wake();
   }
 }
 
@@ -155,36 +155,37 @@ std::vector<std::string> Sampler::running() const {
 
 asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
   for (;;) {
-    auto found = std::make_shared<Look>();
-    co_await look(source, found);
+    auto found = std::make_shared<Discovery>();
+    co_await discover(source, found);
     if (source->stopped) co_return;
     merge(source, *found);
     // A probe that broke rings: the next look then comes as soon as the back-off since the last one allows.
     const std::int64_t looked_ns = clock_.now().steady_ns;
-    const auto next_ns = [&] { return looked_ns + (source->rebuild ? source->backoff_ns : look_period_ns); };
+    const auto next_ns = [&] { return looked_ns + (source->rebuild ? source->backoff_ns : discovery_period_ns); };
     while (clock_.now().steady_ns < next_ns()) {
       co_await source->alarm->wait_until(next_ns());
       if (source->stopped) co_return;
     }
-    source->backoff_ns = source->rebuild ? std::min(source->backoff_ns * 2, look_period_ns) : backoff_first_ns;
+    source->backoff_ns = source->rebuild ? std::min(source->backoff_ns * 2, discovery_period_ns) : backoff_first_ns;
     source->rebuild = false;
   }
 }
 
 // Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
-asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_ptr<Look> found) {
-  Known known{inventory_, {}};
+asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found) {
+  DiscoveryContext context{inventory_, {}};
   for (const auto& [device, run] : source->runs)
-    known.watched.push_back(device);
+    context.watched.push_back(device);
   const std::function<void()> work = [found, &clock = clock_, entry = source->entry, options = source->settings.options,
-                                      roots = source->roots, known] {
+                                      roots = source->roots, context] {
     const std::int64_t started_ns = clock.now().steady_ns;
-    found->probes = entry->make != nullptr ? entry->make(options, roots) : entry->make_known(options, roots, known);
+    found->probes =
+        entry->make != nullptr ? entry->make(options, roots) : entry->make_numbered(options, roots, context);
     found->duration_ns = clock.now().steady_ns - started_ns;
   };
   const std::function<void()> done = [found, alarm = source->alarm] {
     found->done = true;
-    alarm->ring();
+    alarm->wake();
   };
   source->lane->start(work, done);
   std::int64_t until = clock_.now().steady_ns + look_deadline_ns;
@@ -193,11 +194,11 @@ asio::awaitable<void> Sampler::look(std::shared_ptr<Source> source, std::shared_
     if (found->done || source->stopped) co_return;
     if (clock_.now().steady_ns < until) continue;
     sources_.timed_out(source->entry->name, "", "looking for devices has not returned", clock_.now());
-    until += look_period_ns;
+    until += discovery_period_ns;
   }
 }
 
-void Sampler::merge(const std::shared_ptr<Source>& source, Look& found) {
+void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
   const std::string_view name = source->entry->name;
   if (!found.probes && found.probes.error().fault == Fault::broken) source->rebuild = true;
   if (found.probes) {
@@ -267,7 +268,7 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
   };
   const std::function<void()> done = [call, alarm = run->alarm] {
     call->done = true;
-    alarm->ring();
+    alarm->wake();
   };
   const std::int64_t until = clock_.now().steady_ns + nanoseconds(source->settings.deadline);
   run->lane->start(work, done);
@@ -292,7 +293,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   report.faults = ended.batch.fault_count() + ended.batch.refused_count();
   if (ended.result) {
     Stamp stamp = ended.started;
-    stamp.doubt_ns = ended.ended.steady_ns - ended.started.steady_ns;
+    stamp.uncertainty_ns = ended.ended.steady_ns - ended.started.steady_ns;
     const Recorder::Accepted accepted = recorder_.accept(run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
     if (!ended.batch.faults().empty()) {
@@ -320,7 +321,7 @@ void Sampler::drop(Source& source, Run& run, bool rebuild) {
   source.runs.erase(device);
   if (!rebuild) return;
   source.rebuild = true;
-  source.alarm->ring();
+  source.alarm->wake();
 }
 
 }  // namespace perjoule

@@ -45,11 +45,11 @@ class Sampler {
   struct Source;
   struct Run;
   struct Call;
-  struct Look;
+  struct Discovery;
 
   asio::awaitable<void> discover(std::shared_ptr<Source> source);
-  asio::awaitable<void> look(std::shared_ptr<Source> source, std::shared_ptr<Look> found);
-  void merge(const std::shared_ptr<Source>& source, Look& found);
+  asio::awaitable<void> discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found);
+  void merge(const std::shared_ptr<Source>& source, Discovery& found);
   void open(const std::shared_ptr<Source>& source, Probe probe);
   asio::awaitable<void> sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   asio::awaitable<void> call(std::shared_ptr<Source> source, std::shared_ptr<Run> run);

@@ -13,9 +13,10 @@ void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, st
   const std::string_view was = before.state ? name(*before.state) : "starting";
   const bool bad = state == SourceState::denied || state == SourceState::error || state == SourceState::stuck;
   const std::string subject = after.device.empty() ? after.source : after.source + ' ' + after.device;
-  const Ration::Verdict verdict = ration_.ask(subject, now_ns);
-  if (verdict == Ration::Verdict::hold) return;
-  const std::string_view note = verdict == Ration::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
+  const LogRateLimit::Verdict verdict = rate_limit_.ask(subject, now_ns);
+  if (verdict == LogRateLimit::Verdict::hold) return;
+  const std::string_view note =
+      verdict == LogRateLimit::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
   log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }

@@ -28,7 +28,7 @@ class ChangeLog {
   void reach(const storage::PerResolution<std::int64_t>& reach_ms);
 
   Log& log_;
-  Ration ration_;
+  LogRateLimit rate_limit_;
   std::string storage_error_;
   storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as it was logged last
   std::int64_t history_bytes_ = 0;

@@ -82,7 +82,7 @@ std::string row(const SourceStatus& status, std::int64_t wall_ms) {
 
 }  // namespace
 
-std::string landing_page(const Setup& setup, const Board::Content& content, std::int64_t wall_ms) {
+std::string landing_page(const Setup& setup, const SourceStatusTable::Content& content, std::int64_t wall_ms) {
   std::string out(head);
   out += fmt::format("<h1>perjouled</h1><p>Power, thermal and efficiency telemetry of this node. Version {}.</p>\n",
                      escape(setup.version));

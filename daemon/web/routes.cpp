@@ -103,7 +103,7 @@ http::Response Routes::operator()(const http::Request& request) {
   if (request.path == "/-/healthy") return reads(request) ? plain(200, "perjouled is healthy.\n") : only("GET, HEAD");
   if (request.path == "/-/ready") {
     if (!reads(request)) return only("GET, HEAD");
-    const bool ready = setup_.board.get()->ready;
+    const bool ready = setup_.source_status.get()->ready;
     return ready ? plain(200, "perjouled is ready.\n")
                  : plain(503, "perjouled is not ready: sources are being looked at.\n");
   }
@@ -202,7 +202,7 @@ http::Response Routes::page(const http::Request& request) const {
   response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.body = http::make_body(landing_page(setup_, *setup_.board.get(), setup_.clock.now().wall_ms));
+  response.body = http::make_body(landing_page(setup_, *setup_.source_status.get(), setup_.clock.now().wall_ms));
   return response;
 }
 

@@ -27,7 +27,7 @@
 namespace perjoule::web {
 
 // What the loop tells the web thread, as copies.
-class Board {
+class SourceStatusTable {
  public:
   struct Content {
     std::vector<SourceStatus> sources;
@@ -52,7 +52,7 @@ struct Setup {
   const Clock& clock;
   const Latest& latest;
   Instruments& instruments;
-  const Board& board;
+  const SourceStatusTable& source_status;
   std::string telemetry_path;
   std::string version;  // for the page
   // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
@@ -92,6 +92,7 @@ class Routes {
 [[nodiscard]] Format negotiate(std::string_view accept);
 
 // The landing page: every source's state and remedy, links. Static HTML without scripts.
-[[nodiscard]] std::string landing_page(const Setup& setup, const Board::Content& content, std::int64_t wall_ms);
+[[nodiscard]] std::string landing_page(const Setup& setup, const SourceStatusTable::Content& content,
+                                       std::int64_t wall_ms);
 
 }  // namespace perjoule::web

@@ -94,7 +94,7 @@ bool Retention::expired(Level level, const RetentionLimits& limits) const {
   return stock.bytes > 0 && slot_start(stock.oldest_slot) + width_ms <= oldest_ms;
 }
 
-Retention::Level Retention::fattest() const {
+Retention::Level Retention::largest() const {
   std::size_t found = raw;
   for (std::size_t level = 0; level < levels; ++level) {
     if (static_cast<double>(stocks_[level].bytes) / resolution_shares[level] >
@@ -167,7 +167,7 @@ Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& 
     auto used = used_bytes(connection);
     if (!used) return used.error();
     if (*used <= budget.used) break;
-    const Level level = fattest();
+    const Level level = largest();
     if (stocks_[level].bytes > 0) {
       if (slots++ == slots_by_size) return true;
       if (auto dropped = drop_oldest(connection, level); !dropped) return dropped.error();

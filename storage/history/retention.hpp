@@ -71,7 +71,7 @@ class Retention {
   [[nodiscard]] Result<void> look_at_oldest(Connection& connection, Level level);
   [[nodiscard]] Result<bool> fit(Connection& connection, const Budget& budget, Tail& tail);
   [[nodiscard]] bool expired(Level level, const RetentionLimits& limits) const;
-  [[nodiscard]] Level fattest() const;
+  [[nodiscard]] Level largest() const;
   struct Gone {  // a membership
     std::int64_t grp = 0;
     std::int64_t sealed = 0;

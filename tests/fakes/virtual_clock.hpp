@@ -54,7 +54,7 @@ class VirtualClock : public Clock {
 
     asio::awaitable<void> wait_until(std::int64_t steady_ns) override {
       const std::shared_ptr<Waiter> waiter = waiter_;
-      if (!waiter->rung) {
+      if (!waiter->woken) {
         const std::uint64_t wait = ++waiter->wait;
         clock_.at(steady_ns, [waiter, wait] {
           if (waiter->wait == wait) waiter->timer.cancel();
@@ -66,10 +66,10 @@ class VirtualClock : public Clock {
         waiter->waiting = false;
         ++waiter->wait;
       }
-      waiter->rung = false;
+      waiter->woken = false;
     }
-    void ring() override {
-      waiter_->rung = true;
+    void wake() override {
+      waiter_->woken = true;
       if (waiter_->waiting) waiter_->timer.cancel();
     }
 
@@ -79,7 +79,7 @@ class VirtualClock : public Clock {
       asio::steady_timer timer;
       std::uint64_t wait = 0;
       bool waiting = false;
-      bool rung = false;
+      bool woken = false;
     };
     VirtualClock& clock_;
     std::shared_ptr<Waiter> waiter_;

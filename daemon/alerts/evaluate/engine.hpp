@@ -41,10 +41,10 @@ class Engine {
   // changed are resolved.
   void set_rules(std::vector<Rule> rules);
 
-  // Evaluates once a second, and soon after each ring(): samples that come within a few milliseconds of each other are
+  // Evaluates once a second, and soon after each wake(): samples that come within a few milliseconds of each other are
   // evaluated together. Never returns.
   asio::awaitable<void> run();
-  void ring() { alarm_->ring(); }
+  void wake() { alarm_->wake(); }
   void evaluate();
 
   [[nodiscard]] std::vector<Alert> firing() const { return evaluator_.firing(); }

@@ -70,7 +70,7 @@ Evaluator::RuleState Evaluator::state(const Rule& rule) {
   RuleState made{expression(rule.expression), {}, {}, false, settle_min_ms};
   for (const Guard& guard : rule.when)
     made.guards.push_back({expression(guard.expression), join(rule.expression.value, guard.expression.value)});
-  made.standings.resize(rule.levels.size());
+  made.alert_states.resize(rule.levels.size());
   for (const Term* term : terms(rule)) {
     if (!has_window(*term)) continue;
     made.windowed = true;
@@ -160,34 +160,34 @@ Observed Evaluator::observed(const Rule& rule, const RuleState& state, std::size
 // As it stands: pending or firing.
 Alert Evaluator::alert(std::size_t rule, std::size_t level, std::size_t result) const {
   const Rule& source = rules_[rule];
-  const Standing& standing = states_[rule].standings[level][result];
+  const AlertState& state = states_[rule].alert_states[level][result];
   Alert alert;
   alert.name = source.name;
   alert.severity = source.levels[level].severity;
   alert.labels = terms_[states_[rule].expression.value].results()[result].labels;
-  alert.value = standing.value;
+  alert.value = state.value;
   alert.summary = fill(source.summary, alert.labels, alert.value);
   alert.runbook = source.runbook;
   std::erase_if(alert.labels, [](const auto& label) { return is_own_label(label.first); });
-  if (standing.at == Standpoint::firing) {
+  if (state.at == AlertStage::firing) {
     alert.phase = Phase::firing;
-    alert.starts_ms = standing.starts_ms;
+    alert.starts_ms = state.starts_ms;
   }
   return alert;
 }
 
 Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
                                  const Moment& now) const {
-  const Standing& standing = states_[rule].standings[level][result];
+  const AlertState& state = states_[rule].alert_states[level][result];
   Transition made{alert(rule, level, result), change, condition_text(rules_[rule], rules_[rule].levels[level]),
-                  now.wall_ms - (now.steady_ms - standing.since_ms)};
-  Alert& told = made.alert;
-  told.phase = change == Change::pending || change == Change::dropped ? Phase::pending : Phase::firing;
-  told.starts_ms = told.phase == Phase::firing ? standing.starts_ms : 0;
+                  now.wall_ms - (now.steady_ms - state.since_ms)};
+  Alert& alert = made.alert;
+  alert.phase = change == Change::pending || change == Change::dropped ? Phase::pending : Phase::firing;
+  alert.starts_ms = alert.phase == Phase::firing ? state.starts_ms : 0;
   if (change == Change::resolved || change == Change::lost) {
-    told.phase = Phase::resolved;
-    told.ends_ms = now.wall_ms;
-    if (change == Change::lost) told.reason = "no data";
+    alert.phase = Phase::resolved;
+    alert.ends_ms = now.wall_ms;
+    if (change == Change::lost) alert.reason = "no data";
   }
   return made;
 }
@@ -209,21 +209,21 @@ void Evaluator::evaluate(std::size_t rule, const Moment& now, std::vector<Transi
     refresh(guard.expression);
     refresh(guard.join, base);
   }
-  for (std::vector<Standing>& standings : state.standings)
-    standings.resize(base.results().size());
+  for (std::vector<AlertState>& alert_states : state.alert_states)
+    alert_states.resize(base.results().size());
   for (std::size_t result = 0; result < base.results().size(); ++result) {
     const Observed seen = observed(source, state, result);
     for (std::size_t level = 0; level < source.levels.size(); ++level) {
-      Standing& standing = state.standings[level][result];
-      const Standing before = standing;
-      const Moves moves = step(standing, source.levels[level], source.hold_ms, seen, now);
-      if (moves.first == Change::pending && active_ >= limits_.active) {
-        standing = before;
+      AlertState& alert_state = state.alert_states[level][result];
+      const AlertState before = alert_state;
+      const Transitions transitions = step(alert_state, source.levels[level], source.hold_ms, seen, now);
+      if (transitions.first == Change::pending && active_ >= limits_.active) {
+        alert_state = before;
         ++overflow_.alerts;
         continue;
       }
-      take(rule, level, result, moves.first, now, out);
-      take(rule, level, result, moves.second, now, out);
+      take(rule, level, result, transitions.first, now, out);
+      take(rule, level, result, transitions.second, now, out);
     }
   }
 }
@@ -241,12 +241,12 @@ std::vector<Active> Evaluator::active() const {
   std::vector<Active> active;
   for (std::size_t r = 0; r < rules_.size(); ++r) {
     for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
-      const std::vector<Standing>& standings = states_[r].standings[l];
-      for (std::size_t result = 0; result < standings.size(); ++result) {
-        const Standing& standing = standings[result];
-        if (standing.at == Standpoint::inactive) continue;
-        const bool clears = standing.cleared_ms != Standing::never;
-        active.push_back({alert(r, l, result), standing.active_ms, clears ? standing.cleared_wall_ms : 0});
+      const std::vector<AlertState>& alert_states = states_[r].alert_states[l];
+      for (std::size_t result = 0; result < alert_states.size(); ++result) {
+        const AlertState& state = alert_states[result];
+        if (state.at == AlertStage::inactive) continue;
+        const bool clears = state.cleared_ms != AlertState::never;
+        active.push_back({alert(r, l, result), state.active_ms, clears ? state.cleared_wall_ms : 0});
       }
     }
   }
@@ -265,12 +265,12 @@ std::vector<LevelCount> Evaluator::counts() const {
   std::vector<LevelCount> counts;
   for (std::size_t r = 0; r < rules_.size(); ++r) {
     for (std::size_t l = 0; l < rules_[r].levels.size(); ++l) {
-      const std::vector<Standing>& standings = states_[r].standings[l];
-      const auto at = [&standings](Standpoint point) {
-        return static_cast<std::size_t>(std::count_if(
-            standings.begin(), standings.end(), [point](const Standing& standing) { return standing.at == point; }));
+      const std::vector<AlertState>& alert_states = states_[r].alert_states[l];
+      const auto at = [&alert_states](AlertStage point) {
+        return static_cast<std::size_t>(std::count_if(alert_states.begin(), alert_states.end(),
+                                                      [point](const AlertState& state) { return state.at == point; }));
       };
-      counts.push_back({&rules_[r], &rules_[r].levels[l], at(Standpoint::pending), at(Standpoint::firing)});
+      counts.push_back({&rules_[r], &rules_[r].levels[l], at(AlertStage::pending), at(AlertStage::firing)});
     }
   }
   return counts;

@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "daemon/alerts/alert.hpp"
-#include "daemon/alerts/evaluate/standing.hpp"
+#include "daemon/alerts/evaluate/alert_state.hpp"
 #include "daemon/alerts/evaluate/term_state.hpp"
 #include "daemon/alerts/rules/rule.hpp"
 
@@ -112,7 +112,7 @@ class Evaluator {
   struct RuleState {
     ExpressionState expression;
     std::vector<GuardState> guards;
-    std::vector<std::vector<Standing>> standings;  // by level, by result of the value
+    std::vector<std::vector<AlertState>> alert_states;  // by level, by result of the value
     bool windowed = false;
     std::int64_t settle_ms = 0;
   };

@@ -47,10 +47,10 @@ std::optional<Evaluator::LevelPlace> Evaluator::counterpart(const LevelPlace& pl
 }
 
 void Evaluator::end(const LevelPlace& place, bool changed, const Moment& now, std::vector<Transition>& out) const {
-  const std::vector<Standing>& standings = states_[place.rule].standings[place.level];
-  for (std::size_t result = 0; result < standings.size(); ++result) {
-    if (standings[result].at == Standpoint::inactive) continue;
-    const bool fires = standings[result].at == Standpoint::firing;
+  const std::vector<AlertState>& alert_states = states_[place.rule].alert_states[place.level];
+  for (std::size_t result = 0; result < alert_states.size(); ++result) {
+    if (alert_states[result].at == AlertStage::inactive) continue;
+    const bool fires = alert_states[result].at == AlertStage::firing;
     Transition ended = transition(place.rule, place.level, result, fires ? Change::resolved : Change::dropped, now);
     ended.alert.reason = changed ? "the rule was changed" : "the rule was removed";
     out.push_back(std::move(ended));
@@ -82,7 +82,7 @@ std::vector<Transition> Evaluator::set_rules(std::vector<Rule> rules, const Mome
   for (const Rule& rule : rules_)
     states_.push_back(state(rule));
   for (const Kept& level : kept)
-    states_[level.to.rule].standings[level.to.level] = before[level.from.rule].standings[level.from.level];
+    states_[level.to.rule].alert_states[level.to.level] = before[level.from.rule].alert_states[level.from.level];
   count();
   return out;
 }
@@ -109,16 +109,16 @@ std::optional<Transition> Evaluator::restore(const Remembered& remembered, const
           labels.emplace_back(match.label, match.values.front());
       }
       std::sort(labels.begin(), labels.end());
-      std::vector<Standing>& standings = states_[r].standings[l];
+      std::vector<AlertState>& alert_states = states_[r].alert_states[l];
       const std::size_t result = base.result(labels);
-      standings.resize(base.results().size());
-      Standing& standing = standings[result];
-      standing.at = alert.phase == Phase::firing ? Standpoint::firing : Standpoint::pending;
-      standing.value = alert.value;
-      standing.starts_ms = alert.starts_ms;
-      standing.since_ms = now.steady_ms - std::max<std::int64_t>(now.wall_ms - remembered.since_ms, 0);
-      standing.active_ms = remembered.since_ms;
-      standing.restored_until_ms = now.steady_ms + states_[r].settle_ms;
+      alert_states.resize(base.results().size());
+      AlertState& state = alert_states[result];
+      state.at = alert.phase == Phase::firing ? AlertStage::firing : AlertStage::pending;
+      state.value = alert.value;
+      state.starts_ms = alert.starts_ms;
+      state.since_ms = now.steady_ms - std::max<std::int64_t>(now.wall_ms - remembered.since_ms, 0);
+      state.active_ms = remembered.since_ms;
+      state.restored_until_ms = now.steady_ms + states_[r].settle_ms;
       ++active_;
       return std::nullopt;
     }

@@ -41,9 +41,9 @@ class Dispatch {
 
   // At the start, and at each reload.
   void configure(const config::Alerts& settings);
-  void tell(const Alert& alert) { notifier_.tell(alert); }
+  void notify(const Alert& alert) { notifier_.notify(alert); }
   // Once the rules are in force: what fires is what is open.
-  void agree(std::span<const Alert> firing) { notifier_.agree(firing); }
+  void reconcile(std::span<const Alert> firing) { notifier_.reconcile(firing); }
   // Brings the counters to /metrics; once a second.
   void show();
 

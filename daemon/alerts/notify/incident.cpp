@@ -16,7 +16,7 @@ namespace {
 
 namespace json = config::json;
 
-constexpr std::array<std::string_view, 3> told_words = {"nothing", "firing", "resolved"};
+constexpr std::array<std::string_view, 3> delivery_words = {"nothing", "firing", "resolved"};
 constexpr double time_max_ms = 1e14;  // the year 5138
 
 // Reads the members of an object; the first one that is missing or of another type spoils the whole.
@@ -68,7 +68,7 @@ std::string to_text(const Incident& incident) {
   const Alert& alert = incident.alert;
   Labels told;
   for (const auto& [receiver, delivery] : incident.deliveries)
-    told.emplace_back(receiver, told_words[static_cast<std::size_t>(delivery.told)]);
+    told.emplace_back(receiver, delivery_words[static_cast<std::size_t>(delivery.sent)]);
   std::string out = "{";
   append_member(out, "alert", alert.name);
   out += ',';
@@ -110,9 +110,9 @@ std::optional<Incident> incident_from(std::string_view text) {
   const Labels told = reader.labels("told");
   if (!reader.good() || alert.name.empty() || (phase != "firing" && phase != "resolved")) return std::nullopt;
   for (const auto& [receiver, word] : told) {
-    const auto* const found = std::find(told_words.begin(), told_words.end(), word);
-    if (found == told_words.end()) return std::nullopt;
-    incident.deliveries[receiver].told = static_cast<Told>(found - told_words.begin());
+    const auto* const found = std::find(delivery_words.begin(), delivery_words.end(), word);
+    if (found == delivery_words.end()) return std::nullopt;
+    incident.deliveries[receiver].sent = static_cast<Delivery>(found - delivery_words.begin());
   }
   return incident;
 }

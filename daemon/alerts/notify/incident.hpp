@@ -15,10 +15,10 @@ namespace perjoule::alerts {
 // A receiver's kind and URL as a fingerprint: URLs may hold secrets and are not written to the ledger.
 using ReceiverKey = std::string;
 
-enum class Told : std::uint8_t { nothing, firing, resolved };
+enum class Delivery : std::uint8_t { nothing, firing, resolved };
 
-struct Delivery {
-  Told told = Told::nothing;
+struct DeliveryState {
+  Delivery sent = Delivery::nothing;
   std::int64_t due_ns = 0;  // steady clock: an Alertmanager is told again then; not kept over a restart
 };
 
@@ -26,7 +26,7 @@ struct Incident {
   Alert alert;      // firing or resolved
   Labels external;  // as they were when it began to fire, so that its identity stays
   // Receivers that are still to be told something. One that was configured after the end is not among them.
-  std::map<ReceiverKey, Delivery> deliveries;
+  std::map<ReceiverKey, DeliveryState> deliveries;
   std::int64_t until_ns = 0;  // steady clock; resolved: Alertmanagers are told again until then
 };
 

@@ -67,7 +67,7 @@ Notifier::Notifier(asio::io_context& loop, Clock& clock, Transport transport, Ou
 Notifier::~Notifier() {
   for (const auto& receiver : receivers_)
     receiver->stopped = true;
-  ring_all();
+  wake_all();
 }
 
 std::size_t Notifier::restore(std::span<const std::pair<std::string, std::string>> kept) {
@@ -96,10 +96,10 @@ void Notifier::configure(NotifierSettings settings) {
   for (const auto& receiver : before) {
     if (keys.contains(receiver->key)) continue;
     receiver->stopped = true;
-    receiver->alarm->ring();
+    receiver->alarm->wake();
   }
   outbox_.set_receivers(std::move(keys));
-  ring_all();
+  wake_all();
 }
 
 void Notifier::add(ReceiverKind kind, const std::string& url) {
@@ -117,18 +117,18 @@ void Notifier::add(ReceiverKind kind, const std::string& url) {
   });
 }
 
-void Notifier::tell(const Alert& alert) {
-  if (outbox_.tell(alert, settings_.external_labels, clock_.now())) ring_all();
+void Notifier::notify(const Alert& alert) {
+  if (outbox_.notify(alert, settings_.external_labels, clock_.now())) wake_all();
 }
 
-void Notifier::agree(std::span<const Alert> firing) {
-  outbox_.agree(firing, settings_.external_labels, std::string(gone), clock_.now());
-  ring_all();
+void Notifier::reconcile(std::span<const Alert> firing) {
+  outbox_.reconcile(firing, settings_.external_labels, std::string(gone), clock_.now());
+  wake_all();
 }
 
-void Notifier::ring_all() {
+void Notifier::wake_all() {
   for (const auto& receiver : receivers_)
-    receiver->alarm->ring();
+    receiver->alarm->wake();
 }
 
 // It may first run when the notifier is already gone.
@@ -152,7 +152,7 @@ http::Call Notifier::call(const Receiver& receiver, std::span<const Outbox::Item
   std::vector<Notice> notices;
   for (const Outbox::Item& item : items) {
     const Incident& incident = *outbox_.find(item.id);
-    notices.push_back(make_notice(incident.alert, incident.external, settings_.links, item.told == Told::resolved));
+    notices.push_back(make_notice(incident.alert, incident.external, settings_.links, item.sent == Delivery::resolved));
   }
   const std::int64_t until_ms = clock_.now().wall_ms + 4 * std::max(settings_.interval_ms, repeat_ms);
   http::Call call;

@@ -62,16 +62,16 @@ class Notifier {
   // At the start and at each reload. A receiver that stays goes on where it is.
   void configure(NotifierSettings settings);
 
-  void tell(const Alert& alert);
+  void notify(const Alert& alert);
   // After a restart: an alert that fires and is unknown here begins, an open one that is not among them ends.
-  void agree(std::span<const Alert> firing);
+  void reconcile(std::span<const Alert> firing);
 
   [[nodiscard]] std::vector<ReceiverStats> stats() const;
 
  private:
   struct Receiver;
   void add(ReceiverKind kind, const std::string& url);
-  void ring_all();
+  void wake_all();
   asio::awaitable<void> serve(std::shared_ptr<Receiver> receiver);
   [[nodiscard]] http::Call call(const Receiver& receiver, std::span<const Outbox::Item> items) const;
   void settle(Receiver& receiver, std::span<const Outbox::Item> items, const Result<http::Answer>& answer);

@@ -18,8 +18,8 @@ bool is_resolved(const Incident& incident) {
   return incident.alert.phase == Phase::resolved;
 }
 
-Told newest(const Incident& incident) {
-  return is_resolved(incident) ? Told::resolved : Told::firing;
+Delivery newest(const Incident& incident) {
+  return is_resolved(incident) ? Delivery::resolved : Delivery::firing;
 }
 
 std::int64_t until_ns(const Alert& alert, const Stamp& now) {
@@ -27,8 +27,8 @@ std::int64_t until_ns(const Alert& alert, const Stamp& now) {
   return now.steady_ns + (repeat_resolved_ms - passed_ms) * 1'000'000;
 }
 
-std::int64_t due_of(ReceiverKind kind, const Incident& incident, const Delivery& delivery) {
-  if (delivery.told != newest(incident)) return 0;
+std::int64_t due_of(ReceiverKind kind, const Incident& incident, const DeliveryState& delivery) {
+  if (delivery.sent != newest(incident)) return 0;
   return kind == ReceiverKind::alertmanager ? delivery.due_ns : Outbox::never;
 }
 
@@ -78,7 +78,7 @@ void Outbox::set_receivers(std::map<ReceiverKey, ReceiverKind> receivers) {
   }
 }
 
-bool Outbox::tell(const Alert& alert, const Labels& external, const Stamp& now) {
+bool Outbox::notify(const Alert& alert, const Labels& external, const Stamp& now) {
   const auto at = open(alert);
   if (alert.phase == Phase::firing && at == incidents_.end()) return begin(alert, external);
   if (alert.phase != Phase::resolved || at == incidents_.end()) return false;
@@ -86,7 +86,8 @@ bool Outbox::tell(const Alert& alert, const Labels& external, const Stamp& now) 
   return true;
 }
 
-void Outbox::agree(std::span<const Alert> firing, const Labels& external, const std::string& reason, const Stamp& now) {
+void Outbox::reconcile(std::span<const Alert> firing, const Labels& external, const std::string& reason,
+                       const Stamp& now) {
   for (auto at = incidents_.begin(); at != incidents_.end();) {
     const auto here = at++;
     const auto is_it = [&](const Alert& alert) { return same(alert, here->second.alert); };
@@ -97,7 +98,7 @@ void Outbox::agree(std::span<const Alert> firing, const Labels& external, const 
     end(here, ended, now);
   }
   for (const Alert& alert : firing)
-    tell(alert, external, now);
+    notify(alert, external, now);
 }
 
 std::vector<Outbox::Item> Outbox::next(const ReceiverKey& receiver, const Stamp& now) const {
@@ -109,7 +110,7 @@ std::vector<Outbox::Item> Outbox::next(const ReceiverKey& receiver, const Stamp&
     if (delivery == incident.deliveries.end()) continue;
     if (due_of(found->second, incident, delivery->second) > now.steady_ns) continue;
     if (found->second == ReceiverKind::webhook) {
-      items.push_back({id, delivery->second.told == Told::nothing ? Told::firing : Told::resolved});
+      items.push_back({id, delivery->second.sent == Delivery::nothing ? Delivery::firing : Delivery::resolved});
       return items;
     }
     items.push_back({id, newest(incident)});
@@ -143,10 +144,10 @@ void Outbox::delivered(const ReceiverKey& receiver, std::span<const Item> items,
     Incident& incident = at->second;
     const auto delivery = incident.deliveries.find(receiver);
     if (delivery == incident.deliveries.end()) continue;
-    const bool learnt = delivery->second.told != item.told;
-    delivery->second = {item.told, now.steady_ns + repeat_ns};
+    const bool learnt = delivery->second.sent != item.sent;
+    delivery->second = {item.sent, now.steady_ns + repeat_ns};
     const bool repeated = found->second == ReceiverKind::alertmanager && now.steady_ns + repeat_ns < incident.until_ns;
-    const bool over = item.told == Told::resolved && !repeated;
+    const bool over = item.sent == Delivery::resolved && !repeated;
     if (over) incident.deliveries.erase(delivery);
     if (learnt || over) keep(at);
   }
@@ -165,7 +166,7 @@ std::uint64_t Outbox::dropped(const ReceiverKey& receiver) const {
 std::size_t Outbox::pending(const ReceiverKey& receiver) const {
   return static_cast<std::size_t>(std::count_if(incidents_.begin(), incidents_.end(), [&](const auto& of) {
     const auto delivery = of.second.deliveries.find(receiver);
-    return delivery != of.second.deliveries.end() && delivery->second.told != newest(of.second);
+    return delivery != of.second.deliveries.end() && delivery->second.sent != newest(of.second);
   }));
 }
 
@@ -204,7 +205,7 @@ bool Outbox::make_room() {
     return false;
   }
   for (const auto& [receiver, delivery] : oldest->second.deliveries) {
-    if (delivery.told != Told::resolved) ++dropped_[receiver];
+    if (delivery.sent != Delivery::resolved) ++dropped_[receiver];
   }
   oldest->second.deliveries.clear();
   keep(oldest);

@@ -45,13 +45,13 @@ class Outbox {
 
   // Firing: a new incident, unless this alert has one that is open. Resolved: its end. Pending is nobody's business.
   // A new incident gets `external`. True when there is something new to tell.
-  bool tell(const Alert& alert, const Labels& external, const Stamp& now);
+  bool notify(const Alert& alert, const Labels& external, const Stamp& now);
   // Makes the open incidents those of `firing`: the others end now, with `reason`.
-  void agree(std::span<const Alert> firing, const Labels& external, const std::string& reason, const Stamp& now);
+  void reconcile(std::span<const Alert> firing, const Labels& external, const std::string& reason, const Stamp& now);
 
   struct Item {
     IncidentId id = 0;
-    Told told = Told::nothing;  // what the receiver knows once this is delivered: firing or resolved
+    Delivery sent = Delivery::nothing;  // what the receiver knows once this is delivered: firing or resolved
   };
   // What one POST to the receiver holds: at most one event for a webhook, 64 states for an Alertmanager.
   [[nodiscard]] std::vector<Item> next(const ReceiverKey& receiver, const Stamp& now) const;

@@ -30,7 +30,7 @@ constexpr std::array aggregations = {Aggregation::sum, Aggregation::avg, Aggrega
                                      Aggregation::count};
 
 // Whether a label of this name is one of the family's; refused at `where`.
-bool check_label(const Family& family, std::string_view label, const Subject& where, bool at_key) {
+bool check_label(const Family& family, std::string_view label, const JsonCursor& where, bool at_key) {
   if (family.open || std::find(family.labels.begin(), family.labels.end(), label) != family.labels.end()) return true;
   std::string what = fmt::format("{} has no label {}", family.name, config::json::quote_short(label));
   std::string help = config::did_you_mean(label, family.labels);
@@ -42,7 +42,7 @@ bool check_label(const Family& family, std::string_view label, const Subject& wh
 }
 
 // One text or a list of them; empty where that is refused.
-std::vector<std::string> read_values(const Subject& member) {
+std::vector<std::string> read_values(const JsonCursor& member) {
   std::vector<std::string> values;
   if (member.is(Type::text)) {
     if (auto value = member.text(text_max)) values.push_back(*std::move(value));
@@ -53,16 +53,16 @@ std::vector<std::string> read_values(const Subject& member) {
   } else if (member.items().size() > values_max) {
     member.refuse(fmt::format("more than {} values", values_max));
   } else {
-    for (const Subject& item : member.items())
+    for (const JsonCursor& item : member.items())
       values.push_back(item.text(text_max).value_or(""));
   }
   return values;
 }
 
-bool read_match(const Subject& match, const Family& family, Term& term) {
+bool read_match(const JsonCursor& match, const Family& family, Term& term) {
   if (!match.expect(Type::object)) return false;
   bool right = true;
-  for (const Subject& member : match.items()) {
+  for (const JsonCursor& member : match.items()) {
     right = check_label(family, member.key(), member, true) && right;
     term.match.push_back({member.key(), read_values(member)});
     right = right && !term.match.back().values.empty();
@@ -71,7 +71,7 @@ bool read_match(const Subject& match, const Family& family, Term& term) {
 }
 
 // A function that says nothing about a metric of this kind.
-bool check_kind(const Subject& function_at, const Family& family, Function function) {
+bool check_kind(const JsonCursor& function_at, const Family& family, Function function) {
   const std::string_view word = name(function);
   if (family.kind == Kind::gauge && (function == Function::rate || function == Function::increase)) {
     function_at.refuse(fmt::format("{} of a gauge: {} can fall", word, family.name), "use \"delta\"");
@@ -87,10 +87,10 @@ bool check_kind(const Subject& function_at, const Family& family, Function funct
   return true;
 }
 
-bool read_function(const Subject& value, const Family& family, Term& term) {
+bool read_function(const JsonCursor& value, const Family& family, Term& term) {
   std::array<std::string_view, functions.size()> words;
   std::transform(functions.begin(), functions.end(), words.begin(), [](Function f) { return name(f); });
-  const std::optional<Subject> function_at = value.find("fn");
+  const std::optional<JsonCursor> function_at = value.find("fn");
   if (function_at) {
     const std::optional<std::size_t> index = function_at->word(words);
     if (!index) return false;
@@ -98,7 +98,7 @@ bool read_function(const Subject& value, const Family& family, Term& term) {
     if (!check_kind(*function_at, family, term.function)) return false;
   }
   if (term.function == Function::age) term.window_ms = age_window_ms;
-  const std::optional<Subject> window = value.find("window");
+  const std::optional<JsonCursor> window = value.find("window");
   if (!window && has_window(term)) {
     function_at->refuse(fmt::format("{} needs a window", name(term.function)), "add \"window\": \"5m\"");
     return false;
@@ -113,10 +113,10 @@ bool read_function(const Subject& value, const Family& family, Term& term) {
   return milliseconds.has_value();
 }
 
-bool read_by(const Subject& list, const Family& family, Term& term) {
+bool read_by(const JsonCursor& list, const Family& family, Term& term) {
   if (!list.expect(Type::array)) return false;
   bool right = true;
-  for (const Subject& item : list.items()) {
+  for (const JsonCursor& item : list.items()) {
     std::optional<std::string> label = item.text(name_max);
     right = label && check_label(family, *label, item, false) && right;
     if (!label) continue;
@@ -131,10 +131,10 @@ bool read_by(const Subject& list, const Family& family, Term& term) {
   return false;
 }
 
-bool read_aggregation(const Subject& value, const Family& family, Term& term) {
+bool read_aggregation(const JsonCursor& value, const Family& family, Term& term) {
   for (const Aggregation aggregation : aggregations) {
     const std::string key = fmt::format("{}_by", name(aggregation));
-    const std::optional<Subject> list = value.find(key);
+    const std::optional<JsonCursor> list = value.find(key);
     if (!list) continue;
     if (term.aggregation != Aggregation::none) {
       list->refuse_key(fmt::format("goes beside {}_by, which is there already", name(term.aggregation)),
@@ -147,10 +147,10 @@ bool read_aggregation(const Subject& value, const Family& family, Term& term) {
   return true;
 }
 
-std::optional<Term> read_term(const Subject& value, const Catalogue& catalogue) {
+std::optional<Term> read_term(const JsonCursor& value, const Catalogue& catalogue) {
   if (!value.expect(Type::object)) return std::nullopt;
   value.expect_members(term_keys);
-  const std::optional<Subject> metric = value.find("metric");
+  const std::optional<JsonCursor> metric = value.find("metric");
   if (!metric) {
     value.refuse("lacks \"metric\"");
     return std::nullopt;
@@ -170,7 +170,7 @@ std::optional<Term> read_term(const Subject& value, const Catalogue& catalogue) 
   Term term;
   term.metric = *std::move(name);
   term.labels.assign(family->second.labels.begin(), family->second.labels.end());
-  const std::optional<Subject> match = value.find("match");
+  const std::optional<JsonCursor> match = value.find("match");
   bool right = !match || read_match(*match, family->second, term);
   right = read_function(value, family->second, term) && right;
   right = read_aggregation(value, family->second, term) && right;
@@ -183,7 +183,7 @@ std::optional<Term> read_term(const Subject& value, const Catalogue& catalogue) 
 
 }  // namespace
 
-bool check_join(const Term& value, const Term& partner, const Subject& where) {
+bool check_join(const Term& value, const Term& partner, const JsonCursor& where) {
   const std::vector<std::string> shared = free_labels(value);
   for (const std::string& label : free_labels(partner)) {
     if (std::find(shared.begin(), shared.end(), label) != shared.end()) continue;
@@ -195,15 +195,15 @@ bool check_join(const Term& value, const Term& partner, const Subject& where) {
   return true;
 }
 
-std::optional<Expression> read_expression(const Subject& owner, const Catalogue& catalogue) {
-  const std::optional<Subject> value = owner.find("value");
-  const std::optional<Subject> minus = owner.find("minus");
-  const std::optional<Subject> over = owner.find("over");
+std::optional<Expression> read_expression(const JsonCursor& owner, const Catalogue& catalogue) {
+  const std::optional<JsonCursor> value = owner.find("value");
+  const std::optional<JsonCursor> minus = owner.find("minus");
+  const std::optional<JsonCursor> over = owner.find("over");
   if (!value) owner.refuse("lacks \"value\"");
   Expression expression;
   const std::optional<Term> base = value ? read_term(*value, catalogue) : std::nullopt;
   bool right = base.has_value();
-  const auto read_partner = [&](const std::optional<Subject>& at, std::optional<Term>& into) {
+  const auto read_partner = [&](const std::optional<JsonCursor>& at, std::optional<Term>& into) {
     if (!at) return;
     into = read_term(*at, catalogue);
     right = into && right && check_join(*base, *into, *at);

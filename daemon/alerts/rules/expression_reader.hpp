@@ -7,8 +7,8 @@
 #include <optional>
 
 #include "daemon/alerts/rules/catalogue.hpp"
+#include "daemon/alerts/rules/json_cursor.hpp"
 #include "daemon/alerts/rules/rule.hpp"
-#include "daemon/alerts/rules/subject.hpp"
 
 namespace perjoule::alerts {
 
@@ -17,11 +17,11 @@ namespace perjoule::alerts {
 //
 //   { "value": { "metric": "perjoule_gpu_power_limit_watts" }, "minus": { "metric": "perjoule_gpu_power_watts" },
 //     "over": { "metric": "perjoule_gpu_power_limit_watts" } }
-[[nodiscard]] std::optional<Expression> read_expression(const Subject& owner, const Catalogue& catalogue);
+[[nodiscard]] std::optional<Expression> read_expression(const JsonCursor& owner, const Catalogue& catalogue);
 
 // Refuses a join in which one series of `value` could meet several of `partner`, as far as labels show it before there
 // are data. `where` is the place of `partner` in the file. A join that only the data
 // show to be ambiguous is counted when the rule is evaluated (perjoule_alert_overflows_total).
-[[nodiscard]] bool check_join(const Term& value, const Term& partner, const Subject& where);
+[[nodiscard]] bool check_join(const Term& value, const Term& partner, const JsonCursor& where);
 
 }  // namespace perjoule::alerts

@@ -10,7 +10,7 @@
 #include "config/suggestion.hpp"
 #include "daemon/alerts/rules/default_rules.hpp"
 #include "daemon/alerts/rules/expression_reader.hpp"
-#include "daemon/alerts/rules/subject.hpp"
+#include "daemon/alerts/rules/json_cursor.hpp"
 
 namespace perjoule::alerts {
 
@@ -41,9 +41,9 @@ bool only(std::string_view text, std::string_view characters) {
 }
 
 // The one of two members that is there; refused where both or none are.
-std::optional<Subject> one_of(const Subject& owner, std::string_view first, std::string_view second) {
-  std::optional<Subject> above = owner.find(first);
-  std::optional<Subject> below = owner.find(second);
+std::optional<JsonCursor> one_of(const JsonCursor& owner, std::string_view first, std::string_view second) {
+  std::optional<JsonCursor> above = owner.find(first);
+  std::optional<JsonCursor> below = owner.find(second);
   if (above && below) {
     below->refuse_key(fmt::format("goes beside {}, which is there already", first), "a threshold has one side");
     return std::nullopt;
@@ -52,13 +52,13 @@ std::optional<Subject> one_of(const Subject& owner, std::string_view first, std:
   return above ? std::move(above) : std::move(below);
 }
 
-void read_clear(const Subject& subject, Level& level) {
+void read_clear(const JsonCursor& cursor, Level& level) {
   const std::string_view right = level.above ? "clear_below" : "clear_above";
   const std::string_view wrong = level.above ? "clear_above" : "clear_below";
   const std::string_view raise = level.above ? "raise_above" : "raise_below";
-  if (const auto other = subject.find(wrong))
+  if (const auto other = cursor.find(wrong))
     other->refuse_key(fmt::format("does not go with {}", raise), fmt::format("write \"{}\"", right));
-  const auto clear = subject.find(right);
+  const auto clear = cursor.find(right);
   if (!clear) return;
   level.clear = clear->number();
   if (!level.clear) return;
@@ -70,33 +70,33 @@ void read_clear(const Subject& subject, Level& level) {
   }
 }
 
-std::optional<Level> read_level(const Subject& subject) {
-  if (!subject.expect(Type::object)) return std::nullopt;
-  subject.expect_members(level_keys);
+std::optional<Level> read_level(const JsonCursor& cursor) {
+  if (!cursor.expect(Type::object)) return std::nullopt;
+  cursor.expect_members(level_keys);
   Level level;
-  const auto severity = subject.find("severity");
-  if (!severity) subject.refuse("lacks \"severity\"");
+  const auto severity = cursor.find("severity");
+  if (!severity) cursor.refuse("lacks \"severity\"");
   const auto word = severity ? severity->word(severities) : std::nullopt;
-  const auto raise = one_of(subject, "raise_above", "raise_below");
+  const auto raise = one_of(cursor, "raise_above", "raise_below");
   const auto threshold = raise ? raise->number() : std::nullopt;
   if (threshold) {
     level.above = raise->key() == "raise_above";
     level.raise = *threshold;
-    read_clear(subject, level);
+    read_clear(cursor, level);
   }
-  if (const auto at = subject.find("for")) level.for_ms = at->duration_ms(0, for_max_ms).value_or(0);
-  if (const auto at = subject.find("clear_for")) level.clear_for_ms = at->duration_ms(0, for_max_ms).value_or(0);
+  if (const auto at = cursor.find("for")) level.for_ms = at->duration_ms(0, for_max_ms).value_or(0);
+  if (const auto at = cursor.find("clear_for")) level.clear_for_ms = at->duration_ms(0, for_max_ms).value_or(0);
   if (!word || !threshold) return std::nullopt;
   level.severity = severities[*word];
   return level;
 }
 
-void read_levels(const Subject& subject, Rule& rule) {
-  const auto levels = subject.find("levels");
-  if (!levels) return subject.refuse("lacks \"levels\"");
+void read_levels(const JsonCursor& cursor, Rule& rule) {
+  const auto levels = cursor.find("levels");
+  if (!levels) return cursor.refuse("lacks \"levels\"");
   if (!levels->expect(Type::array)) return;
   if (levels->items().empty()) levels->refuse("an empty list: nothing would ever be raised");
-  for (const Subject& item : levels->items()) {
+  for (const JsonCursor& item : levels->items()) {
     std::optional<Level> level = read_level(item);
     if (!level) continue;
     const bool twice = std::any_of(rule.levels.begin(), rule.levels.end(),
@@ -106,36 +106,37 @@ void read_levels(const Subject& subject, Rule& rule) {
   }
 }
 
-void read_guard(const Subject& subject, const Catalogue& catalogue, const std::optional<Expression>& base, Rule& rule) {
-  if (!subject.expect(Type::object)) return;
-  subject.expect_members(guard_keys);
-  std::optional<Expression> expression = read_expression(subject, catalogue);
-  const auto side = one_of(subject, "above", "below");
+void read_guard(const JsonCursor& cursor, const Catalogue& catalogue, const std::optional<Expression>& base,
+                Rule& rule) {
+  if (!cursor.expect(Type::object)) return;
+  cursor.expect_members(guard_keys);
+  std::optional<Expression> expression = read_expression(cursor, catalogue);
+  const auto side = one_of(cursor, "above", "below");
   const auto threshold = side ? side->number() : std::nullopt;
   if (!expression || !threshold || !base) return;
-  if (!check_join(base->value, expression->value, *subject.find("value"))) return;
+  if (!check_join(base->value, expression->value, *cursor.find("value"))) return;
   rule.when.push_back({*std::move(expression), side->key() == "above", *threshold});
 }
 
-void read_guards(const Subject& subject, const Catalogue& catalogue, const std::optional<Expression>& base,
+void read_guards(const JsonCursor& cursor, const Catalogue& catalogue, const std::optional<Expression>& base,
                  Rule& rule) {
-  const auto when = subject.find("when");
+  const auto when = cursor.find("when");
   if (!when || !when->expect(Type::array)) return;
   if (when->items().size() > guards_max) return when->refuse(fmt::format("more than {} guards", guards_max));
-  for (const Subject& item : when->items())
+  for (const JsonCursor& item : when->items())
     read_guard(item, catalogue, base, rule);
 }
 
 // What the alert's own labels would hide.
-void check_labels(const Subject& subject, const Term& value) {
+void check_labels(const JsonCursor& cursor, const Term& value) {
   for (const std::string& label : free_labels(value)) {
     if (!is_own_label(label)) continue;
-    subject.find("value")->refuse(fmt::format("the label {} is the alert's own", label),
-                                  "fix it with \"match\", or aggregate it away with \"sum_by\"");
+    cursor.find("value")->refuse(fmt::format("the label {} is the alert's own", label),
+                                 "fix it with \"match\", or aggregate it away with \"sum_by\"");
   }
 }
 
-void check_summary(const Subject& at, std::string_view text, const Term& value) {
+void check_summary(const JsonCursor& at, std::string_view text, const Term& value) {
   std::vector<std::string_view> known(result_labels(value).begin(), result_labels(value).end());
   known.emplace_back("value");
   while (true) {
@@ -154,8 +155,8 @@ void check_summary(const Subject& at, std::string_view text, const Term& value) 
   }
 }
 
-void read_texts(const Subject& subject, const std::optional<Expression>& base, Rule& rule) {
-  const auto summary = subject.find("summary");
+void read_texts(const JsonCursor& cursor, const std::optional<Expression>& base, Rule& rule) {
+  const auto summary = cursor.find("summary");
   if (summary) {
     rule.summary = summary->text(summary_max).value_or("");
     if (base) check_summary(*summary, rule.summary, base->value);
@@ -164,7 +165,7 @@ void read_texts(const Subject& subject, const std::optional<Expression>& base, R
     for (const std::string& label : free_labels(base->value))
       rule.summary += fmt::format(", {} {{{}}}", label, label);
   }
-  const auto runbook = subject.find("runbook");
+  const auto runbook = cursor.find("runbook");
   if (!runbook) return;
   rule.runbook = runbook->text(summary_max).value_or("");
   const bool url = rule.runbook.starts_with("http://") || rule.runbook.starts_with("https://");
@@ -179,24 +180,24 @@ class Reader {
   Reader(const Catalogue& catalogue, std::span<const std::string_view> defaults, RuleList& list)
       : catalogue_(catalogue), defaults_(defaults), list_(list) {}
 
-  void read(const Subject& subject) {
-    if (!subject.expect(Type::object)) return;
-    subject.expect_members(rule_keys);
+  void read(const JsonCursor& cursor) {
+    if (!cursor.expect(Type::object)) return;
+    cursor.expect_members(rule_keys);
     Rule rule;
-    if (!read_name(subject, rule)) return;
-    const auto enabled_at = subject.find("enabled");
+    if (!read_name(cursor, rule)) return;
+    const auto enabled_at = cursor.find("enabled");
     const bool enabled = !enabled_at || enabled_at->boolean().value_or(true);
-    if (!enabled && !subject.find("value") && !subject.find("levels")) return switch_off(subject, rule.name);
-    const std::optional<Expression> expression = read_expression(subject, catalogue_);
-    read_guards(subject, catalogue_, expression, rule);
-    read_levels(subject, rule);
+    if (!enabled && !cursor.find("value") && !cursor.find("levels")) return switch_off(cursor, rule.name);
+    const std::optional<Expression> expression = read_expression(cursor, catalogue_);
+    read_guards(cursor, catalogue_, expression, rule);
+    read_levels(cursor, rule);
     rule.hold_ms = hold_default_ms;
-    if (const auto hold = subject.find("hold")) rule.hold_ms = hold->duration_ms(0, hold_max_ms).value_or(0);
+    if (const auto hold = cursor.find("hold")) rule.hold_ms = hold->duration_ms(0, hold_max_ms).value_or(0);
     for (const Level& level : rule.levels)
       rule.hold_ms = std::max(rule.hold_ms, level.clear_for_ms);
-    read_texts(subject, expression, rule);
+    read_texts(cursor, expression, rule);
     if (!expression) return;
-    check_labels(subject, expression->value);
+    check_labels(cursor, expression->value);
     rule.expression = *expression;
     if (enabled) {
       list_.rules.push_back(std::move(rule));
@@ -206,10 +207,10 @@ class Reader {
   }
 
  private:
-  bool read_name(const Subject& subject, Rule& rule) {
-    const auto alert = subject.find("alert");
+  bool read_name(const JsonCursor& cursor, Rule& rule) {
+    const auto alert = cursor.find("alert");
     if (!alert) {
-      subject.refuse("lacks \"alert\"", "the name of the alert");
+      cursor.refuse("lacks \"alert\"", "the name of the alert");
       return false;
     }
     rule.name = alert->text(name_max).value_or("");
@@ -224,11 +225,11 @@ class Reader {
     return fresh;
   }
 
-  void switch_off(const Subject& subject, std::string name) {
+  void switch_off(const JsonCursor& cursor, std::string name) {
     if (std::find(defaults_.begin(), defaults_.end(), name) == defaults_.end()) {
       std::string help = config::did_you_mean(name, defaults_);
       if (help.empty()) help = "`perjouled describe alerts` lists them";
-      return subject.find("alert")->refuse("no default rule has this name", std::move(help));
+      return cursor.find("alert")->refuse("no default rule has this name", std::move(help));
     }
     list_.disabled.push_back(std::move(name));
   }
@@ -251,11 +252,11 @@ std::vector<std::string_view> default_names() {
 RuleList read_rules(const config::json::Value& list, const Catalogue& catalogue,
                     std::span<const std::string_view> defaults) {
   RuleList read;
-  const Subject subject(list, "alerts.rules", read.problems);
-  if (!subject.expect(Type::array)) return read;
+  const JsonCursor cursor(list, "alerts.rules", read.problems);
+  if (!cursor.expect(Type::array)) return read;
   Reader reader(catalogue, defaults, read);
-  if (list.items.size() > rules_max) subject.refuse(fmt::format("more than {} rules", rules_max));
-  for (const Subject& item : subject.items())
+  if (list.items.size() > rules_max) cursor.refuse(fmt::format("more than {} rules", rules_max));
+  for (const JsonCursor& item : cursor.items())
     reader.read(item);
   return read;
 }

@@ -39,7 +39,7 @@ class Host {
   void control(const std::string& name) const { tree.write("control/" + name, ""); }
   void release(const std::string& name) const { tree.remove("control/" + name); }
   Result<std::vector<Probe>> look(std::vector<std::string> watched = {}) {
-    return nvml_entry.make_known({}, roots, {inventory, std::move(watched)});
+    return nvml_entry.make_numbered({}, roots, {inventory, std::move(watched)});
   }
 
   Tree tree;

@@ -128,14 +128,14 @@ TEST_CASE("stderr is the journal when its device and inode are the ones named") 
 }
 
 TEST_CASE("a subject that changes each second is heard ten times in ten minutes, and others do not pay for it") {
-  Ration ration;
+  LogRateLimit rate_limit;
   const auto second = [](std::int64_t n) { return n * 1'000'000'000; };
   int said = 0;
   for (std::int64_t n = 0; n < 3600; ++n) {
-    const auto verdict = ration.ask("hwmon coretemp", second(n));
-    said += verdict != Ration::Verdict::hold ? 1 : 0;
-    CHECK((verdict == Ration::Verdict::say_last) == (n % 600 == Ration::lines - 1));
-    if (n % 60 == 0) CHECK(ration.ask("rapl", second(n)) != Ration::Verdict::hold);
+    const auto verdict = rate_limit.ask("hwmon coretemp", second(n));
+    said += verdict != LogRateLimit::Verdict::hold ? 1 : 0;
+    CHECK((verdict == LogRateLimit::Verdict::say_last) == (n % 600 == LogRateLimit::lines - 1));
+    if (n % 60 == 0) CHECK(rate_limit.ask("rapl", second(n)) != LogRateLimit::Verdict::hold);
   }
   CHECK(said == 60);
 }

@@ -84,13 +84,13 @@ Result<std::vector<Probe>> make(const Options&, const Roots&) {
 }
 
 constexpr std::array<const Metric*, 1> metrics = {&heat};
-Result<std::vector<Probe>> make_known(const Options& options, const Roots& roots, const Known& known) {
-  script->watched.push_back(known.watched);
-  script->inventory = known.inventory;
+Result<std::vector<Probe>> make_numbered(const Options& options, const Roots& roots, const DiscoveryContext& context) {
+  script->watched.push_back(context.watched);
+  script->inventory = context.inventory;
   return make(options, roots);
 }
 const Entry known_entry{
-    .name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make_known = make_known};
+    .name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make_numbered = make_numbered};
 
 // Says whether work runs on it.
 class WatchedLane : public fakes::VirtualLane {

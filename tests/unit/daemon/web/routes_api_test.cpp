@@ -26,7 +26,7 @@ struct Fixture {
   fakes::VirtualClock clock{loop, {100 * nanoseconds_per_second, now_ms}};
   Latest latest;
   Instruments instruments{BuildInfo{"1.2.3", "abc", "main", "g++"}};
-  Board board;
+  SourceStatusTable source_status;
   std::optional<query::Reader> reader;
   std::optional<Routes> routes;
   int asked = 0;
@@ -39,7 +39,7 @@ struct Fixture {
                                         scratch / "history.db",
                                         {&power},
                                         {"1.2.3", "abc", "main", "g++"}});
-    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}};
+    Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3", {}, {}};
     setup.ask = [this](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
       ++asked;
       reader->ask(std::move(path), std::move(parameters), std::move(reply));
@@ -162,7 +162,7 @@ TEST_CASE_FIXTURE(Fixture, "api: what is wrong with a request, and what is not s
 }
 
 TEST_CASE_FIXTURE(Fixture, "api: without a history there is none, and says so") {
-  routes.emplace(Setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}, {}});
+  routes.emplace(Setup{clock, latest, instruments, source_status, "/metrics", "1.2.3", {}, {}, {}});
   const http::Response got = get("labels");
   CHECK(got.status == 503);
   CHECK(got.body->find("--no-storage") != std::string::npos);
@@ -170,7 +170,7 @@ TEST_CASE_FIXTURE(Fixture, "api: without a history there is none, and says so") 
 
 TEST_CASE_FIXTURE(Fixture, "api: alerts and rules are asked of whoever has the rules, with a history or without") {
   std::string path;
-  Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3", {}, {}};
+  Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3", {}, {}};
   setup.ask_rules = [&path](std::string asked_path, query::Parameters parameters, query::Reader::Reply reply) {
     path = std::move(asked_path);
     reply({200, "{" + parameters.at(0).second + "}"});

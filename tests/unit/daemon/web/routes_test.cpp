@@ -34,7 +34,7 @@ struct Fixture {
   fakes::VirtualClock clock{loop, {100 * second_ns, 1'795'424'400'000}};
   Latest latest;
   Instruments instruments{BuildInfo{"1.2.3", "abc", "main", "g++"}};
-  Board board;
+  SourceStatusTable source_status;
   std::string reload_answer;
   int reloads = 0;
   Routes routes{setup(true)};
@@ -46,7 +46,7 @@ struct Fixture {
     show(SeriesId{1}, 0.5);
   }
   Setup setup(bool lifecycle) {
-    Setup setup{clock, latest, instruments, board, "/metrics", "1.2.3 <abc>", {}, {}};
+    Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3 <abc>", {}, {}};
     setup.collects = {{"thermal", {heat.name}}, {"cpu", {load.name}}, {"self", {}}};
     if (lifecycle) {
       setup.reload = [this] {
@@ -180,12 +180,12 @@ TEST_CASE_FIXTURE(Fixture, "collect[] takes one or several collectors, and refus
   CHECK(has(*refused.body, "nvml"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "health answers everybody; ready follows the board") {
+TEST_CASE_FIXTURE(Fixture, "health answers everybody; ready follows the source_status") {
   CHECK(get("/-/healthy").status == 200);
   CHECK(get("/-/ready").status == 503);
-  board.set({{}, true, "off"});
+  source_status.set({{}, true, "off"});
   CHECK(get("/-/ready").status == 200);
-  board.set({{}, false, "off"});
+  source_status.set({{}, false, "off"});
   CHECK(get("/-/ready").status == 503);
 }
 
@@ -253,7 +253,7 @@ TEST_CASE_FIXTURE(Fixture, "the page shows every source with its state in words,
   good.duration_seconds = 0.0025;
   SourceStatus starting;
   starting.source = "nvml";
-  board.set({{bad, good, starting}, true, "/var/lib/<perjoule>: no space left"});
+  source_status.set({{bad, good, starting}, true, "/var/lib/<perjoule>: no space left"});
   http::Request request;
   request.loopback = true;
   const std::string page = *get("/", request).body;

@@ -30,7 +30,7 @@ class Daemon {
         recorder(latest, ledger, nullptr, make_rows(ledger)),
         probe(recorder.open(info())) {
     engine.set_rules(rules_of(rules));
-    recorder.on_change([this] { engine.ring(); });
+    recorder.on_change([this] { engine.wake(); });
     asio::co_spawn(loop, engine.run(), asio::detached);
   }
 
@@ -60,47 +60,47 @@ class Daemon {
   Recorder recorder;
   Instruments instruments{BuildInfo{"1.2.3", "0123abc", "main", "g++"}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
-  std::vector<Alert> told;
+  std::vector<Alert> sent;
   Engine engine{{clock, latest, recorder.series(), instruments, ledger, log},
-                [this](const Alert& alert) { told.push_back(alert); }};
+                [this](const Alert& alert) { sent.push_back(alert); }};
   ProbeId probe;
 
  private:
   static ProbeInfo info() { return {"hwmon", "", second_ns, 10 * second_ns}; }
 };
 
-TEST_CASE("a crossing is told within a few milliseconds of the batch that holds it") {
+TEST_CASE("a crossing is sent within a few milliseconds of the batch that holds it") {
   Daemon daemon(R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
       "levels": [{"severity": "warning", "raise_above": 27}]}])");
   daemon.sample(20);
   daemon.run(3.3);
   daemon.sample(30);
   daemon.run(0.021);
-  REQUIRE(daemon.told.size() == 1);
-  CHECK(daemon.told[0].phase == Phase::firing);
-  CHECK(daemon.told[0].starts_ms == start.wall_ms + 3'320);
+  REQUIRE(daemon.sent.size() == 1);
+  CHECK(daemon.sent[0].phase == Phase::firing);
+  CHECK(daemon.sent[0].starts_ms == start.wall_ms + 3'320);
 }
 
-TEST_CASE("an alert is shown, told and kept in the ledger, and leaves no trace there once it is over") {
+TEST_CASE("an alert is shown, sent and kept in the ledger, and leaves no trace there once it is over") {
   Daemon daemon(warm);
   CHECK(daemon.shown("firing") == 0);
   daemon.sample_for(28, 1);
   CHECK(daemon.shown("pending") == 1);
-  CHECK(daemon.told.empty());
+  CHECK(daemon.sent.empty());
   daemon.sample_for(28, 3);
   CHECK(daemon.shown("firing") == 1);
   CHECK(daemon.shown("pending") == 0);
-  REQUIRE(daemon.told.size() == 1);
-  CHECK(daemon.told[0].labels == Labels{{"chip", "x"}, {"role", "inlet"}, {"sensor", "temp1"}});
+  REQUIRE(daemon.sent.size() == 1);
+  CHECK(daemon.sent[0].labels == Labels{{"chip", "x"}, {"role", "inlet"}, {"sensor", "temp1"}});
   CHECK(daemon.engine.firing().size() == 1);
   CHECK(daemon.ledger.states("alert/").size() == 1);
   daemon.sample_for(26.5, 5);
-  CHECK(daemon.told.size() == 1);
+  CHECK(daemon.sent.size() == 1);
   daemon.sample_for(25, 2);
-  REQUIRE(daemon.told.size() == 2);
-  CHECK(daemon.told[1].phase == Phase::resolved);
-  CHECK(same(daemon.told[1], daemon.told[0]));
-  CHECK(daemon.told[1].starts_ms == daemon.told[0].starts_ms);
+  REQUIRE(daemon.sent.size() == 2);
+  CHECK(daemon.sent[1].phase == Phase::resolved);
+  CHECK(same(daemon.sent[1], daemon.sent[0]));
+  CHECK(daemon.sent[1].starts_ms == daemon.sent[0].starts_ms);
   CHECK(daemon.shown("firing") == 0);
   CHECK(daemon.ledger.states("alert/").empty());
 }
@@ -136,10 +136,10 @@ TEST_CASE("what is stale is no data: held, then resolved") {
   Daemon daemon(warm);
   daemon.sample_for(28, 4);
   daemon.run(10 + 899);
-  CHECK(daemon.told.size() == 1);
+  CHECK(daemon.sent.size() == 1);
   daemon.run(5);
-  REQUIRE(daemon.told.size() == 2);
-  CHECK(daemon.told[1].reason == "no data");
+  REQUIRE(daemon.sent.size() == 2);
+  CHECK(daemon.sent[1].reason == "no data");
 }
 
 TEST_CASE("a restart pages nobody, and the end that comes after it has the old start") {
@@ -150,7 +150,7 @@ TEST_CASE("a restart pages nobody, and the end that comes after it has the old s
   {
     Daemon daemon(warm);
     daemon.sample_for(28, 4);
-    started_ms = daemon.told.at(0).starts_ms;
+    started_ms = daemon.sent.at(0).starts_ms;
     since_ms = daemon.engine.report().active.at(0).since_ms;
     rows = daemon.ledger.take_changed();
     later = daemon.clock.now();
@@ -164,16 +164,16 @@ TEST_CASE("a restart pages nobody, and the end that comes after it has the old s
   CHECK(daemon.engine.report().active[0].since_ms == since_ms);
   daemon.run(5);
   daemon.sample_for(26.5, 5);
-  CHECK(daemon.told.empty());
+  CHECK(daemon.sent.empty());
   daemon.sample_for(20, 2);
-  REQUIRE(daemon.told.size() == 1);
-  CHECK(daemon.told[0].phase == Phase::resolved);
-  CHECK(daemon.told[0].starts_ms == started_ms);
+  REQUIRE(daemon.sent.size() == 1);
+  CHECK(daemon.sent[0].phase == Phase::resolved);
+  CHECK(daemon.sent[0].starts_ms == started_ms);
 
   Daemon without("[]", rows, later);
-  REQUIRE(without.told.size() == 1);
-  CHECK(without.told[0].phase == Phase::resolved);
-  CHECK(without.told[0].reason == "the rule was removed");
+  REQUIRE(without.sent.size() == 1);
+  CHECK(without.sent[0].phase == Phase::resolved);
+  CHECK(without.sent[0].reason == "the rule was removed");
   CHECK(without.ledger.states("alert/").empty());
 }
 
@@ -191,12 +191,12 @@ TEST_CASE("a reload resolves what it takes away, and its lines leave the scrape"
   daemon.sample_for(28, 4);
   CHECK(daemon.shown("firing") == 1);
   daemon.engine.set_rules({});
-  REQUIRE(daemon.told.size() == 2);
-  CHECK(daemon.told[1].reason == "the rule was removed");
+  REQUIRE(daemon.sent.size() == 2);
+  CHECK(daemon.sent[1].reason == "the rule was removed");
   CHECK_FALSE(daemon.shown("firing"));
   daemon.engine.set_rules(rules_of(warm));
   daemon.sample_for(28, 4);
-  CHECK(daemon.told.size() == 3);
+  CHECK(daemon.sent.size() == 3);
 }
 
 TEST_CASE("the daemon's own instruments are read too") {
@@ -205,16 +205,16 @@ TEST_CASE("the daemon's own instruments are read too") {
       {"alert": "Failing", "value": {"metric": "perjoule_storage_failed_commits_total", "match": {"file": "ledger"},
       "fn": "increase", "window": "1m"}, "levels": [{"severity": "warning", "raise_above": 0}]}])");
   daemon.run(10);
-  CHECK(daemon.told.empty());
+  CHECK(daemon.sent.empty());
   storage::Report report;
   report.dropped_samples = 5;
   daemon.instruments.storage(report);
   daemon.run(2);
-  REQUIRE(daemon.told.size() == 2);
-  CHECK(daemon.told[0].name == "Dropping");
-  CHECK(daemon.told[1].labels == Labels{{"file", "ledger"}});
+  REQUIRE(daemon.sent.size() == 2);
+  CHECK(daemon.sent[0].name == "Dropping");
+  CHECK(daemon.sent[1].labels == Labels{{"file", "ledger"}});
   daemon.run(70);
-  CHECK(daemon.told.size() == 4);
+  CHECK(daemon.sent.size() == 4);
 }
 
 }  // namespace

@@ -40,11 +40,11 @@ TEST_CASE("no level of the nineteen moves while its value wanders inside the ban
       CAPTURE(level.severity);
       const auto [low, high] = std::minmax(level.raise, *level.clear);
       std::uniform_real_distribution<double> inside(low, high);
-      Standing fires;
-      Standing rests;
+      AlertState fires;
+      AlertState rests;
       std::int64_t now_ms = 0;
       const double beyond = level.above ? level.raise + 1 : level.raise - 1;
-      while (fires.at != Standpoint::firing)
+      while (fires.at != AlertStage::firing)
         (void)step(fires, level, rule.hold_ms, {beyond, true, false}, {now_ms += 60'000, 0});
       for (int i = 0; i < 2'000; ++i, now_ms += 60'000) {
         // The edges belong to the band.

@@ -54,7 +54,7 @@ TEST_CASE("dispatch: numbers per host and port, and none of a receiver that is g
   Alert alert;
   alert.name = "Hot";
   alert.phase = Phase::firing;
-  dispatch.tell(alert);
+  dispatch.notify(alert);
   dispatch.show();
   std::string text = test.text();
   CHECK(text.find("perjoule_alert_notifications_pending{kind=\"webhook\",receiver=\"h:1\"} 2\n") != std::string::npos);
@@ -78,7 +78,7 @@ TEST_CASE("dispatch: the ledger keeps what is undelivered, without URLs, and for
     Alert alert;
     alert.name = "Hot";
     alert.phase = Phase::firing;
-    dispatch.tell(alert);
+    dispatch.notify(alert);
   }
   const auto kept = test.ledger.states("outbox/");
   REQUIRE(kept.size() == 1);
@@ -88,6 +88,6 @@ TEST_CASE("dispatch: the ledger keeps what is undelivered, without URLs, and for
   again.configure(to_webhooks({"http://h:1/secret"}));
   again.show();
   CHECK(test.text().find("pending{kind=\"webhook\",receiver=\"h:1\"} 1\n") != std::string::npos);
-  again.agree({});  // the rule is gone
+  again.reconcile({});  // the rule is gone
   CHECK(test.ledger.states("outbox/").begin()->second.find("\"resolved\"") != std::string::npos);
 }

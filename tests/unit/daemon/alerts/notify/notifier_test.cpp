@@ -93,7 +93,7 @@ struct World {
   void pass(std::int64_t seconds) { clock.run_until(clock.now().steady_ns + seconds * second_ns); }
   [[nodiscard]] std::int64_t second() const { return (clock.now().steady_ns - start.steady_ns) / second_ns; }
 
-  void tell(const std::string& gpu, Phase phase) { notifier->tell(alert(gpu, phase)); }
+  void notify(const std::string& gpu, Phase phase) { notifier->notify(alert(gpu, phase)); }
   [[nodiscard]] Alert alert(const std::string& gpu, Phase phase) const {
     Alert made;
     made.name = "Hot";
@@ -151,15 +151,15 @@ TEST_CASE("notifier: an incident goes to every receiver at once, and again each 
   world.settings.alertmanagers.push_back("http://am2:9093/base/");
   world.open();
   world.pass(10);
-  world.tell("0", Phase::pending);
+  world.notify("0", Phase::pending);
   world.pass(1);
   CHECK(world.posts.empty());
-  world.tell("0", Phase::firing);
+  world.notify("0", Phase::firing);
   world.pass(1);
   CHECK(world.posts.size() == 3);
   CHECK(world.attempts.contains("http://am2:9093/base/api/v2/alerts"));
   world.pass(120);
-  world.tell("0", Phase::resolved);
+  world.notify("0", Phase::resolved);
   world.pass(3600);
 
   const std::vector<Post> hooked = world.of(hook);
@@ -185,7 +185,7 @@ TEST_CASE("notifier: a receiver that is down costs the others nothing, is asked 
   World world;
   world.status[manager + "/api/v2/alerts"] = 0;
   world.open();
-  world.tell("0", Phase::firing);
+  world.notify("0", Phase::firing);
   world.pass(1);
   CHECK(world.of(hook).size() == 1);
   world.pass(599);
@@ -201,7 +201,7 @@ TEST_CASE("notifier: a receiver that is down costs the others nothing, is asked 
   CHECK(world.changes == said);
   CHECK(world.notifier->stats()[0].failures == static_cast<std::uint64_t>(tried));
   CHECK(world.notifier->stats()[0].pending == 0);
-  world.tell("1", Phase::firing);  // the back-off is over
+  world.notify("1", Phase::firing);  // the back-off is over
   world.pass(1);
   CHECK(world.of(manager).back().gpu == "1");
 }
@@ -211,9 +211,9 @@ TEST_CASE("notifier: an incident that is over before the receiver is back") {
   world.status[manager + "/api/v2/alerts"] = 503;
   world.status[hook] = 0;
   world.open();
-  world.tell("0", Phase::firing);
+  world.notify("0", Phase::firing);
   world.pass(200);
-  world.tell("0", Phase::resolved);
+  world.notify("0", Phase::resolved);
   world.pass(400);
   world.status.clear();
   world.pass(31);
@@ -234,11 +234,11 @@ TEST_CASE("notifier: a message that the receiver calls wrong does not keep the n
     world.settings.alertmanagers.clear();
     world.status[hook] = status;
     world.open();
-    world.tell("0", Phase::firing);
+    world.notify("0", Phase::firing);
     world.pass(100);
     CHECK(world.attempts[hook] == 1);
     world.status.clear();
-    world.tell("1", Phase::firing);
+    world.notify("1", Phase::firing);
     world.pass(1);
     REQUIRE(world.of(hook).size() == 1);
     CHECK(world.of(hook)[0].gpu == "1");
@@ -253,7 +253,7 @@ TEST_CASE("notifier: a message that the receiver calls wrong does not keep the n
     world.settings.alertmanagers.clear();
     world.status[hook] = status;
     world.open();
-    world.tell("0", Phase::firing);
+    world.notify("0", Phase::firing);
     world.pass(10);
     CHECK(world.attempts[hook] > 2);
     world.status.clear();
@@ -266,7 +266,7 @@ TEST_CASE("notifier: a wall clock that is set moves stamps and no interval") {
   World world;
   world.settings.webhooks.clear();
   world.open();
-  world.tell("0", Phase::firing);
+  world.notify("0", Phase::firing);
   world.pass(1);
   world.clock.step_wall(-7'200'000);
   world.pass(60);
@@ -285,7 +285,7 @@ TEST_CASE("notifier: a wall clock that is set moves stamps and no interval") {
 TEST_CASE("notifier: a reload adds and takes away receivers, and leaves those that stay") {
   World world;
   world.open();
-  world.tell("0", Phase::firing);
+  world.notify("0", Phase::firing);
   world.pass(1);
   world.settings.webhooks = {hook, "http://second/"};
   world.settings.alertmanagers.clear();
@@ -295,7 +295,7 @@ TEST_CASE("notifier: a reload adds and takes away receivers, and leaves those th
   CHECK(world.of(hook).size() == 1);
   CHECK(world.of("http://second/").size() == 1);
   const std::size_t before = world.of(manager).size();
-  world.tell("0", Phase::resolved);
+  world.notify("0", Phase::resolved);
   world.pass(300);
   CHECK(world.of(hook).size() == 2);
   CHECK(world.of("http://second/").size() == 2);
@@ -306,10 +306,10 @@ TEST_CASE("notifier: a reload adds and takes away receivers, and leaves those th
 TEST_CASE("notifier: over a restart nothing is told twice to a webhook and nothing is forgotten") {
   World world;
   world.open();
-  world.tell("0", Phase::firing);
-  world.tell("1", Phase::firing);
+  world.notify("0", Phase::firing);
+  world.notify("1", Phase::firing);
   world.pass(1);
-  world.tell("1", Phase::resolved);
+  world.notify("1", Phase::resolved);
   world.status[hook] = 0;
   world.pass(1);
   world.committed = world.kept;
@@ -318,9 +318,9 @@ TEST_CASE("notifier: over a restart nothing is told twice to a webhook and nothi
   world.status.clear();
   world.open();
   const std::vector<Alert> firing = {world.alert("0", Phase::firing)};
-  world.notifier->agree(firing);
+  world.notifier->reconcile(firing);
   world.pass(1);
-  world.tell("0", Phase::resolved);
+  world.notify("0", Phase::resolved);
   world.pass(1);
   std::map<std::string, std::vector<bool>> told;
   std::map<std::string, std::set<std::string>> starts;
@@ -351,12 +351,12 @@ TEST_CASE("notifier: random incidents, failures and restarts") {
       if (found == firing.end()) {
         firing[gpu] = world.alert(gpu, Phase::firing);
         starts[gpu].push_back(rfc3339(firing[gpu].starts_ms));
-        world.notifier->tell(firing[gpu]);
+        world.notifier->notify(firing[gpu]);
       } else {
         Alert ended = found->second;
         ended.phase = Phase::resolved;
         ended.ends_ms = world.clock.now().wall_ms;
-        world.notifier->tell(ended);
+        world.notifier->notify(ended);
         firing.erase(found);
       }
     };

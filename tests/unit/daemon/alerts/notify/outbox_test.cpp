@@ -54,16 +54,16 @@ struct Fixture {
   Outbox outbox{into(kept), 5};
   Fixture() { outbox.set_receivers({{hook, ReceiverKind::webhook}, {manager, ReceiverKind::alertmanager}}); }
   bool fire(const std::string& gpu, std::int64_t second) {
-    return outbox.tell(alert(gpu, Phase::firing, second), {{"instance", "a"}}, at(second));
+    return outbox.notify(alert(gpu, Phase::firing, second), {{"instance", "a"}}, at(second));
   }
   bool resolve(const std::string& gpu, std::int64_t second) {
-    return outbox.tell(alert(gpu, Phase::resolved, second), {{"instance", "a"}}, at(second));
+    return outbox.notify(alert(gpu, Phase::resolved, second), {{"instance", "a"}}, at(second));
   }
-  std::optional<Told> deliver(const ReceiverKey& receiver, std::int64_t second) {
+  std::optional<Delivery> deliver(const ReceiverKey& receiver, std::int64_t second) {
     const auto items = outbox.next(receiver, at(second));
     if (items.empty()) return std::nullopt;
     outbox.delivered(receiver, items, at(second));
-    return items.front().told;
+    return items.front().sent;
   }
 };
 
@@ -75,7 +75,8 @@ TEST_CASE("an incident is text and back, whatever its labels hold") {
   incident.alert.reason = "no data";
   incident.alert.runbook = "gpu-thermal-margin";
   incident.external = {{"instance", "a:1"}, {"source", "perjouled"}};
-  incident.deliveries = {{"0123", {Told::nothing, 0}}, {"4567", {Told::firing, 0}}, {"89ab", {Told::resolved, 0}}};
+  incident.deliveries = {
+      {"0123", {Delivery::nothing, 0}}, {"4567", {Delivery::firing, 0}}, {"89ab", {Delivery::resolved, 0}}};
   const std::string text = to_text(incident);
   const std::optional<Incident> back = incident_from(text);
   REQUIRE(back);
@@ -85,7 +86,7 @@ TEST_CASE("an incident is text and back, whatever its labels hold") {
   CHECK(back->alert.starts_ms == incident.alert.starts_ms);
   CHECK(back->alert.reason == "no data");
   CHECK(back->external == incident.external);
-  CHECK(back->deliveries.at("4567").told == Told::firing);
+  CHECK(back->deliveries.at("4567").sent == Delivery::firing);
 
   std::mt19937 random(3);
   for (int i = 0; i < 20'000; ++i) {
@@ -105,13 +106,13 @@ TEST_CASE("a webhook is told the firing once and the resolution once") {
   CHECK(test.fire("0", 10));
   CHECK(!test.fire("0", 11));  // the same incident
   CHECK(test.outbox.pending(hook) == 1);
-  CHECK(test.deliver(hook, 12) == Told::firing);
+  CHECK(test.deliver(hook, 12) == Delivery::firing);
   CHECK(test.outbox.pending(hook) == 0);
   CHECK(!test.deliver(hook, 500));
   CHECK(test.outbox.due_ns(hook) == Outbox::never);
   CHECK(test.resolve("0", 600));
   CHECK(!test.resolve("0", 601));
-  CHECK(test.deliver(hook, 602) == Told::resolved);
+  CHECK(test.deliver(hook, 602) == Delivery::resolved);
   CHECK(!test.deliver(hook, 603));
 }
 
@@ -120,21 +121,21 @@ TEST_CASE("a webhook that was away hears both events of an incident, in order") 
   test.fire("0", 10);
   test.fire("1", 11);
   test.resolve("0", 20);
-  CHECK(test.deliver(hook, 30) == Told::firing);
-  CHECK(test.deliver(hook, 30) == Told::resolved);
-  CHECK(test.deliver(hook, 30) == Told::firing);
+  CHECK(test.deliver(hook, 30) == Delivery::firing);
+  CHECK(test.deliver(hook, 30) == Delivery::resolved);
+  CHECK(test.deliver(hook, 30) == Delivery::firing);
   CHECK(!test.deliver(hook, 30));
 }
 
 TEST_CASE("an Alertmanager is told what fires each minute, and the resolution for a quarter of an hour") {
   Fixture test;
   test.fire("0", 0);
-  CHECK(test.deliver(manager, 0) == Told::firing);
+  CHECK(test.deliver(manager, 0) == Delivery::firing);
   CHECK(test.outbox.due_ns(manager) == 60 * second_ns);
   CHECK(!test.deliver(manager, 59));
-  CHECK(test.deliver(manager, 60) == Told::firing);
+  CHECK(test.deliver(manager, 60) == Delivery::firing);
   test.resolve("0", 100);
-  CHECK(test.deliver(manager, 100) == Told::resolved);
+  CHECK(test.deliver(manager, 100) == Delivery::resolved);
   int repeated = 0;
   for (std::int64_t second = 101; second < 3000; ++second)
     repeated += test.deliver(manager, second).has_value() ? 1 : 0;
@@ -151,7 +152,7 @@ TEST_CASE("an Alertmanager that was away learns the resolution, however late") {
   test.resolve("0", 100);
   CHECK(test.outbox.due_ns(manager) == 0);
   CHECK(test.outbox.pending(manager) == 1);
-  CHECK(test.deliver(manager, 50'000) == Told::resolved);
+  CHECK(test.deliver(manager, 50'000) == Delivery::resolved);
   CHECK(!test.deliver(manager, 60'000));
 }
 
@@ -163,9 +164,9 @@ TEST_CASE("an alert that fires again replaces its former resolution at an Alertm
   const auto items = test.outbox.next(manager, at(20));
   REQUIRE(items.size() == 1);
   CHECK(test.outbox.find(items[0].id)->alert.starts_ms == at(20).wall_ms);
-  CHECK(test.deliver(hook, 20) == Told::firing);
-  CHECK(test.deliver(hook, 20) == Told::resolved);
-  CHECK(test.deliver(hook, 20) == Told::firing);
+  CHECK(test.deliver(hook, 20) == Delivery::firing);
+  CHECK(test.deliver(hook, 20) == Delivery::resolved);
+  CHECK(test.deliver(hook, 20) == Delivery::firing);
   CHECK(!test.deliver(hook, 20));
 }
 
@@ -175,7 +176,7 @@ TEST_CASE("what ends while it is on its way is told again as ended") {
   const auto under_way = test.outbox.next(manager, at(0));
   test.resolve("0", 1);
   test.outbox.delivered(manager, under_way, at(2));
-  CHECK(test.deliver(manager, 2) == Told::resolved);
+  CHECK(test.deliver(manager, 2) == Delivery::resolved);
 }
 
 TEST_CASE("beyond the bound the oldest resolved incident goes, and what only fires stays") {
@@ -204,7 +205,7 @@ TEST_CASE("a receiver that refuses a message does not get it again") {
   CHECK(test.outbox.dropped(hook) == 1);
   CHECK(test.outbox.next(hook, at(0)).empty());
   test.resolve("0", 1);
-  CHECK(test.deliver(hook, 1) == Told::resolved);
+  CHECK(test.deliver(hook, 1) == Delivery::resolved);
 }
 
 TEST_CASE("over a restart an Alertmanager is told again and a webhook only what it does not know") {
@@ -214,9 +215,9 @@ TEST_CASE("over a restart an Alertmanager is told again and a webhook only what 
   test.fire("2", 0);
   test.resolve("1", 5);
   test.resolve("2", 5);
-  CHECK(test.deliver(hook, 6) == Told::firing);    // 0
-  CHECK(test.deliver(hook, 6) == Told::firing);    // 1
-  CHECK(test.deliver(hook, 6) == Told::resolved);  // 1
+  CHECK(test.deliver(hook, 6) == Delivery::firing);    // 0
+  CHECK(test.deliver(hook, 6) == Delivery::firing);    // 1
+  CHECK(test.deliver(hook, 6) == Delivery::resolved);  // 1
   test.deliver(manager, 6);
   Kept kept = test.kept;
   kept["outbox/0000000000000077"] = "garbage";
@@ -229,7 +230,7 @@ TEST_CASE("over a restart an Alertmanager is told again and a webhook only what 
       {{hook, ReceiverKind::webhook}, {manager, ReceiverKind::alertmanager}, {"new", ReceiverKind::webhook}});
   std::vector<Outbox::Item> items = after.next(hook, at(1000));
   REQUIRE(items.size() == 1);
-  CHECK(items[0].told == Told::firing);
+  CHECK(items[0].sent == Delivery::firing);
   CHECK(after.find(items[0].id)->alert.labels == Labels{{"gpu", "2"}});
   CHECK(after.find(items[0].id)->external == Labels{{"instance", "a"}});
   CHECK(after.next(manager, at(1000)).size() == 3);
@@ -237,7 +238,7 @@ TEST_CASE("over a restart an Alertmanager is told again and a webhook only what 
   REQUIRE(items.size() == 1);
   after.delivered("new", items, at(1000));
   CHECK(after.next("new", at(1000)).empty());
-  CHECK(after.tell(alert("9", Phase::firing, 1000), {}, at(1000)));
+  CHECK(after.notify(alert("9", Phase::firing, 1000), {}, at(1000)));
   CHECK(kept.size() == 4);
 }
 
@@ -246,7 +247,7 @@ TEST_CASE("after a restart the evaluator's word counts") {
   test.fire("0", 0);
   test.fire("1", 0);
   const std::vector<Alert> firing = {alert("1", Phase::firing, 500), alert("2", Phase::firing, 500)};
-  test.outbox.agree(firing, {}, "gone", at(600));
+  test.outbox.reconcile(firing, {}, "gone", at(600));
   std::map<std::string, std::pair<Phase, std::int64_t>> seen;
   for (const Outbox::Item& item : test.outbox.next(manager, at(600))) {
     const Alert& told = test.outbox.find(item.id)->alert;

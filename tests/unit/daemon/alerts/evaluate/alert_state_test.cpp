@@ -1,4 +1,4 @@
-#include "daemon/alerts/evaluate/standing.hpp"
+#include "daemon/alerts/evaluate/alert_state.hpp"
 
 #include <doctest/doctest.h>
 
@@ -17,14 +17,15 @@ class Play {
 
   Play& step(std::optional<double> value, int seconds = 1, bool guarded = true) {
     for (int i = 0; i < seconds; ++i, ++second_) {
-      const Moves moves = alerts::step(standing, level_, hold_ms, {value, guarded, false}, {second_ * 1000, 5'000});
-      for (const Change change : {moves.first, moves.second})
+      const Transitions transitions =
+          alerts::step(state, level_, hold_ms, {value, guarded, false}, {second_ * 1000, 5'000});
+      for (const Change change : {transitions.first, transitions.second})
         note(change);
     }
     return *this;
   }
   std::string moved;
-  Standing standing;
+  AlertState state;
 
  private:
   void note(Change change) {
@@ -76,20 +77,20 @@ TEST_CASE("without data it is held, then resolved; what comes back in time leave
 
 TEST_CASE("after a restart a window that has not filled yet clears nothing") {
   const Level level{"warning", true, 10, 5, 60'000, 0};
-  for (const Standpoint at : {Standpoint::pending, Standpoint::firing}) {
-    Standing standing;
-    standing.at = at;
-    standing.restored_until_ms = 300'000;
-    CHECK(step(standing, level, hold_ms, {std::nullopt, true, true}, {1'000, 0}).first == Change::none);
-    CHECK(step(standing, level, hold_ms, {0.1, true, true}, {2'000, 0}).first == Change::none);
-    CHECK(standing.at == at);
-    CHECK(step(standing, level, hold_ms, {0.1, true, true}, {300'000, 0}).first ==
-          (at == Standpoint::pending ? Change::dropped : Change::resolved));
+  for (const AlertStage at : {AlertStage::pending, AlertStage::firing}) {
+    AlertState state;
+    state.at = at;
+    state.restored_until_ms = 300'000;
+    CHECK(step(state, level, hold_ms, {std::nullopt, true, true}, {1'000, 0}).first == Change::none);
+    CHECK(step(state, level, hold_ms, {0.1, true, true}, {2'000, 0}).first == Change::none);
+    CHECK(state.at == at);
+    CHECK(step(state, level, hold_ms, {0.1, true, true}, {300'000, 0}).first ==
+          (at == AlertStage::pending ? Change::dropped : Change::resolved));
   }
-  Standing standing;
-  standing.at = Standpoint::firing;
-  standing.restored_until_ms = 300'000;
-  CHECK(step(standing, level, hold_ms, {0.1, true, false}, {2'000, 0}).first == Change::resolved);
+  AlertState state;
+  state.at = AlertStage::firing;
+  state.restored_until_ms = 300'000;
+  CHECK(step(state, level, hold_ms, {0.1, true, false}, {2'000, 0}).first == Change::resolved);
 }
 
 TEST_CASE("whatever wanders inside the band moves nothing") {

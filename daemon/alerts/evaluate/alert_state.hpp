@@ -15,15 +15,15 @@
 
 namespace perjoule::alerts {
 
-enum class Standpoint : std::uint8_t { inactive, pending, firing };
+enum class AlertStage : std::uint8_t { inactive, pending, firing };
 
 // What moved: `dropped` is a pending one that was raised too shortly, `lost` a firing one without data.
 enum class Change : std::uint8_t { none, pending, dropped, firing, resolved, lost };
 
-struct Standing {
+struct AlertState {
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
 
-  Standpoint at = Standpoint::inactive;
+  AlertStage at = AlertStage::inactive;
   double value = 0;                        // the last that was known
   std::int64_t since_ms = 0;               // steady clock: pending since
   std::int64_t active_ms = 0;              // wall clock: likewise, as it was then
@@ -46,11 +46,11 @@ struct Observed {
 };
 
 // The changes of one evaluation: at most two, since what needs no `for` is pending and firing at once.
-struct Moves {
+struct Transitions {
   Change first = Change::none;
   Change second = Change::none;
 };
-[[nodiscard]] Moves step(Standing& standing, const Level& level, std::int64_t hold_ms, const Observed& observed,
-                         const Moment& now);
+[[nodiscard]] Transitions step(AlertState& state, const Level& level, std::int64_t hold_ms, const Observed& observed,
+                               const Moment& now);
 
 }  // namespace perjoule::alerts

@@ -1,4 +1,4 @@
-#include "daemon/alerts/rules/subject.hpp"
+#include "daemon/alerts/rules/json_cursor.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -31,15 +31,15 @@ std::string seconds(std::int64_t milliseconds) {
 
 }  // namespace
 
-void Subject::refuse(std::string what, std::string help) const {
+void JsonCursor::refuse(std::string what, std::string help) const {
   problems_->push_back({value_->place, path_, std::move(what), std::move(help)});
 }
 
-void Subject::refuse_key(std::string what, std::string help) const {
+void JsonCursor::refuse_key(std::string what, std::string help) const {
   problems_->push_back({value_->key_place, path_, std::move(what), std::move(help)});
 }
 
-bool Subject::expect(Type type) const {
+bool JsonCursor::expect(Type type) const {
   if (value_->type == type) return true;
   std::string help;
   if (type == Type::array && value_->type == Type::text)
@@ -48,8 +48,8 @@ bool Subject::expect(Type type) const {
   return false;
 }
 
-void Subject::expect_members(std::span<const std::string_view> known) const {
-  for (const Subject& member : items()) {
+void JsonCursor::expect_members(std::span<const std::string_view> known) const {
+  for (const JsonCursor& member : items()) {
     if (is_remark(member.key()) || std::find(known.begin(), known.end(), member.key()) != known.end()) continue;
     std::string help = config::did_you_mean(member.key(), known);
     if (help.empty()) help = fmt::format("known here: {}", fmt::join(known, ", "));
@@ -57,24 +57,24 @@ void Subject::expect_members(std::span<const std::string_view> known) const {
   }
 }
 
-std::optional<Subject> Subject::find(std::string_view key) const {
+std::optional<JsonCursor> JsonCursor::find(std::string_view key) const {
   for (const config::json::Value& member : value_->items) {
-    if (member.key == key) return Subject(member, fmt::format("{}.{}", path_, key), *problems_);
+    if (member.key == key) return JsonCursor(member, fmt::format("{}.{}", path_, key), *problems_);
   }
   return std::nullopt;
 }
 
-std::vector<Subject> Subject::items() const {
-  std::vector<Subject> subjects;
+std::vector<JsonCursor> JsonCursor::items() const {
+  std::vector<JsonCursor> found;
   for (const config::json::Value& item : value_->items) {
-    std::string path = value_->type == Type::array ? fmt::format("{}[{}]", path_, subjects.size())
+    std::string path = value_->type == Type::array ? fmt::format("{}[{}]", path_, found.size())
                                                    : fmt::format("{}.{}", path_, shown(item.key));
-    subjects.emplace_back(item, std::move(path), *problems_);
+    found.emplace_back(item, std::move(path), *problems_);
   }
-  return subjects;
+  return found;
 }
 
-std::optional<std::string> Subject::text(std::size_t length_max) const {
+std::optional<std::string> JsonCursor::text(std::size_t length_max) const {
   if (!expect(Type::text)) return std::nullopt;
   if (value_->text.empty()) {
     refuse("is empty");
@@ -88,18 +88,18 @@ std::optional<std::string> Subject::text(std::size_t length_max) const {
   return std::nullopt;
 }
 
-std::optional<double> Subject::number() const {
+std::optional<double> JsonCursor::number() const {
   if (value_->type == Type::integer || value_->type == Type::number) return value_->number;
   refuse(fmt::format("expected a number, got {}", with_article(value_->type)));
   return std::nullopt;
 }
 
-std::optional<bool> Subject::boolean() const {
+std::optional<bool> JsonCursor::boolean() const {
   if (!expect(Type::boolean)) return std::nullopt;
   return value_->boolean;
 }
 
-std::optional<std::int64_t> Subject::duration_ms(std::int64_t min_ms, std::int64_t max_ms) const {
+std::optional<std::int64_t> JsonCursor::duration_ms(std::int64_t min_ms, std::int64_t max_ms) const {
   if (value_->type != Type::text) {
     std::string help;
     if (value_->type == Type::integer)
@@ -119,7 +119,7 @@ std::optional<std::int64_t> Subject::duration_ms(std::int64_t min_ms, std::int64
   return std::nullopt;
 }
 
-std::optional<std::size_t> Subject::word(std::span<const std::string_view> words) const {
+std::optional<std::size_t> JsonCursor::word(std::span<const std::string_view> words) const {
   if (!expect(Type::text)) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), value_->text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());

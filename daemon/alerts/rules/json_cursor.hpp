@@ -12,10 +12,10 @@
 
 namespace perjoule::alerts {
 
-class Subject {
+class JsonCursor {
  public:
   // `value` and `problems` outlive the subject.
-  Subject(const config::json::Value& value, std::string path, std::vector<config::json::Problem>& problems)
+  JsonCursor(const config::json::Value& value, std::string path, std::vector<config::json::Problem>& problems)
       : value_(&value), path_(std::move(path)), problems_(&problems) {}
 
   void refuse(std::string what, std::string help = {}) const;
@@ -27,8 +27,8 @@ class Subject {
   // Refuses members of an object that are not among `known`. "//" and "x-..." are remarks.
   void expect_members(std::span<const std::string_view> known) const;
 
-  [[nodiscard]] std::optional<Subject> find(std::string_view key) const;
-  [[nodiscard]] std::vector<Subject> items() const;  // of an array, or the members of an object
+  [[nodiscard]] std::optional<JsonCursor> find(std::string_view key) const;
+  [[nodiscard]] std::vector<JsonCursor> items() const;  // of an array, or the members of an object
 
   [[nodiscard]] const std::string& key() const { return value_->key; }
   [[nodiscard]] const std::string& path() const { return path_; }
