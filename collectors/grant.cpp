@@ -5,6 +5,7 @@
 #include <algorithm>
 
 #include "collectors/sysfs.hpp"
+#include "config/text.hpp"
 
 namespace perjoule {
 
@@ -31,13 +32,10 @@ std::string grant_command(const Roots& roots, std::string_view capability, std::
         "sudo systemctl daemon-reload && sudo systemctl restart {1}",
         capability, unit, drop_in);
   }
-  std::string name(capability);
-  for (char& c : name)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
   return fmt::format(
       "sudo setcap {}+ep \"$(command -v perjouled)\", or run it as perjouled.service, whose unit or drop-in {} has "
       "AmbientCapabilities={}",
-      name, drop_in, capability);
+      text::lower(capability), drop_in, capability);
 }
 
 }  // namespace perjoule

@@ -6,6 +6,7 @@
 
 #include "config/keys.hpp"
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config {
 namespace {
@@ -29,12 +30,12 @@ Complaints check_template(std::string_view text) {
     if (open == std::string_view::npos) return std::nullopt;
     const std::size_t close = text.find('}', open);
     if (text[open] == '}' || close == std::string_view::npos)
-      return Complaint{fmt::format("{} has a brace without its partner", json::quote_short(text)), ""};
+      return Complaint{fmt::format("{} has a brace without its partner", text::quoted_short(text)), ""};
     const std::string_view name = text.substr(open + 1, close - open - 1);
     if (std::find(placeholders.begin(), placeholders.end(), name) == placeholders.end()) {
       std::string help = did_you_mean(name, placeholders);
       if (help.empty()) help = "{hostname} and {port} are known here";
-      return Complaint{fmt::format("{} is nothing that can be filled in", json::quote_short(name)), std::move(help)};
+      return Complaint{fmt::format("{} is nothing that can be filled in", text::quoted_short(name)), std::move(help)};
     }
     text.remove_prefix(close + 1);
   }
@@ -43,7 +44,7 @@ Complaints check_template(std::string_view text) {
 Complaints check_external_labels(const Value& value) {
   for (const auto& [name, text] : std::get<Map>(value)) {
     if (!is_label(name)) {
-      return Complaint{fmt::format("{} is not the name of a label", json::quote_short(name)),
+      return Complaint{fmt::format("{} is not the name of a label", text::quoted_short(name)),
                        "letters, digits and _, no digit and no __ in front"};
     }
     if (name == "alertname" || name == "severity" || name == "alertstate")
@@ -59,7 +60,7 @@ Complaints check_urls(const Value& value) {
     const bool host = scheme > 0 && url.size() > scheme && url[scheme] != '/' && url[scheme] != ':';
     const bool clean = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7F; });
     if (!host || !clean)
-      return Complaint{fmt::format("{} is not a URL", json::quote_short(url)), "write http://HOST:PORT/PATH"};
+      return Complaint{fmt::format("{} is not a URL", text::quoted_short(url)), "write http://HOST:PORT/PATH"};
     if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
       return Complaint{"a URL with a user or password in it", "a secret belongs into the path, or to a proxy in front"};
   }
@@ -70,7 +71,7 @@ Complaints check_runbook_url(const Value& value) {
   const std::string& url = std::get<std::string>(value);
   if ((url.starts_with("http://") || url.starts_with("https://")) && url.find("{runbook}") != std::string::npos)
     return std::nullopt;
-  return Complaint{fmt::format("{} is not a URL with {{runbook}} in it", json::quote_short(url)),
+  return Complaint{fmt::format("{} is not a URL with {{runbook}} in it", text::quoted_short(url)),
                    "write https://HOST/PATH/{runbook}.md"};
 }
 

@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "config/keys.hpp"
+#include "config/text.hpp"
 #include "config/tree.hpp"
 
 namespace perjoule::config {
@@ -85,7 +86,7 @@ std::string section_text(std::span<const Key> keys, std::size_t depth) {
   const std::vector<Branch> branches = split(keys, depth);
   for (const Branch& branch : branches) {
     const std::string_view comma = &branch == &branches.back() ? "" : ",";
-    const std::string name = json::quote(branch.name);
+    const std::string name = text::quoted(branch.name);
     if (branch.leaf) {
       text += comment(remark(branch.keys.front()), indent);
       text += fmt::format("{}{}: {}{}\n", indent, name, default_text(branch.keys.front()), comma);

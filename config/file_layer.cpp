@@ -12,6 +12,7 @@
 
 #include "config/layers.hpp"
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config {
 namespace {
@@ -55,7 +56,7 @@ bool is_remark(std::string_view key) {
 }
 
 std::string shown(std::string_view key) {
-  const std::string quoted = json::quote_short(key);
+  const std::string quoted = text::quoted_short(key);
   return quoted.size() == key.size() + 2 ? std::string(key) : quoted;
 }
 

@@ -8,6 +8,7 @@
 
 #include "config/json_syntax.hpp"
 #include "config/quantity_text.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config::json {
 namespace {
@@ -79,7 +80,8 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     key_place_ = token(here());
     key_ = std::move(name);
     if (!open_.back().keys.insert(key_).second) {
-      problems_.push_back(Problem{key_place_, path(), fmt::format("the key {} is there twice", quote_short(key_)),
+      problems_.push_back(Problem{key_place_, path(),
+                                  fmt::format("the key {} is there twice", text::quoted_short(key_)),
                                   "remove one of the two"});
     }
     read_ = Read::key;
@@ -259,7 +261,7 @@ std::string write(const Value& value) {
     case Type::number:
       return format_number(value.number);
     case Type::text:
-      return quote(value.text);
+      return text::quoted(value.text);
     case Type::array:
     case Type::object:
       break;
@@ -268,38 +270,10 @@ std::string write(const Value& value) {
   std::string text(object ? "{" : "[");
   for (const Value& item : value.items) {
     if (&item != &value.items.front()) text += ", ";
-    if (object) text += quote(item.key) + ": ";
+    if (object) text += text::quoted(item.key) + ": ";
     text += write(item);
   }
   return text + (object ? "}" : "]");
-}
-
-std::string quote(std::string_view text) {
-  std::string quoted = "\"";
-  for (char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      quoted += '\\';
-      quoted += c;
-    } else if (c == '\n') {
-      quoted += "\\n";
-    } else if (c == '\t') {
-      quoted += "\\t";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      quoted += fmt::format("\\u{:04x}", byte);
-    } else {
-      quoted += c;
-    }
-  }
-  return quoted + '"';
-}
-
-std::string quote_short(std::string_view text) {
-  constexpr std::size_t length_max = 60;
-  std::string cut(text.substr(0, length_max));
-  for (std::size_t at = first_invalid_utf8(cut); at != std::string::npos; at = first_invalid_utf8(cut))
-    cut[at] = '?';
-  return quote(cut) + (text.size() > length_max ? "..." : "");
 }
 
 }  // namespace perjoule::config::json

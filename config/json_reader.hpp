@@ -52,9 +52,5 @@ struct Document {
 
 // On one line; without places and comments it reads back as the same value.
 [[nodiscard]] std::string write(const Value& value);
-// A text as a JSON literal with its quotes. Control characters are escaped, so that it may be shown on a terminal.
-[[nodiscard]] std::string quote(std::string_view text);
-// The same for a message: cut behind 60 bytes, and what is not UTF-8 is written as "?".
-[[nodiscard]] std::string quote_short(std::string_view text);
 
 }  // namespace perjoule::config::json

@@ -4,6 +4,7 @@
 
 #include "config/keys.hpp"
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config {
 namespace {
@@ -40,7 +41,7 @@ std::optional<Complaint> check_text(const Key& key, std::string_view text) {
     if (text == choice) return std::nullopt;
   }
   std::string help = did_you_mean(text, key.choices);
-  return Complaint{fmt::format("expected {}, got {}", expectation(key), json::quote_short(text)), std::move(help)};
+  return Complaint{fmt::format("expected {}, got {}", expectation(key), text::quoted_short(text)), std::move(help)};
 }
 
 // What holds for a value wherever it comes from: range, choices, the key's own check.
@@ -101,7 +102,7 @@ std::string_view trimmed(std::string_view text) {
 
 Complaint wrong_type(const Key& key, const json::Value& value) {
   std::string got(json::with_article(value.type));
-  if (value.type == json::Type::text) got += " " + json::quote_short(value.text);
+  if (value.type == json::Type::text) got += " " + text::quoted_short(value.text);
   if (value.type == json::Type::integer || value.type == json::Type::number) got += " " + format_number(value.number);
   if (value.type == json::Type::boolean) got = value.boolean ? "true" : "false";
   std::string help;
@@ -110,7 +111,7 @@ Complaint wrong_type(const Key& key, const json::Value& value) {
     help = fmt::format("write \"{}s\" for seconds", format_number(value.number));
   }
   if (key.type == OptionType::text_list && value.type == json::Type::text)
-    help = fmt::format("write [{}]", json::quote_short(value.text));
+    help = fmt::format("write [{}]", text::quoted_short(value.text));
   if (key.type == OptionType::boolean && value.type == json::Type::text) help = "write true or false without quotes";
   return Complaint{fmt::format("expected {}, got {}", expectation(key), got), std::move(help)};
 }
@@ -272,21 +273,21 @@ std::string format_value(const Key& key, const KeyValue& value) {
   if (!value) return "null";
   if (const bool* flag = std::get_if<bool>(&*value)) return *flag ? "true" : "false";
   if (const auto* text = std::get_if<std::string>(&*value))
-    return key.type == OptionType::object_list ? *text : json::quote(*text);
+    return key.type == OptionType::object_list ? *text : text::quoted(*text);
   if (const auto* map = std::get_if<Map>(&*value)) {
     std::string entries;
     for (const auto& [name, text] : *map)
-      entries += fmt::format("{}{}: {}", entries.empty() ? "" : ", ", json::quote(name), json::quote(text));
+      entries += fmt::format("{}{}: {}", entries.empty() ? "" : ", ", text::quoted(name), text::quoted(text));
     return "{" + entries + "}";
   }
   if (const auto* list = std::get_if<std::vector<std::string>>(&*value)) {
     std::string items;
     for (const std::string& item : *list)
-      items += (items.empty() ? "" : ", ") + json::quote(item);
+      items += (items.empty() ? "" : ", ") + text::quoted(item);
     return "[" + items + "]";
   }
   const std::string number = number_text(key.type, std::get<double>(*value));
-  return key.type == OptionType::integer || key.type == OptionType::number ? number : json::quote(number);
+  return key.type == OptionType::integer || key.type == OptionType::number ? number : text::quoted(number);
 }
 
 }  // namespace perjoule::config

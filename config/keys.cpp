@@ -6,6 +6,8 @@
 #include <array>
 #include <cmath>
 
+#include "config/text.hpp"
+
 namespace perjoule::config {
 namespace {
 
@@ -50,12 +52,12 @@ Complaints check_listen_addresses(const Value& value) {
   for (const std::string& address : addresses) {
     const std::size_t colon = address.rfind(':');
     const std::string help = "write HOST:PORT, such as 127.0.0.1:10190, [::1]:10190 or :10190 for every interface";
-    if (colon == std::string::npos) return Complaint{fmt::format("{} has no port", json::quote_short(address)), help};
+    if (colon == std::string::npos) return Complaint{fmt::format("{} has no port", text::quoted_short(address)), help};
     const auto port = parse_integer(std::string_view(address).substr(colon + 1));
     if (!port || *port < 0 || *port > 65535)
-      return Complaint{fmt::format("{}: a port is 0 to 65535", json::quote_short(address)), help};
+      return Complaint{fmt::format("{}: a port is 0 to 65535", text::quoted_short(address)), help};
     if (!is_host(std::string_view(address).substr(0, colon))) {
-      return Complaint{fmt::format("{} is not an address to listen on", json::quote_short(address)), help};
+      return Complaint{fmt::format("{} is not an address to listen on", text::quoted_short(address)), help};
     }
   }
   return std::nullopt;
@@ -65,12 +67,12 @@ Complaints check_telemetry_path(const Value& value) {
   const std::string& path = text(value);
   constexpr std::string_view allowed = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789/_.~-";
   if (!path.starts_with('/'))
-    return Complaint{"does not start with /", fmt::format("write {}", json::quote("/" + path))};
+    return Complaint{"does not start with /", fmt::format("write {}", text::quoted("/" + path))};
   if (path.find_first_not_of(allowed) != std::string::npos) {
     return Complaint{"holds a character that has no place in a path", "letters, digits and / _ . ~ - are allowed"};
   }
   if (path == "/" || path.starts_with("/-/") || path.starts_with("/api/")) {
-    return Complaint{fmt::format("{} is served already", json::quote_short(path)), "the default is /metrics"};
+    return Complaint{fmt::format("{} is served already", text::quoted_short(path)), "the default is /metrics"};
   }
   return std::nullopt;
 }

@@ -1,8 +1,11 @@
 // Quantities as people write them in the configuration, and back: format(parse(text)) means the same as text.
 //
-//   duration   "5s" "1h30m" "30d"; ms s m h d w y, largest first, each once; a day is 24 h, a year 365 d (as
-//   Prometheus) size       "512 MiB" "512MiB"; KiB MiB GiB, whole numbers power      "250 W" "1.2 kW" number     "0.5";
-//   integer "40"; boolean "true" or "false"
+//   duration   "5s" "1h30m" "30d"; units ms s m h d w y, the largest first, each at most once
+//   size       "512 MiB" "512MiB"; whole numbers of KiB, MiB or GiB
+//   power      "250 W" "1.2 kW"
+//   number     "0.5"
+//   integer    "40"
+//   boolean    "true" or "false"
 //
 // Pure; any thread. A refusal says what is wrong (`what`, to follow "PATH: ") and how it is written (`help`).
 #pragma once

@@ -7,6 +7,7 @@
 #include <optional>
 
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config {
 
@@ -38,18 +39,19 @@ std::optional<Parts> split(std::string_view text) {
 }  // namespace
 
 Checked<Price> parse_price(std::string_view text) {
-  Complaint complaint{fmt::format("{} is not a price of energy", json::quote_short(text)), std::string(price_help)};
+  Complaint complaint{fmt::format("{} is not a price of energy", text::quoted_short(text)), std::string(price_help)};
   const std::optional<Parts> parts = split(text);
   if (!parts || (parts->energy != "kWh" && parts->energy != "MWh")) return complaint;
   const bool is_currency = parts->what.size() == 3 && std::all_of(parts->what.begin(), parts->what.end(),
                                                                   [](char c) { return c >= 'A' && c <= 'Z'; });
   if (!is_currency) {
-    return Complaint{fmt::format("{} is not a currency", json::quote_short(parts->what)),
+    return Complaint{fmt::format("{} is not a currency", text::quoted_short(parts->what)),
                      "write three capital letters (ISO 4217), such as USD, EUR or KRW"};
   }
   const double per_kilowatt_hour = parts->energy == "MWh" ? parts->number / 1000 : parts->number;
   if (per_kilowatt_hour < -price_max || per_kilowatt_hour > price_max) {
-    return Complaint{fmt::format("{} is beyond any price of energy", json::quote_short(text)), std::string(price_help)};
+    return Complaint{fmt::format("{} is beyond any price of energy", text::quoted_short(text)),
+                     std::string(price_help)};
   }
   return Price{per_kilowatt_hour, std::string(parts->what)};
 }
@@ -67,10 +69,10 @@ Checked<double> parse_carbon(std::string_view text) {
     if (!parts || parts->what != unit.what || parts->energy != unit.energy) continue;
     const double grams = parts->number * unit.grams_per_kilowatt_hour;
     if (grams >= 0 && grams <= carbon_max) return grams;
-    return Complaint{fmt::format("{} is not between 0 and 10000 g/kWh", json::quote_short(text)),
+    return Complaint{fmt::format("{} is not between 0 and 10000 g/kWh", text::quoted_short(text)),
                      std::string(carbon_help)};
   }
-  return Complaint{fmt::format("{} is not a carbon intensity", json::quote_short(text)), std::string(carbon_help)};
+  return Complaint{fmt::format("{} is not a carbon intensity", text::quoted_short(text)), std::string(carbon_help)};
 }
 
 }  // namespace perjoule::config

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "config/keys.hpp"
+#include "config/text.hpp"
 #include "config/tree.hpp"
 
 namespace perjoule::config {
@@ -41,10 +42,10 @@ std::string_view pattern(OptionType type) {
 
 // The members of a key's schema, without braces.
 std::string leaf_text(const Key& key) {
-  const std::string type = json::quote(json_type(key));
+  const std::string type = text::quoted(json_type(key));
   std::string text = fmt::format("\"type\": {}", key.nullable() ? fmt::format("[{}, \"null\"]", type) : type);
   if (const std::string_view form = pattern(key.type); !form.empty())
-    text += fmt::format(", \"pattern\": {}", json::quote(form));
+    text += fmt::format(", \"pattern\": {}", text::quoted(form));
   const bool plain = key.type == OptionType::integer || key.type == OptionType::number;
   if (plain && key.min < key.max) {
     text += fmt::format(", \"minimum\": {}, \"maximum\": {}", format_number(key.min), format_number(key.max));
@@ -58,7 +59,7 @@ std::string leaf_text(const Key& key) {
   if (!key.choices.empty()) {
     std::string choices;
     for (std::string_view choice : key.choices)
-      choices += (choices.empty() ? "" : ", ") + json::quote(choice);
+      choices += (choices.empty() ? "" : ", ") + text::quoted(choice);
     if (key.nullable()) choices += ", null";
     text += fmt::format(", \"enum\": [{}]", choices);
   }
@@ -68,7 +69,7 @@ std::string leaf_text(const Key& key) {
   std::string help = key.help;
   if (const std::string range = range_text(key); !range.empty()) help += fmt::format(" Allowed: {}.", range);
   if (!key.null_means.empty()) help += fmt::format(" null: {}.", key.null_means);
-  return text + fmt::format(", \"description\": {}", json::quote(help));
+  return text + fmt::format(", \"description\": {}", text::quoted(help));
 }
 
 // The members of a section's schema, without braces.
@@ -79,7 +80,7 @@ std::string section_text(std::span<const Key> keys, std::size_t depth, const std
   const std::vector<Branch> branches = split(keys, depth);
   for (const Branch& branch : branches) {
     const std::string_view comma = &branch == &branches.back() ? "" : ",";
-    const std::string name = json::quote(branch.name);
+    const std::string name = text::quoted(branch.name);
     if (branch.leaf) {
       text += fmt::format("{}  {}: {{ {} }}{}\n", indent, name, leaf_text(branch.keys.front()), comma);
     } else {

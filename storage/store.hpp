@@ -12,6 +12,7 @@
 #include <string_view>
 #include <vector>
 
+#include "collectors/labels.hpp"
 #include "collectors/metric.hpp"
 #include "collectors/result.hpp"
 #include "collectors/sample.hpp"
@@ -57,10 +58,10 @@ struct Point {
 };
 
 struct Selection {
-  std::int64_t from_ms = 0;                                 // inclusive
-  std::int64_t to_ms = INT64_MAX;                           // inclusive
-  std::string metric;                                       // "" = all
-  std::vector<std::pair<std::string, std::string>> labels;  // all must equal
+  std::int64_t from_ms = 0;        // inclusive
+  std::int64_t to_ms = INT64_MAX;  // inclusive
+  std::string metric;              // "" = all
+  Labels labels;                   // all must equal
 };
 
 // Raw samples, minutes, hours.

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <utility>
 
+#include "config/text.hpp"
+
 namespace perjoule::nvml {
 
 Result<std::shared_ptr<const Session>> Session::open(const std::filesystem::path& path, bool attach) {
@@ -65,9 +67,7 @@ std::string kernel_address(const PciInfo& pci) {
 }
 
 std::string kernel_address(std::string_view bus_id) {
-  std::string address(bus_id.substr(0, 31));
-  for (char& c : address)
-    c = c >= 'A' && c <= 'F' ? static_cast<char>(c - 'A' + 'a') : c;
+  std::string address = text::lower(bus_id.substr(0, 31));
   if (address.size() == 16 && address.starts_with("0000")) address.erase(0, 4);
   return address;
 }

@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "collectors/sysfs.hpp"
+#include "config/text.hpp"
 
 namespace perjoule {
 
@@ -17,14 +18,6 @@ namespace {
 constexpr std::size_t chips_max = 1024;
 constexpr int walk_depth_max = 12;
 constexpr std::size_t walk_entries_max = 20'000;
-
-std::string lower(std::string_view text) {
-  std::string out(text);
-  for (char& c : out) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  }
-  return out;
-}
 
 bool contains(std::string_view text, std::string_view word) {
   return text.find(word) != std::string_view::npos;
@@ -143,8 +136,8 @@ std::string chip_label(std::string_view name, std::string_view address) {
 }
 
 std::string_view temperature_role(std::string_view chip_name, std::string_view sensor_label) {
-  const std::string chip = lower(chip_name);
-  const std::string sensor = lower(sensor_label);
+  const std::string chip = text::lower(chip_name);
+  const std::string sensor = text::lower(sensor_label);
   if (contains(sensor, "inlet") || contains(sensor, "ambient")) return "inlet";
   if (contains(sensor, "exhaust") || contains(sensor, "outlet")) return "outlet";
   if (begins_with_one(chip, regulators)) return "board";
@@ -152,8 +145,8 @@ std::string_view temperature_role(std::string_view chip_name, std::string_view s
 }
 
 std::string_view power_role(std::string_view chip_name, std::string_view sensor_label) {
-  const std::string chip = lower(chip_name);
-  const std::string sensor = lower(sensor_label);
+  const std::string chip = text::lower(chip_name);
+  const std::string sensor = text::lower(sensor_label);
   const std::string_view role = role_of_chip(chip);
   if (role == "node") {
     // Grace tells its meters apart by oem_info: "Module Power Socket 0" holds "Grace Power" (cpu, memory and I/O),

@@ -8,6 +8,7 @@
 #include <limits>
 #include <system_error>
 
+#include "config/text.hpp"
 #include "config/utf8.hpp"
 
 namespace perjoule::exposition {
@@ -31,14 +32,6 @@ constexpr std::array type_words = {
     TypeWord{"stateset", FamilyType::stateset, false, true},
     TypeWord{"gaugehistogram", FamilyType::gauge_histogram, false, true},
 };
-
-char lower(char c) {
-  return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-}
-
-bool equals_lower(std::string_view text, std::string_view word) {
-  return std::ranges::equal(text, word, [](char a, char b) { return lower(a) == b; });
-}
 
 }  // namespace
 
@@ -71,12 +64,12 @@ bool has_suffix(FamilyType type, Dialect dialect, std::string_view suffix) {
 }
 
 std::optional<double> parse_number(std::string_view token) {
-  if (equals_lower(token, "nan")) return std::numeric_limits<double>::quiet_NaN();
+  if (text::equal_ignoring_case(token, "nan")) return std::numeric_limits<double>::quiet_NaN();
   const bool is_signed = !token.empty() && (token.front() == '+' || token.front() == '-');
   const bool negative = is_signed && token.front() == '-';
   if (is_signed) token.remove_prefix(1);
   double value = std::numeric_limits<double>::infinity();
-  if (!equals_lower(token, "inf") && !equals_lower(token, "infinity")) {
+  if (!text::equal_ignoring_case(token, "inf") && !text::equal_ignoring_case(token, "infinity")) {
     if (token.empty() || ((token.front() < '0' || token.front() > '9') && token.front() != '.')) return std::nullopt;
     const auto [end, error] = std::from_chars(token.data(), token.data() + token.size(), value);
     if (error != std::errc() || end != token.data() + token.size()) return std::nullopt;

@@ -1,17 +1,12 @@
-// One alert as every part of the room sees it: the evaluator makes it, the notifiers tell it. Values only.
+// One alert as every part of the room sees it: the evaluator makes it, the notifiers send it. Values only.
 #pragma once
 
 #include <cstdint>
-#include <optional>
 #include <string>
-#include <string_view>
-#include <utility>
-#include <vector>
+
+#include "collectors/labels.hpp"
 
 namespace perjoule::alerts {
-
-// Sorted by name, no name twice.
-using Labels = std::vector<std::pair<std::string, std::string>>;
 
 enum class Phase : std::uint8_t { pending, firing, resolved };
 
@@ -30,9 +25,5 @@ struct Alert {
 
 // Name, severity and labels make the identity: an incident is one alert from its firing to its resolution.
 [[nodiscard]] bool same(const Alert& left, const Alert& right);
-
-// `a="b",c="d"` with the escapes of the exposition format, and back.
-[[nodiscard]] std::string label_text(const Labels& labels);
-[[nodiscard]] std::optional<Labels> parse_labels(std::string_view text);
 
 }  // namespace perjoule::alerts

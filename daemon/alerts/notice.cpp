@@ -1,14 +1,12 @@
 #include "daemon/alerts/notice.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <ctime>
 #include <map>
 #include <utility>
 
-#include "daemon/base/log.hpp"
+#include "config/json_writer.hpp"
 
 namespace perjoule::alerts {
 
@@ -76,36 +74,12 @@ std::string fingerprint(const Labels& labels) {
   return fmt::format("{:016x}", hash.value());
 }
 
-std::string rfc3339(std::int64_t wall_ms) {
-  wall_ms = std::max<std::int64_t>(wall_ms, 0);
-  std::string text = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
-  if (wall_ms % 1000 != 0) {
-    text += fmt::format(".{:03}", wall_ms % 1000);
-    text.erase(text.find_last_not_of('0') + 1);
-  }
-  return text + 'Z';
-}
-
 void append_identity(std::string& out, const Notice& notice) {
-  out += R"("labels":)";
-  append_object(out, notice.labels);
-  out += R"(,"annotations":)";
-  append_object(out, notice.annotations);
-}
-
-void append_member(std::string& out, std::string_view name, std::string_view value) {
-  append_quoted(out, name);
-  out += ':';
-  append_quoted(out, value);
-}
-
-void append_object(std::string& out, const Labels& labels) {
-  out += '{';
-  for (const auto& [name, value] : labels) {
-    if (out.back() != '{') out += ',';
-    append_member(out, name, value);
-  }
-  out += '}';
+  JsonWriter json(out);
+  json.key("labels");
+  append_json(out, notice.labels);
+  json.key("annotations");
+  append_json(out, notice.annotations);
 }
 
 }  // namespace perjoule::alerts

@@ -37,14 +37,7 @@ struct Links {
 // 255 behind it; 16 hexadecimal digits (prometheus/common, model/signature.go).
 [[nodiscard]] std::string fingerprint(const Labels& labels);
 
-// RFC 3339 in UTC, with as many decimals as are not zero: 2026-11-24T10:00:00.25Z. Before the epoch: the epoch.
-[[nodiscard]] std::string rfc3339(std::int64_t wall_ms);
-
-// {"a":"b"}
-void append_object(std::string& out, const Labels& labels);
-// "labels":{..},"annotations":{..}
+// The members "labels" and "annotations" of an object that has been begun in `out`.
 void append_identity(std::string& out, const Notice& notice);
-// "name":"value"
-void append_member(std::string& out, std::string_view name, std::string_view value);
 
 }  // namespace perjoule::alerts

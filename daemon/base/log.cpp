@@ -1,14 +1,13 @@
 #include "daemon/base/log.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
-#include <ctime>
 
-#include "config/utf8.hpp"
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
 
 namespace perjoule {
 
@@ -48,39 +47,20 @@ bool needs_quotes(char c) {
   return byte <= ' ' || byte >= 0x7F || c == '"' || c == '\\' || c == '=';
 }
 
-void append_value(std::string& line, std::string_view text) {
-  const bool plain = !text.empty() && std::none_of(text.begin(), text.end(), needs_quotes);
+void append_value(std::string& line, std::string_view value) {
+  const bool plain = !value.empty() && std::none_of(value.begin(), value.end(), needs_quotes);
   if (plain) {
-    line += text;
+    line += value;
   } else {
-    append_quoted(line, text);
+    text::append_quoted(line, value);
   }
 }
 
 }  // namespace
 
-void append_quoted(std::string& line, std::string_view text) {
-  line += '"';
-  while (!text.empty()) {
-    const std::size_t length = utf8_length(text);
-    const auto byte = static_cast<unsigned char>(text.front());
-    if (length == 0) {
-      line += "\xEF\xBF\xBD";
-    } else if (byte < 0x20 || byte == 0x7F) {
-      line += fmt::format("\\u{:04x}", byte);
-    } else {
-      if (byte == '"' || byte == '\\') line += '\\';
-      line += text.substr(0, length);
-    }
-    text.remove_prefix(std::max<std::size_t>(length, 1));
-  }
-  line += '"';
-}
-
 std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
                         std::string_view message, std::initializer_list<Log::Field> fields) {
-  const std::string time =
-      fmt::format("{:%Y-%m-%dT%H:%M:%S}.{:03}Z", fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)), wall_ms % 1000);
+  const std::string time = text::rfc3339(wall_ms, text::Decimals::three);
   std::string line;
   if (format == config::LogFormat::logfmt) {
     line = fmt::format("time={} level={} msg=", time, name(level));
@@ -92,16 +72,12 @@ std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::
     }
     return line;
   }
-  line = fmt::format(R"({{"time":"{}","level":"{}","msg":)", time, name(level));
-  append_quoted(line, message);
+  JsonWriter json(line);
+  json.begin_object().member("time", time).member("level", name(level)).member("msg", message);
   for (const auto& [key, value] : fields) {
-    if (value.empty()) continue;
-    line += ',';
-    append_quoted(line, key);
-    line += ':';
-    append_quoted(line, value);
+    if (!value.empty()) json.member(key, value);
   }
-  line += '}';
+  json.end_object();
   return line;
 }
 

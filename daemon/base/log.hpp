@@ -66,9 +66,6 @@ class LogRateLimit {
 // Each line of the text behind its priority.
 [[nodiscard]] std::string with_priority(config::LogLevel level, std::string_view text);
 
-// Appends `text` as a JSON string: control characters escaped, invalid UTF-8 as U+FFFD.
-void append_quoted(std::string& line, std::string_view text);
-
 // Fields that are empty are left out. One line without its newline, as write() prints it; `wall_ms` since the epoch.
 [[nodiscard]] std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
                                       std::string_view message, std::initializer_list<Log::Field> fields);

@@ -5,7 +5,9 @@
 #include <array>
 #include <cstdio>
 
-#include "daemon/base/log.hpp"
+#include "collectors/labels.hpp"
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/survey.hpp"
 #include "daemon/record/metrics.hpp"
@@ -16,44 +18,6 @@ namespace {
 
 constexpr std::chrono::milliseconds once_limit{6000};
 constexpr std::chrono::milliseconds doctor_limit{4000};
-
-std::string number(double value) {
-  std::string text;
-  append_number(text, value);
-  return text;
-}
-
-std::string json_string(std::string_view text) {
-  std::string out;
-  append_quoted(out, text);
-  return out;
-}
-
-// `a="b",c="d"` as JSON members: the exposition's escapes of quotes and backslashes are JSON's too.
-std::string json_labels(std::string_view labels) {
-  std::string out = "{";
-  bool in_value = false;
-  bool escaped = false;
-  std::string name;
-  for (char c : labels) {
-    if (!in_value) {
-      if (c == ',') {
-        out += ',';
-      } else if (c == '"') {
-        out += '"' + name + "\":\"";
-        name.clear();
-        in_value = true;
-      } else if (c != '=') {
-        name += c;
-      }
-      continue;
-    }
-    out += c;
-    in_value = escaped || c != '"';
-    escaped = !escaped && c == '\\';
-  }
-  return out + '}';
-}
 
 // The table shows the host; `doctor` shows the sources.
 bool about_sources(const Metric& metric) {
@@ -68,28 +32,33 @@ void print_table(const Survey& survey) {
     if (about_sources(metric)) return;
     if (family != metric.name) fmt::print("{}{}\n", family.empty() ? "" : "\n", metric.name);
     family = metric.name;
-    fmt::print("  {:<70} {:>16} {}\n", labels, number(value), suffix(metric.unit));
+    std::string number;
+    text::append_number(number, value);
+    fmt::print("  {:<70} {:>16} {}\n", labels, number, suffix(metric.unit));
   });
 }
 
+void append_sample(JsonWriter& json, std::string& out, const Metric& metric, std::string_view labels, double value) {
+  json.begin_object().member("metric", metric.name).key("labels");
+  append_json(out, parse_labels(labels).value_or(Labels{}));
+  json.key("value").number(value).end_object();
+}
+
 void print_json(const Survey& survey) {
-  bool first = true;
-  fmt::print("{{\"time\":{},\"samples\":[", static_cast<double>(survey.wall_ms) / 1000);
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().key("time").number(static_cast<double>(survey.wall_ms) / 1000).key("samples").begin_array();
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
-    fmt::print("{}\n{{\"metric\":\"{}\",\"labels\":{},\"value\":{}}}", first ? "" : ",", metric.name,
-               json_labels(labels), number(value));
-    first = false;
+    append_sample(json, out, metric, labels, value);
   });
-  fmt::print("\n],\"sources\":[");
-  first = true;
+  json.end_array().key("sources").begin_array();
   for (const SourceStatus& status : survey.sources) {
-    fmt::print("{}\n{{\"source\":{},\"device\":{},\"state\":{},\"what\":{},\"remedy\":{}}}", first ? "" : ",",
-               json_string(status.source), json_string(status.device),
-               json_string(status.state ? name(*status.state) : "starting"), json_string(status.what),
-               json_string(status.remedy));
-    first = false;
+    json.begin_object().member("source", status.source).member("device", status.device);
+    json.member("state", status.state ? name(*status.state) : "starting");
+    json.member("what", status.what).member("remedy", status.remedy).end_object();
   }
-  fmt::print("\n]}}\n");
+  json.end_array().end_object();
+  fmt::print("{}\n", out);
 }
 
 // A lane that hangs in a driver must not keep the command: its thread cannot be ended, so the process leaves at once.

@@ -8,6 +8,8 @@
 #include <new>
 #include <optional>
 
+#include "config/text.hpp"
+
 namespace perjoule::http {
 namespace {
 
@@ -18,11 +20,6 @@ std::string_view trimmed(std::string_view text) {
   auto first = text.find_first_not_of(" \t");
   if (first == std::string_view::npos) return {};
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
-}
-
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), same);
 }
 
 // What follows the first `mark`, and `text` cut before it.
@@ -38,7 +35,7 @@ bool weight_admits(std::string_view parameter) {
   parameter = trimmed(parameter);
   if (parameter.empty()) return true;
   auto value = trimmed(split(parameter, '='));
-  if (!equals_ignoring_case(parameter, "q") || value.empty() || value.size() > 5) return false;
+  if (!text::equal_ignoring_case(parameter, "q") || value.empty() || value.size() > 5) return false;
   if (value.find_first_not_of("0123456789.") != std::string_view::npos) return false;
   if (value.size() > 1 && value[1] != '.') return false;
   return value[0] == '1' || (value[0] == '0' && value.find_first_of("123456789") != std::string_view::npos);
@@ -79,7 +76,8 @@ bool accepts_gzip(std::string_view accept_encoding) {
     auto coding = accept_encoding;
     accept_encoding = split(coding, ',');
     bool admitted = weight_admits(split(coding, ';'));
-    if (equals_ignoring_case(coding, "gzip") || equals_ignoring_case(coding, "x-gzip")) gzip = gzip.value_or(admitted);
+    if (text::equal_ignoring_case(coding, "gzip") || text::equal_ignoring_case(coding, "x-gzip"))
+      gzip = gzip.value_or(admitted);
     if (coding == "*") any = any.value_or(admitted);
   }
   return gzip.value_or(any.value_or(false));

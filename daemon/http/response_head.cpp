@@ -6,6 +6,8 @@
 #include <array>
 #include <iterator>
 
+#include "config/text.hpp"
+
 namespace perjoule::http {
 namespace {
 
@@ -70,10 +72,7 @@ bool is_value(std::string_view text) {
 bool is_framing(std::string_view name) {
   static constexpr std::array<std::string_view, 5> own = {"content-length", "content-type", "content-encoding",
                                                           "connection", "transfer-encoding"};
-  std::string lower(name);
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return std::find(own.begin(), own.end(), lower) != own.end();
+  return std::find(own.begin(), own.end(), text::lower(name)) != own.end();
 }
 
 }  // namespace

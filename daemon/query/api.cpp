@@ -6,16 +6,17 @@
 #include <limits>
 #include <set>
 
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
 #include "daemon/query/evaluate/evaluator.hpp"
-#include "daemon/query/json.hpp"
-#include "daemon/query/parameters.hpp"
+#include "daemon/query/promql/literal.hpp"
 #include "daemon/query/promql/parser.hpp"
 #include "daemon/query/render.hpp"
 
 namespace perjoule::query {
 namespace {
 
-constexpr std::string_view success_head = R"({"status":"success","data":)";
+constexpr std::size_t matches_max = 64;  // `match[]` of one request
 
 Answer answer_of(const Error& error) {
   switch (error.fault) {
@@ -37,15 +38,22 @@ Answer source_failed(const Error& error) {
   return error.fault == Fault::broken ? error_answer(500, "internal", error.what) : answer_of(error);
 }
 
+// {"status":"success","data":
+std::string begin_answer() {
+  std::string body;
+  JsonWriter(body).begin_object().member("status", "success").key("data");
+  return body;
+}
+
 Answer finish(std::string body, const std::vector<std::string>& warnings = {}) {
-  char separator = '[';
-  for (const std::string& warning : warnings) {
-    if (separator == '[') body += ",\"warnings\":";
-    body += separator;
-    append_text(body, warning);
-    separator = ',';
+  JsonWriter json(body);
+  if (!warnings.empty()) {
+    json.key("warnings").begin_array();
+    for (const std::string& warning : warnings)
+      json.string(warning);
+    json.end_array();
   }
-  body += warnings.empty() ? "}" : "]}";
+  json.end_object();
   return {200, std::move(body)};
 }
 
@@ -69,7 +77,7 @@ Answer evaluated(const Parameters& parameters, const Environment& environment, c
   if (!resolution) return answer_of(resolution.error());
   const auto value = evaluate(*expression, grid, environment.source, environment.limits, *resolution);
   if (!value) return source_failed(value.error());
-  std::string body(success_head);
+  std::string body = begin_answer();
   const std::size_t bytes_max = environment.limits.answer_bytes_max;
   const bool fits =
       range ? append_range(body, *value, grid, bytes_max) : append_instant(body, *value, grid.from_ms, bytes_max);
@@ -98,6 +106,22 @@ Answer query_range(const Parameters& parameters, const Environment& environment)
   }
   if (const auto timeout = check_timeout(parameters); !timeout) return answer_of(timeout.error());
   return evaluated(parameters, environment, {*start, *end, *step}, true);
+}
+
+// All of `match[]`, in order.
+Result<std::vector<std::vector<Matcher>>> match_parameters(const Parameters& parameters) {
+  std::vector<std::vector<Matcher>> matches;
+  for (const auto& [name, value] : parameters) {
+    if (name != "match[]") continue;
+    if (matches.size() == matches_max) return invalid("match[]", fmt::format("more than {} selectors", matches_max));
+    auto matchers = parse_selector(value);
+    if (!matchers) {
+      if (matchers.error().fault == Fault::denied) return matchers.error();
+      return invalid("match[]", matchers.error().what);
+    }
+    matches.push_back(std::move(*matchers));
+  }
+  return matches;
 }
 
 struct Found {
@@ -147,28 +171,28 @@ Answer series(const Parameters& parameters, const Environment& environment) {
   auto found = find(parameters, environment, true);
   if (!found) return answer_of(found.error());
   const std::size_t count = shown(*found, found->series.size());
-  std::string body(success_head);
-  body += '[';
+  std::string body = begin_answer();
+  JsonWriter json(body);
+  json.begin_array();
   for (std::size_t i = 0; i < count; ++i) {
-    if (i > 0) body += ',';
-    append_labels(body, found->series[i]);
+    append_json(body, found->series[i]);
     if (body.size() > environment.limits.answer_bytes_max) return too_long(environment);
   }
-  return finish(body + ']', found->warnings);
+  json.end_array();
+  return finish(std::move(body), found->warnings);
 }
 
-Answer texts(Found& found, const std::set<std::string_view>& all, const Environment& environment) {
+Answer strings(Found& found, const std::set<std::string_view>& all, const Environment& environment) {
   std::size_t left = shown(found, all.size());
-  std::string body(success_head);
-  char separator = '[';
-  for (const std::string_view text : all) {
+  std::string body = begin_answer();
+  JsonWriter json(body);
+  json.begin_array();
+  for (const std::string_view string : all) {
     if (left-- == 0) break;
-    body += separator;
-    append_text(body, text);
-    separator = ',';
+    json.string(string);
     if (body.size() > environment.limits.answer_bytes_max) return too_long(environment);
   }
-  body += all.empty() ? "[]" : "]";
+  json.end_array();
   return finish(std::move(body), found.warnings);
 }
 
@@ -180,7 +204,7 @@ Answer labels(const Parameters& parameters, const Environment& environment) {
     for (const auto& pair : one)
       names.insert(pair.first);
   }
-  return texts(*found, names, environment);
+  return strings(*found, names, environment);
 }
 
 bool is_label_name(std::string_view name) {
@@ -191,17 +215,15 @@ bool is_label_name(std::string_view name) {
 
 Answer label_values(std::string_view name, const Parameters& parameters, const Environment& environment) {
   if (!is_label_name(name)) {
-    std::string what = "invalid label name: ";
-    append_text(what, name);
-    return error_answer(400, "bad_data", what);
+    return error_answer(400, "bad_data", "invalid label name: " + text::quoted(name));
   }
   auto found = find(parameters, environment, false);
   if (!found) return answer_of(found.error());
   std::set<std::string_view> values;
   for (const Labels& one : found->series) {
-    if (const std::string_view value = label(one, name); !value.empty()) values.insert(value);
+    if (const std::string_view value = label_value(one, name); !value.empty()) values.insert(value);
   }
-  return texts(*found, values, environment);
+  return strings(*found, values, environment);
 }
 
 Answer metadata(const Parameters& parameters, const Environment& environment) {
@@ -216,50 +238,40 @@ Answer metadata(const Parameters& parameters, const Environment& environment) {
   const auto same = [](const Metric* a, const Metric* b) { return a->name == b->name; };
   metrics.erase(std::unique(metrics.begin(), metrics.end(), same), metrics.end());
   if (*limit > 0 && metrics.size() > *limit) metrics.resize(*limit);
-  std::string body(success_head);
-  char separator = '{';
+  std::string body = begin_answer();
+  JsonWriter json(body);
+  json.begin_object();
   for (const Metric* metric : metrics) {
     const bool histogram = environment.is_histogram != nullptr && environment.is_histogram(*metric);
-    body += separator;
-    append_text(body, metric->name);
-    body += R"(:[{"type":")";
-    body += histogram ? "histogram" : metric->kind == Kind::counter ? "counter" : "gauge";
-    body += R"(","help":)";
-    append_text(body, metric->help);
-    body += R"(,"unit":)";
-    append_text(body, suffix(metric->unit));
-    body += "}]";
-    separator = ',';
+    json.key(metric->name).begin_array().begin_object();
+    json.member("type", histogram ? "histogram" : metric->kind == Kind::counter ? "counter" : "gauge");
+    json.member("help", metric->help).member("unit", suffix(metric->unit)).end_object().end_array();
   }
-  body += metrics.empty() ? "{}" : "}";
+  json.end_object();
   return finish(std::move(body));
 }
 
-// No `features`: Grafana takes whoever has them for another product.
+// Without `features`: Grafana takes a server that has them for another product.
 Answer build_info(const Build& build) {
-  std::string body(success_head);
-  const std::pair<std::string_view, std::string_view> fields[] = {
-      {"version", build.version}, {"revision", build.revision}, {"branch", build.branch}, {"buildUser", ""},
-      {"buildDate", ""},          {"goVersion", build.compiler}};
-  char separator = '{';
-  for (const auto& [name, value] : fields) {
-    body += separator;
-    append_text(body, name);
-    body += ':';
-    append_text(body, value);
-    separator = ',';
-  }
-  return finish(body + '}');
+  std::string body = begin_answer();
+  JsonWriter json(body);
+  json.begin_object().member("version", build.version).member("revision", build.revision);
+  json.member("branch", build.branch).member("buildUser", "").member("buildDate", "");
+  json.member("goVersion", build.compiler).end_object();
+  return finish(std::move(body));
 }
 
 }  // namespace
 
 Answer error_answer(unsigned status, std::string_view type, std::string_view what) {
-  std::string body = R"({"status":"error","errorType":)";
-  append_text(body, type);
-  body += R"(,"error":)";
-  append_text(body, what);
-  return {status, body + '}'};
+  std::string body;
+  JsonWriter(body)
+      .begin_object()
+      .member("status", "error")
+      .member("errorType", type)
+      .member("error", what)
+      .end_object();
+  return {status, std::move(body)};
 }
 
 Answer answer(std::string_view path, const Parameters& parameters, const Environment& environment) {
@@ -271,7 +283,7 @@ Answer answer(std::string_view path, const Parameters& parameters, const Environ
   if (path == "labels") return labels(parameters, environment);
   if (path == "metadata") return metadata(parameters, environment);
   if (path == "status/buildinfo") return build_info(environment.build);
-  if (path == "query_exemplars") return finish(std::string(success_head) + "[]");
+  if (path == "query_exemplars") return finish(begin_answer() + "[]");
   if (path.size() > label_head.size() + label_tail.size() && path.starts_with(label_head) &&
       path.ends_with(label_tail)) {
     path.remove_prefix(label_head.size());

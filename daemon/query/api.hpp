@@ -14,17 +14,14 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
 #include <vector>
 
 #include "collectors/metric.hpp"
 #include "daemon/query/evaluate/source.hpp"
 #include "daemon/query/promql/limits.hpp"
+#include "daemon/query/promql/literal.hpp"
 
 namespace perjoule::query {
-
-// Decoded, of the query and of the form, in order; names may repeat. What is not known is ignored.
-using Parameters = std::vector<std::pair<std::string, std::string>>;
 
 struct Answer {
   unsigned status = 200;
@@ -51,7 +48,7 @@ struct Environment {
 // `path` is what stands behind "/api/v1/", decoded.
 [[nodiscard]] Answer answer(std::string_view path, const Parameters& parameters, const Environment& environment);
 
-// For whoever refuses before there is an answer: 503 timeout, and the like.
+// For a refusal before there is an answer, such as 503 timeout.
 [[nodiscard]] Answer error_answer(unsigned status, std::string_view type, std::string_view what);
 
 }  // namespace perjoule::query

@@ -75,20 +75,9 @@ Result<std::int64_t> beginning(storage::Connection& connection, Resolution resol
 }  // namespace
 
 Labels to_labels(std::string_view metric, std::string_view text) {
-  Labels labels = {{std::string(name_label), std::string(metric)}};
-  while (!text.empty()) {
-    const std::size_t equals = text.find("=\"");
-    if (equals == std::string_view::npos) break;
-    std::string value;
-    std::size_t at = equals + 2;
-    for (; at < text.size() && text[at] != '"'; ++at) {
-      const bool escaped = text[at] == '\\' && at + 1 < text.size();
-      if (escaped) ++at;
-      value += escaped && text[at] == 'n' ? '\n' : text[at];
-    }
-    if (!value.empty()) labels.emplace_back(std::string(text.substr(0, equals)), std::move(value));
-    text.remove_prefix(std::min(text.size(), at + 2));  // the quote and the comma
-  }
+  Labels labels = parse_labels(text).value_or(Labels{});
+  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });
+  labels.emplace_back(name_label, metric);
   std::sort(labels.begin(), labels.end());
   return labels;
 }
@@ -128,7 +117,7 @@ Result<void> HistorySource::refresh() {
   std::sort(stored_.begin(), stored_.end(),
             [](const StoredSeries& a, const StoredSeries& b) { return a.labels < b.labels; });
   for (std::size_t n = 0; n < stored_.size(); ++n)
-    by_name_[std::string(label(stored_[n].labels, name_label))].push_back(n);
+    by_name_[std::string(label_value(stored_[n].labels, name_label))].push_back(n);
   seen_ = {*count, *newest};
   version_ = *version;
   return {};

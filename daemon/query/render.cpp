@@ -1,5 +1,6 @@
 #include "daemon/query/render.hpp"
 
+#include "config/json_writer.hpp"
 #include "daemon/query/json.hpp"
 
 namespace perjoule::query {
@@ -27,75 +28,75 @@ void append_steps(std::string& out, const std::vector<double>& values, const Gri
   append_points(out, points);
 }
 
-// `{"metric":{...},` of a series, behind a comma where it is not the first.
-void begin_series(std::string& out, const Labels& labels, bool first) {
-  out += first ? "{\"metric\":" : ",{\"metric\":";
-  append_labels(out, labels);
-  out += ',';
+// {"resultType":TYPE,"result":
+void begin_result(std::string& out, std::string_view type) {
+  JsonWriter(out).begin_object().member("resultType", type).key("result");
+}
+
+// {"metric":{...},KEY:
+void begin_series(std::string& out, const Labels& labels, std::string_view key) {
+  JsonWriter(out).begin_object().key("metric");
+  append_json(out, labels);
+  JsonWriter(out).key(key);
 }
 
 }  // namespace
 
 bool append_instant(std::string& out, const Value& value, std::int64_t at_ms, std::size_t bytes_max) {
-  bool first = true;
+  JsonWriter json(out);
   switch (value.type) {
     case ValueType::scalar:
-      out += R"({"resultType":"scalar","result":)";
+      begin_result(out, "scalar");
       append_sample(out, at_ms, value.scalars.front());
-      out += '}';
+      json.end_object();
       return true;
     case ValueType::text:
-      out += R"({"resultType":"string","result":[)";
+      begin_result(out, "string");
+      json.begin_array();
       append_time(out, at_ms);
-      out += ',';
-      append_text(out, value.text);
-      out += "]}";
+      json.string(value.text).end_array().end_object();
       return true;
     case ValueType::vector:
-      out += R"({"resultType":"vector","result":[)";
+      begin_result(out, "vector");
+      json.begin_array();
       for (const Row& row : value.rows) {
-        begin_series(out, row.labels, first);
-        out += "\"value\":";
+        begin_series(out, row.labels, "value");
         append_sample(out, at_ms, row.values.front());
-        out += '}';
-        first = false;
+        json.end_object();
         if (out.size() > bytes_max) return false;
       }
       break;
     case ValueType::matrix:
-      out += R"({"resultType":"matrix","result":[)";
+      begin_result(out, "matrix");
+      json.begin_array();
       for (const Series& series : value.series) {
-        begin_series(out, series.labels, first);
-        out += "\"values\":";
+        begin_series(out, series.labels, "values");
         append_points(out, series.points);
-        out += '}';
-        first = false;
+        json.end_object();
         if (out.size() > bytes_max) return false;
       }
       break;
   }
-  out += "]}";
+  json.end_array().end_object();
   return true;
 }
 
 bool append_range(std::string& out, const Value& value, const Grid& grid, std::size_t bytes_max) {
-  bool first = true;
-  out += R"({"resultType":"matrix","result":[)";
+  JsonWriter json(out);
+  begin_result(out, "matrix");
+  json.begin_array();
   if (value.type == ValueType::scalar) {
-    begin_series(out, {}, first);
-    out += "\"values\":";
+    begin_series(out, {}, "values");
     append_steps(out, value.scalars, grid);
-    out += '}';
+    json.end_object();
   }
   for (const Row& row : value.rows) {
-    begin_series(out, row.labels, first);
-    out += "\"values\":";
+    begin_series(out, row.labels, "values");
     append_steps(out, row.values, grid);
-    out += '}';
-    first = false;
+    json.end_object();
     if (out.size() > bytes_max) return false;
   }
-  out += "]}";
+  json.end_array().end_object();
   return true;
 }
 

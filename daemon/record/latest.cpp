@@ -1,9 +1,8 @@
 #include "daemon/record/latest.hpp"
 
-#include <charconv>
-#include <cmath>
 #include <cstdint>
-#include <iterator>
+
+#include "config/text.hpp"
 
 namespace perjoule {
 
@@ -19,24 +18,6 @@ std::string_view family_name(const Metric& metric, Format format) {
     name.remove_suffix(std::string_view("_total").size());
   if (format == Format::openmetrics && is_info(metric)) name.remove_suffix(std::string_view("_info").size());
   return name;
-}
-
-// What the kernel gives in thousandths or millionths of a unit, four times as quick as std::to_chars and with the same
-// text: of at most 15 digits, no two decimals are the same double, so that the one found here is the shortest.
-// Returns `at` for all other numbers, and for small ones, whose shortest text has an exponent.
-char* write_millionths(char* at, double value) {
-  const double magnitude = std::abs(value);
-  if (magnitude < 1e-3 || magnitude >= 1e9) return at;
-  // A wrong rounding is seen on the line after; llround is a call. NOLINTNEXTLINE(bugprone-incorrect-roundings)
-  const auto millionths = static_cast<std::uint64_t>(magnitude * 1e6 + 0.5);
-  if (static_cast<double>(millionths) / 1e6 != magnitude) return at;
-  if (value < 0) *at++ = '-';
-  at = std::to_chars(at, at + 10, millionths / 1'000'000).ptr;
-  *at++ = '.';
-  auto rest = static_cast<std::uint32_t>(millionths % 1'000'000);
-  for (std::uint32_t unit = 100'000; rest > 0; rest %= unit, unit /= 10)
-    *at++ = static_cast<char>('0' + rest / unit);
-  return at;
 }
 
 }  // namespace
@@ -56,22 +37,6 @@ std::string family_header(const Metric& metric, Format format) {
   std::string unit_line;
   if (metric.unit != Unit::none) unit_line = "# UNIT " + name + ' ' + std::string(suffix(metric.unit)) + '\n';
   return type_line + unit_line + help_line;
-}
-
-void append_number(std::string& out, double value) {
-  if (std::isnan(value)) {
-    out += "NaN";
-  } else if (std::isinf(value)) {
-    out += value > 0 ? "+Inf" : "-Inf";
-  } else {
-    char digits[32];
-    // Whole numbers below 2^53 are the common case (counts, flags, degrees), and an integer's digits come quicker.
-    const auto whole = static_cast<std::int64_t>(std::abs(value) < 9.0e15 ? value : 0.5);
-    const bool is_whole = static_cast<double>(whole) == value && !(whole == 0 && std::signbit(value));
-    char* end = is_whole ? std::to_chars(digits, std::end(digits), whole).ptr : write_millionths(digits, value);
-    if (end == digits) end = std::to_chars(digits, std::end(digits), value).ptr;
-    out.append(digits, end);
-  }
 }
 
 void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels) {
@@ -130,7 +95,7 @@ void Latest::write(std::string& out, Format format, std::int64_t now_ns, const A
       if (!headed) out += format == Format::text ? family.text_header : family.openmetrics_header;
       headed = true;
       out += family.prefix(line);
-      append_number(out, slot.value);
+      text::append_number(out, slot.value);
       out += '\n';
     }
   }

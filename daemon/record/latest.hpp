@@ -2,7 +2,7 @@
 //
 // Guarded by one mutex: the loop writes, the web thread reads. A series that is older than its `stale_after` is left
 // out when it is read, so a device that is gone is absent and nothing old is shown as new. Each series keeps its text
-// up to the value (`name{labels} `) from the moment it is declared: a scrape is a copy and a std::to_chars.
+// up to the value (`name{labels} `) from the moment it is declared: a scrape is a copy and the digits of a number.
 #pragma once
 
 #include <cstdint>
@@ -26,9 +26,6 @@ enum class Format : std::uint8_t { text, openmetrics };  // text 0.0.4, OpenMetr
 
 // HELP, TYPE and UNIT of a family. For OpenMetrics a counter's family is named without _total, an info without _info.
 [[nodiscard]] std::string family_header(const Metric& metric, Format format);
-
-// Shortest text that reads back as the same double; NaN, +Inf, -Inf as both formats spell them.
-void append_number(std::string& out, double value);
 
 class Latest {
  public:

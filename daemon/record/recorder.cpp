@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "collectors/labels.hpp"
 #include "daemon/record/metrics.hpp"
 
 namespace perjoule {
@@ -21,11 +22,8 @@ std::string_view identity(const Batch& batch, const Reading& reading) {
 }
 
 // A series' labels but for its source: equal for everything that one device booked on one metric.
-std::string without_source(std::string_view labels) {
-  const std::size_t at = labels.find("source=\"");
-  if (at == std::string_view::npos) return std::string(labels);
-  const std::size_t end = labels.find('"', at + 8);
-  return std::string(labels.substr(0, at)).append(labels.substr(end));
+Labels without_source(std::string_view labels) {
+  return without_label(parse_labels(labels).value_or(Labels{}), "source");
 }
 
 }  // namespace
@@ -84,10 +82,11 @@ const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view 
   if (!series) return nullptr;
   const std::string prefix = std::string(metric.name) + '{';
   const std::string own = series_[*series].labels;
+  const Labels device = without_source(own);
   Totals totals{{*series, ledger_.entry(prefix + own + '}')}};
   for (const std::string& key : ledger_.keys(prefix)) {
     const std::string labels = key.substr(prefix.size(), key.size() - prefix.size() - 1);
-    if (labels == own || without_source(labels) != without_source(own)) continue;
+    if (labels == own || without_source(labels) != device) continue;
     if (const auto sibling = series_.adopt(metric, labels)) totals.push_back({*sibling, ledger_.entry(key)});
   }
   return &totals_.emplace(std::move(cache_key), std::move(totals)).first->second;
@@ -189,13 +188,13 @@ class Recorder::Deriving final : public Derivation {
     recorder_.rows_[position]->derive(stamp_, *this);
   }
 
-  void show(const Metric& metric, Labels labels, double value) override {
+  void show(const Metric& metric, Values labels, double value) override {
     const auto id = recorder_.series_.identify(metric, label_values(labels));
     if (!id) return;
     own(*id);
     recorder_.plain_.push_back({*id, value});
   }
-  void book(const Metric& metric, Labels labels, std::int64_t millionths) override {
+  void book(const Metric& metric, Values labels, std::int64_t millionths) override {
     const std::string values = label_values(labels);
     const Totals* total = recorder_.totals(metric, values);
     if (total == nullptr) return;
@@ -207,7 +206,7 @@ class Recorder::Deriving final : public Derivation {
                       {total->front().series, &metric, values, Origin::counter, std::nullopt, millionths, 0,
                        stamp_.steady_ns, probe_.info.stale_after_ns, 0});
   }
-  void remove(const Metric& metric, Labels labels) override {
+  void remove(const Metric& metric, Values labels) override {
     if (const auto id = recorder_.series_.identify(metric, label_values(labels))) recorder_.latest_.remove(*id);
   }
 

@@ -37,12 +37,12 @@ struct Observation {
 // Where a row says what it derived. Good during one call of derive().
 class Derivation {
  public:
-  using Labels = std::initializer_list<std::string_view>;
+  using Values = std::initializer_list<std::string_view>;  // of the labels, in the order of the metric
   virtual ~Derivation() = default;
-  virtual void show(const Metric& gauge, Labels labels, double value) = 0;
+  virtual void show(const Metric& gauge, Values labels, double value) = 0;
   // Adds to a persisted counter; its total is shown once it is committed, also when `millionths` is 0.
-  virtual void book(const Metric& counter, Labels labels, std::int64_t millionths) = 0;
-  virtual void remove(const Metric& metric, Labels labels) = 0;
+  virtual void book(const Metric& counter, Values labels, std::int64_t millionths) = 0;
+  virtual void remove(const Metric& metric, Values labels) = 0;
 };
 
 class Row {

@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "collectors/labels.hpp"
 #include "config/utf8.hpp"
 
 namespace perjoule {
@@ -24,14 +25,7 @@ std::string label_text(const Metric& metric, std::string_view values) {
   std::string text;
   for (std::size_t i = 0; i < metric.label_count; ++i) {
     const std::size_t end = values.find('\0');
-    if (i > 0) text += ',';
-    text += metric.labels[i];
-    text += "=\"";
-    for (char c : clean_label(values.substr(0, end))) {
-      if (c == '\\' || c == '"') text += '\\';
-      text += c;
-    }
-    text += '"';
+    append_label(text, metric.labels[i], clean_label(values.substr(0, end)));
     values.remove_prefix(end == std::string_view::npos ? values.size() : end + 1);
   }
   return text;

@@ -7,24 +7,17 @@
 #include <string_view>
 #include <type_traits>
 
+#include "collectors/labels.hpp"
+#include "config/text.hpp"
+
 namespace perjoule {
 
 namespace {
 
 // `{a="b"}`, or nothing.
 std::string label_set(const prometheus::Labels& labels) {
-  std::string text;
-  for (const auto& [name, value] : labels) {
-    text += text.empty() ? '{' : ',';
-    text.append(name).append("=\"");
-    for (char c : value) {
-      if (c == '\\' || c == '"') text += '\\';
-      text += c;
-    }
-    text += '"';
-  }
-  if (!text.empty()) text += '}';
-  return text;
+  const std::string text = label_text({labels.begin(), labels.end()});
+  return text.empty() ? text : '{' + text + '}';
 }
 
 template <class T>
@@ -46,7 +39,7 @@ void append_line(std::string& out, std::initializer_list<std::string_view> parts
   for (const std::string_view part : parts)
     out += part;
   out += ' ';
-  append_number(out, value);
+  text::append_number(out, value);
   out += '\n';
 }
 

@@ -1,8 +1,6 @@
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <ctime>
-
+#include "config/text.hpp"
 #include "daemon/web/routes.hpp"
 
 namespace perjoule::web {
@@ -97,8 +95,7 @@ std::string landing_page(const Setup& setup, const SourceStatusTable::Content& c
   for (const SourceStatus& status : content.sources)
     out += row(status, wall_ms);
   out += "</tbody></table>\n";
-  out += fmt::format("<p>As of {:%Y-%m-%d %H:%M:%S} UTC.</p>\n</body></html>\n",
-                     fmt::gmtime(static_cast<std::time_t>(wall_ms / 1000)));
+  out += fmt::format("<p>As of {}.</p>\n</body></html>\n", text::rfc3339(wall_ms, text::Decimals::none));
   return out;
 }
 

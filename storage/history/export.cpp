@@ -1,16 +1,13 @@
 #include "storage/history/export.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 
-#include <array>
-#include <charconv>
-#include <cmath>
-#include <ctime>
+#include <cstdint>
 #include <iterator>
 #include <string>
 #include <utility>
 
+#include "config/text.hpp"
 #include "storage/history/sqlite_store.hpp"
 
 namespace perjoule::storage {
@@ -18,32 +15,6 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::size_t piece_bytes = 64 * 1024;
-
-void put_value(std::string& out, double value) {
-  if (std::isnan(value)) {
-    out += "NaN";
-  } else if (std::isinf(value)) {
-    out += value > 0 ? "+Inf" : "-Inf";
-  } else {
-    std::array<char, 32> text{};
-    const auto end = std::to_chars(text.data(), text.data() + text.size(), value).ptr;
-    out.append(text.data(), end);
-  }
-}
-
-struct Time {
-  std::int64_t seconds = 0;
-  int milliseconds = 0;  // 0 to 999, before the epoch too
-};
-
-Time split(std::int64_t wall_ms) {
-  Time time{wall_ms / 1000, static_cast<int>(wall_ms % 1000)};
-  if (time.milliseconds < 0) {
-    --time.seconds;
-    time.milliseconds += 1000;
-  }
-  return time;
-}
 
 void put_seconds(std::string& out, std::int64_t wall_ms) {
   const bool negative = wall_ms < 0;
@@ -108,7 +79,7 @@ Result<void> export_openmetrics(Store& store, const Selection& selection, const 
     const std::string name = series.labels.empty() ? metric + " " : fmt::format("{}{{{}}} ", metric, series.labels);
     for (const auto& point : points) {
       pieces.text() += name;
-      put_value(pieces.text(), point.value);
+      text::append_shortest(pieces.text(), point.value);
       pieces.text() += ' ';
       put_seconds(pieces.text(), point.wall_ms);
       pieces.text() += '\n';
@@ -125,20 +96,14 @@ Result<void> export_openmetrics(Store& store, const Selection& selection, const 
 Result<void> export_csv(Store& store, const Selection& selection, const WriteText& write) {
   Pieces pieces(write);
   pieces.text() = "time,metric,labels,value\n";
-  std::int64_t formatted = INT64_MIN;  // the second that `time` spells
-  std::string time;
   auto read = store.read(selection, [&](const SeriesDescription& series, const std::vector<Point>& points) {
     std::string name = "," + series.metric + ",";
     put_quoted(name, series.labels);
     name += ',';
     for (const auto& point : points) {
-      const Time at = split(point.wall_ms);
-      if (at.seconds != formatted)
-        time = fmt::format("{:%Y-%m-%dT%H:%M:%S}", fmt::gmtime(static_cast<std::time_t>(at.seconds)));
-      formatted = at.seconds;
-      fmt::format_to(std::back_inserter(pieces.text()), "{}.{:03}Z", time, at.milliseconds);
+      pieces.text() += text::rfc3339(point.wall_ms, text::Decimals::three);
       pieces.text() += name;
-      put_value(pieces.text(), point.value);
+      text::append_shortest(pieces.text(), point.value);
       pieces.text() += '\n';
       if (!pieces.pass(false)) return false;
     }

@@ -7,7 +7,6 @@
 
 #include "storage/codec/frame.hpp"
 #include "storage/history/identities.hpp"
-#include "storage/history/labels.hpp"
 #include "storage/history/slot.hpp"
 #include "storage/sqlite/database_file.hpp"
 
@@ -24,6 +23,14 @@ Unit unit_of(std::string_view word) {
     if (suffix(static_cast<Unit>(n)) == word) return static_cast<Unit>(n);
   }
   return Unit::none;
+}
+
+// A label that the series lacks has the value "".
+bool has_labels(const StoredSeries& stored, const Labels& wanted) {
+  if (wanted.empty()) return true;
+  const Labels labels = parse_labels(stored.description.labels).value_or(Labels{});
+  return std::all_of(wanted.begin(), wanted.end(),
+                     [&](const auto& label) { return label_value(labels, label.first) == label.second; });
 }
 
 }  // namespace
@@ -295,8 +302,7 @@ Result<std::vector<std::int64_t>> HistoryReader::rows_of(std::int64_t bundle, Ra
 Result<void> HistoryReader::read(const Selection& selection, const Store::Each& each) {
   auto found = series(selection.metric);
   if (!found) return found.error();
-  std::erase_if(*found,
-                [&](const StoredSeries& stored) { return !labels_match(stored.description.labels, selection.labels); });
+  std::erase_if(*found, [&](const StoredSeries& stored) { return !has_labels(stored, selection.labels); });
   std::span<const StoredSeries> rest(*found);
   std::vector<std::vector<Point>> points;
   std::vector<std::int64_t> ids;

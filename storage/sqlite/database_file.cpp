@@ -1,6 +1,5 @@
 #include "storage/sqlite/database_file.hpp"
 
-#include <fmt/chrono.h>
 #include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -10,9 +9,10 @@
 #include <cerrno>
 #include <cstdio>
 #include <cstring>
-#include <ctime>
 #include <optional>
 #include <system_error>
+
+#include "config/text.hpp"
 
 namespace perjoule::storage {
 
@@ -69,8 +69,10 @@ Result<std::optional<std::string>> stranger(const fs::path& path, const Format& 
 }
 
 Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t now_ms, Notes& notes) {
-  const std::string stem =
-      fmt::format("{}.kept-{:%Y-%m-%dT%H-%M-%SZ}", path.string(), fmt::gmtime(static_cast<std::time_t>(now_ms / 1000)));
+  // Colons have no place in a file's name.
+  std::string time = text::rfc3339(now_ms, text::Decimals::none);
+  std::replace(time.begin(), time.end(), ':', '-');
+  const std::string stem = fmt::format("{}.kept-{}", path.string(), time);
   int kept = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path.parent_path(), error)) {

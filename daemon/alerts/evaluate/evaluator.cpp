@@ -13,12 +13,6 @@ namespace perjoule::alerts {
 namespace {
 
 constexpr std::int64_t settle_min_ms = 60'000;
-std::string_view label_value(const Labels& labels, std::string_view name) {
-  for (const auto& [label, value] : labels) {
-    if (label == name) return value;
-  }
-  return {};
-}
 
 std::string join_key(const Labels& labels, const std::vector<std::string>& shared) {
   std::string key;

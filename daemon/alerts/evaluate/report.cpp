@@ -3,11 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <array>
-#include <charconv>
-#include <cmath>
 #include <string>
+#include <utility>
 
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
 #include "daemon/alerts/rules/promql.hpp"
 
 namespace perjoule::alerts {
@@ -16,15 +16,6 @@ namespace {
 
 constexpr std::string_view never = "0001-01-01T00:00:00Z";  // Go's zero time
 
-// As Go's strconv writes it with 'e' and the fewest digits: 1.5e+03.
-std::string scientific(double value) {
-  if (std::isnan(value)) return "NaN";
-  if (std::isinf(value)) return value > 0 ? "+Inf" : "-Inf";
-  std::array<char, 32> text{};
-  const auto end = std::to_chars(text.begin(), text.end(), value, std::chars_format::scientific).ptr;
-  return {text.begin(), end};
-}
-
 using ActiveAlerts = std::span<const Active>;
 
 bool is_firing(const Active& active) {
@@ -32,110 +23,95 @@ bool is_firing(const Active& active) {
 }
 
 void append_alert(std::string& out, const Active& active, const Links& links) {
-  out += '{';
+  JsonWriter json(out);
+  json.begin_object();
   append_identity(out, make_notice(active.alert, {}, links, false));
-  out += ',';
-  append_member(out, "state", is_firing(active) ? "firing" : "pending");
-  out += ',';
-  append_member(out, "activeAt", rfc3339(active.since_ms));
-  out += ',';
-  if (active.cleared_ms > 0) {
-    append_member(out, "keepFiringSince", rfc3339(active.cleared_ms));
-    out += ',';
-  }
-  append_member(out, "value", scientific(active.alert.value));
-  out += '}';
+  json.member("state", is_firing(active) ? "firing" : "pending").member("activeAt", text::rfc3339(active.since_ms));
+  if (active.cleared_ms > 0) json.member("keepFiringSince", text::rfc3339(active.cleared_ms));
+  json.member("value", text::scientific(active.alert.value)).end_object();
 }
 
 void append_alerts(std::string& out, ActiveAlerts alerts, const Links& links) {
-  out += '[';
-  for (const Active& active : alerts) {
-    if (&active != &alerts.front()) out += ',';
+  JsonWriter json(out);
+  json.begin_array();
+  for (const Active& active : alerts)
     append_alert(out, active, links);
-  }
-  out += ']';
+  json.end_array();
 }
 
-// Takes the alerts of a level from the front.
-ActiveAlerts take(ActiveAlerts& active, const Rule& rule, const Level& level) {
+// The alerts of a level, which are removed from the front of `active`.
+ActiveAlerts split_front(ActiveAlerts& active, const Rule& rule, const Level& level) {
   const auto other = std::find_if(active.begin(), active.end(), [&](const Active& each) {
     return each.alert.name != rule.name || each.alert.severity != level.severity;
   });
-  const auto taken = active.first(static_cast<std::size_t>(other - active.begin()));
-  active = active.subspan(taken.size());
-  return taken;
+  const auto of_level = active.first(static_cast<std::size_t>(other - active.begin()));
+  active = active.subspan(of_level.size());
+  return of_level;
 }
 
 std::string evaluated_at(const Report& report) {
-  return report.evaluated_ms > 0 ? rfc3339(report.evaluated_ms) : std::string(never);
+  return report.evaluated_ms > 0 ? text::rfc3339(report.evaluated_ms) : std::string(never);
 }
 
 void append_rule(std::string& out, const Rule& rule, const Level& level, ActiveAlerts alerts, const Report& report,
                  const Links& links) {
   const bool fires = std::any_of(alerts.begin(), alerts.end(), is_firing);
-  out += '{';
-  append_member(out, "state", fires ? "firing" : alerts.empty() ? "inactive" : "pending");
-  out += ',';
-  append_member(out, "name", rule.name);
-  out += ',';
-  append_member(out, "query", promql(rule, level));
-  out += fmt::format(R"(,"duration":{},"keepFiringFor":{},"labels":)", static_cast<double>(level.for_ms) / 1e3,
-                     static_cast<double>(level.clear_for_ms) / 1e3);
-  append_object(out, {{"severity", level.severity}});
-  out += R"(,"annotations":)";
-  append_object(out, template_annotations(rule));
-  out += R"(,"alerts":)";
+  JsonWriter json(out);
+  json.begin_object().member("state", fires ? "firing" : alerts.empty() ? "inactive" : "pending");
+  json.member("name", rule.name).member("query", promql(rule, level));
+  json.key("duration").number(static_cast<double>(level.for_ms) / 1e3);
+  json.key("keepFiringFor").number(static_cast<double>(level.clear_for_ms) / 1e3).key("labels");
+  append_json(out, {{"severity", level.severity}});
+  json.key("annotations");
+  append_json(out, template_annotations(rule));
+  json.key("alerts");
   append_alerts(out, alerts, links);
-  out += ',';
-  append_member(out, "health", report.evaluated_ms > 0 ? "ok" : "unknown");
-  out += ',';
-  append_member(out, "lastEvaluation", evaluated_at(report));
-  out += R"(,"type":"alerting"})";
+  json.member("health", report.evaluated_ms > 0 ? "ok" : "unknown").member("lastEvaluation", evaluated_at(report));
+  json.member("type", "alerting").end_object();
 }
 
 void append_group(std::string& out, const Report& report, const Links& links, bool with_rules) {
-  out += R"({"name":"perjoule","file":"perjouled","rules":[)";
+  JsonWriter json(out);
+  json.begin_object().member("name", "perjoule").member("file", "perjouled").key("rules").begin_array();
   ActiveAlerts active = report.active;
   for (const Rule& rule : with_rules ? report.rules : std::span<const Rule>()) {
-    for (const Level& level : rule.levels) {
-      if (out.back() != '[') out += ',';
-      append_rule(out, rule, level, take(active, rule, level), report, links);
-    }
+    for (const Level& level : rule.levels)
+      append_rule(out, rule, level, split_front(active, rule, level), report, links);
   }
-  out += R"(],"interval":1,"limit":0,)";
-  if (report.evaluated_ms > 0) out += fmt::format(R"("evaluationTime":{},)", report.evaluation_seconds);
-  append_member(out, "lastEvaluation", evaluated_at(report));
-  out += '}';
+  json.end_array().key("interval").integer(1).key("limit").integer(0);
+  if (report.evaluated_ms > 0) json.key("evaluationTime").number(report.evaluation_seconds);
+  json.member("lastEvaluation", evaluated_at(report)).end_object();
 }
 
-// Prometheus takes it in any case.
+// Prometheus accepts capitals too.
 std::string type_parameter(const query::Parameters& parameters) {
   const auto found =
       std::find_if(parameters.begin(), parameters.end(), [](const auto& each) { return each.first == "type"; });
-  std::string type = found == parameters.end() ? std::string() : found->second;
-  for (char& c : type)
-    c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  return type;
+  return found == parameters.end() ? std::string() : text::lower(found->second);
 }
 
 }  // namespace
 
 query::Answer answer(std::string_view path, const query::Parameters& parameters, const Report& report,
                      const Links& links) {
-  std::string body = R"({"status":"success","data":{)";
+  std::string body;
+  JsonWriter json(body);
+  json.begin_object().member("status", "success").key("data").begin_object();
   if (path == "alerts") {
-    body += R"("alerts":)";
+    json.key("alerts");
     append_alerts(body, report.active, links);
-    return {200, body + "}}"};
+    json.end_object().end_object();
+    return {200, std::move(body)};
   }
   const std::string type = type_parameter(parameters);
   if (!type.empty() && type != "alert" && type != "record") {
     return query::error_answer(400, "bad_data",
                                fmt::format("invalid parameter \"type\": not supported value \"{}\"", type));
   }
-  body += R"("groups":[)";
+  json.key("groups").begin_array();
   append_group(body, report, links, type != "record");
-  return {200, body + "]}}"};
+  json.end_array().end_object().end_object();
+  return {200, std::move(body)};
 }
 
 }  // namespace perjoule::alerts

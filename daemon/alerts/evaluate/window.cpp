@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "daemon/query/evaluate/extrapolate.hpp"
+
 namespace perjoule::alerts {
 
 void Window::add(std::int64_t at_ms, double value) {
@@ -75,21 +77,15 @@ double Window::over_time(std::size_t first) const {
 }
 
 std::optional<double> Window::extrapolated(std::size_t first, std::int64_t now_ms) const {
-  constexpr double near_spacings = 1.1;
   const Point& oldest = points_[first];
   const Point& newest = points_.back();
-  const double sampled = static_cast<double>(newest.at_ms - oldest.at_ms) / 1000;
-  if (sampled <= 0) return std::nullopt;
-  const double window = static_cast<double>(window_ms_) / 1000;
+  if (newest.at_ms <= oldest.at_ms) return std::nullopt;
   const double change = newest.value - oldest.value;
-  double to_start = static_cast<double>(oldest.at_ms - (now_ms - window_ms_)) / 1000;
-  const double to_end = static_cast<double>(now_ms - newest.at_ms) / 1000;
-  const double spacing = sampled / static_cast<double>(points_.size() - first - 1);
-  // A counter does not reach back beyond the moment at which it was zero.
-  if (is_counter() && change > 0 && oldest.aside >= 0) to_start = std::min(to_start, sampled * (oldest.aside / change));
-  const auto reach = [spacing](double distance) { return distance < spacing * near_spacings ? distance : spacing / 2; };
-  const double factor = (sampled + reach(to_start) + reach(to_end)) / sampled;
-  return change * factor / (function_ == Function::rate ? window : 1);
+  double factor = query::extrapolation_factor(
+      {now_ms - window_ms_, now_ms, oldest.at_ms, newest.at_ms, points_.size() - first, oldest.aside}, change,
+      is_counter());
+  if (function_ == Function::rate) factor /= static_cast<double>(window_ms_) / 1000;
+  return change * factor;
 }
 
 }  // namespace perjoule::alerts

@@ -2,27 +2,26 @@
 
 #include <algorithm>
 
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
+
 namespace perjoule::alerts {
 
 std::string alertmanager_body(std::span<const Notice> notices, std::int64_t until_ms, std::string_view generator_url) {
-  std::string out = "[";
+  std::string out;
+  JsonWriter json(out);
+  json.begin_array();
   for (const Notice& notice : notices) {
-    // An end before the start is refused; a clock that was set back may ask for one.
+    // Alertmanager refuses an end before the start, which a clock that was set back would give.
     const std::int64_t ends_ms = std::max(notice.resolved ? notice.ends_ms : until_ms, notice.starts_ms);
-    if (out.size() > 1) out += ',';
-    out += '{';
+    json.begin_object();
     append_identity(out, notice);
-    out += ',';
-    append_member(out, "startsAt", rfc3339(notice.starts_ms));
-    out += ',';
-    append_member(out, "endsAt", rfc3339(ends_ms));
-    if (!generator_url.empty()) {
-      out += ',';
-      append_member(out, "generatorURL", generator_url);
-    }
-    out += '}';
+    json.member("startsAt", text::rfc3339(notice.starts_ms)).member("endsAt", text::rfc3339(ends_ms));
+    if (!generator_url.empty()) json.member("generatorURL", generator_url);
+    json.end_object();
   }
-  return out + ']';
+  json.end_array();
+  return out;
 }
 
 std::string alertmanager_url(std::string_view base) {

@@ -1,14 +1,11 @@
 #include "daemon/alerts/notify/incident.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 
 #include "config/json_reader.hpp"
-#include "daemon/alerts/notice.hpp"
-#include "daemon/base/log.hpp"
+#include "config/json_writer.hpp"
 
 namespace perjoule::alerts {
 
@@ -64,30 +61,24 @@ class Reader {
 
 }  // namespace
 
+// The member "told" keeps its name: ledgers of 0.1.0 have it.
 std::string to_text(const Incident& incident) {
   const Alert& alert = incident.alert;
-  Labels told;
+  Labels sent;
   for (const auto& [receiver, delivery] : incident.deliveries)
-    told.emplace_back(receiver, delivery_words[static_cast<std::size_t>(delivery.sent)]);
-  std::string out = "{";
-  append_member(out, "alert", alert.name);
-  out += ',';
-  append_member(out, "severity", alert.severity);
-  out += R"(,"labels":)";
-  append_object(out, alert.labels);
-  out += R"(,"external":)";
-  append_object(out, incident.external);
-  out += ',';
-  append_member(out, "phase", alert.phase == Phase::resolved ? "resolved" : "firing");
-  out += fmt::format(R"(,"starts_ms":{},"ends_ms":{},)", alert.starts_ms, alert.ends_ms);
-  append_member(out, "reason", alert.reason);
-  out += ',';
-  append_member(out, "summary", alert.summary);
-  out += ',';
-  append_member(out, "runbook", alert.runbook);
-  out += R"(,"told":)";
-  append_object(out, told);
-  return out + '}';
+    sent.emplace_back(receiver, delivery_words[static_cast<std::size_t>(delivery.sent)]);
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().member("alert", alert.name).member("severity", alert.severity).key("labels");
+  append_json(out, alert.labels);
+  json.key("external");
+  append_json(out, incident.external);
+  json.member("phase", alert.phase == Phase::resolved ? "resolved" : "firing");
+  json.key("starts_ms").integer(alert.starts_ms).key("ends_ms").integer(alert.ends_ms);
+  json.member("reason", alert.reason).member("summary", alert.summary).member("runbook", alert.runbook).key("told");
+  append_json(out, sent);
+  json.end_object();
+  return out;
 }
 
 std::optional<Incident> incident_from(std::string_view text) {
@@ -107,9 +98,9 @@ std::optional<Incident> incident_from(std::string_view text) {
   alert.reason = reader.text("reason");
   alert.summary = reader.text("summary");
   alert.runbook = reader.text("runbook");
-  const Labels told = reader.labels("told");
+  const Labels sent = reader.labels("told");
   if (!reader.good() || alert.name.empty() || (phase != "firing" && phase != "resolved")) return std::nullopt;
-  for (const auto& [receiver, word] : told) {
+  for (const auto& [receiver, word] : sent) {
     const auto* const found = std::find(delivery_words.begin(), delivery_words.end(), word);
     if (found == delivery_words.end()) return std::nullopt;
     incident.deliveries[receiver].sent = static_cast<Delivery>(found - delivery_words.begin());

@@ -1,6 +1,7 @@
 #include "daemon/alerts/notify/webhook.hpp"
 
-#include "daemon/base/log.hpp"
+#include "config/json_writer.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::alerts {
 
@@ -16,48 +17,36 @@ std::string group_key(const Labels& labels) {
     if (key.back() != '{') key += ", ";
     key += name;
     key += '=';
-    append_quoted(key, value);
+    text::append_quoted(key, value);
   }
   return key + '}';
 }
 
 void append_alert(std::string& out, const Notice& notice, std::string_view status, std::string_view daemon_url) {
-  out += '{';
-  append_member(out, "status", status);
-  out += ',';
+  JsonWriter json(out);
+  json.begin_object().member("status", status);
   append_identity(out, notice);
-  out += ',';
-  append_member(out, "startsAt", rfc3339(notice.starts_ms));
-  out += ',';
-  append_member(out, "endsAt", notice.resolved ? rfc3339(notice.ends_ms) : no_end);
-  out += ',';
-  append_member(out, "generatorURL", daemon_url);
-  out += ',';
-  append_member(out, "fingerprint", fingerprint(notice.labels));
-  out += '}';
+  json.member("startsAt", text::rfc3339(notice.starts_ms));
+  json.member("endsAt", notice.resolved ? text::rfc3339(notice.ends_ms) : std::string(no_end));
+  json.member("generatorURL", daemon_url).member("fingerprint", fingerprint(notice.labels)).end_object();
 }
 
 }  // namespace
 
 std::string webhook_body(const Notice& notice, std::string_view daemon_url) {
   const std::string_view status = notice.resolved ? "resolved" : "firing";
-  std::string out = "{";
-  append_member(out, "receiver", receiver);
-  out += ',';
-  append_member(out, "status", status);
-  out += R"(,"alerts":[)";
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().member("receiver", receiver).member("status", status).key("alerts").begin_array();
   append_alert(out, notice, status, daemon_url);
-  out += R"(],"groupLabels":)";
-  append_object(out, notice.labels);
-  out += R"(,"commonLabels":)";
-  append_object(out, notice.labels);
-  out += R"(,"commonAnnotations":)";
-  append_object(out, notice.annotations);
-  out += ',';
-  append_member(out, "externalURL", daemon_url);
-  out += R"(,"version":"4",)";
-  append_member(out, "groupKey", group_key(notice.labels));
-  out += R"(,"truncatedAlerts":0})";
+  json.end_array().key("groupLabels");
+  append_json(out, notice.labels);
+  json.key("commonLabels");
+  append_json(out, notice.labels);
+  json.key("commonAnnotations");
+  append_json(out, notice.annotations);
+  json.member("externalURL", daemon_url).member("version", "4").member("groupKey", group_key(notice.labels));
+  json.key("truncatedAlerts").integer(0).end_object();
   return out;
 }
 

@@ -7,6 +7,7 @@
 #include <array>
 
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::alerts {
 
@@ -32,7 +33,7 @@ constexpr std::array aggregations = {Aggregation::sum, Aggregation::avg, Aggrega
 // Whether a label of this name is one of the family's; refused at `where`.
 bool check_label(const Family& family, std::string_view label, const JsonCursor& where, bool at_key) {
   if (family.open || std::find(family.labels.begin(), family.labels.end(), label) != family.labels.end()) return true;
-  std::string what = fmt::format("{} has no label {}", family.name, config::json::quote_short(label));
+  std::string what = fmt::format("{} has no label {}", family.name, text::quoted_short(label));
   std::string help = config::did_you_mean(label, family.labels);
   if (help.empty()) {
     help = family.labels.empty() ? "it has none" : fmt::format("its labels: {}", fmt::join(family.labels, ", "));
@@ -121,7 +122,7 @@ bool read_by(const JsonCursor& list, const Family& family, Term& term) {
     right = label && check_label(family, *label, item, false) && right;
     if (!label) continue;
     if (std::find(term.by.begin(), term.by.end(), *label) != term.by.end()) {
-      item.refuse(fmt::format("{} is there twice", config::json::quote_short(*label)));
+      item.refuse(fmt::format("{} is there twice", text::quoted_short(*label)));
       right = false;
     }
     term.by.push_back(*std::move(label));
@@ -164,7 +165,7 @@ std::optional<Term> read_term(const JsonCursor& value, const Catalogue& catalogu
       known.push_back(known_name);
     std::string help = config::did_you_mean(*name, known);
     if (help.empty()) help = "`perjouled describe metrics` lists them";
-    metric->refuse(fmt::format("unknown metric {}", config::json::quote_short(*name)), std::move(help));
+    metric->refuse(fmt::format("unknown metric {}", text::quoted_short(*name)), std::move(help));
     return std::nullopt;
   }
   Term term;

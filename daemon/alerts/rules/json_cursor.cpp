@@ -8,6 +8,7 @@
 
 #include "config/quantity_text.hpp"
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::alerts {
 
@@ -21,7 +22,7 @@ bool is_remark(std::string_view key) {
 
 // A key as part of a path: quoted where it is long or holds what a terminal must not see.
 std::string shown(std::string_view key) {
-  std::string quoted = config::json::quote_short(key);
+  std::string quoted = text::quoted_short(key);
   return quoted.size() == key.size() + 2 ? std::string(key) : quoted;
 }
 
@@ -43,7 +44,7 @@ bool JsonCursor::expect(Type type) const {
   if (value_->type == type) return true;
   std::string help;
   if (type == Type::array && value_->type == Type::text)
-    help = fmt::format("write [{}]", config::json::quote_short(value_->text));
+    help = fmt::format("write [{}]", text::quoted_short(value_->text));
   refuse(fmt::format("expected {}, got {}", with_article(type), with_article(value_->type)), std::move(help));
   return false;
 }
@@ -123,7 +124,7 @@ std::optional<std::size_t> JsonCursor::word(std::span<const std::string_view> wo
   if (!expect(Type::text)) return std::nullopt;
   const auto found = std::find(words.begin(), words.end(), value_->text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
-  refuse(fmt::format("expected one of {}, got {}", fmt::join(words, ", "), config::json::quote_short(value_->text)),
+  refuse(fmt::format("expected one of {}, got {}", fmt::join(words, ", "), text::quoted_short(value_->text)),
          config::did_you_mean(value_->text, words));
   return std::nullopt;
 }

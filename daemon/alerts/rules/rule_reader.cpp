@@ -8,6 +8,7 @@
 #include <map>
 
 #include "config/suggestion.hpp"
+#include "config/text.hpp"
 #include "daemon/alerts/rules/default_rules.hpp"
 #include "daemon/alerts/rules/expression_reader.hpp"
 #include "daemon/alerts/rules/json_cursor.hpp"
@@ -149,7 +150,7 @@ void check_summary(const JsonCursor& at, std::string_view text, const Term& valu
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       std::string help = config::did_you_mean(name, known);
       if (help.empty()) help = fmt::format("known here: {}", fmt::join(known, ", "));
-      at.refuse(fmt::format("{} is nothing that can be filled in", config::json::quote_short(name)), std::move(help));
+      at.refuse(fmt::format("{} is nothing that can be filled in", text::quoted_short(name)), std::move(help));
     }
     text.remove_prefix(close + 1);
   }
@@ -170,7 +171,7 @@ void read_texts(const JsonCursor& cursor, const std::optional<Expression>& base,
   rule.runbook = runbook->text(summary_max).value_or("");
   const bool url = rule.runbook.starts_with("http://") || rule.runbook.starts_with("https://");
   if (!url && !only(rule.runbook, page_characters)) {
-    runbook->refuse(fmt::format("{} is no page and no URL", config::json::quote_short(rule.runbook)),
+    runbook->refuse(fmt::format("{} is no page and no URL", text::quoted_short(rule.runbook)),
                     "a page is named in lower case letters, digits and -");
   }
 }
@@ -216,7 +217,7 @@ class Reader {
     rule.name = alert->text(name_max).value_or("");
     if (rule.name.empty()) return false;
     if (!only(rule.name, name_characters) || letters.find(rule.name.front()) == std::string_view::npos) {
-      alert->refuse(fmt::format("{} is not the name of an alert", config::json::quote_short(rule.name)),
+      alert->refuse(fmt::format("{} is not the name of an alert", text::quoted_short(rule.name)),
                     "letters, digits and _, such as PerjouleGpuLost");
       return false;
     }

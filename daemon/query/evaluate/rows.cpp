@@ -104,7 +104,7 @@ bool drop_names(std::vector<Row>& rows) {
   std::string first;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Labels& labels = rows[i].labels;
-    const std::string_view name = label(labels, name_label);
+    const std::string_view name = label_value(labels, name_label);
     if (i == 0) first = name;
     differ = differ || name != first;
     std::erase_if(labels, [](const auto& pair) { return pair.first == name_label; });

@@ -3,6 +3,7 @@
 #include <cmath>
 #include <optional>
 
+#include "daemon/query/evaluate/extrapolate.hpp"
 #include "daemon/query/evaluate/sliding_fold.hpp"
 
 namespace perjoule::query {
@@ -141,24 +142,10 @@ struct Difference {
   bool per_second = false;
 };
 
-// Prometheus' extrapolatedRate: the samples' difference is stretched to the window's edges where the next sample may be
-// thought to lie beyond them, and by half a sample's distance elsewhere; a counter is not stretched below zero.
 double extrapolate(Points window, double difference, std::int64_t to_ms, std::int64_t range_ms, Difference kind) {
-  const Point& first = window.front();
-  const Point& last = window.back();
-  double to_start = static_cast<double>(first.wall_ms - (to_ms - range_ms)) / 1000;
-  const double to_end = static_cast<double>(to_ms - last.wall_ms) / 1000;
-  const double sampled = static_cast<double>(last.wall_ms - first.wall_ms) / 1000;
-  const double distance = sampled / static_cast<double>(window.size() - 1);
-  if (kind.counter && difference > 0 && first.value >= 0) {
-    const double to_zero = sampled * (first.value / difference);
-    if (to_zero < to_start) to_start = to_zero;
-  }
-  const double threshold = distance * 1.1;
-  double stretched = sampled;
-  stretched += to_start < threshold ? to_start : distance / 2;
-  stretched += to_end < threshold ? to_end : distance / 2;
-  double factor = stretched / sampled;
+  const SampledWindow sampled{to_ms - range_ms,      to_ms,         window.front().wall_ms,
+                              window.back().wall_ms, window.size(), window.front().value};
+  double factor = extrapolation_factor(sampled, difference, kind.counter);
   if (kind.per_second) factor /= static_cast<double>(range_ms) / 1000;
   return difference * factor;
 }

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::query {
 namespace {
@@ -77,7 +78,7 @@ class Lexer {
                        std::move(problem)});
   }
   void fail_at(std::string_view what, std::size_t length) {
-    fail(fmt::format("{}: {}", what, config::json::quote_short(query_.substr(begin_, length))));
+    fail(fmt::format("{}: {}", what, text::quoted_short(query_.substr(begin_, length))));
   }
 
   void statement() {
@@ -129,8 +130,7 @@ class Lexer {
     if (c == '>') return next == '=' ? emit(TokenType::greater_equal, 2) : emit(TokenType::greater, 1);
     if (next == '=') return emit(c == '=' ? TokenType::equal : TokenType::not_equal, 2);
     if (c == '=' && next != '~') return emit(TokenType::assign, 1);
-    fail(
-        fmt::format("unexpected character after '{}': {}", c, config::json::quote_short(query_.substr(begin_ + 1, 1))));
+    fail(fmt::format("unexpected character after '{}': {}", c, text::quoted_short(query_.substr(begin_ + 1, 1))));
   }
 
   void bracket(char c) {
@@ -182,7 +182,7 @@ class Lexer {
         if (peek(1) == '~') return emit(TokenType::no_match, 2);
         if (peek(1) == '=') return emit(TokenType::not_equal, 2);
         return fail(fmt::format("unexpected character after '!' inside braces: {}",
-                                config::json::quote_short(query_.substr(begin_ + 1, 1))));
+                                text::quoted_short(query_.substr(begin_ + 1, 1))));
       case '{':
         return fail("unexpected left brace '{'");
       case '}':
@@ -285,7 +285,7 @@ std::vector<Token> split(std::string_view query) {
 }
 
 std::string describe(const Token& token) {
-  std::string text = config::json::quote_short(token.text);
+  std::string text = text::quoted_short(token.text);
   switch (token.type) {
     case TokenType::end:
       return "end of input";

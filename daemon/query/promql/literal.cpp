@@ -1,33 +1,20 @@
 #include "daemon/query/promql/literal.hpp"
 
-#include <array>
+#include <fmt/format.h>
+
+#include <algorithm>
 #include <charconv>
-#include <chrono>
 #include <cmath>
 #include <limits>
+
+#include "config/text.hpp"
 
 namespace perjoule::query {
 namespace {
 
 constexpr double time_max_s = 4e12;  // far beyond it a double has no milliseconds
 
-struct Scale {
-  std::string_view unit;
-  std::int64_t ms;
-};
-constexpr std::int64_t day_ms = 86'400'000;
-constexpr std::array<Scale, 7> scales = {
-    {{"y", 365 * day_ms}, {"w", 7 * day_ms}, {"d", day_ms}, {"h", 3'600'000}, {"m", 60'000}, {"s", 1000}, {"ms", 1}}};
 constexpr std::int64_t duration_max_ms = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // Go counts nanoseconds
-
-bool equal_lower(std::string_view text, std::string_view lower) {
-  if (text.size() != lower.size()) return false;
-  for (std::size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if ((c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c) != lower[i]) return false;
-  }
-  return true;
-}
 
 // strconv.ParseFloat without hexadecimal fractions: sign, digits, exponent, inf, infinity, nan.
 std::optional<double> parse_float(std::string_view text) {
@@ -36,8 +23,9 @@ std::optional<double> parse_float(std::string_view text) {
     sign = text.front() == '-' ? -1 : 1;
     text.remove_prefix(1);
   }
-  if (equal_lower(text, "inf") || equal_lower(text, "infinity")) return sign * std::numeric_limits<double>::infinity();
-  if (equal_lower(text, "nan")) return std::numeric_limits<double>::quiet_NaN();
+  if (text::equal_ignoring_case(text, "inf") || text::equal_ignoring_case(text, "infinity"))
+    return sign * std::numeric_limits<double>::infinity();
+  if (text::equal_ignoring_case(text, "nan")) return std::numeric_limits<double>::quiet_NaN();
   if (text.empty() || !((text.front() >= '0' && text.front() <= '9') || text.front() == '.')) return {};
   double value = 0;
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
@@ -85,8 +73,8 @@ void append_utf8(std::string& out, std::uint32_t c) {
   }
 }
 
-// A number of exactly `count` digits behind a backslash; takes them from `rest`.
-std::optional<std::uint32_t> take_digits(std::string_view& rest, std::size_t count, int base, std::uint32_t max) {
+// The number of exactly `count` digits at the front of `rest`, which are removed.
+std::optional<std::uint32_t> split_digits(std::string_view& rest, std::size_t count, int base, std::uint32_t max) {
   if (rest.size() < count) return {};
   std::uint32_t value = 0;
   const auto [end, problem] = std::from_chars(rest.data(), rest.data() + count, value, base);
@@ -95,7 +83,7 @@ std::optional<std::uint32_t> take_digits(std::string_view& rest, std::size_t cou
   return value;
 }
 
-// What a backslash stands before; takes it from `rest`.
+// Appends what an escape sequence stands for; `rest` begins behind its backslash, and the sequence is removed.
 bool unescape(std::string& out, std::string_view& rest, char quote) {
   if (rest.empty()) return false;
   const char c = rest.front();
@@ -113,64 +101,25 @@ bool unescape(std::string& out, std::string_view& rest, char quote) {
     return true;
   }
   if (c >= '0' && c <= '7') {
-    code = take_digits(rest, 3, 8, 255);
+    code = split_digits(rest, 3, 8, 255);
     if (code) out += static_cast<char>(*code);
     return code.has_value();
   }
   rest.remove_prefix(1);
   if (c == 'x') {
-    code = take_digits(rest, 2, 16, 255);
+    code = split_digits(rest, 2, 16, 255);
     if (code) out += static_cast<char>(*code);
   } else if (c == 'u' || c == 'U') {
-    code = take_digits(rest, c == 'u' ? 4 : 8, 16, 0x10FFFF);
+    code = split_digits(rest, c == 'u' ? 4 : 8, 16, 0x10FFFF);
     if (code && *code >= 0xD800 && *code < 0xE000) return false;
     if (code) append_utf8(out, *code);
   }
   return code.has_value();
 }
 
-// A number of `count` digits at `at`.
-std::optional<int> field(std::string_view text, std::size_t at, std::size_t count) {
-  std::string_view rest = text.size() >= at ? text.substr(at) : std::string_view();
-  const auto value = take_digits(rest, count, 10, 9999);
-  return value ? std::optional<int>(static_cast<int>(*value)) : std::nullopt;
-}
-
-// "Z" or "+01:00": minutes east.
-std::optional<int> zone(std::string_view text) {
-  if (text == "Z") return 0;
-  if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return {};
-  const auto hours = field(text, 1, 2);
-  const auto minutes = field(text, 4, 2);
-  if (!hours || !minutes || *hours > 24 || *minutes > 60) return {};
-  return (text[0] == '-' ? -1 : 1) * (*hours * 60 + *minutes);
-}
-
-std::optional<std::int64_t> read_rfc3339(std::string_view text) {
-  const auto year = field(text, 0, 4);
-  const auto month = field(text, 5, 2);
-  const auto day = field(text, 8, 2);
-  const auto hour = field(text, 11, 2);
-  const auto minute = field(text, 14, 2);
-  const auto second = field(text, 17, 2);
-  if (!year || !month || !day || !hour || !minute || !second) return {};
-  if (text[4] != '-' || text[7] != '-' || text[10] != 'T' || text[13] != ':' || text[16] != ':') return {};
-  const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
-                                         std::chrono::day(static_cast<unsigned>(*day))};
-  if (!date.ok() || *hour > 23 || *minute > 59 || *second > 59) return {};
-  std::int64_t ms = 0;
-  std::size_t at = 19;
-  if (at < text.size() && (text[at] == '.' || text[at] == ',')) {
-    std::int64_t weight = 100;
-    const std::size_t begin = ++at;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, weight /= 10)
-      ms += (text[at] - '0') * weight;
-    if (at == begin) return {};
-  }
-  const auto east = zone(text.substr(at));
-  if (!east) return {};
-  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
-  return (((days * 24 + *hour) * 60 + *minute - *east) * 60 + *second) * 1000 + ms;
+Error not_a_duration(std::string_view name, std::string_view text) {
+  return invalid(name, fmt::format("cannot parse {} to a valid duration{}", text::quoted_short(text),
+                                   is_number(text) ? ". It overflows int64" : ""));
 }
 
 }  // namespace
@@ -186,27 +135,8 @@ bool is_number(std::string_view text) {
 
 std::optional<std::int64_t> read_duration(std::string_view text) {
   if (text == "0") return 0;
-  if (text.empty()) return {};
-  std::int64_t total = 0;
-  std::size_t next = 0;  // the largest unit that may follow
-  while (!text.empty()) {
-    std::int64_t number = 0;
-    const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), number);
-    if (problem != std::errc() || text.front() == '-') return {};
-    text.remove_prefix(static_cast<std::size_t>(end - text.data()));
-    std::size_t length = text.empty() ? 0 : 1;
-    if (text.starts_with("ms")) length = 2;
-    const std::string_view unit = text.substr(0, length);
-    while (next < scales.size() && scales[next].unit != unit)
-      ++next;
-    if (next == scales.size()) return {};
-    const std::int64_t ms = scales[next].ms;
-    if (number > (duration_max_ms - total) / ms) return {};
-    total += number * ms;
-    ++next;
-    text.remove_prefix(length);
-  }
-  return total;
+  const text::Duration duration = text::parse_duration(text, duration_max_ms);
+  return duration.fault == text::DurationFault::none ? std::optional(duration.ms) : std::nullopt;
 }
 
 std::optional<std::string> unquote(std::string_view text) {
@@ -229,7 +159,7 @@ std::optional<std::string> unquote(std::string_view text) {
 
 std::optional<std::int64_t> read_time(std::string_view text) {
   const auto seconds = parse_float(text);
-  if (!seconds) return read_rfc3339(text);
+  if (!seconds) return text::parse_rfc3339(text);
   if (!(std::fabs(*seconds) < time_max_s)) return {};
   // The order of operations is Prometheus', so that the same text is the same millisecond.
   double whole = 0;
@@ -245,6 +175,64 @@ std::optional<std::int64_t> read_step(std::string_view text) {
   const double nanoseconds = *seconds * 1e9;
   if (!(std::fabs(nanoseconds) < 9.2e18)) return {};
   return static_cast<std::int64_t>(nanoseconds) / 1'000'000;
+}
+
+std::string_view parameter(const Parameters& parameters, std::string_view name) {
+  const auto at =
+      std::find_if(parameters.begin(), parameters.end(), [name](const auto& pair) { return pair.first == name; });
+  return at == parameters.end() ? std::string_view() : std::string_view(at->second);
+}
+
+Error invalid(std::string_view name, std::string_view what) {
+  return Error{Fault::broken, fmt::format("invalid parameter \"{}\": {}", name, what)};
+}
+
+Result<std::int64_t> time_parameter(const Parameters& parameters, std::string_view name,
+                                    std::optional<std::int64_t> otherwise) {
+  const std::string_view text = parameter(parameters, name);
+  if (text.empty() && otherwise) return *otherwise;
+  const auto ms = read_time(text);
+  if (!ms) {
+    // Prometheus says more where the parameter may be left out.
+    const std::string which = otherwise ? fmt::format("Invalid time value for '{}': ", name) : std::string();
+    return invalid(name, fmt::format("{}cannot parse {} to a valid timestamp", which, text::quoted_short(text)));
+  }
+  return *ms;
+}
+
+Result<std::int64_t> step_parameter(const Parameters& parameters) {
+  const std::string_view text = parameter(parameters, "step");
+  const auto ms = read_step(text);
+  if (!ms) return not_a_duration("step", text);
+  if (*ms <= 0) {
+    return invalid("step", "zero or negative query resolution step widths are not accepted. Try a positive integer");
+  }
+  return *ms;
+}
+
+Result<void> check_timeout(const Parameters& parameters) {
+  const std::string_view text = parameter(parameters, "timeout");
+  if (text.empty() || read_step(text)) return {};
+  return not_a_duration("timeout", text);
+}
+
+Result<std::int64_t> source_resolution_parameter(const Parameters& parameters, std::int64_t step_ms) {
+  const std::string_view text = parameter(parameters, "max_source_resolution");
+  if (text.empty()) return std::int64_t{0};
+  if (text == "auto") return step_ms / 5;
+  const auto ms = read_step(text);
+  if (!ms) return not_a_duration("max_source_resolution", text);
+  if (*ms < 0) return invalid("max_source_resolution", "negative source resolutions are not accepted");
+  return *ms;
+}
+
+Result<std::size_t> limit_parameter(const Parameters& parameters) {
+  const std::string_view text = parameter(parameters, "limit");
+  std::size_t limit = 0;
+  const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), limit);
+  if (text.empty()) return std::size_t{0};
+  if (problem != std::errc() || end != text.data() + text.size()) return invalid("limit", "limit must be a number");
+  return limit;
 }
 
 }  // namespace perjoule::query

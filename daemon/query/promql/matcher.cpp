@@ -9,12 +9,6 @@
 
 namespace perjoule::query {
 
-std::string_view label(const Labels& labels, std::string_view name) {
-  const auto at = std::lower_bound(labels.begin(), labels.end(), name,
-                                   [](const auto& pair, std::string_view wanted) { return pair.first < wanted; });
-  return at != labels.end() && at->first == name ? std::string_view(at->second) : std::string_view();
-}
-
 bool Matcher::matches(std::string_view text) const {
   switch (type) {
     case MatchType::equal:
@@ -48,7 +42,7 @@ Result<Matcher> make_matcher(MatchType type, std::string name, std::string value
 
 bool match_all(std::span<const Matcher> matchers, const Labels& labels) {
   return std::all_of(matchers.begin(), matchers.end(),
-                     [&](const Matcher& matcher) { return matcher.matches(label(labels, matcher.name)); });
+                     [&](const Matcher& matcher) { return matcher.matches(label_value(labels, matcher.name)); });
 }
 
 }  // namespace perjoule::query

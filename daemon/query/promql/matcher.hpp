@@ -9,9 +9,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <vector>
 
+#include "collectors/labels.hpp"
 #include "collectors/result.hpp"
 
 namespace re2 {
@@ -20,13 +19,8 @@ class RE2;
 
 namespace perjoule::query {
 
-// Sorted by name, the metric's name under "__name__"; no empty values.
-using Labels = std::vector<std::pair<std::string, std::string>>;
-
+// The label that holds the metric's name. The Labels of a query have no empty values.
 inline constexpr std::string_view name_label = "__name__";
-
-// "" where there is none.
-[[nodiscard]] std::string_view label(const Labels& labels, std::string_view name);
 
 enum class MatchType : std::uint8_t { equal, not_equal, regex, not_regex };
 

@@ -6,6 +6,7 @@
 #include <optional>
 
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 #include "daemon/query/promql/functions.hpp"
 #include "daemon/query/promql/lexer.hpp"
 #include "daemon/query/promql/limits.hpp"
@@ -14,8 +15,6 @@
 
 namespace perjoule::query {
 namespace {
-
-using config::json::quote_short;
 
 // Recursive descent. A function that fails has noted why, and returns no_node; the first note stays. What is wrong with
 // types is a mistake: it shows only where the rest reads well.
@@ -163,7 +162,7 @@ class Parser {
     const Token duration = reader_.token();
     if (!reader_.expect(TokenType::duration, "duration")) return;
     const auto range_ms = read_duration(duration.text);
-    if (!range_ms) return reader_.fail(duration, "not a valid duration string: " + quote_short(duration.text));
+    if (!range_ms) return reader_.fail(duration, "not a valid duration string: " + text::quoted_short(duration.text));
     if (*range_ms == 0) return reader_.fail(duration, "duration must be greater than 0");
     if (reader_.is(TokenType::colon)) return reader_.unsupported(bracket.at, "a subquery");
     if (!reader_.expect(TokenType::right_bracket, "\"]\"")) return;
@@ -197,13 +196,13 @@ class Parser {
 
   std::uint32_t number(const Token& token) {
     const auto value = read_number(token.text);
-    if (!value) return fail(token, "error parsing number: " + quote_short(token.text));
+    if (!value) return fail(token, "error parsing number: " + text::quoted_short(token.text));
     return add({.type = NodeType::number, .value_type = ValueType::scalar, .at = token.at, .number = *value});
   }
 
   std::uint32_t text(const Token& token) {
     auto value = unquote(token.text);
-    if (!value) return fail(token, "unknown escape sequence in " + quote_short(token.text));
+    if (!value) return fail(token, "unknown escape sequence in " + text::quoted_short(token.text));
     return add({.type = NodeType::text, .value_type = ValueType::text, .at = token.at, .text = std::move(*value)});
   }
 
@@ -268,7 +267,8 @@ class Parser {
 
   std::uint32_t call() {
     const Token token = reader_.take();
-    if (!is_known_function(token.text)) return fail(token, "unknown function with name " + quote_short(token.text));
+    if (!is_known_function(token.text))
+      return fail(token, "unknown function with name " + text::quoted_short(token.text));
     const Signature* const signature = find_function(token.text);
     if (signature == nullptr) return unsupported(token, std::string(token.text) + "()");
     std::vector<std::uint32_t> given;

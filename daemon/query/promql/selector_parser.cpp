@@ -5,12 +5,11 @@
 #include <algorithm>
 
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 #include "daemon/query/promql/limits.hpp"
 #include "daemon/query/promql/literal.hpp"
 
 namespace perjoule::query {
-
-using config::json::quote_short;
 
 SelectorReader::SelectorReader(std::string_view query) : query_(query), tokens_(split(query)) {}
 
@@ -20,11 +19,7 @@ const Token& SelectorReader::token(std::size_t ahead) const {
 
 std::string SelectorReader::keyword(std::size_t ahead) const {
   if (!is(TokenType::identifier, ahead)) return {};
-  std::string word(token(ahead).text);
-  for (char& c : word) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  }
-  return word;
+  return text::lower(token(ahead).text);
 }
 
 Token SelectorReader::take() {
@@ -96,8 +91,8 @@ SelectorMatchers SelectorReader::matchers() {
   if (!metric.empty()) {
     const auto second = std::find_if(selector.matchers.begin() + 1, selector.matchers.end(), is_name);
     if (second != selector.matchers.end()) {
-      mistake(selector.at, fmt::format("metric name must not be set twice: {} or {}", quote_short(metric),
-                                       quote_short(second->value)));
+      mistake(selector.at, fmt::format("metric name must not be set twice: {} or {}", text::quoted_short(metric),
+                                       text::quoted_short(second->value)));
     }
   }
   const bool all_match_nothing = std::all_of(selector.matchers.begin(), selector.matchers.end(),
@@ -129,7 +124,7 @@ void SelectorReader::matcher(std::vector<Matcher>& out) {
   const Token text = token();
   if (!expect(TokenType::text, "string")) return;
   auto value = unquote(text.text);
-  if (!value) return fail(text, "unknown escape sequence in " + quote_short(text.text));
+  if (!value) return fail(text, "unknown escape sequence in " + text::quoted_short(text.text));
   if (type == MatchType::regex || type == MatchType::not_regex) {
     if (++regexes_ > regexes_max) return fail(text, fmt::format("more than {} regular expressions", regexes_max));
   }

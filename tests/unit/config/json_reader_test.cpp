@@ -1,4 +1,5 @@
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 
 #include <doctest/doctest.h>
 
@@ -310,14 +311,14 @@ TEST_CASE("quoted texts read back, and show no control character") {
     std::string text;
     for (int i = 0; i < 12; ++i)
       text += static_cast<char>(random() % 128);
-    const std::string quoted = json::quote(text);
+    const std::string quoted = text::quoted(text);
     for (char c : quoted)
       REQUIRE((c >= 0x20 && c != 0x7F));
     const json::Document document = json::read(quoted);
     REQUIRE(document.root);
     REQUIRE(document.root->text == text);
   }
-  CHECK(json::quote_short(std::string(59, 'a') + "é") == "\"" + std::string(59, 'a') + "?\"...");
+  CHECK(text::quoted_short(std::string(59, 'a') + "é") == "\"" + std::string(59, 'a') + "?\"...");
 }
 
 }  // namespace

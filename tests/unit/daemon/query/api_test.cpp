@@ -44,43 +44,7 @@ struct Server {
   }
 };
 
-std::string number(double value) {
-  std::string text;
-  append_number(text, value);
-  return text;
-}
-
 }  // namespace
-
-TEST_CASE("numbers as strconv's 'f' writes them") {
-  CHECK(number(0) == "0");
-  CHECK(number(-0.0) == "-0");
-  CHECK(number(1.5) == "1.5");
-  CHECK(number(-273.15) == "-273.15");
-  CHECK(number(0.1 + 0.2) == "0.30000000000000004");
-  CHECK(number(1e21) == "1000000000000000000000");
-  CHECK(number(1e23) == "100000000000000000000000");
-  CHECK(number(123456789012345680) == "123456789012345680");
-  CHECK(number(1e-7) == "0.0000001");
-  CHECK(number(5e-324).size() == 326);
-  CHECK(number(std::numeric_limits<double>::max()).size() == 309);
-  CHECK(number(std::numeric_limits<double>::quiet_NaN()) == "NaN");
-  CHECK(number(std::numeric_limits<double>::infinity()) == "+Inf");
-  CHECK(number(-std::numeric_limits<double>::infinity()) == "-Inf");
-  std::mt19937_64 random(7);
-  for (int i = 0; i < 20'000; ++i) {
-    const double value =
-        i % 2 == 0 ? std::bit_cast<double>(random()) : static_cast<double>(random() % 10'000'000) / 1000.0;
-    if (!std::isfinite(value)) continue;
-    REQUIRE(std::strtod(number(value).c_str(), nullptr) == value);
-  }
-}
-
-TEST_CASE("text is JSON whatever it holds") {
-  std::string text;
-  append_text(text, "a\"\\\n\x01\x7F\xC3\xA9\xFF");
-  CHECK(text == "\"a\\\"\\\\\\n\\u0001\\u007f\xC3\xA9\xEF\xBF\xBD\"");
-}
 
 TEST_CASE("shapes of query and query_range") {
   Server server;

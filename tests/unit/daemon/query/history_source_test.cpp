@@ -290,11 +290,11 @@ TEST_CASE("history source: a series that gets the number of one that has expired
   Recording(file).record(begin_ms, begin_ms + minute_ms);
   const Opened opened(file);
   const Want want = want_of({begin_ms, begin_ms, 0});
-  CHECK(label(opened.select(want).series.at(0).labels, "gpu") == "0");
+  CHECK(label_value(opened.select(want).series.at(0).labels, "gpu") == "0");
   auto writer = storage::Connection::open(file, storage::Connection::Mode::read_write);
   REQUIRE(writer);
   REQUIRE(writer->run("UPDATE series SET labels = 'gpu=\"1\"' WHERE id = (SELECT max(id) FROM series)"));
-  CHECK(label(opened.select(want).series.at(0).labels, "gpu") == "1");
+  CHECK(label_value(opened.select(want).series.at(0).labels, "gpu") == "1");
 }
 
 std::vector<storage::Point> points_of(std::vector<Bucket> buckets, std::int64_t width_ms, const Want& want) {

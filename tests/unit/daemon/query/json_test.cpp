@@ -8,17 +8,19 @@
 #include <limits>
 #include <random>
 
+#include "config/text.hpp"
+
 namespace perjoule::query {
 
 namespace {
 
 std::string plain(std::int64_t ms, double value) {
   const std::int64_t size = std::llabs(ms);
-  std::string text = fmt::format("[{}{}", ms < 0 ? "-" : "", size / 1000);
-  if (size % 1000 != 0) text += fmt::format(".{:03}", size % 1000);
-  text += ",\"";
-  append_number(text, value);
-  return text + "\"]";
+  std::string out = fmt::format("[{}{}", ms < 0 ? "-" : "", size / 1000);
+  if (size % 1000 != 0) out += fmt::format(".{:03}", size % 1000);
+  out += ",\"";
+  out += text::decimal(value);
+  return out + "\"]";
 }
 
 // Whole, with some decimals, any, and none at all.

@@ -9,6 +9,8 @@
 #include <random>
 #include <string>
 
+#include "config/text.hpp"
+
 using namespace perjoule;
 
 namespace {
@@ -25,9 +27,9 @@ constexpr auto joules_shown = SeriesId{2};
 constexpr auto info_shown = SeriesId{3};
 
 std::string number(double value) {
-  std::string text;
-  append_number(text, value);
-  return text;
+  std::string out;
+  text::append_number(out, value);
+  return out;
 }
 
 std::string text_of(const Latest& latest, std::int64_t now_ns, Format format = Format::text) {

@@ -50,19 +50,7 @@ TEST_CASE("a damaged text is nothing, and never more than a text") {
   std::mt19937_64 random(3);
   for (int i = 0; i < 5'000; ++i) {
     (void)remember("alert/" + hostile(random, "alert/Hot=\",\\"), hostile(random, "firing pending 0123456789\n"));
-    (void)parse_labels(hostile(random, "ab=\",\\"));
   }
-}
-
-TEST_CASE("labels are text and back, whatever their values hold") {
-  std::mt19937_64 random(4);
-  for (int i = 0; i < 2'000; ++i) {
-    const Labels labels = {{"a", hostile(random, "\\\",=")}, {"b", hostile(random, "\\\",=")}};
-    CHECK(parse_labels(label_text(labels)) == labels);
-  }
-  CHECK(parse_labels("") == Labels{});
-  for (const char* wrong : {"a", "a=", "a=\"", "a=\"b\",", "a=\"b\"c=\"d\"", "=\"b\"", "a=\"b\",a=\"c\"", "a=\"\\"})
-    CHECK_FALSE(parse_labels(wrong));
 }
 
 }  // namespace

@@ -10,6 +10,7 @@
 #include <string>
 
 #include "config/json_reader.hpp"
+#include "config/text.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 
 using namespace perjoule;
@@ -115,7 +116,7 @@ struct World {
 
   static asio::awaitable<Result<http::Answer>> post(World* world, http::Call call) {
     ++world->attempts[call.url];
-    const std::string fires_until = rfc3339(world->clock.now().wall_ms + 240'000);
+    const std::string fires_until = text::rfc3339(world->clock.now().wall_ms + 240'000);
     const std::unique_ptr<Alarm> alarm = world->clock.alarm();
     co_await alarm->wait_until(world->clock.now().steady_ns + world->latency_ns);
     const auto found = world->status.find(call.url);
@@ -350,7 +351,7 @@ TEST_CASE("notifier: random incidents, failures and restarts") {
       const auto found = firing.find(gpu);
       if (found == firing.end()) {
         firing[gpu] = world.alert(gpu, Phase::firing);
-        starts[gpu].push_back(rfc3339(firing[gpu].starts_ms));
+        starts[gpu].push_back(text::rfc3339(firing[gpu].starts_ms));
         world.notifier->notify(firing[gpu]);
       } else {
         Alert ended = found->second;

@@ -153,14 +153,6 @@ TEST_CASE("annotations: a reason only at the end, a runbook only where both halv
   CHECK(label(make_notice(alert, {}, links, true).annotations, "runbook_url").empty());
 }
 
-TEST_CASE("rfc3339: decimals as Go prints them, and no time before the epoch") {
-  CHECK(rfc3339(1'795'514'400'000) == "2026-11-24T10:00:00Z");
-  CHECK(rfc3339(1'795'514'400'100) == "2026-11-24T10:00:00.1Z");
-  CHECK(rfc3339(1'795'514'400'120) == "2026-11-24T10:00:00.12Z");
-  CHECK(rfc3339(1'795'514'400'001) == "2026-11-24T10:00:00.001Z");
-  CHECK(rfc3339(-5) == "1970-01-01T00:00:00Z");
-}
-
 TEST_CASE("payloads are JSON whatever a label holds") {
   Alert alert = margin_low();
   alert.summary = std::string("a\0b\n\x1F\x7F \xFF\xFE \"\\/ ", 14);

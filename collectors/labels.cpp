@@ -1,0 +1,91 @@
+#include "collectors/labels.hpp"
+
+#include <algorithm>
+
+#include "config/json_writer.hpp"
+
+namespace perjoule {
+
+namespace {
+
+// The label of that name, or where it would stand.
+template <class L>
+auto find_label(L& labels, std::string_view name) {
+  return std::lower_bound(labels.begin(), labels.end(), name,
+                          [](const auto& label, std::string_view wanted) { return label.first < wanted; });
+}
+
+// The value up to its closing quote, which is taken off `text` too. Nothing when the quote is missing.
+std::optional<std::string> parse_value(std::string_view& text) {
+  std::string value;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    if (text[at] == '"') {
+      text.remove_prefix(at + 1);
+      return value;
+    }
+    const bool escaped = text[at] == '\\';
+    if (escaped && ++at == text.size()) break;
+    value += escaped && text[at] == 'n' ? '\n' : text[at];
+  }
+  return std::nullopt;
+}
+
+}  // namespace
+
+void append_label(std::string& out, std::string_view name, std::string_view value) {
+  if (!out.empty() && out.back() == '"') out += ',';
+  out.append(name).append("=\"");
+  for (const char c : value) {
+    if (c == '\\' || c == '"' || c == '\n') out += '\\';
+    out += c == '\n' ? 'n' : c;
+  }
+  out += '"';
+}
+
+std::string label_text(const Labels& labels) {
+  std::string text;
+  for (const auto& [name, value] : labels)
+    append_label(text, name, value);
+  return text;
+}
+
+std::optional<Labels> parse_labels(std::string_view text) {
+  Labels labels;
+  while (!text.empty()) {
+    const std::size_t quote = text.find("=\"");
+    if (quote == 0 || quote == std::string_view::npos) return std::nullopt;
+    const std::string_view name = text.substr(0, quote);
+    text.remove_prefix(quote + 2);
+    std::optional<std::string> value = parse_value(text);
+    if (!value) return std::nullopt;
+    labels.emplace_back(name, std::move(*value));
+    if (text.empty()) break;
+    if (text.front() != ',' || text.size() == 1) return std::nullopt;
+    text.remove_prefix(1);
+  }
+  std::sort(labels.begin(), labels.end());
+  const auto twice = std::adjacent_find(labels.begin(), labels.end(),
+                                        [](const auto& left, const auto& right) { return left.first == right.first; });
+  return twice == labels.end() ? std::optional(std::move(labels)) : std::nullopt;
+}
+
+std::string_view label_value(const Labels& labels, std::string_view name) {
+  const auto found = find_label(labels, name);
+  return found != labels.end() && found->first == name ? std::string_view(found->second) : std::string_view();
+}
+
+Labels without_label(Labels labels, std::string_view name) {
+  const auto found = find_label(labels, name);
+  if (found != labels.end() && found->first == name) labels.erase(found);
+  return labels;
+}
+
+void append_json(std::string& out, const Labels& labels) {
+  JsonWriter json(out);
+  json.begin_object();
+  for (const auto& [name, value] : labels)
+    json.member(name, value);
+  json.end_object();
+}
+
+}  // namespace perjoule
