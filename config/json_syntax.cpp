@@ -1,5 +1,7 @@
 #include "config/json_syntax.hpp"
 
+#include "config/text.hpp"
+
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -221,7 +223,8 @@ Problem explain_syntax_error(std::string_view text, std::size_t from, Read read,
     return problem_at(text, at - 1, skip(text, at, number_characters), "a number starts with 0", "write it without");
   }
   Found found = find_stray(text, at, read, wants_value, wants_key);
-  const std::string got = c == '"' ? "a text" : quote(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
+  const std::string got =
+      c == '"' ? "a text" : text::quoted(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
   return problem_at(text, at, found.end, fmt::format("expected {}, got {}", want, got), std::move(found.help));
 }
 
