@@ -23,12 +23,13 @@ include(GNUInstallDirs)
 set(documents ${CMAKE_INSTALL_DATADIR}/doc/perjoule)
 set(shared ${CMAKE_INSTALL_DATADIR}/perjoule)
 
-# install_gzipped(SOURCE NAME DESTINATION): -n leaves out time and name, so that the bytes are the same each time.
+# install_gzipped(SOURCE NAME DESTINATION) compresses at install time and not at build time: cpack and `cmake --install`
+# then work after any build that made perjouled, such as `--target perjouled` in quickstart.sh, and the file is never
+# older than its source. -n leaves time and name out, so that the bytes are the same each time.
 function(install_gzipped source name destination)
   set(out ${PROJECT_BINARY_DIR}/package/${name}.gz)
-  add_custom_command(OUTPUT ${out} COMMAND gzip -9nc ${source} > ${out} DEPENDS ${source} VERBATIM)
-  string(MAKE_C_IDENTIFIER gzip_${name} target)
-  add_custom_target(${target} ALL DEPENDS ${out})
+  install(CODE "execute_process(COMMAND gzip -9nc [==[${source}]==] OUTPUT_FILE [==[${out}]==]
+    COMMAND_ERROR_IS_FATAL ANY)")
   install(FILES ${out} DESTINATION ${destination})
 endfunction()
 
