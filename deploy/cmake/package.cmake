@@ -1,12 +1,12 @@
-# What is installed, and the Debian package of it: cmake --build build/release && (cd build/release && cpack -G DEB)
+# Rules to install, and the Debian package: cmake --build build/release && (cd build/release && cpack -G DEB)
 set(CPACK_PACKAGE_NAME perjoule)
 set(CPACK_PACKAGE_VERSION ${PROJECT_VERSION})
-# Sorts before a 0.1.0-1 that Debian itself might release.
+# Sorts before 0.1.0-1, so that a package of Debian itself would replace this one.
 set(CPACK_DEBIAN_PACKAGE_RELEASE 0perjoule1)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The perjoule authors <perjoule@users.noreply.github.com>")
 set(PERJOULE_DEBIAN_VERSION ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 
-# The same commit gives the same package, whenever it is built.
+# The date of changelog.Debian is that of the commit (or SOURCE_DATE_EPOCH), so that it does not depend on the build time.
 set(epoch $ENV{SOURCE_DATE_EPOCH})
 if(NOT epoch)
   execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} log -1 --format=%ct
@@ -78,11 +78,11 @@ set(CPACK_DEBIAN_PACKAGE_SUGGESTS "prometheus")
 set(CPACK_DEBIAN_PACKAGE_CONTROL_STRICT_PERMISSION ON)
 set(CPACK_DEBIAN_PACKAGE_CONTROL_EXTRA ${deploy}/debian/conffiles ${deploy}/debian/postinst ${deploy}/debian/prerm
     ${deploy}/debian/postrm)
-# Without these CPack would make a package that depends on nothing.
+# Without these two tools CPack would make a package without dependencies.
 find_program(PERJOULE_SHLIBDEPS dpkg-shlibdeps)
 find_program(PERJOULE_FILE file)
 if(PERJOULE_SHLIBDEPS AND PERJOULE_FILE)
   include(CPack)
 else()
-  message(STATUS "No Debian package from this build: it takes the packages dpkg-dev and file")
+  message(STATUS "cpack cannot make a Debian package here: install the packages dpkg-dev and file, then configure again")
 endif()

@@ -1,4 +1,4 @@
-# Writes revision.hpp from git, and touches it only when it changes.
+# Writes revision.hpp from git at build time. The file is rewritten only when it changes, so that nothing recompiles.
 function(ask_git variable)
   execute_process(COMMAND git -C ${SOURCE} ${ARGN}
     OUTPUT_VARIABLE answer OUTPUT_STRIP_TRAILING_WHITESPACE ERROR_QUIET)
