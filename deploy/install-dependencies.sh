@@ -1,24 +1,24 @@
 #!/usr/bin/env bash
-# Installs the Debian packages that perjoule is built, tested or measured with, and nothing that is already there.
+# Installs the Debian packages that building, testing or measuring perjoule needs, and only those that are missing.
 #
 #   deploy/install-dependencies.sh [build|test|bench]     build is the default; test contains build, bench contains test
 #
-# It prints the list before it touches anything. Root is needed only when a package is missing: as a user it goes on
-# through sudo, and where there is no sudo it says what to run. Exit 0: all there; 1: it could not install; 2: usage.
+# It prints the list before it changes anything. Root is needed only when a package is missing: as a user it continues
+# with sudo, and without sudo it prints the command to run. Exit 0: all installed; 1: it could not install; 2: usage.
 set -euo pipefail
 
 self=$(readlink -f "$0")
 readonly policy=/usr/sbin/policy-rc.d
 
-# Written word by word, so that a package can be found with grep.
+# Full names, so that grep finds a package.
 readonly build_packages=(g++ cmake ninja-build git ca-certificates libboost1.81-dev prometheus-cpp-dev
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libre2-dev)
 readonly test_packages=(doctest-dev clang-14 libclang-rt-14-dev clang-tidy-19 clang-format-14 shellcheck prometheus
   prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
 readonly bench_packages=(prometheus-node-exporter victoria-metrics wrk)
-# These make a build faster and change nothing else: they come along when something is installed anyway.
+# These only make a build faster: they are installed together with other missing packages, and never alone.
 readonly optional_packages=(ccache mold)
-# What Debian would start when it installs the packages above.
+# Services that Debian would start when it installs the packages above.
 readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics)
 
 say() { printf 'install-dependencies: %s\n' "$*" >&2; }
@@ -26,8 +26,8 @@ die() { say "$*"; exit 1; }
 
 installed() { [ "$(dpkg-query -W -f '${db:Status-Status}' "$1" 2>/dev/null)" = installed ]; }
 
-# One question for all of them: dpkg's database takes longer to open than to read. dpkg-query fails when it knows not
-# one of the names, and still answers for the others.
+# One query for all packages, because opening dpkg's database takes longer than reading it. dpkg-query fails when it
+# does not know one of the names, and still answers for the others.
 missing() {
   local known
   known=$({ dpkg-query -W -f '${db:Status-Status} ${Package}\n' "$@" 2>/dev/null || true; } | sed -n 's/^installed //p')
@@ -36,16 +36,16 @@ missing() {
 
 check_system() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
-    die "this is not a Debian system (no apt-get). The packages of Debian 12 that you need the like of: ${needed[*]}"
+    die "this is not a Debian system (no apt-get). Install the equivalents of these Debian 12 packages: ${needed[*]}"
   fi
   if ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
-    say "warning: made for Debian 12 (bookworm); on another release some of these packages may have other names"
+    say "warning: this script is for Debian 12 (bookworm); on other releases some packages have other names"
   fi
 }
 
-# Debian starts a service as soon as its package is unpacked. policy-rc.d is the place where that can be refused; it is
-# written only for the time of the installation. A policy that the host already has is its administrator's: it stays and
-# decides. Services that came with this run are then disabled, so that the next boot does not start them either.
+# Debian starts a service as soon as its package is configured. A policy-rc.d that exits with 101 forbids that; it is
+# removed after the installation. If the host has a policy already, it is the administrator's and stays in force.
+# Services that this run installed are then disabled, so that the next boot does not start them either.
 refuse_starts() {
   [ -e "$policy" ] && return
   trap 'rm -f "$policy"' EXIT
@@ -61,7 +61,7 @@ keep_stopped() {
     case " $* " in
       *" $service "*)
         systemctl --quiet disable "$service.service" 2>/dev/null || true
-        say "$service is installed, not started and not enabled (systemctl enable --now $service turns it on)" ;;
+        say "$service is installed but neither started nor enabled (to start it: systemctl enable --now $service)" ;;
     esac
   done
 }
@@ -69,20 +69,20 @@ keep_stopped() {
 install_packages() {
   local package available=()
   export DEBIAN_FRONTEND=noninteractive
-  apt-get update -q || say "warning: apt-get update failed; going on with the lists that are there"
+  apt-get update -q || say "warning: apt-get update failed; continuing with the existing package lists"
   for package in "$@"; do
     case " ${optional_packages[*]} " in
       *" $package "*)
-        apt-cache show "$package" >/dev/null 2>&1 || { say "no $package here: going on without it"; continue; } ;;
+        apt-cache show "$package" >/dev/null 2>&1 || { say "no package $package here: continuing without it"; continue; } ;;
     esac
     available+=("$package")
   done
   [ ${#available[@]} -gt 0 ] || return 0
   refuse_starts
-  # --no-remove: nothing that the host has is taken away for a build.
-  # Two minutes for another apt to finish: a fresh cloud image updates itself first.
+  # --no-remove: no package of the host is removed for a build.
+  # Wait up to two minutes for another apt: a fresh cloud image updates itself first.
   apt-get -o DPkg::Lock::Timeout=120 install -y -q --no-install-recommends --no-remove "${available[@]}" </dev/null ||
-    die "apt-get could not install: ${available[*]}. Its message is above; nothing of the host was removed"
+    die "apt-get could not install: ${available[*]}. See its message above; no package was removed"
   keep_stopped "${available[@]}"
 }
 
@@ -99,23 +99,23 @@ check_system
 
 mapfile -t absent < <(missing "${needed[@]}")
 if [ ${#absent[@]} -eq 0 ]; then
-  say "all ${#needed[@]} packages for $profile are there"
+  say "all ${#needed[@]} packages for $profile are installed"
   exit 0
 fi
 mapfile -t absent < <(missing "${needed[@]}" "${optional_packages[@]}")
 if [ "${PERJOULE_PLAN_SHOWN:-}" != yes ]; then
-  say "for $profile, these packages will be installed with apt-get: ${absent[*]}"
+  say "installing with apt-get for $profile: ${absent[*]}"
 fi
 if installed libboost1.74-dev && ! installed libboost1.81-dev; then
-  die "libboost1.74-dev is installed and excludes libboost1.81-dev, which perjoule needs. Nothing was changed. If no
-  else needs it: apt-get remove libboost1.74-dev, then run this again"
+  die "libboost1.74-dev is installed and conflicts with libboost1.81-dev, which perjoule needs. Nothing was changed. If
+  nothing else needs it: apt-get remove libboost1.74-dev, then run this again"
 fi
 
 if [ "$(id -u)" -eq 0 ]; then
   install_packages "${absent[@]}"
 elif command -v sudo >/dev/null; then
-  say "this needs root: going on through sudo"
+  say "this needs root: continuing with sudo"
   exec sudo PERJOULE_PLAN_SHOWN=yes "$self" "$profile"
 else
-  die "this needs root and there is no sudo. As root, run: $self $profile"
+  die "this needs root and sudo is not installed. As root, run: $self $profile"
 fi

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# From a fresh checkout to first numbers: installs what is missing, builds Release, runs perjouled in the foreground.
+# From a fresh checkout to the first numbers: installs missing packages, builds perjouled, runs it in the foreground.
 #
 #   deploy/quickstart.sh [--build-only] [-- ARGUMENTS...]     arguments go to perjouled
 #
-# Run it as yourself: only the packages need root, and sudo is asked for those alone. Data go to .perjoule in the
-# repository's root, from whatever directory this is called. The second run takes seconds. --build-only stops after the
-# build; its last line is the path of the binary.
+# Run it as a normal user: only the packages need root, and sudo is used for those only. Data go to .perjoule in the
+# repository, whatever the current directory is. The second run takes seconds. --build-only stops after the build; its
+# last line is the path of the binary.
 set -euo pipefail
 
 root=$(cd "$(dirname "$(readlink -f "$0")")/.." && pwd)
@@ -17,14 +17,14 @@ while [ $# -gt 0 ]; do
     --build-only) build_only=yes ;;
     --) shift; break ;;
     -h | --help) sed -n '2,8s/^# \{0,1\}//p' "$0"; exit 0 ;;
-    *) echo "quickstart: unknown argument \"$1\"; what is meant for perjouled comes after --" >&2; exit 2 ;;
+    *) echo "quickstart: unknown argument \"$1\"; arguments for perjouled come after --" >&2; exit 2 ;;
   esac
   shift
 done
 
 "$root/deploy/install-dependencies.sh" build
 
-# The largest unit takes 1 GiB of memory to compile; a small machine builds with fewer jobs instead of swapping.
+# The largest source file takes 1 GiB of memory to compile: a small machine builds with fewer jobs instead of swapping.
 memory_mib=$(awk '/^MemAvailable:/ { print int($2 / 1024) }' /proc/meminfo)
 jobs=$((memory_mib / 1024))
 [ "$jobs" -le "$(nproc)" ] || jobs=$(nproc)
@@ -41,7 +41,7 @@ if [ "$build_only" = yes ]; then
   exit 0
 fi
 
-# The caller's own choice of a place, or of none, stands.
+# A --storage.path or --no-storage of the caller takes precedence.
 storage=(--storage.path="$root/.perjoule")
 for argument in "$@"; do
   case "$argument" in

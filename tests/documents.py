@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
-"""The worked examples of CONTRIBUTING.md compile, and what the documents link to in this repository exists.
+"""Checks that the complete examples of CONTRIBUTING.md compile, and that every file the documents link to exists.
 
-An example that names its file in its first line (```cpp, then "// collectors/...") is a whole unit; the others are
-excerpts.
+A ```cpp block whose first line names a file ("// collectors/...") is a complete source file and is compiled; the other
+blocks are excerpts.
 """
 import pathlib
 import re
@@ -14,15 +14,14 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 UNIT = re.compile(r"^```cpp\n// ((?:collectors|tests)/\S+\.cpp)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 LINK = re.compile(r"\]\(([^)#:\s]+)(?:#[^)]*)?\)")
 FLAGS = ["-std=c++20", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wconversion", "-Wsign-conversion",
-         "-Wshadow",
-         "-Wold-style-cast", "-Werror", f"-I{ROOT}", f'-DPERJOULE_SOURCE_DIR="{ROOT}"']
+         "-Wshadow", "-Wold-style-cast", "-Werror", f"-I{ROOT}", f'-DPERJOULE_SOURCE_DIR="{ROOT}"']
 
 
 def main():
     failures = 0
     units = UNIT.findall((ROOT / "CONTRIBUTING.md").read_text())
     if len(units) < 2:
-        print("CONTRIBUTING.md: the worked example and its test are not where this looks for them")
+        print(f"CONTRIBUTING.md: found {len(units)} complete examples, expected the collector and its test")
         failures += 1
     with tempfile.TemporaryDirectory() as directory:
         for name, text in units:
@@ -32,11 +31,11 @@ def main():
                 print(f"CONTRIBUTING.md: {name} does not compile")
                 failures += 1
     links = 0
-    for document in sorted(ROOT.glob("*.md")):
+    for document in sorted([*ROOT.glob("*.md"), *ROOT.glob("deploy/**/*.md"), *ROOT.glob("tests/**/*.md")]):
         for target in LINK.findall(document.read_text()):
             links += 1
             if not (document.parent / target).exists():
-                print(f"{document.name}: {target} is not there")
+                print(f"{document.relative_to(ROOT)}: the link target {target} does not exist")
                 failures += 1
     print(f"documents: {len(units)} examples, {links} links, {failures} failures")
     sys.exit(1 if failures else 0)

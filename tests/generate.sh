@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# The files that are written by perjouled itself, and the golden scrapes.
+# Regenerates the files that perjouled itself writes, and the golden scrapes.
 #
-#   tests/generate.sh              builds the dev preset and writes them all anew
-#   tests/generate.sh --check BIN  compares the shipped files with what BIN prints; exit 1 when one differs
+#   tests/generate.sh              builds the dev preset and writes all of them
+#   tests/generate.sh --check BIN  compares the files in the repository with the output of BIN; exit 1 when one differs
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.."
@@ -10,7 +10,7 @@ readonly generated=("config config/perjoule.json" "schema config/perjoule.schema
   "metrics deploy/metrics.md" "keys deploy/configuration.md" "alerts deploy/alerts.md"
   "rules deploy/prometheus/perjoule.rules.yml" "man deploy/man/perjouled.8" "man deploy/man/perjoule.json.5")
 
-# write BINARY WHAT NAME: what the file of that name should hold, to stdout.
+# write BINARY WHAT NAME: prints the expected content of the file NAME.
 write() {
   case "$2" in
     man) deploy/man/write.py "$1" "$3" ;;
@@ -29,12 +29,12 @@ case "${1:-}" in
     PERJOULE_UPDATE_GOLDEN=1 build/dev/tests/unit_daemon --test-case='golden*'
     ;;
   --check)
-    binary=${2:?--check wants the binary}
+    binary=${2:?--check needs the path of perjouled}
     status=0
     for entry in "${generated[@]}"; do
       read -r what file <<<"$entry"
       if ! diff -u "$file" <(write "$binary" "$what" "${file##*/}"); then
-        echo "$file is not what it should be ($what); to write it anew: tests/generate.sh" >&2
+        echo "$file differs from what perjouled writes ($what); to regenerate it: tests/generate.sh" >&2
         status=1
       fi
     done

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The long runs: every executable in tests/soak/, in the order of their names. The last line is "N passed, N failed".
 #
-# They are not part of tests/run.sh: each takes minutes to hours. A script says what it needs in a line "# needs: ...",
-# and leaves its evidence in build/soak/NAME.log. To run some of them: tests/soak.sh NAME...
+# They are not part of tests/run.sh: each takes minutes to hours. The line "# needs: ..." of a script names what it
+# requires; its output is kept in build/soak/NAME.log. To run some of them: tests/soak.sh NAME...
 set -uo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
@@ -10,7 +10,7 @@ names=("$@")
 if [ ${#names[@]} -eq 0 ]; then
   mapfile -t names < <(find tests/soak -maxdepth 1 -type f -executable -printf '%f\n' 2>/dev/null | LC_ALL=C sort)
 fi
-[ ${#names[@]} -gt 0 ] || echo "tests/soak holds no run: nothing was shown"
+[ ${#names[@]} -gt 0 ] || echo "tests/soak has no executable script: nothing was tested"
 
 passed=0
 failed=0

@@ -6,7 +6,7 @@ set(CPACK_DEBIAN_PACKAGE_RELEASE 0perjoule1)
 set(CPACK_DEBIAN_PACKAGE_MAINTAINER "The perjoule authors <perjoule@users.noreply.github.com>")
 set(PERJOULE_DEBIAN_VERSION ${CPACK_PACKAGE_VERSION}-${CPACK_DEBIAN_PACKAGE_RELEASE})
 
-# The date of changelog.Debian is that of the commit (or SOURCE_DATE_EPOCH), so that it does not depend on the build time.
+# changelog.Debian has the date of the commit (or SOURCE_DATE_EPOCH), so that it does not depend on the build time.
 set(epoch $ENV{SOURCE_DATE_EPOCH})
 if(NOT epoch)
   execute_process(COMMAND git -C ${PROJECT_SOURCE_DIR} log -1 --format=%ct
@@ -84,5 +84,5 @@ find_program(PERJOULE_FILE file)
 if(PERJOULE_SHLIBDEPS AND PERJOULE_FILE)
   include(CPack)
 else()
-  message(STATUS "cpack cannot make a Debian package here: install the packages dpkg-dev and file, then configure again")
+  message(STATUS "cpack cannot make a Debian package: install the packages dpkg-dev and file, then configure again")
 endif()
