@@ -73,7 +73,7 @@ install_packages() {
   for package in "$@"; do
     case " ${optional_packages[*]} " in
       *" $package "*)
-        apt-cache show "$package" >/dev/null 2>&1 || { say "no package $package here: continuing without it"; continue; } ;;
+        apt-cache show "$package" >/dev/null 2>&1 || { say "no $package here: continuing without it"; continue; } ;;
     esac
     available+=("$package")
   done

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes the manual pages: their text with the commands and keys that perjouled itself knows.
+"""Writes the manual pages: the templates PAGE.in, filled with the commands and keys that perjouled itself prints.
 
     write.py PERJOULED PAGE     PAGE is perjouled.8 or perjoule.json.5; to stdout
 """
@@ -9,10 +9,12 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
+# Types of `describe keys` whose flags may be given more than once.
+REPEATED = {f"{kind} of {of}" for kind in ("list", "object") for of in ("strings", "texts")}
 
 
 def escape(text):
-    """For roff: no backslash, hyphen, quote or leading dot of the text is one of the language."""
+    """Escapes what roff would interpret: backslash, hyphen, quote, and a dot or apostrophe at the start of a line."""
     text = text.replace("\\", "\\e").replace("-", "\\-").replace('"', "\\(dq")
     return "\\&" + text if text.startswith((".", "'")) else text
 
@@ -22,7 +24,7 @@ def said_by(binary, *words):
 
 
 def entries(text, heading):
-    """(name, what it is) of each entry below a heading of --help; long names have their text in the next line."""
+    """(name, description) of each entry below a heading of --help; a long name has its description on the next line."""
     section = re.search(rf"^{heading}:\n((?:  .*\n)+)", text, re.MULTILINE)
     found = re.findall(r"^  (\S+)(?: \S+)*(?:  +|\n {10,})(\S.*)$", section[1] if section else "", re.MULTILINE)
     return [(name, what) for name, what in found if name != "-h,--help"]
@@ -41,7 +43,7 @@ def commands(binary):
 
 
 def rows(binary):
-    """The rows of `describe keys` as dictionaries, by the names in its head."""
+    """The rows of `describe keys` as dictionaries, by the names in its header row."""
     table = said_by(binary, "describe", "keys")
     cells = [[cell.strip().replace("\\|", "|") for cell in re.split(r"(?<!\\)\|", line)[1:-1]]
              for line in table.splitlines() if line.startswith("|")]
@@ -54,7 +56,7 @@ def option(row):
         shown = f".B {escape(flag)}"
     else:
         shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
-    repeated = " May be repeated." if row["Type"] in ("list of texts", "object of texts") else ""
+    repeated = " May be repeated." if row["Type"] in REPEATED else ""
     return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
 
 
@@ -75,7 +77,7 @@ def main():
     text = text.replace("@COMMANDS@", commands(binary)).replace("@OPTIONS@", "\n".join(map(option, table)))
     text = text.replace("@KEYS@", "\n".join(map(key, table)))
     preprocessor = "'\\\" t\n" if "\n.TS\n" in text else ""
-    comment = '.\\" Written by deploy/man/write.py; change the file PAGE.in beside it, or the table of keys.\n'
+    comment = '.\\" Written by deploy/man/write.py; change PAGE.in beside it, or the table of keys (config/keys.cpp).\n'
     print(f"{preprocessor}{comment}.TH {name.upper()} {section} \"\" perjoule\n{text}", end="")
     return 0
 
