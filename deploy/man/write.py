@@ -9,8 +9,6 @@ import subprocess
 import sys
 
 HERE = pathlib.Path(__file__).resolve().parent
-# Types of `describe keys` whose flags may be given more than once.
-REPEATED = {f"{kind} of {of}" for kind in ("list", "object") for of in ("strings", "texts")}
 
 
 def escape(text):
@@ -56,7 +54,8 @@ def option(row):
         shown = f".B {escape(flag)}"
     else:
         shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
-    repeated = " May be repeated." if row["Type"] in REPEATED else ""
+    several = row["Type"].startswith(("list of ", "object of ")) and row["Type"] != "list of objects"
+    repeated = " May be repeated." if several else ""
     return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
 
 
