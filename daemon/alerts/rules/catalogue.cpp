@@ -7,8 +7,8 @@ namespace perjoule::alerts {
 
 namespace {
 
-// Kind, name, labels. Where this build declares a family, its declaration counts and not this line. "..." stands for
-// labels that are not settled.
+// One family a line: kind, name, labels. For a family that this build declares, the declaration replaces the line here.
+// "..." means that the labels are not final.
 constexpr std::string_view vocabulary = R"(
 gauge perjoule_gpu_info gpu uuid name vendor driver_version vbios_version pci_bus_id
 gauge perjoule_gpus

@@ -1,7 +1,8 @@
-// Every family that a rule may name: those of this build, and the published vocabulary that later versions bring, so
-// that a rule can be written before its metric exists. A histogram has no single value and is none of them.
+// The metric families that a rule may name: those of this build, and those of the published vocabulary that later
+// versions will add, so that a rule can be written before its metric exists. Histograms are excluded, because they have
+// no single value to compare.
 //
-// Made once from constants; any thread.
+// Built once from constants; any thread.
 #pragma once
 
 #include <map>
@@ -16,13 +17,13 @@ struct Family {
   std::string_view name;
   Kind kind = Kind::gauge;
   std::vector<std::string_view> labels;
-  bool open = false;      // its labels are not settled yet: any is taken
+  bool open = false;      // its labels are not final yet: any label is accepted
   bool produced = false;  // by this build
 };
 using Catalogue = std::map<std::string_view, Family>;
 
 [[nodiscard]] const Catalogue& catalogue();
-// The published vocabulary alone.
+// Only the published vocabulary.
 [[nodiscard]] Catalogue published();
 
 }  // namespace perjoule::alerts

@@ -1,5 +1,7 @@
-// The rules that the daemon brings, written in the language of the configuration. No absolute temperature is among
-// them: what is too hot is the hardware's to say, by its margin and its throttling. Any thread.
+// The built-in alert rules, written as JSON in the rule language of the configuration (rule_reader.hpp). Any thread.
+//
+// No rule has an absolute temperature as threshold: boards have different limits, so the rules use the hardware's own
+// thermal margin and throttle counters.
 #pragma once
 
 #include <string_view>

@@ -16,7 +16,7 @@ using config::json::Type;
 namespace {
 
 constexpr std::size_t name_max = 128;
-constexpr std::size_t text_max = 256;  // of a label's value, as the recorder bounds it
+constexpr std::size_t text_max = 256;  // bytes of a label value; the recorder has the same limit
 constexpr std::size_t values_max = 64;
 constexpr std::size_t labels_max = 16;
 constexpr std::int64_t window_min_ms = 1'000;
@@ -30,27 +30,27 @@ constexpr std::array functions = {Function::last, Function::rate, Function::incr
 constexpr std::array aggregations = {Aggregation::sum, Aggregation::avg, Aggregation::min, Aggregation::max,
                                      Aggregation::count};
 
-// Whether a label of this name is one of the family's; refused at `where`.
+// Whether the family has a label of this name; if not, refuses it at `where`.
 bool check_label(const Family& family, std::string_view label, const JsonCursor& where, bool at_key) {
   if (family.open || std::find(family.labels.begin(), family.labels.end(), label) != family.labels.end()) return true;
   std::string what = fmt::format("{} has no label {}", family.name, text::quoted_short(label));
   std::string help = config::did_you_mean(label, family.labels);
   if (help.empty()) {
-    help = family.labels.empty() ? "it has none" : fmt::format("its labels: {}", fmt::join(family.labels, ", "));
+    help = family.labels.empty() ? "it has no labels" : fmt::format("its labels: {}", fmt::join(family.labels, ", "));
   }
   at_key ? where.refuse_key(std::move(what), std::move(help)) : where.refuse(std::move(what), std::move(help));
   return false;
 }
 
-// One text or a list of them; empty where that is refused.
+// One string or a list of strings; empty if refused.
 std::vector<std::string> read_values(const JsonCursor& member) {
   std::vector<std::string> values;
   if (member.is(Type::text)) {
     if (auto value = member.text(text_max)) values.push_back(*std::move(value));
   } else if (!member.is(Type::array)) {
-    member.refuse("expected a text or a list of texts");
+    member.refuse("expected a string or a list of strings");
   } else if (member.items().empty()) {
-    member.refuse("an empty list: nothing would match");
+    member.refuse("empty list: nothing would match");
   } else if (member.items().size() > values_max) {
     member.refuse(fmt::format("more than {} values", values_max));
   } else {
@@ -71,17 +71,17 @@ bool read_match(const JsonCursor& match, const Family& family, Term& term) {
   return right;
 }
 
-// A function that says nothing about a metric of this kind.
+// Refuses a function that has no meaning for the metric's kind, and returns false.
 bool check_kind(const JsonCursor& function_at, const Family& family, Function function) {
   const std::string_view word = name(function);
   if (family.kind == Kind::gauge && (function == Function::rate || function == Function::increase)) {
-    function_at.refuse(fmt::format("{} of a gauge: {} can fall", word, family.name), "use \"delta\"");
+    function_at.refuse(fmt::format("{} requires a counter: {} is a gauge", word, family.name), "use \"delta\"");
     return false;
   }
   const bool of_level = function == Function::delta || function == Function::avg || function == Function::min ||
                         function == Function::max;
   if (family.kind == Kind::counter && of_level) {
-    function_at.refuse(fmt::format("{} of a counter: {} only rises", word, family.name),
+    function_at.refuse(fmt::format("{} requires a gauge: {} is a counter", word, family.name),
                        "use \"increase\", or \"rate\" for the mean per second");
     return false;
   }
@@ -101,12 +101,12 @@ bool read_function(const JsonCursor& value, const Family& family, Term& term) {
   if (term.function == Function::age) term.window_ms = age_window_ms;
   const std::optional<JsonCursor> window = value.find("window");
   if (!window && has_window(term)) {
-    function_at->refuse(fmt::format("{} needs a window", name(term.function)), "add \"window\": \"5m\"");
+    function_at->refuse(fmt::format("{} requires a window", name(term.function)), "add \"window\": \"5m\"");
     return false;
   }
   if (!window) return true;
   if (term.function == Function::last) {
-    window->refuse_key("a window without a function over it", "add \"fn\": \"avg\", or leave the window out");
+    window->refuse_key("window without a function", "add \"fn\": \"avg\", or remove \"window\"");
     return false;
   }
   const std::optional<std::int64_t> milliseconds = window->duration_ms(window_min_ms, window_max_ms);
@@ -122,7 +122,7 @@ bool read_by(const JsonCursor& list, const Family& family, Term& term) {
     right = label && check_label(family, *label, item, false) && right;
     if (!label) continue;
     if (std::find(term.by.begin(), term.by.end(), *label) != term.by.end()) {
-      item.refuse(fmt::format("{} is there twice", text::quoted_short(*label)));
+      item.refuse(fmt::format("duplicate label {}", text::quoted_short(*label)));
       right = false;
     }
     term.by.push_back(*std::move(label));
@@ -138,8 +138,7 @@ bool read_aggregation(const JsonCursor& value, const Family& family, Term& term)
     const std::optional<JsonCursor> list = value.find(key);
     if (!list) continue;
     if (term.aggregation != Aggregation::none) {
-      list->refuse_key(fmt::format("goes beside {}_by, which is there already", name(term.aggregation)),
-                       "a term is aggregated once");
+      list->refuse_key(fmt::format("conflicts with {}_by", name(term.aggregation)), "use one aggregation per term");
       return false;
     }
     term.aggregation = aggregation;
@@ -153,7 +152,7 @@ std::optional<Term> read_term(const JsonCursor& value, const Catalogue& catalogu
   value.expect_members(term_keys);
   const std::optional<JsonCursor> metric = value.find("metric");
   if (!metric) {
-    value.refuse("lacks \"metric\"");
+    value.refuse("missing \"metric\"");
     return std::nullopt;
   }
   std::optional<std::string> name = metric->text(name_max);
@@ -176,7 +175,7 @@ std::optional<Term> read_term(const JsonCursor& value, const Catalogue& catalogu
   right = read_function(value, family->second, term) && right;
   right = read_aggregation(value, family->second, term) && right;
   if (family->second.open && term.aggregation == Aggregation::none) {
-    metric->refuse(fmt::format("the labels of {} are not settled yet", term.metric), "aggregate it: \"sum_by\": [..]");
+    metric->refuse(fmt::format("the labels of {} are not final yet", term.metric), "aggregate it: \"sum_by\": [..]");
     right = false;
   }
   return right ? std::optional(std::move(term)) : std::nullopt;
@@ -188,9 +187,9 @@ bool check_join(const Term& value, const Term& partner, const JsonCursor& where)
   const std::vector<std::string> shared = free_labels(value);
   for (const std::string& label : free_labels(partner)) {
     if (std::find(shared.begin(), shared.end(), label) != shared.end()) continue;
-    where.refuse(fmt::format("could be several: {} has a label {} that {} is not joined on", partner.metric, label,
-                             value.metric),
-                 fmt::format("fix it with \"match\": {{ \"{}\": .. }}, or aggregate it away with \"max_by\"", label));
+    where.refuse(fmt::format("ambiguous join: {} can have several series, because {} does not share its label {}",
+                             partner.metric, value.metric, label),
+                 fmt::format("select one value with \"match\": {{ \"{}\": .. }}, or aggregate with \"max_by\"", label));
     return false;
   }
   return true;
@@ -200,7 +199,7 @@ std::optional<Expression> read_expression(const JsonCursor& owner, const Catalog
   const std::optional<JsonCursor> value = owner.find("value");
   const std::optional<JsonCursor> minus = owner.find("minus");
   const std::optional<JsonCursor> over = owner.find("over");
-  if (!value) owner.refuse("lacks \"value\"");
+  if (!value) owner.refuse("missing \"value\"");
   Expression expression;
   const std::optional<Term> base = value ? read_term(*value, catalogue) : std::nullopt;
   bool right = base.has_value();

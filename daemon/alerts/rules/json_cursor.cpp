@@ -20,7 +20,8 @@ bool is_remark(std::string_view key) {
   return key == "//" || key.starts_with("x-");
 }
 
-// A key as part of a path: quoted where it is long or holds what a terminal must not see.
+// A key as part of a path. quote_short() cuts long keys and escapes control characters; a key that it changed is shown
+// quoted.
 std::string shown(std::string_view key) {
   std::string quoted = text::quoted_short(key);
   return quoted.size() == key.size() + 2 ? std::string(key) : quoted;
@@ -53,7 +54,7 @@ void JsonCursor::expect_members(std::span<const std::string_view> known) const {
   for (const JsonCursor& member : items()) {
     if (is_remark(member.key()) || std::find(known.begin(), known.end(), member.key()) != known.end()) continue;
     std::string help = config::did_you_mean(member.key(), known);
-    if (help.empty()) help = fmt::format("known here: {}", fmt::join(known, ", "));
+    if (help.empty()) help = fmt::format("known keys: {}", fmt::join(known, ", "));
     member.refuse_key("unknown key", std::move(help));
   }
 }
@@ -78,11 +79,11 @@ std::vector<JsonCursor> JsonCursor::items() const {
 std::optional<std::string> JsonCursor::text(std::size_t length_max) const {
   if (!expect(Type::text)) return std::nullopt;
   if (value_->text.empty()) {
-    refuse("is empty");
+    refuse("must not be empty");
   } else if (value_->text.size() > length_max) {
-    refuse(fmt::format("longer than {} bytes", length_max));
+    refuse(fmt::format("must not be longer than {} bytes", length_max));
   } else if (value_->text.find('\0') != std::string::npos) {
-    refuse("holds a NUL");
+    refuse("must not contain a NUL byte");
   } else {
     return value_->text;
   }

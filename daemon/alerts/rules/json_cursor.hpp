@@ -1,4 +1,5 @@
-// A JSON value under examination: it knows its path, and a refusal of it knows its place. For the rule reader alone.
+// A JSON value with its path and the list of problems. A refusal is added to the list with the path and the place in
+// the file. Used by rule_reader.cpp and expression_reader.cpp only. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,33 +15,34 @@ namespace perjoule::alerts {
 
 class JsonCursor {
  public:
-  // `value` and `problems` outlive the subject.
+  // `value` and `problems` must outlive the cursor.
   JsonCursor(const config::json::Value& value, std::string path, std::vector<config::json::Problem>& problems)
       : value_(&value), path_(std::move(path)), problems_(&problems) {}
 
+  // Adds a problem at the value.
   void refuse(std::string what, std::string help = {}) const;
-  // At the key of a member instead of its value.
+  // Adds a problem at the member's key.
   void refuse_key(std::string what, std::string help = {}) const;
 
-  // False, and refused, where it is none.
+  // Whether the value has this type; if not, refuses it.
   [[nodiscard]] bool expect(config::json::Type type) const;
-  // Refuses members of an object that are not among `known`. "//" and "x-..." are remarks.
+  // Refuses members of an object that are not in `known`. The keys "//" and "x-..." are for remarks and always allowed.
   void expect_members(std::span<const std::string_view> known) const;
 
   [[nodiscard]] std::optional<JsonCursor> find(std::string_view key) const;
-  [[nodiscard]] std::vector<JsonCursor> items() const;  // of an array, or the members of an object
+  [[nodiscard]] std::vector<JsonCursor> items() const;  // the items of an array or the members of an object
 
   [[nodiscard]] const std::string& key() const { return value_->key; }
   [[nodiscard]] const std::string& path() const { return path_; }
   [[nodiscard]] bool is(config::json::Type type) const { return value_->type == type; }
   [[nodiscard]] std::size_t line() const { return value_->place.line; }
 
-  // Refused, and nothing, where it is of another type or out of range.
+  // The value. If it has another type or is out of range: refuses it and returns nothing.
   [[nodiscard]] std::optional<std::string> text(std::size_t length_max) const;
   [[nodiscard]] std::optional<double> number() const;
   [[nodiscard]] std::optional<bool> boolean() const;
   [[nodiscard]] std::optional<std::int64_t> duration_ms(std::int64_t min_ms, std::int64_t max_ms) const;
-  // One of `words`: its index.
+  // The index of the value in `words`.
   [[nodiscard]] std::optional<std::size_t> word(std::span<const std::string_view> words) const;
 
  private:

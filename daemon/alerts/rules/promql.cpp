@@ -45,7 +45,7 @@ std::string selector(const Term& term) {
   return matchers.empty() ? term.metric : fmt::format("{}{{{}}}", term.metric, fmt::join(matchers, ", "));
 }
 
-// A function over its window. `held_ms` > 0: as it was the last time within that time.
+// A function over its window. With `held_ms` > 0: its last value within that time.
 std::string function_text(const Term& term, std::int64_t held_ms) {
   const std::string series = selector(term);
   std::string text;
@@ -77,7 +77,8 @@ std::vector<std::string> without(std::vector<std::string> all, const std::vector
   return all;
 }
 
-// `without` keeps the labels of the target, whatever they are.
+// `without` instead of `by`, because it keeps the target labels (instance, job and any that the user adds). A family
+// with open labels has no list of labels to remove: there, instance and job are kept by name.
 std::string term_text(const Term& term, std::int64_t held_ms) {
   std::string text = function_text(term, held_ms);
   if (term.aggregation == Aggregation::none) return text;
@@ -88,7 +89,7 @@ std::string term_text(const Term& term, std::int64_t held_ms) {
                      text);
 }
 
-// " ignoring (a, b)" with the labels on which two terms are not joined; "" where they have the same.
+// " ignoring (a, b)" with the labels on which two terms are not joined; "" if they have the same labels.
 std::string ignoring(const Term& left, const Term& right) {
   const std::vector<std::string> shared = without(free_labels(left), without(free_labels(left), free_labels(right)));
   std::vector<std::string> ignored = without(result_labels(left), shared);
@@ -112,7 +113,7 @@ std::string expression_text(const Expression& expression, std::int64_t held_ms) 
   return text;
 }
 
-// The guards as they follow an expression; `compared`: they have to be true, else they have to be known.
+// The guards, to be appended to an expression. `compared`: they must be true; otherwise they only must have data.
 std::string guards_text(const Rule& rule, bool compared, std::int64_t held_ms) {
   std::string text;
   for (const Guard& guard : rule.when) {
@@ -127,7 +128,7 @@ std::string number(double value) {
   return config::format_number(value);
 }
 
-// {label} and {value} as Prometheus' templates.
+// Turns {label} and {value} into Prometheus' templates.
 std::string template_text(std::string_view text) {
   std::string out;
   for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
@@ -188,7 +189,7 @@ Labels template_annotations(const Rule& rule) {
 std::string describe_rules(std::span<const Rule> rules) {
   std::string out =
       "# Written by `perjouled describe rules`: the daemon's alert rules for Prometheus 2.42 and later.\n"
-      "# The evaluation interval has to be shorter than Prometheus' lookback (5m), for the band is kept by ALERTS.\n"
+      "# Keep the evaluation interval below Prometheus' lookback (5m): the hysteresis reads the ALERTS series.\n"
       "groups:\n"
       "  - name: perjoule\n"
       "    rules:\n";

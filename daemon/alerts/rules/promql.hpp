@@ -1,9 +1,14 @@
-// Rules as a rule file for Prometheus 2.42 and later, and as a page for people. Pure; any thread.
+// Translates rules to a rule file for Prometheus 2.42 and later, and to a Markdown page. Pure; any thread.
 //
-// One Prometheus rule per level. What Prometheus lacks is written in PromQL:
-//   band   `E > raise or E >= clear and ALERTS{.., alertstate="firing"}`: what fires goes on until it clears
-//   hold   `or E of the last `hold` and ALERTS{..} unless E`: what fires stays a while when its series vanish
-// and clear_for is keep_firing_for. Expressions name no target label, so that they hold per instance and job.
+// Each level becomes one Prometheus rule. clear_for becomes keep_firing_for. Two features that Prometheus does not have
+// are written in PromQL, with E for the expression:
+//
+//   hysteresis  E > raise or E >= clear and ALERTS{.., alertstate="firing"}
+//               a firing alert goes on until E is beyond the clear threshold
+//   hold        or last_over_time(E[hold]) and ALERTS{.., alertstate="firing"} unless E
+//               a firing alert goes on for `hold` after its series have vanished
+//
+// Expressions name no target label (instance, job), so a rule works for each scraped daemon separately.
 #pragma once
 
 #include <span>
@@ -15,7 +20,7 @@
 namespace perjoule::alerts {
 
 [[nodiscard]] std::string promql(const Rule& rule, const Level& level);
-// The summary with Prometheus' templates, and the runbook, of each of them.
+// The annotations of a rule: the summary with Prometheus' templates as placeholders, and the runbook.
 [[nodiscard]] Labels template_annotations(const Rule& rule);
 [[nodiscard]] std::string describe_rules(std::span<const Rule> rules);   // YAML
 [[nodiscard]] std::string describe_alerts(std::span<const Rule> rules);  // Markdown

@@ -1,9 +1,12 @@
-// An alert rule as plain values: what rule_reader makes of the configuration, and what the evaluator and the
-// translation for Prometheus read. Values only; any thread.
+// An alert rule as plain values: rule_reader makes it from the configuration; the evaluator and the translation to
+// Prometheus (promql.hpp) read it. Values only; any thread. Durations are in milliseconds.
 //
-// A rule compares one expression with the thresholds of its levels. Order: match, function, aggregation, minus, over,
-// compare. Two terms are joined on the labels that both have, without those that `match` fixes to one value; the reader
-// sees to it that a term has at most one partner as far as labels tell.
+// A rule compares one expression with the thresholds of its levels. An expression is computed in this order:
+//
+//   match -> function -> aggregation -> minus -> over -> compare
+//
+// Two terms are joined on the labels that both have, except those that `match` fixes to one value. The reader refuses a
+// join that the declared labels show to be ambiguous, so a series has at most one partner.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +30,10 @@ struct Match {
 
 struct Term {
   std::string metric;
-  std::vector<std::string> labels;  // that the metric has
+  std::vector<std::string> labels;  // of the metric
   std::vector<Match> match;
   Function function = Function::last;
-  std::int64_t window_ms = 0;  // 0: of `last`. Of `age`: how long a series that is gone still has an age
+  std::int64_t window_ms = 0;  // 0 for `last`; for `age`: how long a series that has vanished still has an age
   Aggregation aggregation = Aggregation::none;
   std::vector<std::string> by;
   friend bool operator==(const Term&, const Term&) = default;
@@ -53,8 +56,8 @@ struct Guard {
 struct Level {
   std::string severity;
   bool above = true;
-  double raise = 0;             // strictly above (below) it raises
-  std::optional<double> clear;  // strictly below (above) it clears; none: as soon as it no longer raises
+  double raise = 0;             // the alert is raised strictly above (below) this
+  std::optional<double> clear;  // and clears strictly below (above) this; none: as soon as it is no longer raised
   std::int64_t for_ms = 0;
   std::int64_t clear_for_ms = 0;
   friend bool operator==(const Level&, const Level&) = default;
@@ -65,26 +68,28 @@ struct Rule {
   Expression expression;
   std::vector<Guard> when;
   std::vector<Level> levels;
-  std::int64_t hold_ms = 0;  // a firing alert without data stays so long; never shorter than a level's clear_for
-  std::string summary;       // with {label} and {value}
-  std::string runbook;
+  std::int64_t hold_ms = 0;  // a firing alert without data stays firing this long; at least every level's clear_for
+  std::string summary;       // with the placeholders {LABEL} and {value}
+  std::string runbook;       // page name in deploy/runbooks, URL, or empty
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 
-// The labels of a term's results, and those of them that a partner has to share.
+// The labels of a term's results.
 [[nodiscard]] const std::vector<std::string>& result_labels(const Term& term);
+// Those of them that `match` does not fix to one value: the labels on which the term can be joined.
 [[nodiscard]] std::vector<std::string> free_labels(const Term& term);
 [[nodiscard]] bool is_fixed(const Term& term, std::string_view label);
 
-// Views into the rule.
+// All terms of the expression and of the guards; the pointers point into `rule`.
 [[nodiscard]] std::vector<const Term*> terms(const Rule& rule);
-[[nodiscard]] bool has_window(const Term& term);  // of samples, so that it is empty after a start
+// Whether the function is computed over a window of samples, which is empty after a start.
+[[nodiscard]] bool has_window(const Term& term);
 
-// A label that every alert has of itself: alertname, alertstate, severity.
+// A label that the daemon sets on every alert: alertname, alertstate, severity.
 [[nodiscard]] bool is_own_label(std::string_view name);
 
-// The condition of one level on one line, for people. It is also what tells after a restart whether a rule is still
-// the one that raised an alert: a change of this text resolves what fires.
+// The condition of one level on one line, for people. It is saved with a pending or firing alert: if it differs after a
+// restart, the rule has changed and the alert is resolved. So a change of its wording resolves all alerts once.
 [[nodiscard]] std::string condition_text(const Rule& rule, const Level& level);
 
 }  // namespace perjoule::alerts

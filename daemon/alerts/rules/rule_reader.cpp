@@ -41,15 +41,15 @@ bool only(std::string_view text, std::string_view characters) {
   return text.find_first_not_of(characters) == std::string_view::npos;
 }
 
-// The one of two members that is there; refused where both or none are.
+// The member that is present; refused if both are present or neither is.
 std::optional<JsonCursor> one_of(const JsonCursor& owner, std::string_view first, std::string_view second) {
   std::optional<JsonCursor> above = owner.find(first);
   std::optional<JsonCursor> below = owner.find(second);
   if (above && below) {
-    below->refuse_key(fmt::format("goes beside {}, which is there already", first), "a threshold has one side");
+    below->refuse_key(fmt::format("conflicts with {}", first), "use one of the two");
     return std::nullopt;
   }
-  if (!above && !below) owner.refuse(fmt::format("lacks \"{}\" or \"{}\"", first, second));
+  if (!above && !below) owner.refuse(fmt::format("missing \"{}\" or \"{}\"", first, second));
   return above ? std::move(above) : std::move(below);
 }
 
@@ -58,16 +58,16 @@ void read_clear(const JsonCursor& cursor, Level& level) {
   const std::string_view wrong = level.above ? "clear_above" : "clear_below";
   const std::string_view raise = level.above ? "raise_above" : "raise_below";
   if (const auto other = cursor.find(wrong))
-    other->refuse_key(fmt::format("does not go with {}", raise), fmt::format("write \"{}\"", right));
+    other->refuse_key(fmt::format("cannot be combined with {}", raise), fmt::format("use \"{}\"", right));
   const auto clear = cursor.find(right);
   if (!clear) return;
   level.clear = clear->number();
   if (!level.clear) return;
   const bool inside = level.above ? *level.clear <= level.raise : *level.clear >= level.raise;
   if (!inside) {
-    clear->refuse(
-        fmt::format("{} is on the wrong side of {} {}: what raises would clear", *level.clear, raise, level.raise),
-        fmt::format("at {} {}", level.above ? "most" : "least", level.raise));
+    clear->refuse(fmt::format("{} is on the wrong side of {} {}: one value could raise and clear", *level.clear, raise,
+                              level.raise),
+                  fmt::format("must be at {} {}", level.above ? "most" : "least", level.raise));
   }
 }
 
@@ -76,7 +76,7 @@ std::optional<Level> read_level(const JsonCursor& cursor) {
   cursor.expect_members(level_keys);
   Level level;
   const auto severity = cursor.find("severity");
-  if (!severity) cursor.refuse("lacks \"severity\"");
+  if (!severity) cursor.refuse("missing \"severity\"");
   const auto word = severity ? severity->word(severities) : std::nullopt;
   const auto raise = one_of(cursor, "raise_above", "raise_below");
   const auto threshold = raise ? raise->number() : std::nullopt;
@@ -94,15 +94,15 @@ std::optional<Level> read_level(const JsonCursor& cursor) {
 
 void read_levels(const JsonCursor& cursor, Rule& rule) {
   const auto levels = cursor.find("levels");
-  if (!levels) return cursor.refuse("lacks \"levels\"");
+  if (!levels) return cursor.refuse("missing \"levels\"");
   if (!levels->expect(Type::array)) return;
-  if (levels->items().empty()) levels->refuse("an empty list: nothing would ever be raised");
+  if (levels->items().empty()) levels->refuse("empty list: the rule could never fire");
   for (const JsonCursor& item : levels->items()) {
     std::optional<Level> level = read_level(item);
     if (!level) continue;
     const bool twice = std::any_of(rule.levels.begin(), rule.levels.end(),
                                    [&](const Level& before) { return before.severity == level->severity; });
-    if (twice) item.refuse(fmt::format("the severity {} is there twice", level->severity), "a severity has one level");
+    if (twice) item.refuse(fmt::format("duplicate severity {}", level->severity), "use one level per severity");
     rule.levels.push_back(*std::move(level));
   }
 }
@@ -128,12 +128,12 @@ void read_guards(const JsonCursor& cursor, const Catalogue& catalogue, const std
     read_guard(item, catalogue, base, rule);
 }
 
-// What the alert's own labels would hide.
+// Refuses a free label that has the name of a label that the daemon sets on every alert.
 void check_labels(const JsonCursor& cursor, const Term& value) {
   for (const std::string& label : free_labels(value)) {
     if (!is_own_label(label)) continue;
-    cursor.find("value")->refuse(fmt::format("the label {} is the alert's own", label),
-                                 "fix it with \"match\", or aggregate it away with \"sum_by\"");
+    cursor.find("value")->refuse(fmt::format("label {} is set by every alert itself", label),
+                                 "select one value with \"match\", or remove the label with \"sum_by\"");
   }
 }
 
@@ -145,12 +145,12 @@ void check_summary(const JsonCursor& at, std::string_view text, const Term& valu
     if (open == std::string_view::npos) return;
     const std::size_t close = text.find('}', open);
     if (text[open] == '}' || close == std::string_view::npos)
-      return at.refuse("has a brace without its partner", "{value} and {LABEL} are filled in");
+      return at.refuse("unbalanced brace", "placeholders are {value} and {LABEL}");
     const std::string_view name = text.substr(open + 1, close - open - 1);
     if (std::find(known.begin(), known.end(), name) == known.end()) {
       std::string help = config::did_you_mean(name, known);
-      if (help.empty()) help = fmt::format("known here: {}", fmt::join(known, ", "));
-      at.refuse(fmt::format("{} is nothing that can be filled in", text::quoted_short(name)), std::move(help));
+      if (help.empty()) help = fmt::format("known placeholders: {}", fmt::join(known, ", "));
+      at.refuse(fmt::format("unknown placeholder {}", text::quoted_short(name)), std::move(help));
     }
     text.remove_prefix(close + 1);
   }
@@ -171,8 +171,8 @@ void read_texts(const JsonCursor& cursor, const std::optional<Expression>& base,
   rule.runbook = runbook->text(summary_max).value_or("");
   const bool url = rule.runbook.starts_with("http://") || rule.runbook.starts_with("https://");
   if (!url && !only(rule.runbook, page_characters)) {
-    runbook->refuse(fmt::format("{} is no page and no URL", text::quoted_short(rule.runbook)),
-                    "a page is named in lower case letters, digits and -");
+    runbook->refuse(fmt::format("{} is neither a runbook page name nor a URL", text::quoted_short(rule.runbook)),
+                    "a page name has lower-case letters, digits and -; a URL begins with http:// or https://");
   }
 }
 
@@ -211,18 +211,18 @@ class Reader {
   bool read_name(const JsonCursor& cursor, Rule& rule) {
     const auto alert = cursor.find("alert");
     if (!alert) {
-      cursor.refuse("lacks \"alert\"", "the name of the alert");
+      cursor.refuse("missing \"alert\"", "the name of the alert");
       return false;
     }
     rule.name = alert->text(name_max).value_or("");
     if (rule.name.empty()) return false;
     if (!only(rule.name, name_characters) || letters.find(rule.name.front()) == std::string_view::npos) {
-      alert->refuse(fmt::format("{} is not the name of an alert", text::quoted_short(rule.name)),
-                    "letters, digits and _, such as PerjouleGpuLost");
+      alert->refuse(fmt::format("{} is not a valid alert name", text::quoted_short(rule.name)),
+                    "use letters, digits and _, with no digit first, such as PerjouleGpuLost");
       return false;
     }
     const auto [before, fresh] = lines_.emplace(rule.name, alert->line());
-    if (!fresh) alert->refuse(fmt::format("{} is there twice, first in line {}", rule.name, before->second));
+    if (!fresh) alert->refuse(fmt::format("duplicate alert name {}, first in line {}", rule.name, before->second));
     return fresh;
   }
 
@@ -238,7 +238,7 @@ class Reader {
   const Catalogue& catalogue_;
   std::span<const std::string_view> defaults_;
   RuleList& list_;
-  std::map<std::string, std::size_t> lines_;  // by name
+  std::map<std::string, std::size_t> lines_;  // line of the first rule with this name
 };
 
 std::vector<std::string_view> default_names() {

@@ -1,4 +1,5 @@
-// From the configuration's `alerts.rules` to rules, with every refusal at once and in its place.
+// Reads the configuration's `alerts.rules` into rules. All problems are reported in one run, each with its place in the
+// file.
 //
 //   RULE = { alert, enabled?, value: TERM, minus?: TERM, over?: TERM, when?: [ GUARD ], levels: [ LEVEL ], hold?,
 //            summary?, runbook? }
@@ -26,19 +27,19 @@ inline constexpr std::size_t rules_max = 256;
 inline constexpr std::size_t guards_max = 8;
 
 struct RuleList {
-  std::vector<Rule> rules;            // that are enabled and right
-  std::vector<std::string> disabled;  // names
+  std::vector<Rule> rules;            // enabled; complete only if `problems` is empty
+  std::vector<std::string> disabled;  // names of rules with "enabled": false
   std::vector<config::json::Problem> problems;
 };
 
-// `defaults`: names that a rule without a condition of its own may switch off.
+// `defaults`: the names of the built-in rules, which { "alert": NAME, "enabled": false } may switch off.
 [[nodiscard]] RuleList read_rules(const config::json::Value& list, const Catalogue& catalogue,
                                   std::span<const std::string_view> defaults);
 
-// What the loader wants (config/loader.hpp).
+// The check that config/loader.hpp calls (ExamineRules).
 [[nodiscard]] std::vector<config::json::Problem> examine_rules(const config::json::Value& list);
 
-// The rules in force: the default ones, without those that `settings` replaces or switches off, and its own.
+// The rules in force: the built-in rules that `settings` neither replaces nor switches off, then the configured ones.
 [[nodiscard]] std::vector<Rule> rules_in_force(const config::Alerts& settings);
 
 }  // namespace perjoule::alerts

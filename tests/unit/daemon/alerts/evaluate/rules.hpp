@@ -1,4 +1,4 @@
-// Rules for the tests: from JSON text, which has to be right.
+// Reads rules from JSON for the tests; a problem in the JSON fails the test.
 #pragma once
 
 #include <doctest/doctest.h>

@@ -23,7 +23,7 @@ Alert margin_low() {
   alert.labels = {{"gpu", "0"}, {"uuid", "GPU-1"}};
   alert.phase = Phase::firing;
   alert.starts_ms = 1'795'514'400'250;  // 2026-11-24T10:00:00.25Z
-  alert.summary = "GPU 0 is 4.5 degrees from slowing down.";
+  alert.summary = "GPU 0 is 4.5 °C below its slowdown temperature.";
   alert.runbook = "gpu-thermal-margin";
   return alert;
 }
@@ -39,8 +39,8 @@ Alert ended(Alert alert) {
 const std::string labels_text =
     R"({"alertname":"PerjouleGpuThermalMarginLow","gpu":"0","instance":"node1:10190","severity":"warning",)"
     R"("source":"perjouled","uuid":"GPU-1"})";
-const std::string annotations_text =
-    R"({"runbook_url":"https://example.org/gpu-thermal-margin","summary":"GPU 0 is 4.5 degrees from slowing down."})";
+const std::string annotations_text = R"({"runbook_url":"https://example.org/gpu-thermal-margin",)"
+                                     R"("summary":"GPU 0 is 4.5 °C below its slowdown temperature."})";
 
 std::string from_alertmanager(const std::string& status, const std::string& ends_at) {
   return R"({"receiver":"perjouled","status":")" + status + R"(","alerts":[{"status":")" + status + R"(","labels":)" +

@@ -7,7 +7,7 @@
 namespace perjoule::alerts {
 namespace {
 
-TEST_CASE("where this build has a family of the vocabulary, kind and labels are the published ones") {
+TEST_CASE("families of this build have the kind and the labels of the published vocabulary") {
   const Catalogue vocabulary = published();
   CHECK(vocabulary.size() > 80);
   std::size_t produced = 0;
@@ -23,7 +23,7 @@ TEST_CASE("where this build has a family of the vocabulary, kind and labels are 
   CHECK(produced > 20);
 }
 
-TEST_CASE("the name tells a counter") {
+TEST_CASE("a family is a counter if and only if its name ends in _total") {
   for (const auto& [key, family] : published()) {
     const std::string_view name = key;
     CAPTURE(name);

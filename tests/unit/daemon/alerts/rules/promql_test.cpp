@@ -1,4 +1,4 @@
-// How a rule looks in PromQL; that it behaves the same is what tests/alerts_promtool.py shows.
+// The PromQL that a rule is translated to. tests/alerts_promtool.py checks that it behaves like the evaluator.
 #include "daemon/alerts/rules/promql.hpp"
 
 #include <doctest/doctest.h>
@@ -18,7 +18,7 @@ std::string translated(std::string_view text) {
   return promql(rules[0], rules[0].levels[0]);
 }
 
-TEST_CASE("a plain rule: raise, band, hold") {
+TEST_CASE("a plain rule: raise, hysteresis, hold") {
   CHECK(
       translated(R"([{"alert": "Cold", "value": {"metric": "perjoule_temperature_celsius", "match": {"role": "inlet"}},
       "levels": [{"severity": "info", "raise_below": 18, "clear_above": 19}]}])") ==
@@ -32,7 +32,7 @@ last_over_time(perjoule_temperature_celsius{role="inlet"}[15m])
   unless (perjoule_temperature_celsius{role="inlet"}))");
 }
 
-TEST_CASE("joins ignore what `match` fixes, aggregations keep the labels of the target, guards have to be true") {
+TEST_CASE("joins ignore labels that `match` fixes, aggregations keep target labels, guards must be true") {
   CHECK(translated(R"([{"alert": "A", "value": {"metric": "perjoule_pue_ratio", "match": {"window": "24h"}},
       "minus": {"metric": "perjoule_pue_baseline_ratio"}, "hold": "0s",
       "levels": [{"severity": "info", "raise_above": 0.05}]}])") ==
@@ -56,7 +56,7 @@ TEST_CASE("joins ignore what `match` fixes, aggregations keep the labels of the 
         "sum by (instance, job, user) (rate(perjoule_job_energy_joules_total[5m])) > 1");
 }
 
-TEST_CASE("the rule file has the times, the labels and the texts of each level") {
+TEST_CASE("the rule file has the durations, labels and annotations of each level") {
   const std::vector<Rule> rules = rules_of(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_power_watts"},
       "levels": [{"severity": "info", "raise_above": 1, "for": "90s", "clear_for": "15m"}],
       "summary": "it's {gpu}: {value}", "runbook": "a-page"}])");
@@ -77,11 +77,11 @@ TEST_CASE("the rule file has the times, the labels and the texts of each level")
           "| it's {gpu}: {value} | a-page |") != std::string::npos);
 }
 
-TEST_CASE("every default alert has its page, every page its alert, and each the four sections") {
-  std::set<std::string> wanted;
+TEST_CASE("every default alert has a runbook page with the four sections, and there is no page without an alert") {
+  std::set<std::string> expected;
   for (const Rule& rule : default_rules()) {
     CAPTURE(rule.name);
-    CHECK(wanted.insert(rule.runbook + ".md").second);
+    CHECK(expected.insert(rule.runbook + ".md").second);
     const std::string page = file_text("deploy/runbooks/" + rule.runbook + ".md");
     CHECK(page.starts_with("# " + rule.name + "\n"));
     std::size_t at = 0;
@@ -94,7 +94,7 @@ TEST_CASE("every default alert has its page, every page its alert, and each the 
   std::set<std::string> there;
   for (const auto& entry : std::filesystem::directory_iterator(PERJOULE_SOURCE_DIR "/deploy/runbooks"))
     there.insert(entry.path().filename().string());
-  CHECK(there == wanted);
+  CHECK(there == expected);
 }
 
 }  // namespace

@@ -14,7 +14,7 @@
 namespace perjoule::alerts {
 namespace {
 
-// "PATH @COLUMN: what | help" of each refusal.
+// One line "PATH @COLUMN: what | help" per problem.
 std::string refusals(std::string_view text) {
   std::string lines;
   for (const config::json::Problem& problem : read_text(text).problems) {
@@ -30,7 +30,7 @@ std::string rule(std::string_view parts, std::string_view level = R"("raise_abov
 }
 constexpr std::string_view margin = R"("value": {"metric": "perjoule_gpu_thermal_margin_celsius"})";
 
-TEST_CASE("a rule with everything is read as it is written") {
+TEST_CASE("a rule with every key is read as written") {
   const std::vector<Rule> rules = rules_of(R"([{
     "alert": "Busy", "//": "a remark",
     "value": {"metric": "perjoule_gpu_throttle_seconds_total", "match": {"reason": ["sw_thermal", "hw_thermal"]},
@@ -59,12 +59,12 @@ TEST_CASE("a rule with everything is read as it is written") {
   REQUIRE(read.levels.size() == 2);
   CHECK(read.levels[0] == Level{"warning", true, 0.5, 0.25, 90'000, 1'200'000});
   CHECK(read.levels[1] == Level{"critical", false, -1, std::nullopt, 0, 0});
-  CHECK(read.hold_ms == 1'200'000);  // not shorter than clear_for
+  CHECK(read.hold_ms == 1'200'000);  // raised to the longest clear_for
   CHECK(read.summary == "GPU {gpu}: {value}");
   CHECK(read.runbook == "busy-gpu");
 }
 
-TEST_CASE("what is left out has its default") {
+TEST_CASE("omitted keys have their defaults") {
   const std::vector<Rule> rules = rules_of(rule(margin));
   REQUIRE(rules.size() == 1);
   CHECK(rules[0].hold_ms == 900'000);
@@ -72,7 +72,7 @@ TEST_CASE("what is left out has its default") {
   CHECK(rules[0].summary == "A: {value}, gpu {gpu}, uuid {uuid}");
 }
 
-TEST_CASE("the nineteen rules are read") {
+TEST_CASE("the nineteen example rules are accepted") {
   const std::vector<Rule> rules = nineteen_rules();
   CHECK(rules.size() == 19);
   std::set<std::string> names;
@@ -85,7 +85,7 @@ TEST_CASE("the nineteen rules are read") {
   CHECK(levels == 28);
 }
 
-TEST_CASE("the default rules are right, and each has a summary and a runbook") {
+TEST_CASE("the default rules are valid, and each has a summary and a runbook") {
   const config::json::Document document = config::json::read(default_rules_text());
   REQUIRE(document.root);
   for (const config::json::Problem& problem : read_rules(*document.root, catalogue(), {}).problems)
@@ -105,16 +105,16 @@ struct Case {
   std::string_view refusal;
 };
 
-TEST_CASE("each mistake is refused in its place, with a remedy") {
+TEST_CASE("each mistake is refused at its place, with a remedy") {
   const std::string throttle = R"("value": {"metric": "perjoule_gpu_throttle_seconds_total")";
   const Case cases[] = {
       {R"({})", "alerts.rules @1: expected an array, got an object"},
       {R"([1])", "alerts.rules[0] @2: expected an object, got a number"},
-      {R"([{}])", "alerts.rules[0] @2: lacks \"alert\" | the name of the alert"},
+      {R"([{}])", "alerts.rules[0] @2: missing \"alert\" | the name of the alert"},
       {R"([{"alert": "1 a"}])",
-       "alerts.rules[0].alert @12: \"1 a\" is not the name of an alert | letters, digits and _, such as "
-       "PerjouleGpuLost"},
-      {R"([{"alert": "A"}])", "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\""},
+       "alerts.rules[0].alert @12: \"1 a\" is not a valid alert name | use letters, digits and _, with no digit first, "
+       "such as PerjouleGpuLost"},
+      {R"([{"alert": "A"}])", "alerts.rules[0] @2: missing \"value\"\nalerts.rules[0] @2: missing \"levels\""},
       {R"([{"alert": "PerjouleGpuLst", "enabled": false}])",
        "alerts.rules[0].alert @12: no default rule has this name | did you mean \"PerjouleGpuLost\"?"},
       {rule(R"("valu": 1, )" + std::string(margin)), "alerts.rules[0].valu @17: unknown key | did you mean \"value\"?"},
@@ -125,78 +125,74 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
        "alerts.rules[0].value.match.raeson @86: perjoule_gpu_throttle_seconds_total has no label \"raeson\" | did you "
        "mean \"reason\"?"},
       {rule(throttle + R"(, "match": {"reason": []}, "fn": "rate", "window": "1m"})"),
-       "alerts.rules[0].value.match.reason @96: an empty list: nothing would match"},
+       "alerts.rules[0].value.match.reason @96: empty list: nothing would match"},
       {rule(throttle + R"(, "fn": "rates", "window": "1m"})"),
        "alerts.rules[0].value.fn @82: expected one of last, rate, increase, delta, avg, min, max, age, got \"rates\" | "
        "did you mean \"rate\"?"},
       {rule(throttle + R"(, "fn": "rate"})"),
-       "alerts.rules[0].value.fn @82: rate needs a window | add \"window\": \"5m\""},
+       "alerts.rules[0].value.fn @82: rate requires a window | add \"window\": \"5m\""},
       {rule(throttle + R"(, "fn": "delta", "window": "5m"})"),
-       "alerts.rules[0].value.fn @82: delta of a counter: perjoule_gpu_throttle_seconds_total only rises | use "
+       "alerts.rules[0].value.fn @82: delta requires a gauge: perjoule_gpu_throttle_seconds_total is a counter | use "
        "\"increase\", or \"rate\" for the mean per second"},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "rate", "window": "5m"})"),
-       "alerts.rules[0].value.fn @60: rate of a gauge: perjoule_gpus can fall | use \"delta\""},
+       "alerts.rules[0].value.fn @60: rate requires a counter: perjoule_gpus is a gauge | use \"delta\""},
       {rule(R"("value": {"metric": "perjoule_gpus", "window": "5m"})"),
-       "alerts.rules[0].value.window @54: a window without a function over it | add \"fn\": \"avg\", or leave the "
-       "window "
-       "out"},
+       "alerts.rules[0].value.window @54: window without a function | add \"fn\": \"avg\", or remove \"window\""},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": 300})"),
        "alerts.rules[0].value.window @77: expected a duration such as \"5m\", got a number | write \"300s\" for "
        "seconds"},
       {rule(R"("value": {"metric": "perjoule_gpus", "fn": "avg", "window": "10ms"})"),
        "alerts.rules[0].value.window @77: 10ms is out of range | the range is 1s to 7d"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": [], "max_by": []})"),
-       "alerts.rules[0].value.max_by @79: goes beside sum_by, which is there already | a term is aggregated once"},
+       "alerts.rules[0].value.max_by @79: conflicts with sum_by | use one aggregation per term"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": "gpu"})"),
        "alerts.rules[0].value.sum_by @75: expected an array, got a text | write [\"gpu\"]"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": ["node"]})"),
        "alerts.rules[0].value.sum_by[0] @76: perjoule_gpu_power_watts has no label \"node\" | its labels: gpu, uuid"},
       {rule(R"("value": {"metric": "perjoule_job_energy_joules_total"})"),
-       "alerts.rules[0].value.metric @37: the labels of perjoule_job_energy_joules_total are not settled yet | "
+       "alerts.rules[0].value.metric @37: the labels of perjoule_job_energy_joules_total are not final yet | "
        "aggregate it: \"sum_by\": [..]"},
       {rule(R"("value": {"metric": "perjoule_gpu_ecc_errors_total"})"),
-       "alerts.rules[0].value @26: the label severity is the alert's own | fix it with \"match\", or aggregate it away "
-       "with \"sum_by\""},
+       "alerts.rules[0].value @26: label severity is set by every alert itself | select one value with \"match\", or "
+       "remove the label with \"sum_by\""},
       {rule(R"("value": {"metric": "perjoule_gpus"}, "over": {"metric": "perjoule_gpu_power_watts"})"),
-       "alerts.rules[0].over @63: could be several: perjoule_gpu_power_watts has a label gpu that perjoule_gpus is not "
-       "joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
+       "alerts.rules[0].over @63: ambiguous join: perjoule_gpu_power_watts can have several series, because "
+       "perjoule_gpus does not share its label gpu | select one value with \"match\": { \"gpu\": .. }, or aggregate "
+       "with \"max_by\""},
       {rule(R"("when": [{"value": {"metric": "perjoule_gpu_power_watts"}, "above": 1}], )"
             R"("value": {"metric": "perjoule_gpus"})"),
-       "alerts.rules[0].when[0].value @36: could be several: perjoule_gpu_power_watts has a label gpu that "
-       "perjoule_gpus "
-       "is not joined on | fix it with \"match\": { \"gpu\": .. }, or aggregate it away with \"max_by\""},
+       "alerts.rules[0].when[0].value @36: ambiguous join: perjoule_gpu_power_watts can have several series, because "
+       "perjoule_gpus does not share its label gpu | select one value with \"match\": { \"gpu\": .. }, or aggregate "
+       "with \"max_by\""},
       {rule(R"("when": [{"value": {"metric": "perjoule_gpus"}}], )" + std::string(margin)),
-       "alerts.rules[0].when[0] @26: lacks \"above\" or \"below\""},
+       "alerts.rules[0].when[0] @26: missing \"above\" or \"below\""},
       {R"([{"alert": "A", )" + std::string(margin) + R"(, "levels": []}])",
-       "alerts.rules[0].levels @87: an empty list: nothing would ever be raised"},
+       "alerts.rules[0].levels @87: empty list: the rule could never fire"},
       {rule(margin, R"("raise_above": 1, "raise_below": 2)"),
-       "alerts.rules[0].levels[0].raise_below @127: goes beside raise_above, which is there already | a threshold has "
-       "one side"},
-      {rule(margin, R"("for": "1m")"), "alerts.rules[0].levels[0] @88: lacks \"raise_above\" or \"raise_below\""},
+       "alerts.rules[0].levels[0].raise_below @127: conflicts with raise_above | use one of the two"},
+      {rule(margin, R"("for": "1m")"), "alerts.rules[0].levels[0] @88: missing \"raise_above\" or \"raise_below\""},
       {rule(margin, R"("raise_below": 5, "clear_below": 8)"),
-       "alerts.rules[0].levels[0].clear_below @127: does not go with raise_below | write \"clear_above\""},
+       "alerts.rules[0].levels[0].clear_below @127: cannot be combined with raise_below | use \"clear_above\""},
       {rule(margin, R"("raise_below": 5, "clear_above": 4)"),
-       "alerts.rules[0].levels[0].clear_above @142: 4 is on the wrong side of raise_below 5: what raises would clear | "
-       "at "
-       "least 5"},
+       "alerts.rules[0].levels[0].clear_above @142: 4 is on the wrong side of raise_below 5: one value could raise and "
+       "clear | must be at least 5"},
       {rule(margin, R"("raise_above": "5")"),
        "alerts.rules[0].levels[0].raise_above @124: expected a number, got a text"},
       {rule(margin, R"("raise_above": 5, "for": "1 minute")"),
        "alerts.rules[0].levels[0].for @134: \"1 minute\" is not a duration | write whole numbers with units, such as "
-       "5s, "
-       "1h30m or 30d (ms s m h d w y)"},
+       "5s, 1h30m or 30d (ms s m h d w y)"},
       {R"([{"alert": "A", )" + std::string(margin) +
            R"(, "levels": [{"severity": "info", "raise_above": 1}, {"severity": "info", "raise_above": 2}]}])",
-       "alerts.rules[0].levels[1] @128: the severity info is there twice | a severity has one level"},
+       "alerts.rules[0].levels[1] @128: duplicate severity info | use one level per severity"},
       {R"([{"alert": "A", )" + std::string(margin) + R"(, "levels": [{"severity": "fatal", "raise_above": 1}]}])",
        "alerts.rules[0].levels[0].severity @101: expected one of info, warning, critical, got \"fatal\""},
       {rule(std::string(margin) + R"(, "summary": "{gpux} {value}")"),
-       "alerts.rules[0].summary @88: \"gpux\" is nothing that can be filled in | did you mean \"gpu\"?"},
+       "alerts.rules[0].summary @88: unknown placeholder \"gpux\" | did you mean \"gpu\"?"},
       {rule(std::string(margin) + R"(, "summary": "{gpu")"),
-       "alerts.rules[0].summary @88: has a brace without its partner | {value} and {LABEL} are filled in"},
+       "alerts.rules[0].summary @88: unbalanced brace | placeholders are {value} and {LABEL}"},
       {rule(std::string(margin) + R"(, "runbook": "../x")"),
-       "alerts.rules[0].runbook @88: \"../x\" is no page and no URL | a page is named in lower case letters, digits "
-       "and -"},
+       "alerts.rules[0].runbook @88: \"../x\" is neither a runbook page name nor a URL | a page name has lower-case "
+       "letters, digits and -; a URL begins with http:// or https://"},
       {rule(std::string(margin) + R"(, "hold": "8d")"),
        "alerts.rules[0].hold @85: 8d is out of range | the range is 0s to 7d"},
   };
@@ -206,17 +202,17 @@ TEST_CASE("each mistake is refused in its place, with a remedy") {
   }
 }
 
-TEST_CASE("all that is wrong is said in one run, a name that is there twice with its line") {
+TEST_CASE("all problems are reported in one run; a duplicate name gives the line of the first") {
   CHECK(refusals("[" + rule(margin).substr(1, rule(margin).size() - 2) + ",\n" + rule(margin).substr(1)) ==
-        "alerts.rules[1].alert @11: A is there twice, first in line 1");
+        "alerts.rules[1].alert @11: duplicate alert name A, first in line 1");
   CHECK(refusals(R"([{"alert": "A", "vale": 1}, {"alert": "B", "leves": 1}])") ==
         "alerts.rules[0].vale @17: unknown key | did you mean \"value\"?\n"
-        "alerts.rules[0] @2: lacks \"value\"\nalerts.rules[0] @2: lacks \"levels\"\n"
+        "alerts.rules[0] @2: missing \"value\"\nalerts.rules[0] @2: missing \"levels\"\n"
         "alerts.rules[1].leves @44: unknown key | did you mean \"levels\"?\n"
-        "alerts.rules[1] @29: lacks \"value\"\nalerts.rules[1] @29: lacks \"levels\"");
+        "alerts.rules[1] @29: missing \"value\"\nalerts.rules[1] @29: missing \"levels\"");
 }
 
-TEST_CASE("rules of the configuration are added to the default ones, replace them, or switch them off") {
+TEST_CASE("configured rules are added to the default rules, replace them, or switch them off") {
   config::Alerts settings;
   const std::size_t defaults = default_rules().size();
   CHECK(rules_in_force(settings).size() == defaults);
@@ -235,7 +231,7 @@ TEST_CASE("rules of the configuration are added to the default ones, replace the
   CHECK(rules_in_force(settings).size() == 1);
 }
 
-TEST_CASE("whatever the text, a rule that is read is one that can be evaluated") {
+TEST_CASE("random input: every rule that is accepted can be evaluated") {
   std::mt19937_64 random(20'261'124);
   const std::string whole = file_text("tests/fixtures/alerts/nineteen.json");
   std::size_t read = 0;
