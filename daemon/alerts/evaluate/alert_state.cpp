@@ -8,7 +8,7 @@ bool raises(const Level& level, double value) {
   return level.above ? value > level.raise : value < level.raise;
 }
 
-// Whether a firing alert goes on: it clears beyond the band only.
+// Whether a firing alert stays firing: it clears only beyond the clear threshold (hysteresis).
 bool stays(const Level& level, double value) {
   if (!level.clear) return raises(level, value);
   return level.above ? value >= *level.clear : value <= *level.clear;
@@ -48,7 +48,7 @@ Transitions step(AlertState& state, const Level& level, std::int64_t hold_ms, co
   const bool settling = state.restored_until_ms != AlertState::never && now.steady_ms < state.restored_until_ms;
   if (state.at == AlertStage::inactive && !raised) return {};
   if (observed.value) state.value = *observed.value;
-  // Until the first data come, and while a window fills anew, the daemon before the restart knew more.
+  // After a restart, keep the restored state until fresh data arrive or, for a rule with windows, until they are full.
   if (settling && !raised && (observed.windowed || !observed.value)) return {};
   if (observed.value && !observed.windowed) state.restored_until_ms = AlertState::never;
   if (!observed.value) return {without_data(state, hold_ms, now.steady_ms)};

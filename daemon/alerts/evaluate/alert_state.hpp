@@ -1,10 +1,21 @@
-// How one instance of one level stands, and how it moves: inactive, pending, firing. Pure.
+// The state machine of one alert: one level of one rule for one label set. Pure; any thread. Times are milliseconds.
 //
-//   inactive --raised--> pending --raised for `for`--> firing --cleared for `clear_for`--> inactive
-//   pending  --not raised, or no data--> inactive
-//   firing   --no data for `hold`--> inactive
+//                 pending: raised                      firing: raised during all of `for`
+//   +----------+ ---------------------> +---------+ --------------------------------------> +--------+
+//   | inactive |                        | pending |                                         | firing |
+//   +----------+ <--------------------- +---------+                                         +--------+
+//        ^         dropped: not raised,                                                          |
+//        |                  or no data                                                           |
+//        |                                                                                       |
+//        +---------------------------------------------------------------------------------------+
+//                    resolved: cleared during all of `clear_for`
+//                    lost:     no data during all of `hold`
 //
-// Between raise and clear lies a band in which nothing moves: a firing alert stays, an inactive one does too.
+// raised   every guard is true and the value is strictly beyond the raise threshold
+// cleared  a guard is false, or the value is strictly beyond the clear threshold; without a clear threshold: not raised
+//
+// Between the two thresholds (hysteresis) an inactive alert stays inactive, a pending alert is dropped, and a firing
+// alert stays firing.
 #pragma once
 
 #include <cstdint>
@@ -17,21 +28,21 @@ namespace perjoule::alerts {
 
 enum class AlertStage : std::uint8_t { inactive, pending, firing };
 
-// What moved: `dropped` is a pending one that was raised too shortly, `lost` a firing one without data.
+// One transition, named as in the drawing; `pending` and `firing` are the transitions into these states.
 enum class Change : std::uint8_t { none, pending, dropped, firing, resolved, lost };
 
 struct AlertState {
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::min();
 
   AlertStage at = AlertStage::inactive;
-  double value = 0;                        // the last that was known
+  double value = 0;                        // the last known value of the expression
   std::int64_t since_ms = 0;               // steady clock: pending since
-  std::int64_t active_ms = 0;              // wall clock: likewise, as it was then
+  std::int64_t active_ms = 0;              // wall clock at the same moment; not changed by later clock steps
   std::int64_t starts_ms = 0;              // wall clock: firing since
-  std::int64_t cleared_ms = never;         // steady clock: on the clear side since
-  std::int64_t cleared_wall_ms = 0;        // wall clock: likewise, as it was then
-  std::int64_t absent_ms = never;          // steady clock: without data since
-  std::int64_t restored_until_ms = never;  // steady clock: brought over a restart, its windows are not full before
+  std::int64_t cleared_ms = never;         // steady clock: firing and cleared since
+  std::int64_t cleared_wall_ms = 0;        // wall clock at the same moment
+  std::int64_t absent_ms = never;          // steady clock: firing and without data since
+  std::int64_t restored_until_ms = never;  // steady clock: restored after a restart, windows not full until then
 };
 
 struct Moment {
@@ -40,16 +51,18 @@ struct Moment {
 };
 
 struct Observed {
-  std::optional<double> value;  // none: no data, of the expression or of a guard
+  std::optional<double> value;  // none: the expression or a guard has no data
   bool guarded = true;          // every guard is true
-  bool windowed = false;        // a window is behind it, which after a restart fills anew
+  bool windowed = false;        // a term of the rule has a window, which is empty after a restart
 };
 
-// The changes of one evaluation: at most two, since what needs no `for` is pending and firing at once.
+// The transitions of one evaluation, in order. There are at most two: an alert of a level without `for` becomes pending
+// and firing at once.
 struct Transitions {
   Change first = Change::none;
   Change second = Change::none;
 };
+// One evaluation: updates `state` and returns its transitions.
 [[nodiscard]] Transitions step(AlertState& state, const Level& level, std::int64_t hold_ms, const Observed& observed,
                                const Moment& now);
 

@@ -12,8 +12,8 @@ namespace perjoule::alerts {
 
 namespace {
 
-constexpr std::int64_t gather_ns = 20 * nanoseconds_per_millisecond;
-constexpr std::int64_t own_period_ns = nanoseconds_per_second;
+constexpr std::int64_t gather_ns = 20 * nanoseconds_per_millisecond;  // from wake() to the evaluation
+constexpr std::int64_t own_period_ns = nanoseconds_per_second;        // between two reads of the instruments
 
 Moment moment(const Stamp& stamp) {
   return {stamp.steady_ns / nanoseconds_per_millisecond, stamp.wall_ms};
@@ -43,7 +43,7 @@ void Engine::restore(const Moment& now) {
     const std::optional<Remembered> remembered = remember(key, text);
     if (!remembered) {
       ++unreadable_;
-      parts_.log.warn("a remembered alert cannot be read and is forgotten", {{"key", key}});
+      parts_.log.warn("a saved alert in the ledger cannot be read; it is dropped", {{"key", key}});
       parts_.ledger.set_state(key, "");
       continue;
     }

@@ -1,7 +1,8 @@
-// The alert rules at work: reads the newest samples, evaluates the rules, keeps what is pending or firing in the
-// ledger, shows perjoule_alerts, writes one line of log per transition and hands each to the notifier.
+// Runs the alert rules: reads the newest samples, evaluates the rules, saves pending and firing alerts in the ledger,
+// publishes perjoule_alerts, logs every transition and passes firing and resolved alerts to the notifier.
 //
-// Loop's thread only. An evaluation reads what a scrape would show at that moment, the daemon's own instruments too.
+// Loop's thread only. An evaluation reads the same values that a scrape would show at that moment, including the
+// daemon's own instruments.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -24,9 +25,9 @@ namespace perjoule::alerts {
 
 class Engine {
  public:
-  // Called at each transition to firing and to resolved.
+  // Called for every alert that starts firing or is resolved.
   using OnAlert = std::function<void(const Alert&)>;
-  // They outlive the engine.
+  // All of them must outlive the engine.
   struct Parts {
     Clock& clock;
     Latest& latest;
@@ -37,18 +38,18 @@ class Engine {
   };
   Engine(const Parts& parts, OnAlert on_alert);
 
-  // The rules from now on. The first call brings back what the ledger remembers; alerts of rules that are gone or
-  // changed are resolved.
+  // Replaces the rules. The first call also restores the alerts that the ledger has saved. Alerts of removed or changed
+  // rules are resolved.
   void set_rules(std::vector<Rule> rules);
 
-  // Evaluates once a second, and soon after each wake(): samples that come within a few milliseconds of each other are
-  // evaluated together. Never returns.
+  // Evaluates once a second, and 20 ms after each wake(), so that the samples of probes that finish at about the same
+  // time are evaluated together. Never returns.
   asio::awaitable<void> run();
   void wake() { alarm_->wake(); }
   void evaluate();
 
   [[nodiscard]] std::vector<Alert> firing() const { return evaluator_.firing(); }
-  // Its rules stand until the next set_rules().
+  // Its `rules` are a view that is valid until the next set_rules().
   [[nodiscard]] Report report() const;
 
  private:
@@ -65,16 +66,16 @@ class Engine {
   Evaluator evaluator_;
   bool started_ = false;
   std::int64_t evaluated_ms_ = 0;   // wall clock
-  std::int64_t evaluation_ns_ = 0;  // what it took
-  std::uint64_t unreadable_ = 0;
+  std::int64_t evaluation_ns_ = 0;  // duration of the last evaluation
+  std::uint64_t unreadable_ = 0;    // saved alerts that could not be restored
 
-  std::size_t adopted_ = 0;                            // series of the table that the rules have seen
-  std::vector<SeriesId> watched_;                      // those that some rule reads
-  std::vector<std::vector<Evaluator::Place>> places_;  // of each of them
-  std::vector<Latest::Newest> newest_;                 // of each of them
+  std::size_t adopted_ = 0;                            // the first series of the table not yet matched to the rules
+  std::vector<SeriesId> watched_;                      // series that at least one rule reads
+  std::vector<std::vector<Evaluator::Place>> places_;  // per watched series
+  std::vector<Latest::Newest> newest_;                 // per watched series; kept to avoid an allocation per evaluation
   std::unordered_map<std::string, std::vector<Evaluator::Place>> own_places_;  // of the instruments, by name and labels
-  std::int64_t own_ns_ = 0;                                                    // when they were read last
-  std::vector<SeriesId> shown_;
+  std::int64_t own_ns_ = 0;      // steady clock: last read of the instruments
+  std::vector<SeriesId> shown_;  // the series of perjoule_alerts and perjoule_alert_overflows_total in Latest
   Overflow shown_overflow_;
 };
 

@@ -12,6 +12,7 @@ namespace perjoule::alerts {
 
 namespace {
 
+// After a restart, a restored alert without data is kept at least this long: its probe may take a while to start.
 constexpr std::int64_t settle_min_ms = 60'000;
 
 std::string join_key(const Labels& labels, const std::vector<std::string>& shared) {
@@ -151,7 +152,7 @@ Observed Evaluator::observed(const Rule& rule, const RuleState& state, std::size
   return seen;
 }
 
-// As it stands: pending or firing.
+// Fills in an alert that is pending or firing.
 Alert Evaluator::alert(std::size_t rule, std::size_t level, std::size_t result) const {
   const Rule& source = rules_[rule];
   const AlertState& state = states_[rule].alert_states[level][result];

@@ -1,8 +1,8 @@
-// Rules over series: (state, samples, now) -> what was raised and what was resolved. Pure but for its own state; no
-// clock, no file, no log. Loop's thread only.
+// Evaluates the rules over the observed series: (state, samples, now) -> transitions of alerts. No clock, no file, no
+// log: the caller (engine.hpp) brings the time and acts on the transitions. Loop's thread only.
 //
-// A series is matched to the rules once, when it appears; an evaluation then walks over numbers. Bounds: series and
-// windows that rules read, and alerts that are pending or firing; what does not fit is left out and counted.
+// A series is matched to the rules once, when it appears; an evaluation then uses only indexes. EvaluatorLimits bounds
+// series, windows and active alerts; whatever exceeds a limit is skipped and counted in Overflow.
 #pragma once
 
 #include <cstdint>
@@ -25,18 +25,18 @@ struct Transition {
   std::int64_t since_ms = 0;  // wall clock: pending since
 };
 
-// What an alert was before a restart.
+// An alert as saved in the ledger before a restart.
 struct Remembered {
   Alert alert;
   std::string condition;
   std::int64_t since_ms = 0;  // wall clock
 };
 
-// What is pending or fires, as it stands.
+// A pending or firing alert.
 struct Active {
   Alert alert;
   std::int64_t since_ms = 0;    // wall clock: pending since
-  std::int64_t cleared_ms = 0;  // wall clock: fires only because of clear_for, since; 0: its condition holds
+  std::int64_t cleared_ms = 0;  // wall clock: cleared since, and firing only until clear_for is over; 0: not cleared
 };
 
 struct LevelCount {
@@ -47,15 +47,15 @@ struct LevelCount {
 };
 
 struct Overflow {
-  std::uint64_t series = 0;    // series, or windows over them, beyond the bound
-  std::uint64_t alerts = 0;    // instances that could not become pending
-  std::uint64_t partners = 0;  // label sets that met two partners
+  std::uint64_t series = 0;    // series beyond the limit of members or windows, counted at each adopt()
+  std::uint64_t alerts = 0;    // alerts that could not become pending, counted at each evaluation
+  std::uint64_t partners = 0;  // label sets with more than one join partner, counted when the join is rebuilt
   friend bool operator==(const Overflow&, const Overflow&) = default;
 };
 
 struct EvaluatorLimits {
   std::size_t members = 4'000;  // series, counted once per term that reads them
-  std::size_t windows = 1'500;  // of 120 samples each, 3 KiB
+  std::size_t windows = 1'500;  // with up to 120 samples each, 3 KiB
   std::size_t active = 1'000;   // alerts pending or firing
 };
 
@@ -64,27 +64,27 @@ class Evaluator {
   using Limits = EvaluatorLimits;
   explicit Evaluator(Limits limits = {}) : limits_(limits) {}
 
-  // The rules from now on. What is pending or firing stays where a level's condition is the same as before; else it is
-  // resolved, with the reason. Every series has to be adopted anew.
+  // Replaces the rules. Pending and firing alerts are kept if their level's condition is unchanged; otherwise the
+  // returned transitions end them, with the reason. Afterwards every series must be adopted again.
   [[nodiscard]] std::vector<Transition> set_rules(std::vector<Rule> rules, const Moment& now);
 
-  // Where the observations of a series go.
+  // The index of a series in a term that reads it.
   struct Place {
     std::uint32_t term = 0;
     std::uint32_t member = 0;
   };
-  // Empty: no rule reads it.
+  // Matches a series to the terms; empty if no rule reads it.
   [[nodiscard]] std::vector<Place> adopt(std::string_view metric, const Labels& labels);
   void observe(const Place& place, const Observation& observation, std::int64_t now_ms) {
     terms_[place.term].observe(place.member, observation, now_ms);
   }
   [[nodiscard]] std::vector<Transition> evaluate(const Moment& now);
 
-  // Brings an alert over a restart. What comes back is its end where its rule is gone or changed.
+  // Restores an alert after a restart. If its rule was removed or changed, returns the transition that ends it instead.
   [[nodiscard]] std::optional<Transition> restore(const Remembered& remembered, const Moment& now);
 
   [[nodiscard]] std::vector<Alert> firing() const;
-  // In the order of rules and levels.
+  // The pending and firing alerts, in the order of rules and levels.
   [[nodiscard]] std::vector<Active> active() const;
   [[nodiscard]] std::vector<LevelCount> counts() const;
   [[nodiscard]] const Overflow& overflow() const { return overflow_; }
@@ -93,12 +93,12 @@ class Evaluator {
  private:
   static constexpr std::uint32_t no_partner = ~std::uint32_t{0};
 
-  // For each result of one term the result of another on the shared labels.
+  // Maps each result of one term to the result of another term with the same values of the shared labels.
   struct Join {
     std::uint32_t partner = 0;  // term
     std::vector<std::string> shared;
-    std::vector<std::uint32_t> of;  // by result of the joined term
-    std::size_t partners = 0;       // results of the partner when it was made
+    std::vector<std::uint32_t> of;  // by result of the first term: result of the partner, or no_partner
+    std::size_t partners = 0;       // number of the partner's results when `of` was built; more of them: rebuild
   };
   struct ExpressionState {
     std::uint32_t value = 0;  // term
@@ -107,14 +107,14 @@ class Evaluator {
   };
   struct GuardState {
     ExpressionState expression;
-    Join join;  // from the rule's value to the guard's
+    Join join;  // from the rule's value to the guard's value
   };
   struct RuleState {
     ExpressionState expression;
     std::vector<GuardState> guards;
-    std::vector<std::vector<AlertState>> alert_states;  // by level, by result of the value
-    bool windowed = false;
-    std::int64_t settle_ms = 0;
+    std::vector<std::vector<AlertState>> alert_states;  // by level, then by result of the value
+    bool windowed = false;                              // a term has a window
+    std::int64_t settle_ms = 0;                         // after a restart: until all its windows are full
   };
 
   [[nodiscard]] std::uint32_t term(const Term& wanted);
@@ -131,12 +131,13 @@ class Evaluator {
   [[nodiscard]] Alert alert(std::size_t rule, std::size_t level, std::size_t result) const;
   [[nodiscard]] Transition transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
                                       const Moment& now) const;
-  // The level of `rules` that has the condition of a level here.
   struct LevelPlace {
     std::size_t rule = 0;
     std::size_t level = 0;
   };
+  // The level in the new `rules` with the same condition as the level at `place` in the current rules.
   [[nodiscard]] std::optional<LevelPlace> counterpart(const LevelPlace& place, const std::vector<Rule>& rules) const;
+  // Ends the alerts of a level; `changed`: its rule still exists, with another condition.
   void end(const LevelPlace& place, bool changed, const Moment& now, std::vector<Transition>& out) const;
   void keep_terms(std::vector<TermState> before);
   void count();

@@ -1,4 +1,4 @@
-// Rules that come and go: what a reload and a restart make of the alerts that stand.
+// Evaluator: what happens to pending and firing alerts at a reload of the rules and at a restart.
 #include <algorithm>
 #include <utility>
 
@@ -6,7 +6,7 @@
 
 namespace perjoule::alerts {
 
-// Terms that the rules still read keep their windows.
+// Keeps the terms that the new rules still use, with their windows, and discards the others.
 void Evaluator::keep_terms(std::vector<TermState> before) {
   std::vector<const Term*> wanted;
   for (const Rule& rule : rules_) {
@@ -35,7 +35,8 @@ std::optional<Evaluator::LevelPlace> Evaluator::counterpart(const LevelPlace& pl
   const Rule& rule = rules_[place.rule];
   const Level& level = rule.levels[place.level];
   for (std::size_t r = 0; r < rules.size(); ++r) {
-    // Two terms may read alike and differ; what stands of one says nothing of the other.
+    // Compare the expressions too: different terms can give the same condition_text(), for example a match of the one
+    // value "a|b" and of the two values a and b.
     if (rules[r].name != rule.name || rules[r].expression != rule.expression || rules[r].when != rule.when) continue;
     for (std::size_t l = 0; l < rules[r].levels.size(); ++l) {
       const Level& other = rules[r].levels[l];

@@ -7,7 +7,8 @@ namespace perjoule::alerts {
 
 namespace {
 
-// A series that is shown but not stamped anew is sampled again, as each scrape does.
+// A fresh series whose timestamp does not advance is added to its window again this often, with the current time, as a
+// Prometheus server would do at each scrape. Otherwise its window would run empty while /metrics still shows the value.
 constexpr std::int64_t resample_ms = 5'000;
 
 }  // namespace

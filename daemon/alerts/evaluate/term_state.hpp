@@ -1,6 +1,8 @@
-// One term over the series that it matches: their newest values and windows, and the result of each label set.
+// One term of a rule: the newest value or the window of every series that it matches (its members), and one result per
+// label set after aggregation.
 //
-// Series are matched once, when they appear. Loop's thread only.
+// A series is matched once, when it appears; afterwards it is named by its index. Indexes stay valid, because members
+// and results are never removed. Loop's thread only; times are milliseconds of the steady clock.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +17,7 @@
 
 namespace perjoule::alerts {
 
-// The newest of one series. `fresh`: a scrape would show it.
+// The newest sample of one series. `fresh`: it is not stale, so a scrape would show it.
 struct Observation {
   std::int64_t at_ms = 0;  // steady clock
   double value = 0;
@@ -26,8 +28,8 @@ class TermState {
  public:
   struct Result {
     Labels labels;
-    std::optional<double> value;  // of the last compute()
-    double weight = 0;            // series in it
+    std::optional<double> value;  // from the last compute(); none: no data
+    double weight = 0;            // number of series in it
   };
 
   explicit TermState(Term term) : term_(std::move(term)) {}
@@ -35,14 +37,16 @@ class TermState {
   [[nodiscard]] const Term& term() const { return term_; }
   [[nodiscard]] bool matches(std::string_view metric, const Labels& labels) const;
   [[nodiscard]] bool knows(const Labels& labels) const { return member_index_.contains(labels); }
-  // The place of a series among the members; a series that is known keeps its own.
+  // The index of the series among the members; adds it if it is new.
   [[nodiscard]] std::size_t add(const Labels& labels);
   void observe(std::size_t member, const Observation& observation, std::int64_t now_ms);
+  // Computes every result from the members.
   void compute(std::int64_t now_ms);
 
-  // Grows only; the index of a label set stays.
+  // The index of a label set never changes.
   [[nodiscard]] const std::vector<Result>& results() const { return results_; }
-  // The result with these labels, made without a series where there is none yet.
+  // The index of the result with these labels. Adds one without a series if there is none yet, for a restored alert
+  // whose series have not appeared.
   [[nodiscard]] std::size_t result(const Labels& labels);
   [[nodiscard]] std::size_t members() const { return members_.size(); }
   [[nodiscard]] bool windowed() const { return has_window(term_); }

@@ -10,7 +10,7 @@ namespace {
 
 constexpr std::int64_t hold_ms = 900'000;
 
-// Steps once a second and writes down what moved: "12 firing".
+// Steps once a second and records the transitions as "SECOND NAME": "12 firing".
 class Play {
  public:
   explicit Play(Level level) : level_(std::move(level)) {}
@@ -39,7 +39,7 @@ class Play {
 
 const Level band{"warning", true, 10, 5, 3'000, 4'000};
 
-TEST_CASE("it fires after `for`, stays in its band, and clears after `clear_for`") {
+TEST_CASE("an alert fires after `for`, stays firing between the thresholds, and clears after `clear_for`") {
   CHECK(Play(band).step(9).step(11, 3).moved == "1 pending");
   CHECK(Play(band).step(11, 4).moved == "0 pending, 3 firing");
   CHECK(Play(band).step(11, 4).step(5, 100).moved == "0 pending, 3 firing");
@@ -48,7 +48,7 @@ TEST_CASE("it fires after `for`, stays in its band, and clears after `clear_for`
   CHECK(Play(band).step(11, 4).step(4, 4).step(5).step(4, 4).moved == "0 pending, 3 firing");
 }
 
-TEST_CASE("what is not raised all the time of `for` does not fire") {
+TEST_CASE("an alert that is not raised during all of `for` does not fire") {
   CHECK(Play(band).step(11, 3).step(10).step(11, 3).moved == "0 pending, 3 dropped, 4 pending");
   CHECK(Play(band).step(11, 3).step(std::nullopt).step(11, 3).moved == "0 pending, 3 dropped, 4 pending");
 }
@@ -60,22 +60,22 @@ TEST_CASE("a level without `for` fires at once, and without a clear threshold cl
   CHECK(Play(below).step(5).step(4.9).step(8).step(8.1).moved == "1 pending, 1 firing, 3 resolved");
 }
 
-TEST_CASE("a guard that is false keeps from firing, and clears after clear_for") {
+TEST_CASE("a false guard prevents firing, and clears a firing alert after clear_for") {
   CHECK(Play(band).step(11, 9, false).moved.empty());
   CHECK(Play(band).step(11, 4).step(11, 4, false).moved == "0 pending, 3 firing");
   CHECK(Play(band).step(11, 4).step(11, 5, false).moved == "0 pending, 3 firing, 8 resolved");
   CHECK(Play(band).step(11, 4).step(11, 4, false).step(11).step(11, 4, false).moved == "0 pending, 3 firing");
 }
 
-TEST_CASE("without data it is held, then resolved; what comes back in time leaves no trace") {
+TEST_CASE("a firing alert without data is held, then resolved; data that return in time change nothing") {
   CHECK(Play(band).step(11, 4).step(std::nullopt, 900).moved == "0 pending, 3 firing");
   CHECK(Play(band).step(11, 4).step(std::nullopt, 901).moved == "0 pending, 3 firing, 904 lost");
   CHECK(Play(band).step(11, 4).step(std::nullopt, 800).step(6).step(std::nullopt, 800).moved == "0 pending, 3 firing");
-  // A clearing that data interrupt begins anew.
+  // A gap in the data restarts clear_for.
   CHECK(Play(band).step(11, 4).step(1, 3).step(std::nullopt, 9).step(1, 4).moved == "0 pending, 3 firing");
 }
 
-TEST_CASE("after a restart a window that has not filled yet clears nothing") {
+TEST_CASE("after a restart a rule clears nothing before its windows are full") {
   const Level level{"warning", true, 10, 5, 60'000, 0};
   for (const AlertStage at : {AlertStage::pending, AlertStage::firing}) {
     AlertState state;
@@ -93,7 +93,7 @@ TEST_CASE("after a restart a window that has not filled yet clears nothing") {
   CHECK(step(state, level, hold_ms, {0.1, true, false}, {2'000, 0}).first == Change::resolved);
 }
 
-TEST_CASE("whatever wanders inside the band moves nothing") {
+TEST_CASE("random values between the thresholds cause no transition") {
   std::mt19937_64 random(42);
   std::uniform_real_distribution<double> inside(5, 10);
   Play fires(band);

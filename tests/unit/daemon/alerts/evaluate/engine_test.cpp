@@ -21,7 +21,7 @@ constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
 constexpr std::string_view warm = R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
     "levels": [{"severity": "warning", "raise_above": 27, "clear_below": 26, "for": "2s"}], "runbook": "warm"}])";
 
-// A daemon from the recorder to the alerts, on virtual time.
+// The daemon's path from the recorder to the alerts, on virtual time.
 class Daemon {
  public:
   explicit Daemon(std::string_view rules, const storage::LedgerRows& rows = {}, const Stamp& begin = start)
@@ -69,7 +69,7 @@ class Daemon {
   static ProbeInfo info() { return {"hwmon", "", second_ns, 10 * second_ns}; }
 };
 
-TEST_CASE("a crossing is sent within a few milliseconds of the batch that holds it") {
+TEST_CASE("an alert is sent within 21 ms of the batch that crosses the threshold") {
   Daemon daemon(R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
       "levels": [{"severity": "warning", "raise_above": 27}]}])");
   daemon.sample(20);
@@ -81,7 +81,7 @@ TEST_CASE("a crossing is sent within a few milliseconds of the batch that holds 
   CHECK(daemon.sent[0].starts_ms == start.wall_ms + 3'320);
 }
 
-TEST_CASE("an alert is shown, sent and kept in the ledger, and leaves no trace there once it is over") {
+TEST_CASE("an alert is published, sent and saved in the ledger, and is removed from there when it ends") {
   Daemon daemon(warm);
   CHECK(daemon.shown("firing") == 0);
   daemon.sample_for(28, 1);
@@ -105,7 +105,7 @@ TEST_CASE("an alert is shown, sent and kept in the ledger, and leaves no trace t
   CHECK(daemon.ledger.states("alert/").empty());
 }
 
-TEST_CASE("its report says what is pending or fires, since when, and when that was last looked at") {
+TEST_CASE("the report has pending and firing alerts, their start, and the time of the last evaluation") {
   Daemon daemon(warm);
   CHECK(daemon.engine.report().evaluated_ms == 0);
   daemon.run(0.5);
@@ -132,7 +132,7 @@ TEST_CASE("its report says what is pending or fires, since when, and when that w
   CHECK(daemon.engine.report().active.empty());
 }
 
-TEST_CASE("what is stale is no data: held, then resolved") {
+TEST_CASE("a stale series counts as no data: the alert is held, then resolved") {
   Daemon daemon(warm);
   daemon.sample_for(28, 4);
   daemon.run(10 + 899);
@@ -142,7 +142,7 @@ TEST_CASE("what is stale is no data: held, then resolved") {
   CHECK(daemon.sent[1].reason == "no data");
 }
 
-TEST_CASE("a restart pages nobody, and the end that comes after it has the old start") {
+TEST_CASE("a restart sends no alert again, and a resolution after it keeps the original start") {
   storage::LedgerRows rows;
   std::int64_t started_ms = 0;
   std::int64_t since_ms = 0;
@@ -177,7 +177,7 @@ TEST_CASE("a restart pages nobody, and the end that comes after it has the old s
   CHECK(without.ledger.states("alert/").empty());
 }
 
-TEST_CASE("a state that cannot be read is forgotten and counted") {
+TEST_CASE("a saved alert that cannot be read is dropped and counted") {
   storage::LedgerRows rows;
   rows.states.push_back({"alert/Warm/warning/", "something else"});
   Daemon daemon(warm, rows);
@@ -186,7 +186,7 @@ TEST_CASE("a state that cannot be read is forgotten and counted") {
   CHECK(daemon.latest.value(*id, daemon.clock.now().steady_ns) == 1);
 }
 
-TEST_CASE("a reload resolves what it takes away, and its lines leave the scrape") {
+TEST_CASE("a reload resolves the alerts of removed rules and removes their series from the scrape") {
   Daemon daemon(warm);
   daemon.sample_for(28, 4);
   CHECK(daemon.shown("firing") == 1);
@@ -199,7 +199,7 @@ TEST_CASE("a reload resolves what it takes away, and its lines leave the scrape"
   CHECK(daemon.sent.size() == 3);
 }
 
-TEST_CASE("the daemon's own instruments are read too") {
+TEST_CASE("rules can read the daemon's own instruments") {
   Daemon daemon(R"([{"alert": "Dropping", "value": {"metric": "perjoule_storage_dropped_samples_total",
       "fn": "increase", "window": "1m"}, "levels": [{"severity": "warning", "raise_above": 0}]},
       {"alert": "Failing", "value": {"metric": "perjoule_storage_failed_commits_total", "match": {"file": "ledger"},

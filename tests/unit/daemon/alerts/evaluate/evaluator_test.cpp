@@ -12,7 +12,7 @@
 namespace perjoule::alerts {
 namespace {
 
-// Series by hand, one second per step.
+// An evaluator whose series are set by the test; one step is one second.
 class Bench {
  public:
   explicit Bench(std::string_view rules, Evaluator::Limits limits = {}) : evaluator(limits) {
@@ -68,7 +68,7 @@ constexpr std::string_view hot = R"([{"alert": "Hot", "value": {"metric": "perjo
     "levels": [{"severity": "warning", "raise_above": 80, "clear_below": 70}],
     "summary": "{sensor} of {gpu} has {value} degrees", "runbook": "hot"}])";
 
-TEST_CASE("an alert says what it is about, since when and what was compared") {
+TEST_CASE("an alert has the labels, start, value, summary and runbook of what fired") {
   Bench bench(hot);
   bench.set("perjoule_gpu_temperature_celsius", R"(gpu="0",uuid="a",sensor="core")", 90.123456);
   bench.set("perjoule_gpu_temperature_celsius", R"(gpu="0",uuid="a",sensor="board")", 90);
@@ -94,7 +94,7 @@ TEST_CASE("an alert says what it is about, since when and what was compared") {
   CHECK(bench.evaluator.firing().empty());
 }
 
-TEST_CASE("each function and aggregation gives the number that it names") {
+TEST_CASE("each function and aggregation computes its value") {
   struct Case {
     std::string_view term;
     double expected;
@@ -127,7 +127,7 @@ TEST_CASE("each function and aggregation gives the number that it names") {
   }
 }
 
-TEST_CASE("minus and over meet the partner with the same labels, and no partner is no data") {
+TEST_CASE("minus and over use the partner with the same labels; no partner is no data") {
   Bench bench(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_power_watts"},
       "minus": {"metric": "perjoule_gpu_deep_idle_watts"}, "over": {"metric": "perjoule_gpu_power_limit_watts"},
       "levels": [{"severity": "info", "raise_above": 0.5}]}])");
@@ -139,14 +139,14 @@ TEST_CASE("minus and over meet the partner with the same labels, and no partner 
   }
   CHECK(bench.step() == R"(pending info A{gpu="0",uuid="u0"}; firing info A{gpu="0",uuid="u0"})");
   CHECK(bench.seen.back().alert.value == doctest::Approx(400.0 / 700));
-  // 0 / 0 is nothing that could be compared; the alert is held.
+  // 0 / 0 is NaN, which counts as no data: the alert is held.
   bench.set("perjoule_gpu_power_watts", R"(gpu="0",uuid="u0")", 100);
   bench.set("perjoule_gpu_power_limit_watts", R"(gpu="0",uuid="u0")", 0);
   CHECK(bench.step().empty());
 }
 
-TEST_CASE("a partner that data make two is no partner, and is counted") {
-  // The reader refuses such a rule where the labels tell; here they do not.
+TEST_CASE("two partners for one label set: the join has no result, and is counted") {
+  // The rule reader refuses this rule because of its labels, so it is built by hand.
   std::vector<Rule> rules = rules_of(R"([{"alert": "A", "value": {"metric": "perjoule_gpus"},
       "levels": [{"severity": "info", "raise_above": 0}]}])");
   rules[0].expression.minus =
@@ -166,7 +166,7 @@ TEST_CASE("a partner that data make two is no partner, and is counted") {
   CHECK(evaluator.overflow().partners == 1);
 }
 
-TEST_CASE("a guard without data is no data: what fires is held") {
+TEST_CASE("a guard without data counts as no data: a firing alert is held") {
   Bench bench(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_power_watts"},
       "when": [{"value": {"metric": "perjoule_gpu_deep_idle_watts"}, "above": 50}], "hold": "1m",
       "levels": [{"severity": "info", "raise_above": 100}]}])");
@@ -183,7 +183,7 @@ TEST_CASE("a guard without data is no data: what fires is held") {
   CHECK(bench.step() == R"(resolved info A{gpu="0",uuid="a"})");
 }
 
-TEST_CASE("a reload resolves what was removed or changed, and touches nothing else") {
+TEST_CASE("a reload resolves the alerts of removed and changed rules, and no others") {
   const std::string other = R"({"alert": "Other", "value": {"metric": "perjoule_gpus"},
       "levels": [{"severity": "info", "raise_below": 8}, {"severity": "critical", "raise_below": 7}]})";
   const std::string first(hot.substr(1, hot.size() - 2));
@@ -194,7 +194,7 @@ TEST_CASE("a reload resolves what was removed or changed, and touches nothing el
   CHECK(bench.evaluator.firing().size() == 3);
   CHECK(bench.reload("[" + other + "," + first + "]").empty());
   CHECK(bench.step().empty());
-  // Another summary is the same condition.
+  // A new summary does not change the condition.
   std::string reworded = first;
   reworded.replace(reworded.find("has {value}"), 3, "now");
   CHECK(bench.reload("[" + other + "," + reworded + "]").empty());
@@ -208,7 +208,7 @@ TEST_CASE("a reload resolves what was removed or changed, and touches nothing el
   CHECK(bench.evaluator.firing().size() == 1);
 }
 
-TEST_CASE("a reload to a rule that reads alike and means another thing resolves what fires") {
+TEST_CASE("a reload resolves an alert whose rule changed, even if the condition reads the same") {
   const auto rule = [](std::string_view sensors) {
     return fmt::format(R"([{{"alert": "A", "value": {{"metric": "perjoule_gpu_temperature_celsius",
         "match": {{"sensor": {}}}}}, "levels": [{{"severity": "info", "raise_above": 80}}]}}])",
@@ -221,7 +221,7 @@ TEST_CASE("a reload to a rule that reads alike and means another thing resolves 
   CHECK(bench.evaluator.active().empty());
 }
 
-TEST_CASE("what fires only because of clear_for says since when") {
+TEST_CASE("an alert that fires only because of clear_for reports since when it is cleared") {
   Bench bench(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_temperature_celsius"},
       "levels": [{"severity": "info", "raise_above": 80, "clear_for": "10s"}]}])");
   const std::string_view labels = R"(gpu="0",uuid="a",sensor="core")";
@@ -234,7 +234,7 @@ TEST_CASE("what fires only because of clear_for says since when") {
   CHECK(bench.evaluator.active().at(0).cleared_ms == 0);
 }
 
-TEST_CASE("a reload keeps the windows of what the rules still read") {
+TEST_CASE("a reload keeps the windows of terms that are still used") {
   const std::string rule =
       R"({"alert": "A", "value": {"metric": "perjoule_work_total", "fn": "increase", "window": "1m"},
       "levels": [{"severity": "info", "raise_above": 50}]})";
@@ -252,7 +252,7 @@ TEST_CASE("a reload keeps the windows of what the rules still read") {
   CHECK(bench.evaluator.firing().front().value == doctest::Approx(60));
 }
 
-TEST_CASE("over a restart an alert keeps its start, and its end where its rule is gone or changed") {
+TEST_CASE("a restored alert keeps its start; it ends if its rule was removed or changed") {
   Bench before(hot);
   before.set("perjoule_gpu_temperature_celsius", R"(gpu="0",uuid="a",sensor="core")", 90);
   before.step();
@@ -281,7 +281,7 @@ TEST_CASE("over a restart an alert keeps its start, and its end where its rule i
   CHECK(changed.evaluator.restore(remembered, changed.now())->alert.reason == "the rule was changed");
 }
 
-TEST_CASE("what does not fit is left out and counted, and what fits goes on") {
+TEST_CASE("series and alerts over the limits are skipped and counted; the others are evaluated") {
   Bench bench(hot, {2, 10, 1});
   for (const int gpu : {0, 1, 2}) {
     bench.set("perjoule_gpu_temperature_celsius", fmt::format(R"(gpu="{}",uuid="u",sensor="core")", gpu), 90);
@@ -292,7 +292,7 @@ TEST_CASE("what does not fit is left out and counted, and what fits goes on") {
   CHECK(bench.evaluator.overflow().alerts == 1);
 }
 
-TEST_CASE("a rule's own severity label is fixed by match and does not hide the alert's") {
+TEST_CASE("a severity label of the metric, fixed by match, does not replace the alert's severity") {
   Bench bench(R"([{"alert": "Ecc", "value": {"metric": "perjoule_gpu_ecc_errors_total",
       "match": {"severity": "uncorrected"}}, "levels": [{"severity": "critical", "raise_above": 0}]}])");
   bench.set("perjoule_gpu_ecc_errors_total", R"(gpu="0",uuid="a",severity="uncorrected",location="dram")", 1);
@@ -300,7 +300,7 @@ TEST_CASE("a rule's own severity label is fixed by match and does not hide the a
                         R"(firing critical Ecc{gpu="0",location="dram",uuid="a"})");
 }
 
-TEST_CASE("twenty rules over six hundred series cost little") {
+TEST_CASE("nineteen rules over six hundred series take less than 5 ms") {
   Evaluator evaluator;
   CHECK(evaluator.set_rules(nineteen_rules(), {}).empty());
   std::vector<Evaluator::Place> places;
@@ -318,7 +318,7 @@ TEST_CASE("twenty rules over six hundred series cost little") {
       add("perjoule_gpu_throttle_seconds_total", labels + fmt::format(R"(,reason="{}")", reason));
   }
   REQUIRE(places.size() >= 600);
-  const std::clock_t from = std::clock();  // of this process: others may be busy
+  const std::clock_t from = std::clock();  // CPU time, because other processes may use the machine
   constexpr int evaluations = 600;
   for (int second = 1; second <= evaluations; ++second) {
     for (const Evaluator::Place& place : places)
@@ -327,7 +327,7 @@ TEST_CASE("twenty rules over six hundred series cost little") {
   }
   const double took_ms = 1000.0 * static_cast<double>(std::clock() - from) / CLOCKS_PER_SEC / evaluations;
   MESSAGE("one evaluation: " << took_ms << " ms");
-  CHECK(took_ms < 5);  // a hundred times what it takes, for sanitizers
+  CHECK(took_ms < 5);  // about 100 times the usual duration, to pass with sanitizers
 }
 
 }  // namespace

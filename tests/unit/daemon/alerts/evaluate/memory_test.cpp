@@ -23,7 +23,7 @@ Transition example() {
   return made;
 }
 
-TEST_CASE("an alert comes back as it was") {
+TEST_CASE("a saved alert is read back unchanged") {
   const Transition fired = example();
   CHECK(memory_key(fired.alert) == R"(alert/Hot/warning/gpu="0",name="a\"b\\c,d=\"e/f")");
   const std::optional<Remembered> back = remember(memory_key(fired.alert), memory_text(fired));
@@ -37,7 +37,7 @@ TEST_CASE("an alert comes back as it was") {
   CHECK(back->since_ms == fired.since_ms);
 }
 
-TEST_CASE("a damaged text is nothing, and never more than a text") {
+TEST_CASE("damaged saved alerts are refused, and random bytes do no harm") {
   const Transition fired = example();
   const std::string key = memory_key(fired.alert);
   const std::string text = memory_text(fired);

@@ -1,4 +1,4 @@
-// Shapes as Prometheus 2.42 gave them for a rule file of the same rules.
+// Expected JSON as Prometheus 2.42 returned it for a rule file with the same rules.
 #include "daemon/alerts/evaluate/report.hpp"
 
 #include <doctest/doctest.h>
@@ -45,7 +45,7 @@ json data(std::string_view path, const query::Parameters& parameters, const Repo
 
 }  // namespace
 
-TEST_CASE("report: alerts bear their labels, annotations, state, start and value") {
+TEST_CASE("report: alerts have labels, annotations, state, start and value") {
   const std::vector<Rule> rules = rules_of(rules_text);
   Report report{rules, {active("Warm", "warning", Phase::pending, 28.5)}, 1'795'424'401'000, 0.25};
   const query::Answer got = answer("alerts", {}, report, {"", "https://example.org/{runbook}.md"});
@@ -72,7 +72,7 @@ TEST_CASE("report: a value is written as Prometheus writes it") {
   CHECK(written(std::numeric_limits<double>::infinity()) == "+Inf");
 }
 
-TEST_CASE("report: each level of a rule is one of Prometheus' rules, with what is active of it") {
+TEST_CASE("report: each level is reported as one Prometheus rule with its active alerts") {
   const std::vector<Rule> rules = rules_of(rules_text);
   const Report report{rules,
                       {active("Warm", "warning", Phase::firing, 36), active("Warm", "warning", Phase::pending, 28),
@@ -110,7 +110,7 @@ TEST_CASE("report: each level of a rule is one of Prometheus' rules, with what i
   }
 }
 
-TEST_CASE("report: before the first evaluation nothing is known of the rules' health") {
+TEST_CASE("report: before the first evaluation the health of a rule is unknown") {
   const std::vector<Rule> rules = rules_of(rules_text);
   const json group = data("rules", {}, {rules, {}, 0, 0}).at("groups").at(0);
   CHECK(group.at("rules").at(0).at("health") == "unknown");
@@ -118,7 +118,7 @@ TEST_CASE("report: before the first evaluation nothing is known of the rules' he
   CHECK(!group.contains("evaluationTime"));
 }
 
-TEST_CASE("report: rules by type") {
+TEST_CASE("report: the parameter type selects rules") {
   const std::vector<Rule> rules = rules_of(rules_text);
   const Report report{rules, {}, 1, 0};
   CHECK(data("rules", {{"type", "Alert"}}, report).at("groups").at(0).at("rules").size() == 3);

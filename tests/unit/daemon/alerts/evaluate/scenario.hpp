@@ -1,5 +1,5 @@
-// Series over time and what a rule makes of them: tests/fixtures/alerts/scenarios.json, which says how it is written.
-// tests/alerts_promtool.py plays the same file to promtool.
+// Reads tests/fixtures/alerts/scenarios.json (series over time and the expected alerts; the file describes its format)
+// and runs a scenario through the evaluator. tests/alerts_promtool.py runs the same file through promtool.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@ struct Scenario {
   std::string alert;
   std::int64_t step_ms = 0;
   std::vector<Series> series;
-  std::string fires;  // as the file has it, without spaces
+  std::string fires;  // expected: [["SEVERITY", FIRST_STEP, END_STEP], ...] as config::json::write() formats it
   std::size_t steps = 0;
 };
 
@@ -88,7 +88,7 @@ inline std::vector<Scenario> scenarios() {
   return all;
 }
 
-// What fires, in the form of the file: in the order in which it began, then by severity.
+// Runs one scenario against one rule and reports what fired, in the format of the file, in the order of firing.
 class Player {
  public:
   Player(const Scenario& scenario, const Rule& rule) : scenario_(scenario) {

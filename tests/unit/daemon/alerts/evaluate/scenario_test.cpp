@@ -1,4 +1,4 @@
-// The nineteen rules on series: each fires and clears as it is written.
+// The nineteen example rules against the scenarios of tests/fixtures/alerts/scenarios.json.
 #include <algorithm>
 #include <random>
 #include <set>
@@ -14,7 +14,7 @@ const Rule& rule_named(const std::vector<Rule>& rules, std::string_view name) {
   return *found;
 }
 
-TEST_CASE("each of the nineteen rules fires and clears as it is written") {
+TEST_CASE("each of the nineteen rules fires and clears at the expected steps") {
   const std::vector<Rule> rules = nineteen_rules();
   std::set<std::pair<std::string, std::string>> fired;
   for (const Scenario& scenario : scenarios()) {
@@ -31,7 +31,7 @@ TEST_CASE("each of the nineteen rules fires and clears as it is written") {
   CHECK(fired.size() == levels);
 }
 
-TEST_CASE("no level of the nineteen moves while its value wanders inside the band") {
+TEST_CASE("no level of the nineteen rules changes while its value stays between the thresholds") {
   std::mt19937_64 random(19);
   for (const Rule& rule : nineteen_rules()) {
     for (const Level& level : rule.levels) {
@@ -47,7 +47,7 @@ TEST_CASE("no level of the nineteen moves while its value wanders inside the ban
       while (fires.at != AlertStage::firing)
         (void)step(fires, level, rule.hold_ms, {beyond, true, false}, {now_ms += 60'000, 0});
       for (int i = 0; i < 2'000; ++i, now_ms += 60'000) {
-        // The edges belong to the band.
+        // The thresholds themselves neither raise nor clear.
         const double value = i % 10 == 0 ? level.raise : i % 10 == 5 ? *level.clear : inside(random);
         CHECK(step(fires, level, rule.hold_ms, {value, true, false}, {now_ms, 0}).first == Change::none);
         CHECK(step(rests, level, rule.hold_ms, {value, true, false}, {now_ms, 0}).first == Change::none);

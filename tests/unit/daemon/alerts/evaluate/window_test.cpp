@@ -1,4 +1,4 @@
-// Against values that Prometheus 2.42 gives for the same samples (promql/functions.go, extrapolatedRate).
+// Expected values are those of Prometheus 2.42 for the same samples (promql/functions.go, extrapolatedRate).
 #include "daemon/alerts/evaluate/window.hpp"
 
 #include <doctest/doctest.h>
@@ -18,21 +18,21 @@ Window filled(Function function, std::int64_t window_ms,
   return window;
 }
 
-TEST_CASE("a rate extrapolates to the ends of the window, where the samples are near enough") {
+TEST_CASE("rate extrapolates to the ends of the window if the samples are near enough to them") {
   // 15 s apart, 60 s window at t=60: both ends are sampled.
   const Window whole = filled(Function::rate, 60'000, {{0, 100}, {15, 115}, {30, 130}, {45, 145}, {60, 160}});
   CHECK(*whole.value(60'000) == doctest::Approx(1.0));
-  // At t=70 the sample of t=0 has left: 45 s are sampled, 5 s before and 10 s behind lie within 1.1 spacings.
+  // At t=70 the sample of t=0 is outside: 45 s are sampled, and 5 s before and 10 s after are within 1.1 spacings.
   CHECK(*whole.value(70'000) == doctest::Approx(1.0));
-  // At t=80: from 30 to 60 sampled; 10 s before count, 20 s behind are more than 16.5 s: half a spacing counts.
+  // At t=80: 30 to 60 s are sampled; 10 s before count in full, 20 s after exceed 16.5 s: half a spacing counts.
   CHECK(*whole.value(80'000) == doctest::Approx(30.0 * (30 + 10 + 7.5) / 30 / 60));
-  // One sample is none.
+  // One sample is not enough for a rate.
   CHECK_FALSE(whole.value(120'000));
 }
 
-TEST_CASE("a counter does not reach back beyond zero, and a delta does") {
+TEST_CASE("increase is not extrapolated below zero, delta is") {
   const Window rate = filled(Function::increase, 60'000, {{50, 1}, {55, 3}, {60, 5}});
-  // Two per five seconds: it was zero 2.5 s before the first sample.
+  // It rises by 2 in 5 s, so it was zero 2.5 s before the first sample.
   CHECK(*rate.value(60'000) == doctest::Approx(4 * (10 + 2.5) / 10));
   const Window delta = filled(Function::delta, 60'000, {{50, 1}, {55, 3}, {60, 5}});
   CHECK(*delta.value(60'000) == doctest::Approx(4 * (10 + 2.5) / 10));
@@ -40,7 +40,7 @@ TEST_CASE("a counter does not reach back beyond zero, and a delta does") {
   CHECK(*high.value(60'000) == doctest::Approx(5 * (10 + 2.5) / 10));
 }
 
-TEST_CASE("a reset is seen, also between two samples that are thinned") {
+TEST_CASE("a counter reset is detected, also between samples that thinning merges") {
   const Window window = filled(Function::increase, 60'000, {{0, 100}, {20, 110}, {40, 4}, {60, 10}});
   CHECK(*window.value(60'000) == doctest::Approx(20));
   Window dense(Function::increase, 600'000);
@@ -55,7 +55,7 @@ TEST_CASE("a reset is seen, also between two samples that are thinned") {
   CHECK(*dense.value(600'000) == doctest::Approx(counted - 2 - 2).epsilon(0.01));
 }
 
-TEST_CASE("avg, min and max are of every sample in the window, both ends included") {
+TEST_CASE("avg, min and max include every sample of the window and both of its ends") {
   for (const auto& [function, expected] :
        {std::pair(Function::avg, 5.0), std::pair(Function::min, 2.0), std::pair(Function::max, 9.0)}) {
     const Window window = filled(function, 30'000, {{0, 100}, {10, 4}, {20, 2}, {30, 5}, {40, 9}});
@@ -65,7 +65,7 @@ TEST_CASE("avg, min and max are of every sample in the window, both ends include
   }
 }
 
-TEST_CASE("thinning costs next to nothing: what ten samples a second give is what all of them give") {
+TEST_CASE("thinning ten samples a second changes rate and avg by at most 0.1 % and 1 %") {
   std::mt19937_64 random(7);
   for (int round = 0; round < 50; ++round) {
     const std::int64_t window_ms = 60'000 + static_cast<std::int64_t>(random() % 600'000);
@@ -99,7 +99,7 @@ TEST_CASE("thinning costs next to nothing: what ten samples a second give is wha
   }
 }
 
-TEST_CASE("a sample that comes out of order is passed over") {
+TEST_CASE("a sample out of order is ignored") {
   Window window = filled(Function::avg, 60'000, {{0, 1}, {10, 3}});
   window.add(5'000, 100);
   window.add(10'000, 100);
