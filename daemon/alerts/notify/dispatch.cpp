@@ -35,7 +35,8 @@ Dispatch::Dispatch(Parts parts)
   const std::map<std::string, std::string> states = parts_.ledger.states(outbox_prefix);
   const std::vector<std::pair<std::string, std::string>> kept(states.begin(), states.end());
   if (const std::size_t forgotten = notifier_.restore(kept); forgotten > 0)
-    parts_.log.warn("undelivered alerts of a former run cannot be read", {{"alerts", std::to_string(forgotten)}});
+    parts_.log.warn("undelivered alerts of the previous run were lost: the ledger entries cannot be read",
+                    {{"alerts", std::to_string(forgotten)}});
 }
 
 void Dispatch::configure(const config::Alerts& settings) {
@@ -59,7 +60,7 @@ void Dispatch::show() {
     if (twin == samples.end()) {
       samples.push_back({*id, value});
     } else {
-      twin->value += value;  // two webhooks of one host
+      twin->value += value;  // two receivers on the same host and port share a series
     }
   };
   for (const ReceiverStats& receiver : notifier_.stats()) {
@@ -80,13 +81,13 @@ void Dispatch::report(const ReceiverStats& receiver, Notifier::Change change, co
   const std::string_view kind = receiver.kind;
   switch (change) {
     case Notifier::Change::failing:
-      return parts_.log.warn("alerts do not reach their receiver; they are kept and sent again",
+      return parts_.log.warn("cannot deliver alerts to a receiver; they are kept and sent again",
                              {{kind, receiver.receiver}, {"error", error.what}, {"remedy", error.remedy}});
     case Notifier::Change::refused:
-      return parts_.log.warn("an alert was refused by its receiver and is not sent again",
+      return parts_.log.warn("a receiver rejected an alert; it is dropped",
                              {{kind, receiver.receiver}, {"error", error.what}});
     case Notifier::Change::well:
-      return parts_.log.info("alerts reach their receiver again",
+      return parts_.log.info("alerts are delivered to a receiver again",
                              {{kind, receiver.receiver}, {"pending", std::to_string(receiver.pending)}});
   }
 }

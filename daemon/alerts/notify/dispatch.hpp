@@ -1,8 +1,7 @@
-// From the rules to the receivers: the notifier with its HTTP client, its place in the ledger, its lines in the log and
-// its numbers on /metrics.
+// Connects the notifier to the rest of the daemon: HTTP client, ledger (saved incidents), log, and the counters of
+// /metrics (record/alert_metrics.hpp).
 //
-// Loop's thread only. Nothing has to be waited for at the end: POSTs in flight are abandoned, and the ledger knows what
-// is undelivered.
+// Loop's thread only. Destruction need not wait: POSTs in flight are abandoned, and the ledger has what is undelivered.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -25,7 +24,7 @@ namespace perjoule::alerts {
 
 class Dispatch {
  public:
-  // They outlive the dispatch.
+  // The references must outlive the dispatch.
   struct Parts {
     asio::io_context& loop;
     Clock& clock;
@@ -35,16 +34,16 @@ class Dispatch {
     const Log& log;
     MakeLane make_lane;
     std::string version;  // of the daemon
-    std::string address;  // it listens on, "127.0.0.1:10190"
+    std::string address;  // on which the daemon listens, "127.0.0.1:10190"
   };
   explicit Dispatch(Parts parts);
 
-  // At the start, and at each reload.
+  // Call at the start and at each reload.
   void configure(const config::Alerts& settings);
   void notify(const Alert& alert) { notifier_.notify(alert); }
-  // Once the rules are in force: what fires is what is open.
+  // Call once at the start, when the rules are in force (Notifier::reconcile).
   void reconcile(std::span<const Alert> firing) { notifier_.reconcile(firing); }
-  // Brings the counters to /metrics; once a second.
+  // Publishes the counters on /metrics; call once a second.
   void show();
 
  private:
@@ -56,7 +55,7 @@ class Dispatch {
   std::vector<SeriesId> shown_;
 };
 
-// `text` with {hostname} and {port} filled in.
+// `text` with {hostname} and {port} replaced.
 [[nodiscard]] std::string filled_in(std::string text, std::string_view hostname, std::string_view port);
 
 }  // namespace perjoule::alerts

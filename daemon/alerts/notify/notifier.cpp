@@ -18,7 +18,7 @@ namespace {
 constexpr std::int64_t backoff_first_ns = nanoseconds_per_second;
 constexpr std::int64_t backoff_max_ns = 30 * nanoseconds_per_second;
 constexpr std::int64_t repeat_ms = 60'000;
-constexpr std::string_view gone = "not evaluated any more after a restart";
+constexpr std::string_view gone = "no longer firing after a restart of perjouled";
 
 std::string_view name(ReceiverKind kind) {
   return kind == ReceiverKind::alertmanager ? "alertmanager" : "webhook";
@@ -28,7 +28,7 @@ ReceiverKey key_of(ReceiverKind kind, const std::string& url) {
   return fingerprint({{std::string(name(kind)), url}});
 }
 
-// None: delivered.
+// Why the POST failed; none: delivered.
 std::optional<Error> failure(const Result<http::Answer>& answer) {
   if (!answer) return answer.error();
   if (answer->status / 100 == 2) return std::nullopt;
@@ -36,7 +36,8 @@ std::optional<Error> failure(const Result<http::Answer>& answer) {
   return Error{Fault::transient, fmt::format("HTTP status {}: {}", answer->status, answer->body.substr(0, shown_max))};
 }
 
-// The message, not the receiver, is wrong: to send it again would keep the next ones waiting for ever.
+// The receiver rejected the message itself. Such a message is dropped: retrying it would block the following ones for
+// ever.
 bool is_refusal(const Result<http::Answer>& answer) {
   return answer && (answer->status == 400 || answer->status == 413 || answer->status == 422);
 }
@@ -46,10 +47,10 @@ bool is_refusal(const Result<http::Answer>& answer) {
 struct Notifier::Receiver {
   ReceiverKind kind{};
   ReceiverKey key;
-  std::string url;   // that is posted to
+  std::string url;   // target of the POSTs
   std::string name;  // host and port
   std::unique_ptr<Alarm> alarm;
-  std::int64_t retry_ns = 0;  // steady clock: nothing is sent before
+  std::int64_t retry_ns = 0;  // steady clock: no POST before this time (back-off)
   std::int64_t backoff_ns = backoff_first_ns;
   bool failing = false;
   std::uint64_t delivered = 0;
@@ -111,7 +112,8 @@ void Notifier::add(ReceiverKind kind, const std::string& url) {
   receiver->name = parsed ? parsed->authority() : "unknown";
   receiver->alarm = clock_.alarm();
   receivers_.push_back(receiver);
-  // An exception here is a programming error: it ends the daemon with its message, as an uncaught one would.
+  // serve() throws only on a programming error. Rethrown here, the exception leaves io_context::run() and ends the
+  // daemon with its message; asio::detached would swallow it.
   asio::co_spawn(loop_, serve(receiver), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
@@ -131,7 +133,7 @@ void Notifier::wake_all() {
     receiver->alarm->wake();
 }
 
-// It may first run when the notifier is already gone.
+// The coroutine may start after the notifier was destroyed: it checks `stopped` before it uses a member.
 asio::awaitable<void> Notifier::serve(std::shared_ptr<Receiver> receiver) {
   while (!receiver->stopped) {
     const Stamp now = clock_.now();

@@ -1,9 +1,9 @@
-// Brings alerts to their receivers: one coroutine per receiver, so that one that is down costs the others nothing.
+// Sends alerts to their receivers. Each receiver has its own coroutine, so a receiver that is down does not delay the
+// others.
 //
-// Loop's thread only; never blocks. Intervals are on the steady clock, stamps on the wall clock. A POST that fails is
-// tried again after 1, 2, 4, .. 30 s; a receiver that calls the message itself wrong (400, 413, 422) does not get it
-// again. What is undelivered or firing is kept through `save` (daemon/alerts/notify/outbox.hpp says what a restart
-// repeats).
+// Loop's thread only; never blocks. Intervals are on the steady clock, timestamps on the wall clock. A failed POST is
+// retried after 1, 2, 4, .. 30 s, except when the receiver rejects the message itself (HTTP 400, 413, 422). Firing and
+// undelivered incidents are saved through `save`; outbox.hpp says what is sent again after a restart.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -25,17 +25,17 @@
 namespace perjoule::alerts {
 
 struct NotifierSettings {
-  Labels external_labels;                  // go with every alert
+  Labels external_labels;                  // added to every alert
   std::vector<std::string> alertmanagers;  // base URLs; each gets every alert
   std::vector<std::string> webhooks;       // URLs
   Links links;
-  std::int64_t interval_ms = 1'000;  // between two evaluations of the rules
+  std::int64_t interval_ms = 1'000;  // between two evaluations of the rules; sets endsAt for Alertmanagers
 };
 
-// Counted since the start, and per receiver; two receivers on one host and port have one name.
+// Counts since the daemon's start. Two receivers on the same host and port have the same name.
 struct ReceiverStats {
   std::string kind;      // alertmanager, webhook
-  std::string receiver;  // host and port: a path may hold a secret
+  std::string receiver;  // host and port only: the path of a URL may contain a secret
   std::uint64_t delivered = 0;
   std::uint64_t failures = 0;
   std::uint64_t dropped = 0;
@@ -46,9 +46,9 @@ class Notifier {
  public:
   using Transport = std::function<asio::awaitable<Result<http::Answer>>(http::Call)>;
   enum class Change : std::uint8_t {
-    failing,  // from now on
-    well,     // again
-    refused,  // it calls a message wrong, which is dropped
+    failing,  // the first failed POST of an outage
+    well,     // the first delivery after an outage
+    refused,  // the receiver rejected a message, which is dropped
   };
   using OnChange = std::function<void(const ReceiverStats& receiver, Change change, const Error& error)>;
 
@@ -57,13 +57,15 @@ class Notifier {
   Notifier(const Notifier&) = delete;
   Notifier& operator=(const Notifier&) = delete;
 
-  // Once, before configure(): what a former run kept. Returns how many of the texts were none of ours.
+  // Call once, before configure(), with what the previous run saved. Returns how many entries could not be restored.
   std::size_t restore(std::span<const std::pair<std::string, std::string>> kept);
-  // At the start and at each reload. A receiver that stays goes on where it is.
+  // Call at the start and at each reload. A receiver that is still configured keeps its state.
   void configure(NotifierSettings settings);
 
+  // A transition of an alert to firing or resolved.
   void notify(const Alert& alert);
-  // After a restart: an alert that fires and is unknown here begins, an open one that is not among them ends.
+  // Call after a restart, when the rules are in force: opens an incident for each firing alert that has none, and ends
+  // the open incidents whose alert is not in `firing`.
   void reconcile(std::span<const Alert> firing);
 
   [[nodiscard]] std::vector<ReceiverStats> stats() const;

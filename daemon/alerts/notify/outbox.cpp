@@ -9,9 +9,9 @@ namespace perjoule::alerts {
 
 namespace {
 
-constexpr std::int64_t repeat_ns = 60'000'000'000;
-constexpr std::int64_t repeat_resolved_ms = 15 * 60'000;
-constexpr std::size_t states_max = 64;  // in one POST, as Prometheus does
+constexpr std::int64_t repeat_ns = 60'000'000'000;        // between two repetitions to an Alertmanager
+constexpr std::int64_t repeat_resolved_ms = 15 * 60'000;  // how long a resolution is repeated; Prometheus does too
+constexpr std::size_t states_max = 64;                    // alerts per POST, as in Prometheus
 constexpr std::string_view prefix = "outbox/";
 
 bool is_resolved(const Incident& incident) {
@@ -22,6 +22,7 @@ Delivery newest(const Incident& incident) {
   return is_resolved(incident) ? Delivery::resolved : Delivery::firing;
 }
 
+// Steady time until which the resolution of `alert` is repeated.
 std::int64_t until_ns(const Alert& alert, const Stamp& now) {
   const std::int64_t passed_ms = std::clamp<std::int64_t>(now.wall_ms - alert.ends_ms, 0, repeat_resolved_ms);
   return now.steady_ns + (repeat_resolved_ms - passed_ms) * 1'000'000;
@@ -144,12 +145,12 @@ void Outbox::delivered(const ReceiverKey& receiver, std::span<const Item> items,
     Incident& incident = at->second;
     const auto delivery = incident.deliveries.find(receiver);
     if (delivery == incident.deliveries.end()) continue;
-    const bool learnt = delivery->second.sent != item.sent;
+    const bool is_new = delivery->second.sent != item.sent;
     delivery->second = {item.sent, now.steady_ns + repeat_ns};
     const bool repeated = found->second == ReceiverKind::alertmanager && now.steady_ns + repeat_ns < incident.until_ns;
     const bool over = item.sent == Delivery::resolved && !repeated;
     if (over) incident.deliveries.erase(delivery);
-    if (learnt || over) keep(at);
+    if (is_new || over) keep(at);
   }
 }
 
@@ -176,7 +177,7 @@ Outbox::Incidents::iterator Outbox::open(const Alert& alert) {
 }
 
 bool Outbox::begin(const Alert& alert, const Labels& external) {
-  // An Alertmanager knows one alert per label set: what it was before is of no use to it any more.
+  // An Alertmanager keeps one alert per label set, so it does not need earlier incidents with the same labels.
   for (auto at = incidents_.begin(); at != incidents_.end();) {
     const auto here = at++;
     if (!same(here->second.alert, alert) || here->second.external != external) continue;

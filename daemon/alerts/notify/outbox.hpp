@@ -1,16 +1,16 @@
-// Incidents, and what each receiver is still to be told of them. No time passes here and nothing is sent: the notifier
-// asks what is due, posts it and says what became of it. Loop's thread only.
+// The open incidents and their delivery state per receiver. The outbox sends nothing and reads no clock: the notifier
+// asks what is due, posts it and reports the result. Loop's thread only.
 //
-// A webhook is told events: each incident's firing once and its resolution once, in this order, also when both have
-// passed by the time it answers. An Alertmanager is told states: what fires again each minute, what is resolved again
-// until 15 minutes after its end and at least until it has taken it, and of alerts with the same labels only the
-// newest.
+// A webhook receives events: the firing and the resolution of each incident, each once and in this order, even if the
+// incident has ended before the webhook could be reached. An Alertmanager receives states: a firing alert every minute;
+// a resolved alert every minute until 15 minutes after its end, and at least once; of several incidents with the same
+// labels only the newest.
 //
-// Every change of what is kept goes to `save` as a key and a text ("" forgets it). Once that is committed, a restart
-// repeats no event that a webhook had acknowledged; what was acknowledged and not yet committed is told again.
+// Every change is passed to `save` as a key and a string ("" deletes the key). After a restart, an event that a webhook
+// acknowledged is not sent again if that change had been committed; otherwise it is sent a second time.
 //
-// Bound: `incidents_max`. Beyond it the oldest resolved incident goes, and where all fire the new one is not taken;
-// each receiver that had something to learn from it counts it as dropped.
+// At most `incidents_max` incidents are kept. A new one replaces the oldest resolved one; if all are firing, the new
+// one is not accepted. Each receiver for which something remained undelivered counts it as dropped.
 #pragma once
 
 #include <cstddef>
@@ -31,44 +31,46 @@ namespace perjoule::alerts {
 
 enum class ReceiverKind : std::uint8_t { alertmanager, webhook };
 
-using IncidentId = std::uint64_t;  // in the order of their firing, kept over restarts
+using IncidentId = std::uint64_t;  // ascending in the order of firing, also after a restart
 
 class Outbox {
  public:
   using Save = std::function<void(const std::string& key, const std::string& text)>;
   explicit Outbox(Save save, std::size_t incidents_max = 1'000);
 
-  // What a former run kept. Texts that are none of ours are forgotten; returns how many.
+  // Restores what the previous run saved. Deletes entries that cannot be read or exceed `incidents_max`, and returns
+  // their number.
   std::size_t restore(std::span<const std::pair<std::string, std::string>> kept, const Stamp& now);
-  // What is firing is told to a new receiver. One that is no longer listed is told no more.
+  // A new receiver gets every incident that is firing. A receiver that is no longer listed gets nothing more.
   void set_receivers(std::map<ReceiverKey, ReceiverKind> receivers);
 
-  // Firing: a new incident, unless this alert has one that is open. Resolved: its end. Pending is nobody's business.
-  // A new incident gets `external`. True when there is something new to tell.
+  // Firing: opens an incident with the labels `external`, unless this alert has an open one. Resolved: ends the open
+  // incident. Pending alerts are ignored. Returns whether there is something new to deliver.
   bool notify(const Alert& alert, const Labels& external, const Stamp& now);
-  // Makes the open incidents those of `firing`: the others end now, with `reason`.
+  // Makes the open incidents equal to `firing`: ends the others now, with `reason`, and opens those that are missing.
   void reconcile(std::span<const Alert> firing, const Labels& external, const std::string& reason, const Stamp& now);
 
   struct Item {
     IncidentId id = 0;
-    Delivery sent = Delivery::nothing;  // what the receiver knows once this is delivered: firing or resolved
+    Delivery sent = Delivery::nothing;  // the state that this item delivers: firing or resolved
   };
-  // What one POST to the receiver holds: at most one event for a webhook, 64 states for an Alertmanager.
+  // The items of the next POST: at most one event for a webhook, at most 64 states for an Alertmanager. Empty if none
+  // is due.
   [[nodiscard]] std::vector<Item> next(const ReceiverKey& receiver, const Stamp& now) const;
-  // When next() has something, if nothing happens before: 0 for at once, or never.
   static constexpr std::int64_t never = std::numeric_limits<std::int64_t>::max();
+  // Steady time at which next() has items if nothing changes before: 0 for now, or `never`.
   [[nodiscard]] std::int64_t due_ns(const ReceiverKey& receiver) const;
-  // Null when it has been dropped since.
+  // Null if the incident was dropped meanwhile.
   [[nodiscard]] const Incident* find(IncidentId id) const;
 
-  // They are not to be told again, but for an Alertmanager's repetition. What nobody is to be told any more is
-  // forgotten.
+  // The receiver accepted the items. They are not sent again, except as an Alertmanager's repetition. An incident that
+  // is resolved and that every receiver has got is deleted.
   void delivered(const ReceiverKey& receiver, std::span<const Item> items, const Stamp& now);
-  // The receiver will never take them: as delivered, and counted as dropped.
+  // The receiver rejected the items for good: like delivered(), and counted as dropped.
   void refused(const ReceiverKey& receiver, std::span<const Item> items, const Stamp& now);
 
   [[nodiscard]] std::uint64_t dropped(const ReceiverKey& receiver) const;
-  // Incidents of which the receiver does not know the newest.
+  // Number of incidents whose newest state the receiver has not got.
   [[nodiscard]] std::size_t pending(const ReceiverKey& receiver) const;
   [[nodiscard]] std::size_t size() const { return incidents_.size(); }
 
@@ -79,7 +81,7 @@ class Outbox {
   bool begin(const Alert& alert, const Labels& external);
   bool make_room();
   void end(Incidents::iterator at, const Alert& alert, const Stamp& now);
-  // Saves the incident, or forgets it when it is over and told.
+  // Saves the incident, or deletes it if it is resolved and no receiver needs it any more.
   void keep(Incidents::iterator at);
 
   Save save_;

@@ -41,13 +41,13 @@ config::Alerts to_webhooks(std::vector<std::string> urls) {
 
 }  // namespace
 
-TEST_CASE("dispatch: templates of external labels") {
+TEST_CASE("dispatch: {hostname} and {port} in external labels") {
   CHECK(filled_in("{hostname}:{port}", "node1", "10190") == "node1:10190");
   CHECK(filled_in("{port}{port}/plain", "node1", "1") == "11/plain");
   CHECK(filled_in("{hostname}", "{port}", "1") == "1");
 }
 
-TEST_CASE("dispatch: numbers per host and port, and none of a receiver that is gone") {
+TEST_CASE("dispatch: counters per host and port; a removed receiver has none") {
   Fixture test;
   Dispatch dispatch(test.parts());
   dispatch.configure(to_webhooks({"not a URL", "http://h:1/secret-a", "http://h:1/secret-b"}));
@@ -68,7 +68,7 @@ TEST_CASE("dispatch: numbers per host and port, and none of a receiver that is g
   CHECK(text.find("unknown") == std::string::npos);
 }
 
-TEST_CASE("dispatch: the ledger keeps what is undelivered, without URLs, and forgets what is none of ours") {
+TEST_CASE("dispatch: the ledger keeps undelivered alerts without URLs, and drops entries that cannot be read") {
   Fixture test;
   test.ledger.set_state("outbox/0000000000000007", "garbage");
   {
@@ -88,6 +88,6 @@ TEST_CASE("dispatch: the ledger keeps what is undelivered, without URLs, and for
   again.configure(to_webhooks({"http://h:1/secret"}));
   again.show();
   CHECK(test.text().find("pending{kind=\"webhook\",receiver=\"h:1\"} 1\n") != std::string::npos);
-  again.reconcile({});  // the rule is gone
+  again.reconcile({});  // the rule was removed
   CHECK(test.ledger.states("outbox/").begin()->second.find("\"resolved\"") != std::string::npos);
 }

@@ -1,4 +1,4 @@
-// The notifier on virtual time, with receivers that are up, down, slow, refusing, and a daemon that ends in between.
+// The notifier on virtual time: receivers that are up, down, slow or rejecting, and a daemon that is killed.
 #include "daemon/alerts/notify/notifier.hpp"
 
 #include <doctest/doctest.h>
@@ -23,7 +23,7 @@ constexpr Stamp start{1'000 * second_ns, 1'795'514'400'000};  // 2026-11-24T10:0
 const std::string manager = "http://am:9093";
 const std::string hook = "http://hook/secret";
 
-// One alert of one POST that a receiver took.
+// One alert of one POST that a receiver accepted.
 struct Post {
   std::int64_t second = 0;  // since the start
   std::string url;
@@ -44,7 +44,7 @@ const config::json::Value& member(const config::json::Value& object, std::string
 struct World {
   asio::io_context loop{1};
   fakes::VirtualClock clock{loop, start};
-  std::map<std::string, unsigned> status;  // by URL; 0: nobody there. Else 200
+  std::map<std::string, unsigned> status;  // HTTP status by URL; 0: connection refused; not listed: 200
   std::int64_t latency_ns = 5 * nanoseconds_per_millisecond;
   std::vector<Post> posts;
   std::map<std::string, int> attempts;  // by URL
@@ -85,7 +85,7 @@ struct World {
     CHECK(notifier->restore(rows) == 0);
     notifier->configure(settings);
   }
-  // As kill -9 does: what was not committed is gone.
+  // Like kill -9: changes that were not committed are lost.
   void crash() {
     notifier.reset();
     clock.run_until(clock.now().steady_ns);
@@ -147,7 +147,7 @@ struct World {
 
 }  // namespace
 
-TEST_CASE("notifier: an incident goes to every receiver at once, and again each minute to an Alertmanager") {
+TEST_CASE("notifier: an incident goes to every receiver at once, and to an Alertmanager again every minute") {
   World world;
   world.settings.alertmanagers.push_back("http://am2:9093/base/");
   world.open();
@@ -182,7 +182,7 @@ TEST_CASE("notifier: an incident goes to every receiver at once, and again each 
   CHECK(world.changes.empty());
 }
 
-TEST_CASE("notifier: a receiver that is down costs the others nothing, is asked ever more rarely, and catches up") {
+TEST_CASE("notifier: a receiver that is down does not delay others, is retried with back-off, and catches up") {
   World world;
   world.status[manager + "/api/v2/alerts"] = 0;
   world.open();
@@ -202,12 +202,12 @@ TEST_CASE("notifier: a receiver that is down costs the others nothing, is asked 
   CHECK(world.changes == said);
   CHECK(world.notifier->stats()[0].failures == static_cast<std::uint64_t>(tried));
   CHECK(world.notifier->stats()[0].pending == 0);
-  world.notify("1", Phase::firing);  // the back-off is over
+  world.notify("1", Phase::firing);  // sent at once, because the back-off was reset
   world.pass(1);
   CHECK(world.of(manager).back().gpu == "1");
 }
 
-TEST_CASE("notifier: an incident that is over before the receiver is back") {
+TEST_CASE("notifier: an incident that ends before the receiver is reachable again") {
   World world;
   world.status[manager + "/api/v2/alerts"] = 503;
   world.status[hook] = 0;
@@ -229,7 +229,7 @@ TEST_CASE("notifier: an incident that is over before the receiver is back") {
   CHECK(world.of(hook)[1].resolved);
 }
 
-TEST_CASE("notifier: a message that the receiver calls wrong does not keep the next ones waiting") {
+TEST_CASE("notifier: a message that the receiver rejects does not block the following ones") {
   for (const unsigned status : {400U, 413U, 422U}) {
     World world;
     world.settings.alertmanagers.clear();
@@ -263,7 +263,7 @@ TEST_CASE("notifier: a message that the receiver calls wrong does not keep the n
   }
 }
 
-TEST_CASE("notifier: a wall clock that is set moves stamps and no interval") {
+TEST_CASE("notifier: a step of the wall clock changes timestamps and no interval") {
   World world;
   world.settings.webhooks.clear();
   world.open();
@@ -279,18 +279,18 @@ TEST_CASE("notifier: a wall clock that is set moves stamps and no interval") {
     CHECK(post.starts_at == "2026-11-24T10:00:00Z");
   CHECK(managed[1].second == 60);
   CHECK(managed[2].second == 120);
-  CHECK(managed[1].ends_at == "2026-11-24T10:00:00Z");  // no end before the start
+  CHECK(managed[1].ends_at == "2026-11-24T10:00:00Z");  // endsAt is never before startsAt
   CHECK(managed[2].ends_at == "2026-11-25T08:06:00.01Z");
 }
 
-TEST_CASE("notifier: a reload adds and takes away receivers, and leaves those that stay") {
+TEST_CASE("notifier: a reload adds and removes receivers and keeps the state of the others") {
   World world;
   world.open();
   world.notify("0", Phase::firing);
   world.pass(1);
   world.settings.webhooks = {hook, "http://second/"};
   world.settings.alertmanagers.clear();
-  world.settings.external_labels = {{"instance", "node2:10190"}};  // of incidents to come
+  world.settings.external_labels = {{"instance", "node2:10190"}};  // for new incidents only
   world.notifier->configure(world.settings);
   world.pass(1);
   CHECK(world.of(hook).size() == 1);
@@ -304,7 +304,7 @@ TEST_CASE("notifier: a reload adds and takes away receivers, and leaves those th
   CHECK(world.kept.empty());
 }
 
-TEST_CASE("notifier: over a restart nothing is told twice to a webhook and nothing is forgotten") {
+TEST_CASE("notifier: after a restart a webhook gets nothing twice and misses nothing") {
   World world;
   world.open();
   world.notify("0", Phase::firing);
@@ -315,7 +315,7 @@ TEST_CASE("notifier: over a restart nothing is told twice to a webhook and nothi
   world.pass(1);
   world.committed = world.kept;
   world.crash();
-  world.pass(3600);  // nobody is there
+  world.pass(3600);  // no daemon is running
   world.status.clear();
   world.open();
   const std::vector<Alert> firing = {world.alert("0", Phase::firing)};
@@ -323,20 +323,20 @@ TEST_CASE("notifier: over a restart nothing is told twice to a webhook and nothi
   world.pass(1);
   world.notify("0", Phase::resolved);
   world.pass(1);
-  std::map<std::string, std::vector<bool>> told;
+  std::map<std::string, std::vector<bool>> received;
   std::map<std::string, std::set<std::string>> starts;
   for (const Post& post : world.of(hook)) {
-    told[post.gpu].push_back(post.resolved);
+    received[post.gpu].push_back(post.resolved);
     starts[post.gpu].insert(post.starts_at);
   }
-  CHECK(told["0"] == std::vector<bool>{false, true});
-  CHECK(told["1"] == std::vector<bool>{false, true});
+  CHECK(received["0"] == std::vector<bool>{false, true});
+  CHECK(received["1"] == std::vector<bool>{false, true});
   CHECK(starts["0"] == std::set<std::string>{"2026-11-24T10:00:00Z"});
   CHECK(world.of(manager).back().resolved);
 }
 
-// Alerts come and go, receivers fail and come back, the daemon is killed: at the end every receiver knows the truth.
-// Each webhook has heard of each committed incident's firing and end, in order, and once where nobody was killed.
+// Alerts fire and resolve, receivers fail and recover, the daemon is killed. At the end every receiver has the right
+// state. Each webhook has got the firing and the end of each committed incident in order; without a kill, exactly once.
 TEST_CASE("notifier: random incidents, failures and restarts") {
   for (unsigned seed = 1; seed <= 40; ++seed) {
     INFO("seed " << seed);
@@ -385,18 +385,18 @@ TEST_CASE("notifier: random incidents, failures and restarts") {
     CHECK(world.kept.empty());
     CHECK(world.notifier->stats()[1].pending == 0);
     for (const auto& [gpu, expected] : starts) {
-      std::map<std::string, std::vector<bool>> told;
+      std::map<std::string, std::vector<bool>> received;
       for (const Post& post : world.of(hook)) {
-        if (post.gpu == gpu) told[post.starts_at].push_back(post.resolved);
+        if (post.gpu == gpu) received[post.starts_at].push_back(post.resolved);
       }
       for (const std::string& start_of_one : expected) {
-        const std::vector<bool>& heard = told[start_of_one];
+        const std::vector<bool>& heard = received[start_of_one];
         REQUIRE(!heard.empty());
         CHECK(!heard.front());
         CHECK(heard.back());
         if (!kills) CHECK(heard.size() == 2);
       }
-      CHECK(told.size() == expected.size());
+      CHECK(received.size() == expected.size());
       const std::vector<Post> managed = world.of(manager);
       for (auto last = managed.rbegin(); last != managed.rend(); ++last) {
         if (last->gpu != gpu) continue;

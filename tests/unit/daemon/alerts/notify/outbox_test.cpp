@@ -69,7 +69,7 @@ struct Fixture {
 
 }  // namespace
 
-TEST_CASE("an incident is text and back, whatever its labels hold") {
+TEST_CASE("an incident is written and read back, for any labels") {
   Incident incident;
   incident.alert = alert("\"\\\n{}\xF0\x9F\x94\xA5", Phase::resolved, 100);
   incident.alert.reason = "no data";
@@ -101,7 +101,7 @@ TEST_CASE("an incident is text and back, whatever its labels hold") {
     CHECK(!incident_from(no));
 }
 
-TEST_CASE("a webhook is told the firing once and the resolution once") {
+TEST_CASE("a webhook gets the firing once and the resolution once") {
   Fixture test;
   CHECK(test.fire("0", 10));
   CHECK(!test.fire("0", 11));  // the same incident
@@ -116,7 +116,7 @@ TEST_CASE("a webhook is told the firing once and the resolution once") {
   CHECK(!test.deliver(hook, 603));
 }
 
-TEST_CASE("a webhook that was away hears both events of an incident, in order") {
+TEST_CASE("a webhook that was down gets both events of an incident, in order") {
   Fixture test;
   test.fire("0", 10);
   test.fire("1", 11);
@@ -127,7 +127,7 @@ TEST_CASE("a webhook that was away hears both events of an incident, in order") 
   CHECK(!test.deliver(hook, 30));
 }
 
-TEST_CASE("an Alertmanager is told what fires each minute, and the resolution for a quarter of an hour") {
+TEST_CASE("an Alertmanager gets a firing alert every minute, and its resolution for 15 minutes") {
   Fixture test;
   test.fire("0", 0);
   CHECK(test.deliver(manager, 0) == Delivery::firing);
@@ -146,7 +146,7 @@ TEST_CASE("an Alertmanager is told what fires each minute, and the resolution fo
   CHECK(test.kept.empty());
 }
 
-TEST_CASE("an Alertmanager that was away learns the resolution, however late") {
+TEST_CASE("an Alertmanager that was down gets the resolution, however late") {
   Fixture test;
   test.fire("0", 0);
   test.resolve("0", 100);
@@ -156,7 +156,7 @@ TEST_CASE("an Alertmanager that was away learns the resolution, however late") {
   CHECK(!test.deliver(manager, 60'000));
 }
 
-TEST_CASE("an alert that fires again replaces its former resolution at an Alertmanager, not at a webhook") {
+TEST_CASE("an alert that fires again replaces its earlier resolution for an Alertmanager, not for a webhook") {
   Fixture test;
   test.fire("0", 0);
   test.resolve("0", 10);
@@ -170,7 +170,7 @@ TEST_CASE("an alert that fires again replaces its former resolution at an Alertm
   CHECK(!test.deliver(hook, 20));
 }
 
-TEST_CASE("what ends while it is on its way is told again as ended") {
+TEST_CASE("an alert that ends while its POST is in flight is sent again as resolved") {
   Fixture test;
   test.fire("0", 0);
   const auto under_way = test.outbox.next(manager, at(0));
@@ -179,7 +179,7 @@ TEST_CASE("what ends while it is on its way is told again as ended") {
   CHECK(test.deliver(manager, 2) == Delivery::resolved);
 }
 
-TEST_CASE("beyond the bound the oldest resolved incident goes, and what only fires stays") {
+TEST_CASE("over the limit the oldest resolved incident is dropped; firing ones are kept") {
   Fixture test;
   for (const char* gpu : {"0", "1", "2", "3", "4"})
     test.fire(gpu, 0);
@@ -192,13 +192,13 @@ TEST_CASE("beyond the bound the oldest resolved incident goes, and what only fir
   CHECK(test.outbox.size() == 5);
   CHECK(test.outbox.dropped(hook) == 2);
   CHECK(test.kept.size() == 5);
-  int told = 0;
+  int delivered = 0;
   while (test.deliver(hook, 5))
-    ++told;
-  CHECK(told == 6);  // five firings and the resolution of "2"
+    ++delivered;
+  CHECK(delivered == 6);  // five firings and the resolution of "2"
 }
 
-TEST_CASE("a receiver that refuses a message does not get it again") {
+TEST_CASE("a receiver that rejects a message does not get it again") {
   Fixture test;
   test.fire("0", 0);
   test.outbox.refused(hook, test.outbox.next(hook, at(0)), at(0));
@@ -208,7 +208,7 @@ TEST_CASE("a receiver that refuses a message does not get it again") {
   CHECK(test.deliver(hook, 1) == Delivery::resolved);
 }
 
-TEST_CASE("over a restart an Alertmanager is told again and a webhook only what it does not know") {
+TEST_CASE("after a restart an Alertmanager gets everything again and a webhook only what it has not got") {
   Fixture test;
   test.fire("0", 0);
   test.fire("1", 0);
@@ -234,7 +234,7 @@ TEST_CASE("over a restart an Alertmanager is told again and a webhook only what 
   CHECK(after.find(items[0].id)->alert.labels == Labels{{"gpu", "2"}});
   CHECK(after.find(items[0].id)->external == Labels{{"instance", "a"}});
   CHECK(after.next(manager, at(1000)).size() == 3);
-  items = after.next("new", at(1000));  // of what is over it hears nothing
+  items = after.next("new", at(1000));  // a new receiver gets no resolved incidents
   REQUIRE(items.size() == 1);
   after.delivered("new", items, at(1000));
   CHECK(after.next("new", at(1000)).empty());
@@ -242,7 +242,7 @@ TEST_CASE("over a restart an Alertmanager is told again and a webhook only what 
   CHECK(kept.size() == 4);
 }
 
-TEST_CASE("after a restart the evaluator's word counts") {
+TEST_CASE("after a restart the evaluator decides what is open") {
   Fixture test;
   test.fire("0", 0);
   test.fire("1", 0);
@@ -250,21 +250,21 @@ TEST_CASE("after a restart the evaluator's word counts") {
   test.outbox.reconcile(firing, {}, "gone", at(600));
   std::map<std::string, std::pair<Phase, std::int64_t>> seen;
   for (const Outbox::Item& item : test.outbox.next(manager, at(600))) {
-    const Alert& told = test.outbox.find(item.id)->alert;
-    seen[told.labels[0].second] = {told.phase, told.starts_ms};
-    if (told.phase == Phase::resolved) {
-      CHECK(told.reason == "gone");
-      CHECK(told.ends_ms == at(600).wall_ms);
+    const Alert& sent = test.outbox.find(item.id)->alert;
+    seen[sent.labels[0].second] = {sent.phase, sent.starts_ms};
+    if (sent.phase == Phase::resolved) {
+      CHECK(sent.reason == "gone");
+      CHECK(sent.ends_ms == at(600).wall_ms);
     }
   }
   const std::map<std::string, std::pair<Phase, std::int64_t>> expected = {
       {"0", {Phase::resolved, at(0).wall_ms}},
-      {"1", {Phase::firing, at(0).wall_ms}},  // the incident is the same, and so is its start
+      {"1", {Phase::firing, at(0).wall_ms}},  // the same incident with the same start
       {"2", {Phase::firing, at(500).wall_ms}}};
   CHECK(seen == expected);
 }
 
-TEST_CASE("a receiver that is no longer configured keeps nothing alive") {
+TEST_CASE("incidents are not kept for a receiver that is no longer configured") {
   Fixture test;
   test.fire("0", 0);
   test.resolve("0", 1);

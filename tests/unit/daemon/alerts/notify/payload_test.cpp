@@ -34,8 +34,8 @@ Alert ended(Alert alert) {
   return alert;
 }
 
-// What Alertmanager 0.25 itself posted to a webhook for the same labels, annotations and times (route.group_by
-// ['...'], receiver "perjouled", --web.external-url=http://node1:10190).
+// The payload that Alertmanager 0.25 posted to a webhook for the same labels, annotations and times (route.group_by
+// ['...'], receiver "perjouled", --web.external-url=http://node1:10190), with the summary adapted.
 const std::string labels_text =
     R"({"alertname":"PerjouleGpuThermalMarginLow","gpu":"0","instance":"node1:10190","severity":"warning",)"
     R"("source":"perjouled","uuid":"GPU-1"})";
@@ -62,19 +62,19 @@ std::string label(const Labels& labels, const std::string& name) {
 
 }  // namespace
 
-TEST_CASE("webhook: byte for byte what Alertmanager posts") {
+TEST_CASE("webhook: the payload equals Alertmanager's byte for byte") {
   const Notice firing = make_notice(margin_low(), external, links, false);
   CHECK(webhook_body(firing, links.daemon) == from_alertmanager("firing", "0001-01-01T00:00:00Z"));
   const Notice resolved = make_notice(ended(margin_low()), external, links, true);
   CHECK(webhook_body(resolved, links.daemon) == from_alertmanager("resolved", "2026-11-24T10:30:00Z"));
 }
 
-TEST_CASE("webhook: the firing of an incident that has ended says nothing of the end") {
+TEST_CASE("webhook: the firing event of an ended incident does not contain its end") {
   const Notice notice = make_notice(ended(margin_low()), external, links, false);
   CHECK(webhook_body(notice, links.daemon) == from_alertmanager("firing", "0001-01-01T00:00:00Z"));
 }
 
-TEST_CASE("alertmanager: what fires holds until the given time, what is resolved has its own end") {
+TEST_CASE("alertmanager: endsAt of a firing alert is the given time, of a resolved alert its end") {
   const std::vector<Notice> notices = {make_notice(margin_low(), external, links, false),
                                        make_notice(ended(margin_low()), external, links, true)};
   const std::string common = R"({"labels":)" + labels_text + R"(,"annotations":)" + annotations_text +
@@ -85,7 +85,7 @@ TEST_CASE("alertmanager: what fires holds until the given time, what is resolved
   CHECK(alertmanager_body({}, 0, "") == "[]");
 }
 
-TEST_CASE("alertmanager: no end before the start, whatever the clocks did") {
+TEST_CASE("alertmanager: endsAt is never before startsAt, also after a clock step") {
   Alert early = ended(margin_low());
   early.ends_ms = early.starts_ms - 3'600'000;
   const std::vector<Notice> notices = {make_notice(margin_low(), {}, {}, false), make_notice(early, {}, {}, true)};
@@ -99,13 +99,13 @@ TEST_CASE("alertmanager: no end before the start, whatever the clocks did") {
   CHECK(body.find("generatorURL") == std::string::npos);
 }
 
-TEST_CASE("alertmanager: the API below a base with or without a path and a slash") {
+TEST_CASE("alertmanager: the API URL for a base with and without path and trailing slash") {
   CHECK(alertmanager_url("http://am:9093") == "http://am:9093/api/v2/alerts");
   CHECK(alertmanager_url("http://am:9093/") == "http://am:9093/api/v2/alerts");
   CHECK(alertmanager_url("https://host/am//") == "https://host/am/api/v2/alerts");
 }
 
-TEST_CASE("labels: name, severity and external labels keep their names, the instance's give way") {
+TEST_CASE("labels: alertname, severity and external labels keep their names; clashing labels become exported_") {
   Alert alert = margin_low();
   alert.labels = {{"empty", ""}, {"exported_severity", "taken"}, {"instance", "chip 3"}, {"severity", "corrected"}};
   const Labels labels = complete_labels(alert, {{"alertname", "forged"}, {"instance", "node1"}, {"none", ""}});
@@ -118,7 +118,7 @@ TEST_CASE("labels: name, severity and external labels keep their names, the inst
   CHECK(labels == expected);
 }
 
-TEST_CASE("labels: the same GPU of three hosts is three alerts, two levels of one rule are two") {
+TEST_CASE("labels: the same GPU on three hosts and two levels of one rule have different fingerprints") {
   std::vector<std::string> fingerprints;
   for (const char* host : {"a:1", "b:1", "c:1"})
     fingerprints.push_back(fingerprint(complete_labels(margin_low(), {{"instance", host}})));
@@ -138,7 +138,7 @@ TEST_CASE("fingerprint: the values that Alertmanager 0.25 reports") {
   CHECK(fingerprint({}) == "cbf29ce484222325");
 }
 
-TEST_CASE("annotations: a reason only at the end, a runbook only where both halves of its URL are known") {
+TEST_CASE("annotations: a reason only when resolved, a runbook only if page and URL pattern are known") {
   Alert alert = ended(margin_low());
   alert.reason = "no data";
   CHECK(label(make_notice(alert, {}, {}, true).annotations, "reason") == "no data");
@@ -153,7 +153,7 @@ TEST_CASE("annotations: a reason only at the end, a runbook only where both halv
   CHECK(label(make_notice(alert, {}, links, true).annotations, "runbook_url").empty());
 }
 
-TEST_CASE("payloads are JSON whatever a label holds") {
+TEST_CASE("payloads are valid JSON for any label value") {
   Alert alert = margin_low();
   alert.summary = std::string("a\0b\n\x1F\x7F \xFF\xFE \"\\/ ", 14);
   alert.labels = {{"sensor", "\xF0\x9F\x94\xA5 \"x\"\\"}, {"z", std::string(10'000, '"')}};
