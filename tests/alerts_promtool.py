@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Shows that the rules' translation behaves as the daemon's evaluator does: plays tests/fixtures/alerts/scenarios.json,
-which the unit tests play to the evaluator, to `promtool test rules`, and compares what fires at every step.
+"""Checks that the rules translated to PromQL behave like the daemon's evaluator: runs the scenarios of
+tests/fixtures/alerts/scenarios.json, which the unit tests run through the evaluator, through `promtool test rules`, and
+compares what fires at every step.
 
-alerts_promtool.py PERJOULED           the nineteen rules, and the shipped rules with their tests
-alerts_promtool.py PERJOULED --keep D  leaves the files in D
+alerts_promtool.py PERJOULED           checks the nineteen example rules, and the shipped rules with their tests
+alerts_promtool.py PERJOULED --keep D  the same, and keeps the generated files in directory D
 """
 import json
 import pathlib
@@ -19,7 +20,7 @@ SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def expand(text):
-    """`7*3 +1*2 stale*2` as the samples of promtool."""
+    """Converts `7*3 +1*2 stale*2` to promtool's list of samples."""
     samples, last = [], 0.0
     for token in text.split():
         what, count = token.rsplit("*", 1)

@@ -33,7 +33,7 @@ Answer answer_of(const Error& error) {
   return error_answer(500, "internal", error.what);
 }
 
-// The source's faults: what is broken there is not the query.
+// Fault::broken from the source means a failed history (500), not an invalid query (400).
 Answer source_failed(const Error& error) {
   return error.fault == Fault::broken ? error_answer(500, "internal", error.what) : answer_of(error);
 }
@@ -59,7 +59,9 @@ Answer finish(std::string body, const std::vector<std::string>& warnings = {}) {
 
 Answer too_long(const Environment& environment) {
   return error_answer(422, "execution",
-                      fmt::format("the answer would be longer than {} bytes", environment.limits.answer_bytes_max));
+                      fmt::format("the answer would exceed {} bytes; use a larger step, a shorter range or fewer "
+                                  "series",
+                                  environment.limits.answer_bytes_max));
 }
 
 Answer evaluated(const Parameters& parameters, const Environment& environment, const Grid& grid, bool range) {
@@ -125,12 +127,12 @@ Result<std::vector<std::vector<Matcher>>> match_parameters(const Parameters& par
 }
 
 struct Found {
-  std::vector<Labels> series;  // sorted, none twice
+  std::vector<Labels> series;  // sorted, no duplicates
   std::vector<std::string> warnings;
-  std::size_t limit = 0;  // 0: none
+  std::size_t limit = 0;  // 0: no limit
 };
 
-// The series of `start`, `end` and `match[]`.
+// The series that the parameters start, end and match[] select.
 Result<Found> find(const Parameters& parameters, const Environment& environment, bool needs_match) {
   const auto start = time_parameter(parameters, "start", std::numeric_limits<std::int64_t>::min());
   if (!start) return start.error();
@@ -153,14 +155,14 @@ Result<Found> find(const Parameters& parameters, const Environment& environment,
       return error;
     }
     std::move(series->begin(), series->end(), std::back_inserter(found.series));
-    // After each, so that many selectors of the same series do not add up.
+    // After each selector, so that many selectors of the same series do not multiply the memory.
     std::sort(found.series.begin(), found.series.end());
     found.series.erase(std::unique(found.series.begin(), found.series.end()), found.series.end());
   }
   return found;
 }
 
-// How many of `size` are shown; says so where some are not.
+// How many of `size` results to return; adds a warning if the limit cuts some off.
 std::size_t shown(Found& found, std::size_t size) {
   if (found.limit == 0 || size <= found.limit) return size;
   found.warnings.emplace_back("results truncated due to limit");
@@ -182,7 +184,7 @@ Answer series(const Parameters& parameters, const Environment& environment) {
   return finish(std::move(body), found->warnings);
 }
 
-Answer strings(Found& found, const std::set<std::string_view>& all, const Environment& environment) {
+Answer string_list(Found& found, const std::set<std::string_view>& all, const Environment& environment) {
   std::size_t left = shown(found, all.size());
   std::string body = begin_answer();
   JsonWriter json(body);
@@ -204,7 +206,7 @@ Answer labels(const Parameters& parameters, const Environment& environment) {
     for (const auto& pair : one)
       names.insert(pair.first);
   }
-  return strings(*found, names, environment);
+  return string_list(*found, names, environment);
 }
 
 bool is_label_name(std::string_view name) {
@@ -223,16 +225,16 @@ Answer label_values(std::string_view name, const Parameters& parameters, const E
   for (const Labels& one : found->series) {
     if (const std::string_view value = label_value(one, name); !value.empty()) values.insert(value);
   }
-  return strings(*found, values, environment);
+  return string_list(*found, values, environment);
 }
 
 Answer metadata(const Parameters& parameters, const Environment& environment) {
   const auto limit = limit_parameter(parameters);
   if (!limit) return error_answer(400, "bad_data", "limit must be a number");
-  const std::string_view wanted = parameter(parameters, "metric");
+  const std::string_view name = parameter(parameters, "metric");
   std::vector<const Metric*> metrics;
   for (const Metric* metric : environment.metrics) {
-    if (wanted.empty() || metric->name == wanted) metrics.push_back(metric);
+    if (name.empty() || metric->name == name) metrics.push_back(metric);
   }
   std::sort(metrics.begin(), metrics.end(), [](const Metric* a, const Metric* b) { return a->name < b->name; });
   const auto same = [](const Metric* a, const Metric* b) { return a->name == b->name; };
@@ -251,7 +253,7 @@ Answer metadata(const Parameters& parameters, const Environment& environment) {
   return finish(std::move(body));
 }
 
-// Without `features`: Grafana takes a server that has them for another product.
+// Without the member `features`: Grafana takes a server that has it for Grafana Mimir.
 Answer build_info(const Build& build) {
   std::string body = begin_answer();
   JsonWriter json(body);

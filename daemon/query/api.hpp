@@ -1,13 +1,14 @@
-// The answers of Prometheus' HTTP API over the daemon's own history: shapes, texts and statuses as Prometheus 2.42
-// gives them (its web/api/v1), so that Grafana takes the daemon for one.
+// Prometheus' HTTP API (/api/v1) over the daemon's own history. JSON, messages and statuses are those of Prometheus
+// 2.42 (web/api/v1), so that Grafana can use the daemon as a Prometheus data source.
 //
-//   query, query_range                  PromQL as parser.hpp reads it; GET or a form, that is the caller's business
-//   series, labels, label/NAME/values   what there is
+//   query, query_range                  the PromQL subset of parser.hpp
+//   series, labels, label/NAME/values   series of the history
 //   metadata, status/buildinfo          from the build
-//   query_exemplars                     none, always
+//   query_exemplars                     always empty
 //
-// Errors are JSON: 400 bad_data, 422 execution (PromQL that is not answered here, too, by its name and place), 503
-// timeout, 500 internal, 404 not_found. On the caller's thread, which is the source's.
+// The caller decodes GET and form parameters. Errors are JSON: 400 bad_data, 404 not_found, 422 execution (limits, and
+// PromQL that is not supported, with its name and position), 500 internal, 503 timeout. Runs on the caller's thread,
+// which must be the source's.
 #pragma once
 
 #include <cstdint>
@@ -28,7 +29,7 @@ struct Answer {
   std::string body;  // JSON
 };
 
-// What `status/buildinfo` says.
+// The answer of `status/buildinfo`.
 struct Build {
   std::string version;
   std::string revision;
@@ -38,17 +39,17 @@ struct Build {
 
 struct Environment {
   Source& source;
-  std::span<const Metric* const> metrics = {};    // of `metadata`
-  bool (*is_histogram)(const Metric&) = nullptr;  // which of them are; null: none
+  std::span<const Metric* const> metrics = {};    // for `metadata`
+  bool (*is_histogram)(const Metric&) = nullptr;  // whether one of `metrics` is a histogram; null: none is
   Build build = {};
-  std::int64_t now_ms = 0;  // since 1970: the time of a query that names none
+  std::int64_t now_ms = 0;  // wall clock: the time of a query without `time`
   Limits limits = {};
 };
 
-// `path` is what stands behind "/api/v1/", decoded.
+// `path` is the decoded rest of the URL path after "/api/v1/".
 [[nodiscard]] Answer answer(std::string_view path, const Parameters& parameters, const Environment& environment);
 
-// For a refusal before there is an answer, such as 503 timeout.
+// An error in Prometheus' JSON form; also for callers that refuse a request themselves, for example with 503 timeout.
 [[nodiscard]] Answer error_answer(unsigned status, std::string_view type, std::string_view what);
 
 }  // namespace perjoule::query

@@ -13,23 +13,24 @@
 
 namespace perjoule::query {
 
-// What the lane touches: it may outlive the reader, the clock and the loop.
+// The data that the lane uses. Shared, because a blocked lane may outlive the reader, the clock and the loop.
 struct Reader::Work {
   std::string path;
   Parameters parameters;
   std::int64_t now_ms = 0;
-  std::atomic<bool> late = false;  // nobody waits any more
+  std::atomic<bool> late = false;  // the query was answered with 503; the lane should stop working on it
   Answer answer;
 };
 
 struct Reader::Question {
   std::shared_ptr<Work> work = std::make_shared<Work>();
-  Reply reply;  // empty once it has been answered
-  std::int64_t due_ns = 0;
+  Reply reply;              // empty once the query is answered
+  std::int64_t due_ns = 0;  // steady clock: the deadline
   std::unique_ptr<Alarm> alarm;
 };
 
-// The lane's: opened by the first query, and anew after what went wrong.
+// The lane's connection to history.db. Opened by the first query, and again after a failed query or if the file was
+// replaced.
 class Reader::Files {
  public:
   explicit Files(const Setup& setup)
@@ -38,7 +39,7 @@ class Reader::Files {
   Answer answer(const Work& work) {
     try {
       return read(work);
-    } catch (const std::exception& problem) {  // no memory: that is this query's, and not the daemon's end
+    } catch (const std::exception& problem) {  // std::bad_alloc: fail this query and not the daemon
       return error_answer(500, "internal", problem.what());
     }
   }
@@ -46,7 +47,7 @@ class Reader::Files {
  private:
   Answer read(const Work& work) {
     if (auto opened = open(); !opened) return error_answer(503, "unavailable", opened.error().what);
-    sound_ = false;  // whatever ends the query before its end may leave a transaction open
+    sound_ = false;  // until the query has ended well: an exception may leave a transaction open
     source_->set_late([&work] { return work.late.load(); });
     const Environment environment{*source_, metrics_, nullptr, build_, work.now_ms, {}};
     Answer answer = evaluate_(work.path, work.parameters, environment);
@@ -55,7 +56,7 @@ class Reader::Files {
   }
 
   Result<void> open() {
-    // Another file may stand there: the daemon sets a damaged one aside.
+    // The file may have been replaced: the daemon renames a damaged history.db and creates a new one.
     if (connection_ && sound_ && connection_->in_place()) return {};
     source_.reset();
     connection_.reset();
@@ -81,7 +82,7 @@ Reader::~Reader() {
   if (asked_) waiting_.push_front(std::move(asked_));
   for (const auto& question : waiting_) {
     question->work->late = true;
-    settle(*question, error_answer(503, "unavailable", "the daemon stops"));
+    settle(*question, error_answer(503, "unavailable", "perjouled is shutting down"));
   }
 }
 
@@ -91,14 +92,14 @@ void Reader::ask(std::string path, Parameters parameters, Reply reply) {
   question->work->parameters = std::move(parameters);
   question->reply = std::move(reply);
   asio::post(setup_.loop, [this, alive = std::weak_ptr(alive_), question] {
-    if (alive.expired()) return settle(*question, error_answer(503, "unavailable", "the daemon stops"));
+    if (alive.expired()) return settle(*question, error_answer(503, "unavailable", "perjouled is shutting down"));
     take(question);
   });
 }
 
 void Reader::take(const std::shared_ptr<Question>& question) {
   if (waiting_.size() >= setup_.waiting_max) {
-    settle(*question, error_answer(503, "timeout", "too many queries wait for the history"));
+    settle(*question, error_answer(503, "timeout", "too many queries are waiting for the history; try again later"));
     return;
   }
   question->due_ns = setup_.clock.now().steady_ns + setup_.deadline_ms * nanoseconds_per_millisecond;
@@ -108,14 +109,16 @@ void Reader::take(const std::shared_ptr<Question>& question) {
   next();
 }
 
-// Whoever asked hears at the deadline, whatever the disk does. Once the question is answered the reader may be gone.
+// Answers the question with 503 at its deadline, even if the disk hangs. After the question is answered, the reader may
+// have been destroyed, so no member is used then.
 asio::awaitable<void> Reader::expire(std::shared_ptr<Question> question) {
   while (question->reply && setup_.clock.now().steady_ns < question->due_ns)
     co_await question->alarm->wait_until(question->due_ns);
   if (!question->reply) co_return;
   question->work->late = true;
   std::erase(waiting_, question);
-  settle(*question, error_answer(503, "timeout", "the history did not answer in time"));
+  settle(*question, error_answer(503, "timeout",
+                                 "the query did not finish before its deadline; use a shorter range or a larger step"));
 }
 
 void Reader::next() {

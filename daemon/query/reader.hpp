@@ -1,8 +1,9 @@
-// The reader lane: answers queries of the history on a thread of its own, over its own read-only connection.
+// Answers queries of the history on a lane (thread) of its own, through its own read-only connection.
 //
-// The web thread asks, the loop keeps the queue, the lane reads. An answer that is not there at the deadline is a 503,
-// and the work behind it ends soon after; a disk that hangs costs the lane, and nothing but further 503s. Whoever
-// destroys the reader, on the loop, has what was asked answered with 503 first.
+// The web thread calls ask(), the loop owns the queue, the lane reads history.db. A query that is not answered at its
+// deadline gets HTTP 503, and its evaluation stops soon after. If the disk hangs, the lane stays blocked and all
+// further queries get 503, but nothing else is affected. The destructor runs on the loop and answers all open queries
+// with 503.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -28,17 +29,18 @@ class Reader {
   using Reply = std::function<void(Answer)>;  // called on the loop, once
   using Evaluate = std::function<Answer(std::string_view, const Parameters&, const Environment&)>;
 
-  static constexpr std::size_t stack_bytes = std::size_t{1} << 20;  // of its lane: the deepest query, also sanitized
+  // Stack of the lane: enough for the deepest allowed query, also with sanitizers.
+  static constexpr std::size_t stack_bytes = std::size_t{1} << 20;
 
   struct Setup {
     asio::io_context& loop;
     Clock& clock;
     std::unique_ptr<Lane> lane;
-    std::filesystem::path history;  // history.db
+    std::filesystem::path history;  // path of history.db
     std::vector<const Metric*> metrics;
     Build build;
-    std::int64_t deadline_ms = 10'000;
-    std::size_t waiting_max = 32;
+    std::int64_t deadline_ms = 10'000;  // from ask() to the answer
+    std::size_t waiting_max = 32;       // queries in the queue; more are refused with 503
     Evaluate evaluate = answer;
   };
 
@@ -47,7 +49,7 @@ class Reader {
   Reader(const Reader&) = delete;
   Reader& operator=(const Reader&) = delete;
 
-  // Any thread, while the reader lives. `path` as answer() takes it. A loop that has ended answers nobody.
+  // Any thread, during the reader's lifetime. `path` as for answer(). If the loop has ended, `reply` is never called.
   void ask(std::string path, Parameters parameters, Reply reply);
 
  private:
@@ -63,8 +65,9 @@ class Reader {
   Setup setup_;
   std::shared_ptr<Files> files_;
   std::deque<std::shared_ptr<Question>> waiting_;
-  std::shared_ptr<Question> asked_;                                         // what the lane works on
-  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // for what was posted to the loop
+  std::shared_ptr<Question> asked_;  // on the lane now
+  // Handlers that were posted to the loop hold a weak_ptr to it, to detect that the reader was destroyed.
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);
 };
 
 }  // namespace perjoule::query

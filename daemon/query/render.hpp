@@ -1,4 +1,5 @@
-// Results of queries as the `data` of an answer. For the API alone. Pure.
+// Writes a query result as the JSON member `data` of an answer, as Prometheus does. Used by api.cpp only. Pure; any
+// thread.
 #pragma once
 
 #include <string>
@@ -7,7 +8,7 @@
 
 namespace perjoule::query {
 
-// False where it grows beyond `bytes_max`.
+// Both return false as soon as `out` exceeds `bytes_max`; `out` is incomplete then.
 [[nodiscard]] bool append_instant(std::string& out, const Value& value, std::int64_t at_ms, std::size_t bytes_max);
 [[nodiscard]] bool append_range(std::string& out, const Value& value, const Grid& grid, std::size_t bytes_max);
 

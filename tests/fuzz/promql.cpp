@@ -1,5 +1,5 @@
-// libFuzzer target: any bytes as a query, read and, where they are one, evaluated at once and on a grid over a small
-// history, and written as JSON. tests/soak/fuzz.sh builds and runs it.
+// libFuzzer target: parses the input as a query. A valid query is evaluated at an instant and on a grid over a small
+// history, and the result is written as JSON. tests/soak/fuzz.sh builds and runs it.
 //
 // sources: daemon/query/*.cpp config/json_reader.cpp config/json_syntax.cpp config/quantity_text.cpp
 // sources: config/source_text.cpp config/utf8.cpp collectors/result.cpp

@@ -35,7 +35,7 @@ Dispatch::Dispatch(Parts parts)
   const std::map<std::string, std::string> states = parts_.ledger.states(outbox_prefix);
   const std::vector<std::pair<std::string, std::string>> kept(states.begin(), states.end());
   if (const std::size_t forgotten = notifier_.restore(kept); forgotten > 0)
-    parts_.log.warn("undelivered alerts of the previous run were lost: the ledger entries cannot be read",
+    parts_.log.warn("undelivered alerts of the previous run cannot be restored from the ledger; they are dropped",
                     {{"alerts", std::to_string(forgotten)}});
 }
 

@@ -27,7 +27,7 @@ Aspect aspect_of(Function function) {
   }
 }
 
-// The value of a node while it is evaluated. A matrix has none: its function reads the selector itself.
+// The value of a node. A matrix never gets one, because its function reads the selector directly.
 struct Partial {
   std::vector<double> scalars;
   std::vector<Row> rows;
@@ -77,7 +77,7 @@ class Evaluator {
     return Error{Fault::denied, "query processing would load too many samples into memory in query execution"};
   }
 
-  // Books samples that stay in memory until the end, as the bound assumes of all.
+  // Counts samples against samples_max. None is subtracted when it is freed: the limit assumes that all stay in memory.
   bool take_samples(std::size_t samples) {
     if (samples > limits_.samples_max - samples_) return false;
     samples_ += samples;
@@ -125,7 +125,7 @@ class Evaluator {
     std::erase_if(series, [](const Series& one) { return one.points.empty(); });
   }
 
-  // Makes a row of each series; `fill(points, out)` is false where it has no value.
+  // Makes a row from each series. `fill(points, out)` returns false if the row has no value at any step.
   template <class Fill>
   Result<std::vector<Row>> rows_of(std::vector<Series> selected, Fill fill) {
     if (!take_samples(selected.size() * steps_)) return too_many_samples();
@@ -165,7 +165,7 @@ class Evaluator {
         case NodeType::text:
           break;
       }
-      return Error{Fault::denied, "a text has no value here"};
+      return Error{Fault::denied, "a string has no value here"};
     }();
     if (!partial) return partial;
     if (const auto taken = take_steps(partial->rows.size()); !taken) return taken.error();
@@ -201,7 +201,7 @@ class Evaluator {
     return partial;
   }
 
-  // The value where there is exactly one, else NaN.
+  // Per step: the value if exactly one row has one, otherwise NaN.
   [[nodiscard]] std::vector<double> scalars_of(const std::vector<Row>& rows) const {
     std::vector<double> scalars(steps_, absent);
     std::vector<std::size_t> counts(steps_, 0);
@@ -227,7 +227,8 @@ class Evaluator {
       return over_time(here.function, points, grid_, selector.range_ms, rolled_up, out);
     });
     if (!rows) return rows.error();
-    // Rows that become alike are refused even where they have no step in common, other than after an operator.
+    // As in Prometheus: after a function, rows with equal labels are refused even if they never have a value at the
+    // same step; after a binary operator only if they have (merge_alike).
     if (here.function != Function::last_over_time && drop_names(*rows) && any_alike(*rows)) return alike_error();
     return Partial{{}, std::move(*rows)};
   }

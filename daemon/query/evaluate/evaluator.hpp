@@ -1,7 +1,7 @@
-// Evaluates an expression over a source. Reads through the source alone; on the caller's thread; keeps nothing.
+// Evaluates a PromQL expression over a Source, on the caller's thread. Keeps no state between calls.
 //
-// Results are those of Prometheus 2.42 (its promql/engine.go): the newest sample of the last five minutes stands for an
-// instant, ranges include both ends, and two series of a result that differ in nothing are an error.
+// Results are those of Prometheus 2.42 (promql/engine.go): an instant selector gives the newest sample of the last five
+// minutes, ranges include both ends, and a result with two series of the same labels is an error.
 #pragma once
 
 #include <string>
@@ -15,7 +15,7 @@
 
 namespace perjoule::query {
 
-// A series of a result, a value or `absent` for each step of the grid.
+// One series of a result, with a value or `absent` for each step of the grid.
 struct Row {
   Labels labels;
   std::vector<double> values;
@@ -23,17 +23,17 @@ struct Row {
 
 struct Value {
   ValueType type = ValueType::scalar;
-  std::vector<double> scalars;  // of a scalar: one for each step
-  std::vector<Row> rows;        // of a vector: none is absent at every step
-  std::vector<Series> series;   // of a matrix: samples as they are
-  std::string text;
+  std::vector<double> scalars;  // scalar: one value per step
+  std::vector<Row> rows;        // vector: rows with a value at one step at least
+  std::vector<Series> series;   // matrix: the samples themselves
+  std::string text;             // string
   std::vector<std::string> warnings;
 };
 
-// On a grid with a step the rows of a vector are sorted by their labels, else they stand as they were evaluated.
-// A matrix or a text is evaluated at one time: the caller sees to it. Denied: refused while it was evaluated, for its
-// cost or for series that are alike. Timeout and all others: the source's own.
-// `source_resolution_ms` is what Want says of it.
+// On a grid with a step, the rows of a vector are sorted by their labels; otherwise they keep the order of evaluation.
+// The caller must evaluate a matrix or a string at a single time only. Error with Fault::denied: the query exceeds
+// `limits`, or two series have the same labels. Timeout and all other faults come from the source.
+// `source_resolution_ms`: see Want.
 [[nodiscard]] Result<Value> evaluate(const Expression& expression, const Grid& grid, Source& source,
                                      const Limits& limits, std::int64_t source_resolution_ms = 0);
 

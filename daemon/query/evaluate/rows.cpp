@@ -8,7 +8,8 @@
 namespace perjoule::query {
 namespace {
 
-// No value has a zero byte in UTF-8 text, but a label may hold anything: lengths keep keys apart.
+// Appends the length and the string. With lengths, different labels never give the same key; a separator would not do,
+// because a label value may contain any byte.
 void append_key(std::string& key, std::string_view text) {
   const std::size_t size = text.size();
   for (unsigned shift = 0; shift < 32; shift += 8)
@@ -57,7 +58,8 @@ Labels group_of(const Node& node, const Labels& labels) {
   return group;
 }
 
-// Folds `value` into `so_far`, the `count`-th of its group.
+// Adds `value`, the `count`-th of its group, to the aggregate `so_far`. avg is Prometheus' incremental mean: it cannot
+// overflow, and an infinite mean stays infinite unless the opposite infinity or NaN is added.
 double fold(Aggregator aggregator, double so_far, double value, double count) {
   switch (aggregator) {
     case Aggregator::sum:

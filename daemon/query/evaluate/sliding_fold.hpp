@@ -1,9 +1,15 @@
-// Folds windows that only move forward, each element twice in all and not once per window. For window.cpp and its
-// tests.
+// Folds windows that only move forward. Each element is read at most twice in total, instead of once per window (the
+// two-stack algorithm for sliding-window aggregation). Used by window.cpp. One thread at a time.
 //
-// Between `begin` and the middle lies the fold of every suffix, from the middle on one fold that grows at its end. When
-// the window has left the middle behind, the suffixes are made anew up to the window's end. Nothing is ever taken out
-// of a fold, so that the operation needs no inverse: no cancellation, and infinities end with the window they lie in.
+//        begin             middle          end
+//     ----[-----------------|---------------)----
+//          one fold of each   one fold, grows
+//          suffix up to       with `end`
+//          the middle
+//
+// A window is the suffix fold at `begin` combined with the fold behind the middle. When `begin` reaches the middle, the
+// suffix folds are rebuilt up to `end`, which becomes the middle. No element is ever removed from a fold, so the
+// operation needs no inverse: there is no cancellation, and an infinity disappears with the windows that contain it.
 #pragma once
 
 #include <algorithm>
@@ -13,7 +19,7 @@
 
 namespace perjoule::query {
 
-// `Operation` has a type Value and an associative `combine(earlier, later)`; `lift(i)` is the element at i.
+// `Operation` has a type Value and an associative `combine(earlier, later)`; `lift(i)` returns the element at index i.
 template <class Operation, class Lift>
 class SlidingFold {
  public:
@@ -21,7 +27,7 @@ class SlidingFold {
 
   explicit SlidingFold(Lift lift) : lift_(lift) {}
 
-  // Elements from `begin` to before `end`, at least one; neither is ever smaller than at the call before.
+  // The fold of the elements [begin, end), at least one. Neither index may be smaller than in the previous call.
   Value over(std::size_t begin, std::size_t end) {
     if (begin >= middle_) {
       rebuild(begin, end);
@@ -54,7 +60,7 @@ class SlidingFold {
   std::size_t grown_ = 0;
 };
 
-// A sum and what rounding has taken from it (Neumaier's variant of Kahan's summation).
+// A sum and its accumulated rounding error (Kahan summation, Neumaier's variant).
 struct Sum {
   double value = 0;
   double lost = 0;
@@ -64,7 +70,7 @@ struct Sum {
     lost += std::fabs(value) >= std::fabs(term) ? (value - next) + term : (term - next) + value;
     value = next;
   }
-  // Where the sum is infinite, what was lost is no number.
+  // For an infinite sum the rounding error is NaN, so it is left out.
   [[nodiscard]] double total() const { return std::isinf(value) ? value : value + lost; }
 };
 
@@ -78,7 +84,7 @@ struct Adding {
   }
 };
 
-// A NaN counts only where there is nothing else.
+// NaN is ignored unless all elements are NaN.
 struct Least {
   using Value = double;
   static double combine(double a, double b) { return b < a || std::isnan(a) ? b : a; }

@@ -1,7 +1,7 @@
-// A PromQL expression, as read by parser.hpp. Values; any thread.
+// A PromQL expression tree, as parser.hpp returns it. Plain values; any thread.
 //
-// Nodes lie in one vector and name each other by index, a child before its parent, so that no expression is too deep to
-// be freed.
+// The nodes are stored in one vector and refer to each other by index, children before their parents. So a deep
+// expression is freed without recursion.
 #pragma once
 
 #include <cstdint>
@@ -15,7 +15,7 @@ namespace perjoule::query {
 
 enum class ValueType : std::uint8_t { scalar, vector, matrix, text };
 
-// As Prometheus' messages name them: "instant vector".
+// The name in Prometheus' messages, for example "instant vector".
 [[nodiscard]] std::string_view name(ValueType type);
 
 enum class NodeType : std::uint8_t { number, text, selector, call, aggregate, negate, binary };
@@ -61,9 +61,9 @@ inline constexpr std::uint32_t no_node = UINT32_MAX;
 struct Node {
   NodeType type = NodeType::number;
   ValueType value_type = ValueType::scalar;
-  std::uint32_t at = 0;          // byte of the query at which it begins
-  std::uint32_t depth = 1;       // levels below and with it
-  std::uint32_t left = no_node;  // operand, argument
+  std::uint32_t at = 0;          // byte offset in the query
+  std::uint32_t depth = 1;       // levels of the subtree, this node included
+  std::uint32_t left = no_node;  // operand or argument
   std::uint32_t right = no_node;
 
   double number = 0;
@@ -75,7 +75,7 @@ struct Node {
   Function function = Function::rate;
   Aggregator aggregator = Aggregator::sum;
   std::vector<std::string> grouping = {};  // sorted
-  bool without = false;                    // `grouping` says what is taken away, not what is kept
+  bool without = false;                    // `grouping` has the labels to remove (without), not those to keep (by)
   Operator op = Operator::add;
   bool returns_bool = false;
 };

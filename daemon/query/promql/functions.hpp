@@ -1,4 +1,5 @@
-// The names of PromQL: what is answered, and what is known and refused. Pure; any thread.
+// The function, aggregation and operator names of PromQL. Names of Prometheus 2.42 that are not supported here are
+// known too, so that they are refused as unsupported and not as a spelling mistake. Pure; any thread.
 #pragma once
 
 #include <optional>
@@ -9,7 +10,7 @@
 
 namespace perjoule::query {
 
-// A function has one argument, or none: `takes` says of which type.
+// A supported function. It has one argument of type `takes`, or no argument.
 struct Signature {
   std::string_view name;
   Function function = Function::rate;
@@ -17,12 +18,12 @@ struct Signature {
   ValueType gives = ValueType::vector;
 };
 
-// Null where it is not answered.
+// Null if it is not supported.
 [[nodiscard]] const Signature* find_function(std::string_view name);
-// Prometheus 2.42 has it, answered or not.
+// Whether Prometheus 2.42 has this function, supported here or not.
 [[nodiscard]] bool is_known_function(std::string_view name);
 
-// By its name in lower case.
+// `name` is in lower case.
 [[nodiscard]] std::optional<Aggregator> find_aggregator(std::string_view name);
 [[nodiscard]] bool is_known_aggregator(std::string_view name);
 
@@ -30,7 +31,7 @@ struct BinaryOperator {
   Operator op;
   int precedence;
 };
-inline constexpr int power_precedence = 4;  // the highest, and the only one that binds to the right
+inline constexpr int power_precedence = 4;  // of ^: the highest, and the only right-associative one
 
 [[nodiscard]] std::optional<BinaryOperator> find_operator(TokenType type);
 

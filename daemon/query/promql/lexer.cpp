@@ -23,7 +23,7 @@ constexpr bool is_space(char c) {
   return c == ' ' || c == '\t' || c == '\n' || c == '\r';
 }
 
-// "inf" and "nan" are numbers, however they are written.
+// "inf" and "nan" are numbers, in any mix of upper and lower case.
 bool is_number_word(std::string_view word) {
   if (word.size() != 3) return false;
   std::string lower;
@@ -71,7 +71,7 @@ class Lexer {
     here_ = begin_ + length;
     tokens_.push_back({type, static_cast<std::uint32_t>(begin_), query_.substr(begin_, length)});
   }
-  // The token that is read already ends here.
+  // Emits the token from `begin_` to `here_`.
   void emit(TokenType type) { emit(type, here_ - begin_); }
   void fail(std::string problem) {
     tokens_.push_back({TokenType::error, static_cast<std::uint32_t>(begin_), query_.substr(begin_, here_ - begin_),
@@ -140,7 +140,7 @@ class Lexer {
         return emit(TokenType::left_paren, 1);
       case ')':
         if (--open_parens_ >= 0) return emit(TokenType::right_paren, 1);
-        begin_ = ++here_;  // Prometheus names the place behind it
+        begin_ = ++here_;  // Prometheus reports the position after the parenthesis
         return fail("unexpected right parenthesis ')'");
       case '{':
         in_braces_ = true;
@@ -193,7 +193,7 @@ class Lexer {
     }
   }
 
-  // The escapes are looked at when the text is unquoted; here only the end matters.
+  // Only finds the end of the string. Escapes are checked later, by unquote().
   void quoted() {
     const char quote = peek();
     ++here_;
@@ -213,7 +213,7 @@ class Lexer {
       ++here_;
   }
 
-  // False where a letter follows that belongs to no number; `here_` stands behind what was read.
+  // Reads a number. Returns false if a letter or digit follows that is not part of it.
   bool number() {
     if (peek() == '0' && (peek(1) | 0x20) == 'x') {
       here_ += 2;
@@ -234,7 +234,7 @@ class Lexer {
     return !is_word(peek());
   }
 
-  // The units of a duration; its first number is read.
+  // Reads the rest of a duration, after its first number. Returns false if it is malformed.
   bool duration_rest() {
     for (;;) {
       if (std::string_view("smhdwy").find(peek()) == std::string_view::npos || peek() == '\0') return false;

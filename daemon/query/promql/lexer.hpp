@@ -1,4 +1,5 @@
-// Splits a query into tokens, as Prometheus' lexer does: inside braces and brackets other rules hold. Pure.
+// Splits a query into tokens by the rules of Prometheus' lexer (promql/parser/lex.go), which differ inside braces and
+// brackets. Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -10,12 +11,12 @@ namespace perjoule::query {
 
 enum class TokenType : std::uint8_t {
   end,
-  error,              // `problem` says what
-  identifier,         // keywords too
-  metric_identifier,  // has a colon
+  error,              // Token::problem has the message
+  identifier,         // also keywords
+  metric_identifier,  // an identifier with a colon
   number,
   duration,
-  text,  // with its quotes
+  text,  // a string literal with its quotes
   left_paren,
   right_paren,
   left_brace,
@@ -44,15 +45,15 @@ enum class TokenType : std::uint8_t {
 
 struct Token {
   TokenType type = TokenType::end;
-  std::uint32_t at = 0;  // byte of the query
+  std::uint32_t at = 0;  // byte offset in the query
   std::string_view text;
   std::string problem = {};
 };
 
-// The last token is an end or an error, and no other is. `query` outlives the tokens.
+// The last token has type end or error, and no other token has. `query` must outlive the tokens.
 [[nodiscard]] std::vector<Token> split(std::string_view query);
 
-// As a message names it: `identifier "foo"`, "end of input", "<op:*>".
+// The token as error messages name it: `identifier "foo"`, "end of input".
 [[nodiscard]] std::string describe(const Token& token);
 
 }  // namespace perjoule::query

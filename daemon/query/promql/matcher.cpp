@@ -27,8 +27,8 @@ Result<Matcher> make_matcher(MatchType type, std::string name, std::string value
   Matcher matcher{type, std::move(name), std::move(value), nullptr};
   if (type == MatchType::equal || type == MatchType::not_equal) return matcher;
   if (matcher.value.size() > regex_bytes_max) {
-    return Error{Fault::broken, fmt::format("a regular expression of {} bytes; {} are allowed", matcher.value.size(),
-                                            regex_bytes_max)};
+    return Error{Fault::broken, fmt::format("the regular expression has {} bytes; at most {} are allowed",
+                                            matcher.value.size(), regex_bytes_max)};
   }
   re2::RE2::Options options;
   options.set_log_errors(false);

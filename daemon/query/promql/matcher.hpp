@@ -1,7 +1,8 @@
-// One condition on a label, as in `gpu=~"0|1"`. A label that a series lacks has the value "".
+// One condition on a label, as in `gpu=~"0|1"`. A label that a series does not have counts as "".
 //
-// RE2 decides the regular expressions: its time is linear in the text, whatever the pattern is. It matches the whole
-// value. Values; any thread, and copies share the compiled expression.
+// A regular expression must match the whole value. It is evaluated by RE2, because its run time is linear in the length
+// of the value for every pattern, and patterns come from clients. Plain values, any thread; copies share the compiled
+// expression.
 #pragma once
 
 #include <cstdint>
@@ -28,12 +29,12 @@ struct Matcher {
   MatchType type = MatchType::equal;
   std::string name;
   std::string value;
-  std::shared_ptr<const re2::RE2> regex;  // null unless the type is one of a regular expression
+  std::shared_ptr<const re2::RE2> regex;  // set for regex and not_regex only
 
   [[nodiscard]] bool matches(std::string_view text) const;
 };
 
-// Broken where the expression is none, or passes what limits.hpp allows.
+// Error with Fault::broken: the regular expression is invalid or exceeds limits.hpp.
 [[nodiscard]] Result<Matcher> make_matcher(MatchType type, std::string name, std::string value);
 
 [[nodiscard]] bool match_all(std::span<const Matcher> matchers, const Labels& labels);

@@ -16,8 +16,11 @@
 namespace perjoule::query {
 namespace {
 
-// Recursive descent. A function that fails has noted why, and returns no_node; the first note stays. What is wrong with
-// types is a mistake: it shows only where the rest reads well.
+using config::json::quote_short;
+
+// Recursive descent. A function that fails has recorded the error in the reader and returns no_node; only the first
+// error is kept. A type error is recorded with mistake() and reported only if there is no syntax error, as Prometheus
+// checks types after parsing.
 class Parser {
  public:
   explicit Parser(std::string_view query) : reader_(query) {}
@@ -52,13 +55,15 @@ class Parser {
     for (const std::uint32_t child : {made.left, made.right}) {
       if (child != no_node) made.depth = std::max(made.depth, node(child).depth + 1);
     }
-    if (made.depth > nesting_max) return fail_at(made.at, fmt::format("more than {} levels deep", nesting_max));
-    if (expression_.nodes.size() >= nodes_max) return fail_at(made.at, fmt::format("more than {} parts", nodes_max));
+    if (made.depth > nesting_max)
+      return fail_at(made.at, fmt::format("expression is nested more than {} levels deep", nesting_max));
+    if (expression_.nodes.size() >= nodes_max)
+      return fail_at(made.at, fmt::format("expression has more than {} nodes", nodes_max));
     expression_.nodes.push_back(std::move(made));
     return static_cast<std::uint32_t>(expression_.nodes.size() - 1);
   }
 
-  // What stands behind a whole expression: PromQL that is known, or nonsense.
+  // Reports what follows a complete expression: an unsupported operator or modifier, or an unexpected token.
   void refuse_rest() {
     const Token& token = reader_.token();
     const std::string word = reader_.keyword();
@@ -71,7 +76,7 @@ class Parser {
     }
   }
 
-  // Operators of at least this precedence; they bind to the left, but for ^.
+  // Parses operators of at least this precedence. They are left-associative, except ^.
   std::uint32_t binary(int precedence) {
     std::uint32_t left = unary();
     while (!failed()) {
@@ -228,7 +233,7 @@ class Parser {
     return add(std::move(made));
   }
 
-  // A metric, a function or an aggregation.
+  // A metric name, a function call or an aggregation.
   std::uint32_t identifier() {
     const std::string word = reader_.keyword();
     const std::string after = reader_.keyword(1);
@@ -243,7 +248,7 @@ class Parser {
     return reader_.is(TokenType::left_paren, 1) ? call() : selector();
   }
 
-  // The arguments of a function or an aggregation, with their parentheses; false on an error.
+  // The arguments of a function or an aggregation, with the parentheses. Returns false on an error.
   bool arguments(std::vector<std::uint32_t>& out) {
     const Descent descent(*this);
     if (!descent.allowed() || !reader_.expect(TokenType::left_paren, "\"(\"")) return false;
@@ -273,11 +278,11 @@ class Parser {
     if (signature == nullptr) return unsupported(token, std::string(token.text) + "()");
     std::vector<std::uint32_t> given;
     if (!arguments(given)) return no_node;
-    const std::size_t wanted = signature->takes ? 1 : 0;
-    if (given.size() != wanted) {
-      reader_.mistake(token.at, fmt::format("expected {} argument(s) in call to \"{}\", got {}", wanted,
+    const std::size_t expected = signature->takes ? 1 : 0;
+    if (given.size() != expected) {
+      reader_.mistake(token.at, fmt::format("expected {} argument(s) in call to \"{}\", got {}", expected,
                                             signature->name, given.size()));
-    } else if (wanted == 1 && node(given[0]).value_type != *signature->takes) {
+    } else if (expected == 1 && node(given[0]).value_type != *signature->takes) {
       reader_.mistake(node(given[0]).at,
                       fmt::format("expected type {} in call to function \"{}\", got {}", name(*signature->takes),
                                   signature->name, name(node(given[0]).value_type)));
@@ -314,12 +319,13 @@ class Parser {
     return add(std::move(made));
   }
 
-  // Counts how deep the descent is while it lives.
+  // Counts the depth of the recursion during its lifetime; fails beyond nesting_max, so that the stack cannot overflow.
   class Descent {
    public:
     explicit Descent(Parser& parser) : parser_(parser) {
       if (++parser_.depth_ > nesting_max) {
-        parser_.fail(parser_.reader_.token(), fmt::format("more than {} levels deep", nesting_max));
+        parser_.fail(parser_.reader_.token(),
+                     fmt::format("expression is nested more than {} levels deep", nesting_max));
       }
     }
     ~Descent() { --parser_.depth_; }
@@ -340,14 +346,16 @@ class Parser {
 
 Result<Expression> parse(std::string_view query) {
   if (query.size() > text_bytes_max) {
-    return Error{Fault::broken, fmt::format("a query of {} bytes; {} are allowed", query.size(), text_bytes_max)};
+    return Error{Fault::broken,
+                 fmt::format("the query has {} bytes; at most {} are allowed", query.size(), text_bytes_max)};
   }
   return Parser(query).run();
 }
 
 Result<std::vector<Matcher>> parse_selector(std::string_view query) {
   if (query.size() > text_bytes_max) {
-    return Error{Fault::broken, fmt::format("a selector of {} bytes; {} are allowed", query.size(), text_bytes_max)};
+    return Error{Fault::broken,
+                 fmt::format("the selector has {} bytes; at most {} are allowed", query.size(), text_bytes_max)};
   }
   SelectorReader reader(query);
   if (reader.is(TokenType::end)) reader.fail_at(0, "no expression found in input");

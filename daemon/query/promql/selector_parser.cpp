@@ -55,16 +55,19 @@ void SelectorReader::mistake(std::uint32_t at, std::string_view what) {
 
 void SelectorReader::unsupported(std::uint32_t at, std::string_view what) {
   if (error_) return;
-  error_ = Error{
-      Fault::denied,
-      fmt::format("unsupported: {} at {}: perjouled answers a subset of PromQL, see its README", what, place(at))};
+  error_ =
+      Error{Fault::denied,
+            fmt::format(
+                "unsupported: {} at {}: perjouled supports a subset of PromQL, see its README; for full PromQL scrape "
+                "/metrics with Prometheus",
+                what, place(at))};
 }
 
-void SelectorReader::unexpected(std::string_view wanted) {
+void SelectorReader::unexpected(std::string_view expected) {
   const Token& found = token();
   if (found.type == TokenType::error) return fail(found, found.problem);
-  fail(found, wanted.empty() ? "unexpected " + describe(found)
-                             : fmt::format("unexpected {}, expected {}", describe(found), wanted));
+  fail(found, expected.empty() ? "unexpected " + describe(found)
+                               : fmt::format("unexpected {}, expected {}", describe(found), expected));
 }
 
 SelectorMatchers SelectorReader::matchers() {

@@ -1,4 +1,5 @@
-// The tokens of a query, and the parts of its grammar that hold labels. For parser.cpp alone. Pure.
+// Reads the tokens of a query, parses selectors and groupings, and collects errors. Used by parser.cpp only. One thread
+// at a time; `query` must outlive the reader.
 #pragma once
 
 #include <optional>
@@ -23,28 +24,28 @@ class SelectorReader {
 
   [[nodiscard]] const Token& token(std::size_t ahead = 0) const;
   [[nodiscard]] bool is(TokenType type, std::size_t ahead = 0) const { return token(ahead).type == type; }
-  // An identifier in lower case, as keywords are compared; "" for any other token.
+  // The token in lower case if it is an identifier, for comparison with keywords; otherwise "".
   [[nodiscard]] std::string keyword(std::size_t ahead = 0) const;
   Token take();
-  // Takes a token of this type, or fails.
+  // Takes a token of this type; otherwise fails with "unexpected .., expected `what`".
   bool expect(TokenType type, std::string_view what);
 
-  // The first failure stays. `wanted` may be "".
+  // Errors that end the parsing; only the first is kept. `expected` may be "".
   void fail(const Token& token, std::string_view what) { fail_at(token.at, what); }
   void fail_at(std::uint32_t at, std::string_view what);
   void unsupported(std::uint32_t at, std::string_view what);
-  void unexpected(std::string_view wanted);
-  // Wrong, but no reason not to read on.
+  void unexpected(std::string_view expected);
+  // A type error: parsing continues.
   void mistake(std::uint32_t at, std::string_view what);
   [[nodiscard]] const std::optional<Error>& error() const { return error_; }
-  // What is said in the end: a failure, else the first mistake, else what is unsupported.
+  // The error to report: a syntax error, else the first type error, else an unsupported construct.
   [[nodiscard]] const std::optional<Error>& outcome() const {
     return error_ && (error_->fault == Fault::broken || !mistake_) ? error_ : mistake_;
   }
 
-  // `name{a="b", c=~"d"}`, with at least one of name and braces.
+  // Parses `name{a="b", c=~"d"}`, where either the name or the braces may be missing.
   SelectorMatchers matchers();
-  // `by (a, b)` or `without (a)`; false on an error.
+  // Parses `by (a, b)` or `without (a)`. Returns false on an error.
   bool grouping(std::vector<std::string>& labels, bool& without);
 
  private:

@@ -37,7 +37,7 @@ struct Server {
     CHECK(got.status == 200);
     return got.body;
   }
-  // "status errorType: error"
+  // "STATUS BODY" of an answer, for error answers.
   std::string refusal(std::string_view path, Parameters parameters) {
     const Answer got = get(path, std::move(parameters));
     return std::to_string(got.status) + " " + got.body;
@@ -46,7 +46,7 @@ struct Server {
 
 }  // namespace
 
-TEST_CASE("shapes of query and query_range") {
+TEST_CASE("the JSON of query and query_range") {
   Server server;
   CHECK(server.body("query", {{"query", "1+1"}, {"time", "4"}}) ==
         R"({"status":"success","data":{"resultType":"scalar","result":[4,"2"]}})");
@@ -73,20 +73,20 @@ TEST_CASE("shapes of query and query_range") {
         R"("warnings":["answered from minute roll-ups"]})");
 }
 
-TEST_CASE("how coarse samples may be is asked for as Thanos has it") {
+TEST_CASE("max_source_resolution has the meaning and the values of Thanos") {
   Server server;
-  const auto wanted = [&](std::string resolution, std::string_view path = "query_range") {
+  const auto requested = [&](std::string resolution, std::string_view path = "query_range") {
     Parameters parameters = {{"query", "max_over_time(power[1m])"}, {"start", "0"}, {"end", "600"}, {"step", "300"}};
     if (!resolution.empty()) parameters.emplace_back("max_source_resolution", std::move(resolution));
     CHECK(server.get(path, parameters).status == 200);
     return server.source.wants.back().source_resolution_ms;
   };
-  CHECK(wanted("") == 0);
-  CHECK(wanted("0s") == 0);
-  CHECK(wanted("1m") == 60'000);
-  CHECK(wanted("3600") == 3'600'000);
-  CHECK(wanted("auto") == 60'000);
-  CHECK(wanted("auto", "query") == 0);
+  CHECK(requested("") == 0);
+  CHECK(requested("0s") == 0);
+  CHECK(requested("1m") == 60'000);
+  CHECK(requested("3600") == 3'600'000);
+  CHECK(requested("auto") == 60'000);
+  CHECK(requested("auto", "query") == 0);
   CHECK(server.refusal("query", {{"query", "1"}, {"max_source_resolution", "fine"}}) ==
         R"(400 {"status":"error","errorType":"bad_data","error":"invalid parameter \"max_source_resolution\": )"
         R"(cannot parse \"fine\" to a valid duration"})");
@@ -94,7 +94,7 @@ TEST_CASE("how coarse samples may be is asked for as Thanos has it") {
   CHECK(server.get("query", {{"query", "1"}, {"max_source_resolution", "-60"}}).status == 400);
 }
 
-TEST_CASE("what there is") {
+TEST_CASE("labels, label values and series") {
   Server server;
   CHECK(server.body("labels", {}) == R"({"status":"success","data":["__name__","gpu"]})");
   CHECK(server.body("label/gpu/values", {}) == R"({"status":"success","data":["0","a \"b\"\n"]})");
@@ -111,7 +111,7 @@ TEST_CASE("what there is") {
   CHECK(server.get("label/a-b/values", {}).status == 400);
 }
 
-TEST_CASE("metadata, build and exemplars") {
+TEST_CASE("metadata, buildinfo and exemplars") {
   Server server;
   CHECK(server.body("metadata", {}) ==
         R"({"status":"success","data":{)"
@@ -124,7 +124,7 @@ TEST_CASE("metadata, build and exemplars") {
   CHECK(server.body("query_exemplars", {{"start", "1700000000000"}}) == R"({"status":"success","data":[]})");
 }
 
-TEST_CASE("refusals by their status") {
+TEST_CASE("errors and their HTTP status") {
   Server server;
   CHECK(server.get("nothing", {}).status == 404);
   CHECK(server.get("label//values", {}).status == 404);
@@ -133,7 +133,7 @@ TEST_CASE("refusals by their status") {
         R"(unclosed left parenthesis"})");
   CHECK(server.refusal("query", {{"query", "abs(power)"}}) ==
         R"(422 {"status":"error","errorType":"execution","error":"unsupported: abs() at 1:1: )"
-        R"(perjouled answers a subset of PromQL, see its README"})");
+        R"(perjouled supports a subset of PromQL, see its README; for full PromQL scrape /metrics with Prometheus"})");
   CHECK(server.refusal("query_range", {{"query", "1"}, {"start", "0"}, {"end", "11001"}, {"step", "1"}}) ==
         R"(400 {"status":"error","errorType":"bad_data","error":"exceeded maximum resolution of 11,000 points per )"
         R"-(timeseries. Try decreasing the query resolution (?step=XX)"})-");

@@ -25,7 +25,7 @@ bool same(const std::vector<storage::Point>& points, const std::vector<storage::
                     [](const auto& a, const auto& b) { return a.wall_ms == b.wall_ms && a.value == b.value; });
 }
 
-// What the evaluator wants of one selector for a grid.
+// The request of the evaluator for one selector on a grid.
 Want want_of(Grid grid, std::int64_t window_ms = 0, Aspect aspect = Aspect::last) {
   Want want;
   want.from_ms = grid.from_ms - (window_ms > 0 ? window_ms : lookback_ms);
@@ -45,7 +45,7 @@ struct Opened {
     connection = std::make_unique<storage::Connection>(std::move(*opened));
     source = std::make_unique<HistorySource>(*connection);
   }
-  // Of the counter, or of the gauge: counters have no mean.
+  // Selects the counter for Aspect::last, otherwise the gauge, because counters have no mean.
   Selected select(Want want) const {
     const std::string_view name =
         want.aspect == Aspect::last ? "perjoule_test_energy_joules_total" : "perjoule_test_power_watts";
@@ -56,7 +56,7 @@ struct Opened {
     REQUIRE(selected);
     return std::move(*selected);
   }
-  // "raw", "minute" or "hour", and how many points there are.
+  // "raw", "minute" or "hour", with ", nothing" if there is no series.
   std::string resolution(const Want& want) const {
     const Selected selected = select(want);
     if (selected.warning.empty()) return selected.series.empty() ? "raw, nothing" : "raw";
@@ -67,7 +67,7 @@ struct Opened {
   std::unique_ptr<HistorySource> source;
 };
 
-TEST_CASE("history source: before anything is sealed raw samples answer every range that is not too long") {
+TEST_CASE("history source: before anything is sealed, raw samples answer ranges of up to two days") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
   Recording(file, 10'000).record(begin_ms, begin_ms + 10 * minute_ms);
@@ -113,7 +113,8 @@ struct Seams {
   }
 };
 
-TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and hours beyond those") {
+TEST_CASE_FIXTURE(Seams,
+                  "history source: minutes answer ranges older than raw samples, hours ranges older than minutes") {
   const auto range = [&](std::int64_t ago_ms, std::int64_t length_ms, std::int64_t step_ms) {
     return opened->resolution(want_of({now_ms - ago_ms, now_ms - ago_ms + length_ms, step_ms}));
   };
@@ -121,7 +122,8 @@ TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and
   CHECK(range(day_ms - hour_ms, day_ms - hour_ms, minute_ms) == "raw");
   CHECK(range(2 * day_ms, hour_ms, minute_ms) == "minute");
   CHECK(range(2 * day_ms, hour_ms, 2 * hour_ms) == "minute");
-  CHECK(range(2 * day_ms, 2 * day_ms, hour_ms) == "minute");  // a range over the seam has one resolution
+  CHECK(range(2 * day_ms, 2 * day_ms, hour_ms) ==
+        "minute");  // a range that begins before raw samples has one resolution
   CHECK(range(3 * day_ms - hour_ms, 3 * day_ms - hour_ms, 5 * minute_ms) == "minute");
   CHECK(range(4 * day_ms, 4 * day_ms, 5 * minute_ms) == "minute");
   CHECK(range(4 * day_ms, 4 * day_ms, hour_ms) == "hour");
@@ -132,7 +134,8 @@ TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and
     return opened->resolution(want_of({now_ms - ago_ms, now_ms - ago_ms + hour_ms, minute_ms}, window_ms, aspect));
   };
   CHECK(window(2 * day_ms, minute_ms, Aspect::mean) == "minute");
-  CHECK(window(2 * day_ms, minute_ms - 1, Aspect::mean) == "raw, nothing");  // no minute says what half of it was
+  CHECK(window(2 * day_ms, minute_ms - 1, Aspect::mean) ==
+        "raw, nothing");  // half a minute cannot be read from minutes
   CHECK(window(2 * day_ms, 4 * minute_ms, Aspect::last) == "minute");
   CHECK(window(2 * day_ms, 4 * minute_ms - 4, Aspect::last) == "raw, nothing");
   CHECK(window(4 * day_ms, hour_ms, Aspect::max) == "hour");
@@ -140,7 +143,7 @@ TEST_CASE_FIXTURE(Seams, "history source: beyond raw samples minutes answer, and
   CHECK(window(4 * day_ms, 4 * hour_ms, Aspect::last) == "hour");
 }
 
-TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer where raw samples could when they are allowed to") {
+TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer instead of raw samples if source_resolution_ms allows it") {
   const auto allowed = [&](std::int64_t resolution_ms, std::int64_t step_ms, std::int64_t window_ms, Aspect aspect) {
     Want want = want_of({now_ms - 6 * hour_ms, now_ms, step_ms}, window_ms, aspect);
     want.source_resolution_ms = resolution_ms;
@@ -152,17 +155,18 @@ TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer where raw samples coul
   CHECK(allowed(minute_ms, hour_ms, hour_ms, Aspect::mean) == "minute");
   CHECK(allowed(hour_ms, hour_ms, hour_ms, Aspect::mean) == "hour");
   CHECK(allowed(hour_ms, hour_ms, 5 * minute_ms, Aspect::mean) == "minute");
-  CHECK(allowed(hour_ms, hour_ms, minute_ms / 2, Aspect::mean) == "raw");  // no roll-up says what half a minute was
+  CHECK(allowed(hour_ms, hour_ms, minute_ms / 2, Aspect::mean) == "raw");  // half a minute cannot be read from roll-ups
   CHECK(allowed(minute_ms, minute_ms, 0, Aspect::last) == "minute");
   CHECK(allowed(minute_ms, minute_ms / 4, 0, Aspect::last) == "raw");
-  CHECK(allowed(hour_ms, hour_ms, 0, Aspect::last) == "minute");  // the last of an hour may be old
+  CHECK(allowed(hour_ms, hour_ms, 0, Aspect::last) == "minute");  // the last sample of an hour would be too old
   Want now = want_of({now_ms, now_ms, 0});
   now.source_resolution_ms = hour_ms;
-  CHECK(opened->resolution(now) == "raw");  // and what is asked for now is the newest
+  CHECK(opened->resolution(now) == "raw");  // an instant query needs the newest sample
   CHECK(allowed(minute_ms, minute_ms, 2 * minute_ms, Aspect::last) == "raw");  // too few for a rate
   CHECK(allowed(minute_ms, minute_ms, 4 * minute_ms, Aspect::last) == "minute");
 
-  // Up to the newest, sealed or not. A window has both its ends, a minute only its beginning.
+  // Up to the newest sample, sealed or not. A window includes both of its ends (4 samples), a minute its start only (3
+  // samples).
   Want want = want_of({now_ms - 6 * hour_ms, now_ms, minute_ms}, minute_ms, Aspect::count);
   const Grid grid{now_ms - 6 * hour_ms, now_ms, minute_ms};
   const auto counts = [&] {
@@ -178,7 +182,8 @@ TEST_CASE_FIXTURE(Seams, "history source: roll-ups answer where raw samples coul
   CHECK(counts() == std::vector<double>(grid.steps(), 3));
 }
 
-TEST_CASE_FIXTURE(Seams, "history source: a single result, and steps finer than a minute, are content with roll-ups") {
+TEST_CASE_FIXTURE(Seams,
+                  "history source: roll-ups answer a single step, and steps finer than a minute, without raw samples") {
   for (const std::int64_t ago_ms : {hour_ms, 2 * day_ms, 4 * day_ms}) {
     CAPTURE(ago_ms);
     const std::int64_t at_ms = now_ms - ago_ms + 90'000;
@@ -204,12 +209,12 @@ TEST_CASE_FIXTURE(Seams, "history source: a single result, and steps finer than 
   CHECK(refused.error().fault == Fault::denied);
 }
 
-TEST_CASE("history source: what the hours hold answers where raw samples and minutes are all gone") {
+TEST_CASE("history source: hours answer if raw samples and minutes have all expired") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
   Recording recording(file, 60'000);
   recording.record(begin_ms, begin_ms + 6 * hour_ms);
-  recording.record(begin_ms + 8 * hour_ms, begin_ms + 8 * hour_ms);  // a longer step would not be believed
+  recording.record(begin_ms + 8 * hour_ms, begin_ms + 8 * hour_ms);  // a longer clock step would not be accepted
   recording.record(begin_ms + 10 * hour_ms, begin_ms + 10 * hour_ms);
   recording.retain({.raw_ms = hour_ms, .minute_ms = hour_ms});
   const Opened opened(file);
@@ -217,7 +222,7 @@ TEST_CASE("history source: what the hours hold answers where raw samples and min
   CHECK(opened.resolution(want_of({begin_ms + 5 * hour_ms, begin_ms + 5 * hour_ms, 0})) == "hour");
 }
 
-TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed ends") {
+TEST_CASE("history source: roll-ups have no gap and no overlap at the end of the sealed slots") {
   for (const std::int64_t minutes : {125, 140, 151, 179, 185, 195, 211}) {
     CAPTURE(minutes);
     const storage::Scratch scratch;
@@ -237,7 +242,7 @@ TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed e
       for (std::int64_t step = 1; step <= steps; ++step)
         expected.push_back({begin_ms + step * width_ms, static_cast<double>(step * width_ms / 1000 - 1)});
       CHECK(same(last.series.at(0).points, expected));
-      // Each bucket has all of its samples, once.
+      // Each bucket counts all of its samples exactly once.
       const Selected counts = opened.select(want_of({to_ms - span_ms, to_ms, width_ms}, width_ms, Aspect::count));
       REQUIRE(counts.series.size() == 1);
       CHECK(counts.series[0].points.size() == static_cast<std::size_t>(steps));
@@ -247,7 +252,7 @@ TEST_CASE("history source: roll-ups have neither hole nor overlap where sealed e
   }
 }
 
-TEST_CASE("history source: an hour that is sealed in part is whole") {
+TEST_CASE("history source: an hour that is partly sealed has all of its samples") {
   for (std::int64_t beyond_ms = 0; beyond_ms <= hour_ms; beyond_ms += 5 * minute_ms) {
     CAPTURE(beyond_ms);
     const storage::Scratch scratch;
@@ -263,7 +268,7 @@ TEST_CASE("history source: an hour that is sealed in part is whole") {
   }
 }
 
-TEST_CASE("history source: slots that are missing are passed over, at either resolution") {
+TEST_CASE("history source: missing slots are skipped, for raw samples and minutes") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
   Recording recording(file, 20'000);
@@ -284,7 +289,7 @@ TEST_CASE("history source: slots that are missing are passed over, at either res
   CHECK(samples == 4 * (90 * 3 + 1));
 }
 
-TEST_CASE("history source: a series that gets the number of one that has expired has its own labels") {
+TEST_CASE("history source: a new series that reuses the id of an expired one has its own labels") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
   Recording(file).record(begin_ms, begin_ms + minute_ms);
@@ -305,7 +310,7 @@ Bucket bucket(std::int64_t start_ms, double last, std::int64_t count) {
   return {start_ms, last - 1, last + 1, last, count, last / 2, count > 0 ? 60.0 : 30.0, 0};
 }
 
-TEST_CASE("history source: a bucket's point stands at its last millisecond, with what the function wants of it") {
+TEST_CASE("history source: a bucket's point has the bucket's last millisecond and the value of the aspect") {
   const std::vector<Bucket> buckets = {bucket(0, 10, 3), bucket(60'000, 20, 0), bucket(120'000, 30, 2)};
   const auto made = [&](Aspect aspect) {
     return points_of(buckets, 60'000, want_of({300'000, 300'000, 0}, 300'000, aspect));
@@ -321,8 +326,8 @@ TEST_CASE("history source: a bucket's point stands at its last millisecond, with
             .empty());
 }
 
-TEST_CASE("history source: each step shows the newest bucket with a sample, for five minutes or its own width") {
-  // One sample in two minutes: a bucket between them has none, and is no gap.
+TEST_CASE("history source: each step has the newest bucket with a sample, for five minutes or its own width") {
+  // One sample in two minutes: the bucket between two samples has none, but there is no gap.
   const std::vector<Bucket> slow = {bucket(0, 10, 1), bucket(60'000, 10, 0), bucket(120'000, 30, 1),
                                     bucket(180'000, 30, 0)};
   CHECK(same(points_of(slow, 60'000, want_of({0, 240'000, 60'000})),
@@ -336,7 +341,7 @@ TEST_CASE("history source: each step shows the newest bucket with a sample, for 
   CHECK(points_of({}, 60'000, want_of({0, 240'000, 60'000})).empty());
 }
 
-TEST_CASE("history source: labels are read as they were written") {
+TEST_CASE("history source: labels are read back as written") {
   using Pairs = Labels;
   CHECK(to_labels("m", "") == Pairs{{"__name__", "m"}});
   CHECK(to_labels("m", R"(b="2",a="x,y=\"z\"",c="")") == Pairs{{"__name__", "m"}, {"a", "x,y=\"z\""}, {"b", "2"}});

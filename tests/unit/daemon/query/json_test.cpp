@@ -23,7 +23,7 @@ std::string plain(std::int64_t ms, double value) {
   return out + "\"]";
 }
 
-// Whole, with some decimals, any, and none at all.
+// Random values: integers, values with some decimals, any double, NaN and infinity.
 double draw(std::mt19937_64& random) {
   const auto whole = static_cast<double>(random() >> (random() % 64));
   switch (random() % 6) {
@@ -44,7 +44,7 @@ double draw(std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("json: many samples are what each alone is, with commas between") {
+TEST_CASE("json: SampleWriter writes the same as append_sample(), with commas between") {
   std::mt19937_64 random(41);
   for (const std::int64_t start_ms : {std::int64_t{-5'000}, std::int64_t{0}, std::int64_t{9'999'000},
                                       std::int64_t{99'999'990'000}, std::int64_t{1'795'424'399'000}}) {
@@ -72,7 +72,7 @@ TEST_CASE("json: many samples are what each alone is, with commas between") {
   }
 }
 
-TEST_CASE("json: no sample is nothing") {
+TEST_CASE("json: no sample writes nothing") {
   std::string none;
   { SampleWriter samples(none); }
   CHECK(none.empty());

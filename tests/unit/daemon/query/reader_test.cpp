@@ -41,7 +41,7 @@ struct Fixture {
   void pass(std::int64_t milliseconds) {
     clock.run_until(clock.now().steady_ns + milliseconds * nanoseconds_per_millisecond);
   }
-  // Asks, and lets the lane answer.
+  // Asks a query and lets the lane answer it.
   Answer get(std::string query = "perjoule_test_power_watts") {
     const std::size_t before = answers.size();
     ask(std::move(query));
@@ -57,7 +57,7 @@ bool has(const Answer& answer, std::string_view part) {
   return answer.body.find(part) != std::string::npos;
 }
 
-TEST_CASE_FIXTURE(Fixture, "reader: answers from the file, at the time at which the lane takes the question") {
+TEST_CASE_FIXTURE(Fixture, "reader: a query without `time` is evaluated at the time at which the lane starts it") {
   Recording(file).record(begin_ms, begin_ms + 60'000);
   const Answer got = get();
   CHECK(got.status == 200);
@@ -69,8 +69,9 @@ TEST_CASE_FIXTURE(Fixture, "reader: answers from the file, at the time at which 
   CHECK(has(answers.at(1), R"("version":"1.2.3")"));
 }
 
-TEST_CASE_FIXTURE(Fixture,
-                  "reader: a lane that hangs costs 503 at the deadline, and nothing that comes later is lost") {
+TEST_CASE_FIXTURE(
+    Fixture,
+    "reader: if the lane hangs, queries get 503 at their deadline; when it returns, waiting ones are answered") {
   Recording(file).record(begin_ms, begin_ms + 60'000);
   ask();
   pass(5'000);
@@ -85,12 +86,12 @@ TEST_CASE_FIXTURE(Fixture,
   pass(4'999);
   CHECK(answers.size() == 1);
   pass(1);
-  REQUIRE(answers.size() == 2);  // it never reached the lane
+  REQUIRE(answers.size() == 2);  // the second query never reached the lane
   CHECK(answers[1].status == 503);
   ask();
   pass(1);
   CHECK(call->calls == 1);
-  call->finish();  // of the first: nobody hears it
+  call->finish();  // the answer of the first query is discarded
   settle();
   CHECK(answers.size() == 2);
   CHECK(call->calls == 2);
@@ -102,7 +103,7 @@ TEST_CASE_FIXTURE(Fixture,
   CHECK(answers.size() == 3);
 }
 
-TEST_CASE_FIXTURE(Fixture, "reader: 32 wait beside the one that is read, and the next is refused at once") {
+TEST_CASE_FIXTURE(Fixture, "reader: 32 queries wait behind the current one, and the next is refused at once") {
   Recording(file).record(begin_ms, begin_ms + 60'000);
   for (int n = 0; n < 33; ++n)
     ask();
@@ -112,7 +113,7 @@ TEST_CASE_FIXTURE(Fixture, "reader: 32 wait beside the one that is read, and the
   settle();
   REQUIRE(answers.size() == 1);
   CHECK(answers[0].status == 503);
-  CHECK(has(answers[0], "too many queries wait"));
+  CHECK(has(answers[0], "too many queries are waiting"));
   for (int n = 0; n < 33; ++n) {
     call->finish();
     settle();
@@ -122,21 +123,21 @@ TEST_CASE_FIXTURE(Fixture, "reader: 32 wait beside the one that is read, and the
     CHECK(answers[n].status == 200);
 }
 
-TEST_CASE_FIXTURE(Fixture, "reader: 503 while there is no file, and answers once it is there, and once it is another") {
+TEST_CASE_FIXTURE(Fixture, "reader: 503 while there is no file; answers when it exists, and when it was replaced") {
   Answer got = get();
   CHECK(got.status == 503);
   CHECK(has(got, R"("errorType":"unavailable")"));
   CHECK(has(got, "no such file"));
   Recording(file).record(begin_ms, begin_ms + 50'000);
   CHECK(has(get(), R"("50"]})"));
-  // As the daemon does with a damaged file.
+  // The daemon renames a damaged file like this.
   std::filesystem::rename(file, scratch / "history.db.kept");
   CHECK(get().status == 503);
   Recording(file).record(begin_ms, begin_ms + 40'000);
   CHECK(has(get(), R"("40"]})"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "reader: reads on while the store writes") {
+TEST_CASE_FIXTURE(Fixture, "reader: reads while the store writes") {
   Recording recording(file);
   recording.record(begin_ms, begin_ms + 30'000);
   CHECK(has(get(), R"("30"]})"));
@@ -144,7 +145,7 @@ TEST_CASE_FIXTURE(Fixture, "reader: reads on while the store writes") {
   CHECK(has(get(), R"("60"]})"));
 }
 
-TEST_CASE("reader: a query that runs out of memory is a 500, and the next one is answered") {
+TEST_CASE("reader: a query that runs out of memory gets 500, and the next one is answered") {
   int calls = 0;
   Fixture f([&](std::string_view path, const Parameters& parameters, const Environment& environment) {
     if (++calls == 1) throw std::bad_alloc();
@@ -155,7 +156,7 @@ TEST_CASE("reader: a query that runs out of memory is a 500, and the next one is
   CHECK(f.get().status == 200);
 }
 
-TEST_CASE("reader: work that nobody waits for ends") {
+TEST_CASE("reader: the evaluation of an expired or abandoned query stops") {
   std::vector<Fault> faults;
   Fixture f([&](std::string_view, const Parameters&, const Environment& environment) {
     Want want;
@@ -181,15 +182,15 @@ TEST_CASE("reader: work that nobody waits for ends") {
   CHECK(faults == std::vector{Fault::timeout, Fault::timeout});
 }
 
-TEST_CASE_FIXTURE(Fixture, "reader: destroyed, it answers each question once, and nothing refers to it any more") {
+TEST_CASE_FIXTURE(Fixture, "reader: its destructor answers each open query once, and late handlers do not use it") {
   Recording(file).record(begin_ms, begin_ms + 60'000);
   for (int n = 0; n < 3; ++n)
-    ask();  // one is read, two wait
+    ask();  // one is on the lane, two wait
   settle();
-  ask();  // the loop has not seen this one
+  ask();  // still on its way to the loop
   reader.reset();
   CHECK(answers.size() == 3);
-  call->finish();  // the call returns at last
+  call->finish();  // the lane returns after the reader is gone
   pass(60'000);
   REQUIRE(answers.size() == 4);
   for (const Answer& answer : answers) {

@@ -1,4 +1,4 @@
-// A history.db that a store writes, for tests of what reads it: a power and an energy, sampled together.
+// A history.db with a power and an energy series, sampled together and written by a real store, for tests of readers.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -13,10 +13,11 @@
 
 namespace perjoule::query {
 
-inline constexpr std::int64_t begin_ms = 1'795'392'000'000;  // 2026-11-23 00:00:00, an hour's and a slot's begin
+inline constexpr std::int64_t begin_ms =
+    1'795'392'000'000;  // 2026-11-23 00:00:00 UTC, the start of an hour and of a slot
 
-// perjoule_test_power_watts{gpu="0"} is the seconds of the stamp modulo 1000,
-// perjoule_test_energy_joules_total{gpu="0"} the seconds since begin_ms.
+// perjoule_test_power_watts{gpu="0"} is the timestamp in seconds modulo 1000;
+// perjoule_test_energy_joules_total{gpu="0"} is the number of seconds since begin_ms.
 class Recording {
  public:
   explicit Recording(const std::filesystem::path& file, std::int64_t period_ms = 1000) : period_ms_(period_ms) {
@@ -32,7 +33,7 @@ class Recording {
     described_ = std::move(frame);
   }
 
-  // Both inclusive; seals what is old enough.
+  // Records samples from `from_ms` to `to_ms`, both inclusive, and seals what is old enough.
   void record(std::int64_t from_ms, std::int64_t to_ms) {
     storage::Frame frame = std::exchange(described_, {});
     for (std::int64_t at_ms = from_ms; at_ms <= to_ms; at_ms += period_ms_) {

@@ -16,7 +16,7 @@ std::string labels_text(const Labels& labels) {
   return "{" + text + "}";
 }
 
-// Two GPUs of which one was seen later, each with its power and another metric of the same labels.
+// The power of two GPUs, of which the second appears later, and another metric with the labels of the first.
 MemorySource two_gpus() {
   MemorySource source;
   source.add({{"__name__", "power"}, {"gpu", "0"}, {"host", "a"}}, {{1'000, 10}, {2'000, 20}, {3'000, 30}});
@@ -25,7 +25,7 @@ MemorySource two_gpus() {
   return source;
 }
 
-// "{labels} value value .." per series, "-" where there is none; or the error.
+// "{labels} value value .." per series, "-" for a step without a value; or the error.
 std::string run(MemorySource& source, std::string_view query, const Grid& grid, const Limits& limits = {}) {
   const auto expression = parse(query);
   REQUIRE(expression.has_value());
@@ -64,7 +64,7 @@ TEST_CASE("selectors at an instant and on a grid") {
   CHECK(run(source, "power{gpu=~'1|2'}", at_3) == "{__name__=power,gpu=1,host=a} 300");
 }
 
-TEST_CASE("functions and arithmetic drop the metric's name, filters and last_over_time keep it") {
+TEST_CASE("functions and arithmetic remove the metric name; comparisons and last_over_time keep it") {
   MemorySource source = two_gpus();
   CHECK(run(source, "max_over_time(power[2s])", at_3) == "{gpu=0,host=a} 30\n{gpu=1,host=a} 300");
   CHECK(run(source, "last_over_time(power{gpu='0'}[2s])", at_3) == "{__name__=power,gpu=0,host=a} 30");
@@ -78,7 +78,7 @@ TEST_CASE("functions and arithmetic drop the metric's name, filters and last_ove
   CHECK(run(source, "power > 1000", at_3).empty());
 }
 
-TEST_CASE("aggregations group by what is kept") {
+TEST_CASE("aggregations with by and without") {
   MemorySource source = two_gpus();
   CHECK(run(source, "sum(power)", three_steps) == "{} 10 220 330");
   CHECK(run(source, "avg by (host) (power)", three_steps) == "{host=a} 10 110 165");
@@ -87,7 +87,7 @@ TEST_CASE("aggregations group by what is kept") {
   CHECK(run(source, "max(nothing)", at_3).empty());
 }
 
-TEST_CASE("a range is sorted by labels, an instant stands as it was evaluated") {
+TEST_CASE("a range result is sorted by labels, an instant result keeps the order of evaluation") {
   MemorySource source;
   source.add({{"__name__", "a"}, {"gpu", "1"}}, {{1'000, 1}});
   source.add({{"__name__", "b"}, {"gpu", "0"}}, {{1'000, 2}});
@@ -105,7 +105,7 @@ TEST_CASE("scalars, vectors and time") {
   CHECK(run(source, "2 ^ 3 ^ 2 - 7 % 4", at_3) == "scalar 509");
 }
 
-TEST_CASE("series that become alike are an error where they meet") {
+TEST_CASE("series with equal labels are an error if they have values at the same step") {
   MemorySource source = two_gpus();
   const std::string alike = "denied: vector cannot contain metrics with the same labelset";
   const Grid both{3'000, 403'000, 200'000};  // power at the first two, limit at the last
@@ -114,11 +114,11 @@ TEST_CASE("series that become alike are an error where they meet") {
   CHECK(run(source, "{gpu='0'} * 2", both) == "{gpu=0,host=a} 60 60 1400");  // never at the same step
   CHECK(run(source, "{gpu='0'} * 2", {3'000, 403'000, 100'000}) == "{gpu=0,host=a} 60 60 60 60 1400");
   CHECK(run(source, "last_over_time({gpu='0'}[10m]) * 2", both) == alike);
-  CHECK(run(source, "max_over_time({gpu='0'}[5m])", both) == alike);  // a function sees the whole range
+  CHECK(run(source, "max_over_time({gpu='0'}[5m])", both) == alike);  // functions refuse them over the whole range
   CHECK(run(source, "-{gpu='0'}", both) == alike);
 }
 
-TEST_CASE("a source is asked for what the answer can need") {
+TEST_CASE("the source is asked for exactly the range that the answer needs") {
   MemorySource source = two_gpus();
   (void)run(source, "power", {1'000'000, 2'000'000, 1'000});
   (void)run(source, "avg_over_time(power[1h])", {1'000'000, 1'000'000, 0});
@@ -134,7 +134,7 @@ TEST_CASE("a source is asked for what the answer can need") {
   CHECK(source.wants[1].aspect == Aspect::mean);
 }
 
-TEST_CASE("a query costs no more than it may") {
+TEST_CASE("a query that exceeds a limit is refused") {
   MemorySource source = two_gpus();
   CHECK(run(source, "power", at_3, {.series_max = 1}).starts_with("denied: "));
   CHECK(run(source, "power", at_3, {.samples_max = 4}).starts_with("denied: "));

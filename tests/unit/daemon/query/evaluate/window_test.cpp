@@ -25,7 +25,7 @@ std::vector<double> over(Function function, const std::vector<Point>& points, co
   return out;
 }
 
-// At one time, so that nothing slides.
+// At a single step, so that no window slides.
 double once(Function function, const std::vector<Point>& points, std::int64_t at_ms, std::int64_t range_ms) {
   return over(function, points, {at_ms, at_ms, 0}, range_ms).front();
 }
@@ -38,7 +38,7 @@ bool same(double a, double b, double tolerance) {
 
 }  // namespace
 
-TEST_CASE("a window has both its ends, and looks back no further") {
+TEST_CASE("a window includes both of its ends, and nothing before it") {
   const std::vector<Point> points = {{1000, 1}, {2000, 2}, {3000, 3}};
   CHECK(once(Function::count_over_time, points, 3000, 2000) == 3);
   CHECK(once(Function::count_over_time, points, 3000, 1999) == 2);
@@ -53,25 +53,25 @@ TEST_CASE("a window has both its ends, and looks back no further") {
   CHECK_FALSE(select_newest(points, {303'001, 303'001, 0}, out));
 }
 
-TEST_CASE("rates reach to the window's edges where the next sample may lie beyond them") {
-  // Ten seconds apart, 10 a sample: one sample more fits before and none behind.
+TEST_CASE("rates are extrapolated to the edges of the window if the next sample may lie beyond them") {
+  // Samples every 10 s that rise by 10: one more sample fits before the first, and none after the last.
   const std::vector<Point> points = {{10'000, 100}, {20'000, 110}, {30'000, 120}};
   CHECK(once(Function::increase, points, 30'000, 30'000) == doctest::Approx(30));
   CHECK(once(Function::rate, points, 30'000, 30'000) == doctest::Approx(1));
-  // Eleven seconds and more before the first sample: half of the distance.
+  // More than 11 s before the first sample: half of the sample distance is added.
   CHECK(once(Function::increase, points, 30'000, 60'000) == doctest::Approx(25));
-  // A counter that began at zero is not stretched below it.
+  // A counter that started at zero is not extrapolated below zero.
   const std::vector<Point> fresh = {{10'000, 1}, {20'000, 11}, {30'000, 21}};
   CHECK(once(Function::increase, fresh, 30'000, 30'000) == doctest::Approx(21));
   CHECK(once(Function::delta, fresh, 30'000, 30'000) == doctest::Approx(30));
-  // A reset: what was counted before it is added.
+  // At a reset the value before it is added.
   const std::vector<Point> reset = {{10'000, 100}, {20'000, 110}, {30'000, 5}};
   CHECK(once(Function::increase, reset, 30'000, 20'000) == doctest::Approx(15));
   CHECK(once(Function::delta, reset, 30'000, 20'000) == doctest::Approx(-95));
   CHECK(is_absent(once(Function::rate, points, 10'000, 5'000)));  // one sample makes no rate
 }
 
-TEST_CASE("no value is lost to infinities, NaN or an overflow on the way") {
+TEST_CASE("infinities, NaN and large values give the same results as in Prometheus") {
   const double nan = std::numeric_limits<double>::quiet_NaN();
   const std::vector<Point> with_nan = {{1, nan}, {2, 5}, {3, nan}, {4, 3}};
   CHECK(once(Function::min_over_time, with_nan, 4, 10) == 3);
@@ -85,14 +85,14 @@ TEST_CASE("no value is lost to infinities, NaN or an overflow on the way") {
   CHECK(once(Function::sum_over_time, {{1, 1e100}, {2, 1}, {3, -1e100}}, 3, 10) == 1);
 }
 
-TEST_CASE("of roll-ups, the counts are added") {
+TEST_CASE("count_over_time adds the counts of roll-ups") {
   const std::vector<Point> points = {{60'000, 60}, {120'000, 58}};
   CHECK(over(Function::count_over_time, points, {120'000, 120'000, 0}, 60'000, true).front() == 118);
   CHECK(over(Function::count_over_time, points, {120'000, 120'000, 0}, 60'000, false).front() == 2);
 }
 
-// The property: what slides over overlapping windows is what reading each window by itself gives.
-TEST_CASE("sliding windows are windows") {
+// Property: sliding over overlapping windows gives the same results as reading each window separately.
+TEST_CASE("sliding windows give the same results as separate windows") {
   std::mt19937 random(4711);
   const auto uniform = [&random](double low, double high) {
     return std::uniform_real_distribution<double>(low, high)(random);
@@ -127,7 +127,7 @@ TEST_CASE("sliding windows are windows") {
   }
 }
 
-TEST_CASE("a fold reads each element twice, however far windows overlap") {
+TEST_CASE("a fold reads each element at most twice, for any overlap of the windows") {
   std::size_t lifted = 0;
   const auto lift = [&lifted](std::size_t i) {
     ++lifted;

@@ -26,7 +26,7 @@ TEST_CASE("numbers are read as Go reads them") {
   }
 }
 
-TEST_CASE("durations add up their units, from the largest down") {
+TEST_CASE("a duration is the sum of its units, largest first") {
   CHECK(read_duration("5m") == 300'000);
   CHECK(read_duration("1h30m") == 5'400'000);
   CHECK(read_duration("1y2w3d4h5m6s7ms") == 31'536'000'000 + 1'209'600'000 + 259'200'000 + 14'400'000 + 306'007);
@@ -40,7 +40,7 @@ TEST_CASE("durations add up their units, from the largest down") {
   }
 }
 
-TEST_CASE("all three quotings, with Go's escapes") {
+TEST_CASE("all three kinds of quotes, with Go's escapes") {
   CHECK(unquote(R"("a b")") == "a b");
   CHECK(unquote(R"('a "b"')") == "a \"b\"");
   CHECK(unquote(R"("\a\b\f\n\r\t\v\\\"")") == "\a\b\f\n\r\t\v\\\"");
@@ -54,7 +54,7 @@ TEST_CASE("all three quotings, with Go's escapes") {
   }
 }
 
-TEST_CASE("times are seconds or RFC 3339") {
+TEST_CASE("a time is seconds or RFC 3339") {
   CHECK(read_time("4") == 4000);
   CHECK(read_time("1435781451.781") == 1435781451781);
   CHECK(read_time("1435781451.7809") == 1435781451781);

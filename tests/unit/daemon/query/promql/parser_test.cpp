@@ -20,7 +20,7 @@ std::string matchers_text(const std::vector<Matcher>& matchers) {
   return "{" + text + "}";
 }
 
-// The tree, operators before their operands.
+// The expression tree in prefix notation.
 std::string tree(const Expression& expression, std::uint32_t index) {
   constexpr std::string_view operators[] = {"+", "-", "*", "/", "%", "^", "==", "!=", ">", "<", ">=", "<="};
   const Node& node = expression.nodes[index];
@@ -46,7 +46,7 @@ std::string tree(const Expression& expression, std::uint32_t index) {
   return "?";
 }
 
-// The tree, or what the refusal says.
+// The tree, or the error message.
 std::string read(std::string_view query) {
   const auto expression = parse(query);
   return expression ? tree(*expression, expression->root) : expression.error().what;
@@ -65,7 +65,7 @@ TEST_CASE("selectors") {
   CHECK(read("rate{offset='1'}") == "{__name__=rate,offset=1}");
 }
 
-TEST_CASE("precedence and the side that operators bind to") {
+TEST_CASE("precedence and associativity of operators") {
   CHECK(read("1 + 2 * 3") == "(+ 1 (* 2 3))");
   CHECK(read("1 - 2 - 3") == "(- (- 1 2) 3)");
   CHECK(read("2 ^ 3 ^ 2") == "(^ 2 (^ 3 2))");
@@ -92,7 +92,7 @@ TEST_CASE("calls and aggregations") {
   CHECK(read("'a'") == "'a'");
 }
 
-TEST_CASE("what is wrong is named at its place") {
+TEST_CASE("errors have Prometheus' message and position") {
   CHECK(read("") == "1:1: parse error: no expression found in input");
   CHECK(read("1 +") == "1:4: parse error: unexpected end of input");
   CHECK(read("foo bar") == "1:5: parse error: unexpected identifier \"bar\"");
@@ -110,16 +110,17 @@ TEST_CASE("what is wrong is named at its place") {
   CHECK(read("up[0s]") == "1:4: parse error: duration must be greater than 0");
   CHECK(read("(up)[5m]") == "1:5: parse error: ranges only allowed for vector selectors");
   CHECK(read("sum(1) + (") ==
-        "1:11: parse error: unclosed left parenthesis");  // sooner than the type of sum's argument
+        "1:11: parse error: unclosed left parenthesis");  // reported before the type of sum's argument
   CHECK(read("up{a=~'('}").starts_with("1:4: parse error: error parsing regexp: "));
 }
 
-TEST_CASE("PromQL that is not answered is no error of the user") {
+TEST_CASE("PromQL that is not supported has another fault than an invalid query") {
   const auto refused = parse("1 + histogram_quantile(0.9, up)");
   REQUIRE_FALSE(refused.has_value());
   CHECK(refused.error().fault == Fault::denied);
   CHECK(refused.error().what ==
-        "unsupported: histogram_quantile() at 1:5: perjouled answers a subset of PromQL, see its README");
+        "unsupported: histogram_quantile() at 1:5: perjouled supports a subset of PromQL, see its README; for full "
+        "PromQL scrape /metrics with Prometheus");
   for (const char* query : {"up offset 5m", "up @ 5", "rate(up[5m:1m])", "up + up", "up and up", "topk(3, up)",
                             "up * on (a) up", "stddev by (a) (up)", "irate(up[5m])", "(up or up)"}) {
     CAPTURE(query);
@@ -129,7 +130,7 @@ TEST_CASE("PromQL that is not answered is no error of the user") {
   CHECK(parse("1 +").error().fault == Fault::broken);
 }
 
-TEST_CASE("a query has bounds") {
+TEST_CASE("queries over the limits are refused") {
   const auto repeat = [](std::string_view text, std::size_t times) {
     std::string all;
     for (std::size_t i = 0; i < times; ++i)
@@ -148,7 +149,7 @@ TEST_CASE("a query has bounds") {
   CHECK_FALSE(parse("up{a=~'((((a{100}){100}){100}){100})'}").has_value());
 }
 
-TEST_CASE("whatever the bytes are, the parser answers") {
+TEST_CASE("random input: the parser returns an expression or an error message") {
   std::mt19937 random(20261124);
   constexpr std::string_view parts[] = {
       "up",   "{", "}", "(", ")",  "[", "]",      "5m", ":",  "=~", "!=",    "\"a\"",    "rate", ",",  "sum", "by",
@@ -162,7 +163,7 @@ TEST_CASE("whatever the bytes are, the parser answers") {
   }
 }
 
-TEST_CASE("match[] is a selector and nothing else") {
+TEST_CASE("match[] accepts a single instant selector only") {
   const auto matchers = parse_selector("up{gpu=~'0|1'}");
   REQUIRE(matchers.has_value());
   CHECK(matchers_text(*matchers) == "{__name__=up,gpu=~0|1}");
