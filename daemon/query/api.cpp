@@ -59,8 +59,7 @@ Answer finish(std::string body, const std::vector<std::string>& warnings = {}) {
 
 Answer too_long(const Environment& environment) {
   return error_answer(422, "execution",
-                      fmt::format("the answer would exceed {} bytes; use a larger step, a shorter range or fewer "
-                                  "series",
+                      fmt::format("the answer would exceed {} bytes; use a larger step or a shorter range",
                                   environment.limits.answer_bytes_max));
 }
 

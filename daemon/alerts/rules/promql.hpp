@@ -5,8 +5,8 @@
 //
 //   hysteresis  E > raise or E >= clear and ALERTS{.., alertstate="firing"}
 //               a firing alert goes on until E is beyond the clear threshold
-//   hold        or last_over_time(E[hold]) and ALERTS{.., alertstate="firing"} unless E
-//               a firing alert goes on for `hold` after its series have vanished
+//   hold        or last_over_time(E[hold - clear_for]) and ALERTS{.., alertstate="firing"} unless E
+//               a firing alert goes on after its series have vanished; with keep_firing_for, for `hold` in total
 //
 // Expressions name no target label (instance, job), so a rule works for each scraped daemon separately.
 #pragma once

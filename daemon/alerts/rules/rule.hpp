@@ -5,8 +5,9 @@
 //
 //   match -> function -> aggregation -> minus -> over -> compare
 //
-// Two terms are joined on the labels that both have, except those that `match` fixes to one value. The reader refuses a
-// join that the declared labels show to be ambiguous, so a series has at most one partner.
+// Two terms are joined on the labels that both have, except those that `match` fixes to one value. A series must have
+// one partner: rule_reader refuses a join that the declared labels show to be ambiguous, and the evaluator gives no
+// result for a label set that has two partners in the data.
 #pragma once
 
 #include <cstdint>

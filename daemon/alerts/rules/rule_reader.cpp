@@ -132,7 +132,7 @@ void read_guards(const JsonCursor& cursor, const Catalogue& catalogue, const std
 void check_labels(const JsonCursor& cursor, const Term& value) {
   for (const std::string& label : free_labels(value)) {
     if (!is_own_label(label)) continue;
-    cursor.find("value")->refuse(fmt::format("label {} is set by every alert itself", label),
+    cursor.find("value")->refuse(fmt::format("label {} is reserved: the daemon sets it on every alert", label),
                                  "select one value with \"match\", or remove the label with \"sum_by\"");
   }
 }

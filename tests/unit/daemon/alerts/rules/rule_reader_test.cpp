@@ -153,8 +153,9 @@ TEST_CASE("each mistake is refused at its place, with a remedy") {
        "alerts.rules[0].value.metric @37: the labels of perjoule_job_energy_joules_total are not final yet | "
        "aggregate it: \"sum_by\": [..]"},
       {rule(R"("value": {"metric": "perjoule_gpu_ecc_errors_total"})"),
-       "alerts.rules[0].value @26: label severity is set by every alert itself | select one value with \"match\", or "
-       "remove the label with \"sum_by\""},
+       "alerts.rules[0].value @26: label severity is reserved: the daemon sets it on every alert | select one value "
+       "with "
+       "\"match\", or remove the label with \"sum_by\""},
       {rule(R"("value": {"metric": "perjoule_gpus"}, "over": {"metric": "perjoule_gpu_power_watts"})"),
        "alerts.rules[0].over @63: ambiguous join: perjoule_gpu_power_watts can have several series, because "
        "perjoule_gpus does not share its label gpu | select one value with \"match\": { \"gpu\": .. }, or aggregate "
