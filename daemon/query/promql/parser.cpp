@@ -16,7 +16,6 @@
 namespace perjoule::query {
 namespace {
 
-using config::json::quote_short;
 
 // Recursive descent. A function that fails has recorded the error in the reader and returns no_node; only the first
 // error is kept. A type error is recorded with mistake() and reported only if there is no syntax error, as Prometheus
