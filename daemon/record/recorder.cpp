@@ -1,7 +1,10 @@
 #include "daemon/record/recorder.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+#include <stdexcept>
 #include <utility>
 
 #include "collectors/labels.hpp"
@@ -40,7 +43,10 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows row
                                                            series.metric->unit, series.metric->kind,
                                                            series.metric->storage_step});
               }),
-      rows_(std::move(rows)) {}
+      rows_(std::move(rows)) {
+  // At start only, and by a programmer's mistake: RowSet has no bit for a further row.
+  if (rows_.size() > rows_max) throw std::length_error(fmt::format("more than {} derived rows", rows_max));
+}
 
 void Recorder::configure(const config::Efficiency& settings) {
   for (const auto& row : rows_)

@@ -359,3 +359,15 @@ TEST_CASE("whatever the driver answers, nothing that no board can mean is shown"
     }
   }
 }
+
+TEST_CASE("a library without nvmlDeviceGetUUID: the board is read by its address") {
+  FakeNvml fake;
+  nvml::Api api = FakeNvml::table();
+  api.device_uuid = nullptr;
+  const auto session = nvml::Session::open(api);
+  REQUIRE(session.has_value());
+  nvml::Gpu gpu(*session, {{"0", "GPU-fake"}, "0000:1b:00.0", {}}, [] { return time_ns; });
+  Batch batch;
+  CHECK(gpu.sample(batch).has_value());
+  CHECK_FALSE(batch.readings().empty());
+}

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <deque>
 #include <optional>
+#include <stdexcept>
 #include <string>
 #include <vector>
 
@@ -264,4 +265,13 @@ TEST_CASE("what is shown is what is stored: series and groups are described befo
   REQUIRE(daemon.sink.ticks[3].samples.size() == daemon.sink.ticks[4].samples.size());
   for (std::size_t i = 0; i < daemon.sink.ticks[3].samples.size(); ++i)
     CHECK(daemon.sink.ticks[3].samples[i].series == daemon.sink.ticks[4].samples[i].series);
+}
+
+TEST_CASE("more derived rows than the recorder has room for are refused at the start") {
+  Latest latest;
+  Ledger ledger({}, "boot");
+  Rows rows;
+  while (rows.size() <= 16)
+    rows.push_back(std::move(make_rows(ledger).front()));
+  CHECK_THROWS_AS(Recorder(latest, ledger, nullptr, std::move(rows)), std::length_error);
 }
