@@ -1,13 +1,15 @@
-// What one call of a collector read. The collector fills it on its lane, then the recorder owns it on the loop: one
-// thread at a time, no locking. A batch is reused from tick to tick, so that a steady probe allocates nothing.
+// What one call of a collector read. The collector fills the batch on its lane, then the recorder owns it on the loop:
+// one thread at a time, no locking. A batch is reused from tick to tick, so that a steady probe allocates nothing.
 //
-// A reading is one of three forms:
-//   add        a gauge, or a counter as the source itself keeps it
+// A reading is added by one of four calls:
+//   add        a gauge, or a counter as the source itself keeps it; shown as it is, nothing is booked
 //   meter      a raw hardware counter; the ledger turns it into a total that survives wrap, reset, restart and reboot
-//   integrate  power where no counter exists; the ledger integrates it (trapezoid, gap rule)
-//   dwell      a state that holds or not, where no counter of its time exists; the ledger books seconds
-// For the last two the ledger also books `perjoule_energy_by_source_joules_total{device,source}` and the unobserved
-// seconds of the device. Label values are taken as they are: the recorder makes them valid UTF-8 and bounds them.
+//   integrate  power where no counter exists; the ledger integrates it: trapezoid over at most 2.5 periods, a longer
+//              gap holds the last power for at most 30 s, the rest is unobserved (daemon/record/ledger.hpp)
+//   dwell      a state that holds or not, where no counter of its time exists; the ledger books seconds the same way
+// For a metric in joules (integrate always, meter where the counter is one of energy) the recorder also books
+// `perjoule_energy_by_source_joules_total{device,source}` and the unobserved seconds of the device.
+// Label values are taken as they are, up to a NUL: the recorder makes them valid UTF-8 and bounds their length.
 #pragma once
 
 #include <array>
@@ -40,7 +42,7 @@ constexpr std::string_view name(Origin origin) {
 
 // A raw hardware counter, in millionths of its metric's unit (microjoules, microseconds).
 struct CounterReading {
-  std::string_view device;  // identity over reboots: "package-0", a UUID; never an index that can move
+  std::string_view device;  // identity that survives reboots: "package-0", a UUID; never an index that can change
   std::uint64_t value = 0;  // as read
   std::uint64_t wrap = 0;   // the counter runs from 0 to `wrap` inclusive and starts again; 0: it does not wrap
   double rate_max = 0;      // largest plausible rate in the metric's unit per second (watts for energy); > 0
@@ -68,7 +70,8 @@ struct Reading {
   std::uint32_t device_size = 0;  // the device stands right behind the labels
 };
 
-// Value of the label `index` in values that are each followed by a NUL, as a batch keeps them; "" beyond the last.
+// Value of the label number `index` in values that are each followed by a NUL, as a batch keeps them; "" if there are
+// fewer.
 [[nodiscard]] std::string_view label_value(std::string_view values, std::size_t index);
 
 struct ItemFault {
@@ -86,7 +89,7 @@ class Batch {
     append(reading, {}, {std::string_view(labels)...});
   }
 
-  // `rate` may be null; else it is a gauge with the same labels.
+  // `rate` is a gauge with the same labels that shows the mean rate since the previous reading; null: none is shown.
   template <Unit U, std::size_t N, class... L>
   requires(sizeof...(L) == N) void meter(const Declared<U, Kind::counter, N>& metric, const Metric* rate,
                                          const CounterReading& counter, const L&... labels) {
@@ -115,7 +118,8 @@ class Batch {
     append(reading, source.device, {std::string_view(labels)...});
   }
 
-  // Books the time for which a state holds that is only seen at each sample (a bit), by the rules of integrate().
+  // Books the time for which a state held that is only visible at the moment of each sample (a bit). The ledger
+  // integrates it as a power of 0 or 1.
   template <std::size_t N, class... L>
   requires(sizeof...(L) == N) void dwell(const Declared<Unit::second, Kind::counter, N>& metric, bool holds,
                                          std::string_view device, const L&... labels) {
@@ -128,10 +132,11 @@ class Batch {
     append(reading, device, {std::string_view(labels)...});
   }
 
-  // One item (a channel, a zone) failed and the others did not. Bounded: at most 64 are kept, all are counted.
+  // One item (a channel, a zone) failed while others did not. At most 64 errors are kept; all are counted.
   void fault(std::string_view item, Error error);
 
-  // A value that no hardware can mean was refused; it is counted, and the series shows nothing this time.
+  // An implausible value was read and ignored: it is counted, and its series has no value in this tick. `why` says what
+  // was read and which bound it broke. Shares the limit of 64 with fault().
   void refuse(std::string_view item, std::string_view why);
 
   void clear();

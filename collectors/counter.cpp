@@ -27,7 +27,7 @@ Increment step(const CounterStep& counter) {
     return {StepVerdict::reset, 0};
   }
   const double gate = gate_factor * std::max(largest, counter.rate_max * millionths_per_unit * update_seconds);
-  // Written so that a limit that is not a number books nothing, and so that the cast cannot turn negative.
+  // `!(a <= b)` rather than `a > b`, so that a NaN gate books nothing; increment_max keeps the cast from overflowing.
   if (!(static_cast<double>(delta) <= std::min(gate, increment_max))) return {StepVerdict::reset, 0};
   return {StepVerdict::booked, static_cast<std::int64_t>(delta)};
 }

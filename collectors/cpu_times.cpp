@@ -24,11 +24,12 @@ std::optional<std::uint64_t> take_number(std::string_view& text) {
   return value;
 }
 
-// `line` is what stands behind "cpu": "12 100 0 50 900 3 0 1 0 0 0".
+// `line` is the part behind "cpu": "12 100 0 50 900 3 0 1 0 0 0".
 std::optional<CpuTimes> parse_line(std::string_view line) {
   const std::optional<std::uint64_t> cpu = line.starts_with(' ') ? std::nullopt : take_number(line);
   if (!cpu || *cpu >= cpus_max * 8) return std::nullopt;
-  // user nice system idle, and since 2.6 iowait irq softirq steal. guest and guest_nice lie inside user and nice.
+  // user nice system idle, and since 2.6 iowait irq softirq steal. guest and guest_nice are skipped: they are already
+  // included in user and nice.
   std::uint64_t ticks[8] = {};
   std::size_t count = 0;
   for (; count < 8 && line.find_first_not_of(' ') != std::string_view::npos; ++count) {
@@ -123,7 +124,8 @@ Result<std::vector<CpuTimes>> Utilization::read() {
   for (;;) {
     const Result<std::string_view> text = stat_.head(head_bytes_);
     if (!text) return text.error();
-    // All cpu lines are there once a line behind them has begun, or the file ended.
+    // All CPU lines have been read once another line has begun behind them, or the file ended. Else the head is too
+    // short and is doubled.
     const std::size_t last_line = text->rfind('\n') == std::string_view::npos ? 0 : text->rfind('\n') + 1;
     const bool cut = text->size() == head_bytes_ && std::string_view("cpu").starts_with(text->substr(last_line, 3));
     if (!cut || head_bytes_ >= head_bytes_max) {
@@ -140,7 +142,7 @@ Result<std::map<unsigned, double>> Utilization::sample() {
   if (!cpus) return cpus.error();
   if (steal_ == Steal::idle) {
     for (CpuTimes& times : *cpus)
-      times.busy -= times.steal;  // `total` keeps it, so that it is idle time
+      times.busy -= times.steal;  // it stays in `total`, so it now counts as idle
   }
   if (!same_cpus(previous_, *cpus)) topology_ = read_topology(sysfs_);
   std::map<unsigned, double> ratios = busy_ratios(previous_, *cpus, topology_);

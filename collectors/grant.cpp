@@ -22,20 +22,20 @@ std::string parse_service_unit(std::string_view cgroups) {
   return {};
 }
 
-std::string grant_command(const Roots& roots, std::string_view capability, std::string_view drop_in) {
+std::string grant_command(const Roots& roots, std::string_view capability, std::string_view removed_by) {
   const Result<std::string> cgroups = sysfs::read_whole(roots.procfs / "self/cgroup", sysfs::text_max);
   const std::string unit = cgroups ? parse_service_unit(*cgroups) : "";
   if (!unit.empty()) {
     return fmt::format(
-        "{1} lacks {0}: sudo mkdir -p /etc/systemd/system/{1}.d && printf '[Service]\\n"
-        "AmbientCapabilities={0}\\nCapabilityBoundingSet={0}\\n' | sudo tee /etc/systemd/system/{1}.d/{2} && "
-        "sudo systemctl daemon-reload && sudo systemctl restart {1}",
-        capability, unit, drop_in);
+        "{1} lacks {0}: sudo rm -f /etc/systemd/system/{1}.d/{2} && sudo systemctl daemon-reload && "
+        "sudo systemctl restart {1}; a unit other than the packaged one also needs AmbientCapabilities={0} and "
+        "CapabilityBoundingSet={0}",
+        capability, unit, removed_by);
   }
   return fmt::format(
-      "sudo setcap {}+ep \"$(command -v perjouled)\", or run it as perjouled.service, whose unit or drop-in {} has "
-      "AmbientCapabilities={}",
-      text::lower(capability), drop_in, capability);
+      "sudo setcap {}+ep \"$(command -v perjouled)\", or run it as the packaged perjouled.service, which has "
+      "AmbientCapabilities={} unless its drop-in {} is installed",
+      name, capability, removed_by);
 }
 
 }  // namespace perjoule

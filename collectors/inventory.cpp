@@ -38,9 +38,9 @@ std::string without_dash(std::string_view word) {
 
 using Seen = Inventory::Seen;
 using Board = Inventory::Board;
-using Found = std::vector<std::optional<std::size_t>>;  // by what was seen: its index among the boards
+using Found = std::vector<std::optional<std::size_t>>;  // for each Seen, its index among the known boards
 
-// By UUID first: a board that was moved is the same board.
+// By UUID first, because a board that moved to another address is still the same board.
 Found recognize(std::span<const Seen> seen, std::span<const Board> boards) {
   Found found(seen.size());
   std::vector<bool> taken(boards.size(), false);
@@ -61,14 +61,14 @@ Found recognize(std::span<const Seen> seen, std::span<const Board> boards) {
 void renew(std::vector<Board>& boards, std::size_t index, const Seen& seen) {
   if (!seen.uuid.empty()) boards[index].uuid = seen.uuid;
   if (seen.address.empty() || seen.address == boards[index].address) return;
-  // The place that it moved to is no longer that of a board which stood there before.
+  // It moved: the board that was at this address before is no longer there.
   for (Board& other : boards) {
     if (other.address == seen.address) other.address.clear();
   }
   boards[index].address = seen.address;
 }
 
-// Its slot: the lowest that is free.
+// Adds a new board and returns its slot, the lowest that is free.
 unsigned move_in(std::vector<Board>& boards, const Seen& seen) {
   unsigned slot = 0;
   auto at = boards.begin();

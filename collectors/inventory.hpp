@@ -1,7 +1,8 @@
-// Which GPU has which number. Slots follow PCI order at first sight and are kept (the daemon stores `text`): a board
-// keeps its number when another one dies, and a board that replaces one in its place takes that number.
+// Which GPU has which number (the label `gpu`). Slots are assigned in PCI order when boards are first seen, and are kept
+// over restarts (the daemon stores `text()` in the ledger). A board keeps its number when another one dies, and a
+// replacement at the same PCI address takes the number of the board it replaces.
 //
-// Thread-safe: looks place boards on their lanes, the loop reads and stores.
+// Thread-safe: discovery places boards on its lane, the loop reads and stores.
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@ class Inventory {
  public:
   struct Seen {
     std::string address;  // PCI, as the kernel writes it; "" where it is not known
-    std::string uuid;     // "" when the board does not answer: its number is kept by its address
+    std::string uuid;     // "" when the board does not answer: it is then recognised by its address
   };
   struct Board {
     unsigned slot = 0;
@@ -28,25 +29,25 @@ class Inventory {
     friend bool operator==(const Board&, const Board&) = default;
   };
 
-  // The slot of each of the boards that one look saw, in the same order: by UUID, else by address, else the lowest free
-  // numbers in the order of addresses. At most 256 boards are kept.
+  // The slots of the boards that one discovery saw, in the same order. A board is recognised by its UUID, else by its
+  // address; new boards get the lowest free numbers in the order of their addresses. At most 256 boards are kept.
   std::vector<unsigned> place(std::span<const Seen> seen);
-  // The UUID that last answered at an address; "" when none did.
+  // The UUID of the board that last answered at `address`; "" when none did.
   [[nodiscard]] std::string uuid_at(std::string_view address) const;
-  // What a source finds on the bus now, whether a driver answers or not.
+  // Replaces the addresses that `source` finds on the bus, whether a driver answers or not.
   void on_bus(std::string_view source, std::vector<std::string> addresses);
 
-  // The most boards that were ever seen together, since the last accept().
+  // The largest number of boards that were known or on the bus at once since the last accept().
   [[nodiscard]] std::size_t expected() const;
-  // What is there now is what is expected: boards that neither answer nor stand on the bus lose their numbers.
+  // Accepts the present boards as the expected ones: boards that neither answer nor are on the bus lose their numbers.
   void accept(const std::function<bool(const Board&)>& answers);
 
   [[nodiscard]] std::vector<Board> boards() const;
-  // Grows with each change of what text() gives.
+  // Increases with each change of text().
   [[nodiscard]] std::uint64_t version() const;
   // "expected 8", then a line "SLOT ADDRESS UUID" per board ("-" for what is not known).
   [[nodiscard]] std::string text() const;
-  // Replaces everything. A line that it does not understand is left out, and false returned.
+  // Replaces everything with what text() wrote. Malformed lines are skipped, and false is returned.
   bool load(std::string_view text);
 
  private:

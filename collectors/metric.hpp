@@ -1,11 +1,13 @@
-// A metric is declared once, as a constant beside the code that reads it, or in its room's metrics.hpp when several
+// A metric is declared once, as a constant beside the code that reads it, or in its folder's metrics.hpp when several
 // drivers share it. Exposition, storage, `describe`, configuration and the tests all read that constant.
 //
-//   inline constexpr auto fan_speed = gauge<Unit::rpm>("perjoule_fan_speed_rpm", "Speed of a fan ...", "chip",
-//   "sensor");
+//   inline constexpr auto fan_speed =
+//       gauge<Unit::rpm>("perjoule_fan_speed_rpm", "Speed of a fan ...", "chip", "sensor");
+//                        name                      HELP                  names of its labels
 //
 // The makers are consteval: a name without its unit's suffix, a counter without _total, a bad character or a label that
-// Prometheus reserves does not compile. Names and labels are public interface (CHANGELOG.md before a rename).
+// Prometheus reserves does not compile. Names and labels are public interface: add a line to CHANGELOG.md before a
+// rename. Constants only; any thread.
 #pragma once
 
 #include <array>
@@ -26,7 +28,7 @@ struct Metric {
   std::string_view help;
   std::array<std::string_view, 8> labels = {};
   std::uint8_t label_count = 0;
-  double storage_step = 0;  // the history keeps multiples of it, which is far below the sensor's error; 0: every bit
+  double storage_step = 0;  // history rounds values to multiples of it, far below the sensor's error; 0: lossless
 };
 
 template <Unit U, Kind K, std::size_t Labels>
@@ -48,7 +50,7 @@ constexpr bool ends_with_word(std::string_view name, std::string_view word) {
   return name.size() > word.size() + 1 && name.ends_with(word) && name[name.size() - word.size() - 1] == '_';
 }
 
-// The throws never run: a consteval call that reaches one does not compile, and the compiler prints the line.
+// No throw is ever executed: a consteval call that reaches one does not compile, and the compiler prints its line.
 consteval Metric check(Metric metric) {
   if (!is_word(metric.name)) throw "a metric name is lower case letters, digits and underscores";
   if (!metric.name.starts_with("perjoule_") && !metric.name.starts_with("process_"))
@@ -89,7 +91,7 @@ consteval auto gauge(std::string_view name, std::string_view help, L... labels) 
   return metric_detail::declare<U, Kind::gauge>(false, name, help, labels...);
 }
 
-// The same metric, of which the history keeps multiples of `step`; /metrics and the ledger keep all.
+// The same metric, whose values the history rounds to multiples of `step`; /metrics and the ledger keep full precision.
 template <Unit U, Kind K, std::size_t Labels>
 consteval auto stored_to(double step, Declared<U, K, Labels> metric) {
   if (!(step > 0)) throw "a step is greater than 0";
@@ -97,13 +99,13 @@ consteval auto stored_to(double step, Declared<U, K, Labels> metric) {
   return metric;
 }
 
-// A counter as its source keeps it: it starts again when the source does.
+// A counter as its source keeps it: it restarts when the source does.
 template <Unit U, class... L>
 consteval auto counter(std::string_view name, std::string_view help, L... labels) {
   return metric_detail::declare<U, Kind::counter>(false, name, help, labels...);
 }
 
-// A counter that the ledger keeps: it never falls, over restarts and reboots too.
+// A counter that the ledger keeps: it never decreases, not even over restarts and reboots.
 template <Unit U, class... L>
 consteval auto persisted_counter(std::string_view name, std::string_view help, L... labels) {
   return metric_detail::declare<U, Kind::counter>(true, name, help, labels...);

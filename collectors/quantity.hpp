@@ -1,5 +1,6 @@
-// Numbers with a unit. Everything inside the daemon is in base units (watts, joules, celsius, hertz, seconds, bytes,
-// ratios from 0 to 1); a driver converts once, at its edge, with one of the named functions below.
+// Numbers with a unit in their type. Everything inside the daemon is in base units (watts, joules, degrees Celsius,
+// hertz, seconds, bytes, ratios from 0 to 1). A driver converts once, where it reads, with one of the named functions
+// below; the constructor is private, so that no number gets a unit without naming the conversion.
 //
 // Values only; any thread.
 #pragma once
@@ -11,7 +12,7 @@ namespace perjoule {
 
 enum class Unit : std::uint8_t { none, celsius, watt, joule, volt, ampere, hertz, byte, second, ratio, gram, rpm };
 
-// The word that a metric of this unit carries in its name; empty for Unit::none.
+// The suffix that a metric of this unit has in its name; empty for Unit::none.
 constexpr std::string_view suffix(Unit unit) {
   switch (unit) {
     case Unit::none:

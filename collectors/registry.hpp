@@ -1,4 +1,4 @@
-// Every collector that this build knows, in the order of registry.def.
+// Every collector of this build, in the order of registry.def. Constants; any thread.
 #pragma once
 
 #include <span>

@@ -1,4 +1,4 @@
-// What a function that may fail returns. A fault is named by the reaction it asks for, not by its cause.
+// The return type of functions that may fail. A Fault says how the daemon reacts, not what the cause is.
 //
 // Values only; any thread. Nothing here throws while the daemon runs: `value()` on an error is a programming error.
 #pragma once
@@ -11,11 +11,11 @@
 namespace perjoule {
 
 enum class Fault : std::uint8_t {
-  absent,     // nothing to read here: stay quiet, look again each minute
-  denied,     // say once, with the remedy
-  transient,  // count, try again at the next tick
-  broken,     // drop the probe and build it again, with back-off
-  timeout,    // the lane is stuck: skip ticks until the call returns
+  absent,     // there is nothing to read: not an error, search again every minute
+  denied,     // no permission: log it once, with the remedy
+  transient,  // count it, try again at the next tick
+  broken,     // drop the probe and create it again, with back-off
+  timeout,    // the call passed its deadline: skip ticks until it returns
 };
 
 constexpr std::string_view name(Fault fault) {
@@ -37,7 +37,7 @@ constexpr std::string_view name(Fault fault) {
 struct Error {
   Fault fault = Fault::transient;
   std::string what;         // one line, names the path or the call
-  std::string remedy = {};  // the exact command or setting that mends it; empty where none is known
+  std::string remedy = {};  // the exact command or setting that fixes it; empty where none is known
 };
 
 template <class T>
@@ -46,7 +46,7 @@ using Result = boost::system::result<T, Error>;
 // Found by ADL from boost::system::result::value().
 [[noreturn]] void throw_exception_from_error(const Error& error, const boost::source_location& where);
 
-// The fault that an errno of open(2) or read(2) on a kernel file asks for; `what` gets the path and strerror.
+// The error for an errno of open(2) or read(2) on a kernel file; `what` is the path and strerror's message.
 // ENOENT, ENODEV, ENXIO, ENOTDIR: absent. EACCES, EPERM: denied. All others: transient.
 [[nodiscard]] Error error_from_errno(int number, std::string_view path);
 

@@ -1,19 +1,19 @@
-// One number of one series at one moment. Values only; any thread.
+// One value of one series, and the time of a reading. Values only; any thread.
 #pragma once
 
 #include <cstdint>
 
 namespace perjoule {
 
-// Identity of (metric, label values) for the life of the process; daemon/series gives it out.
+// Identity of (metric, label values) while the process runs; assigned by daemon/record/series.
 enum class SeriesId : std::uint32_t {};
 
-// `steady_ns` is CLOCK_BOOTTIME (it counts suspend, and goes on over a restart of the daemon): intervals are taken on
-// it. `wall_ms` is CLOCK_REALTIME in milliseconds since the epoch: only for showing and storing.
+// `steady_ns` is CLOCK_BOOTTIME, which includes suspend and continues over a restart of the daemon: intervals are
+// measured on it. `wall_ms` is CLOCK_REALTIME in milliseconds since the epoch: only for showing and storing.
 struct Stamp {
   std::int64_t steady_ns = 0;
   std::int64_t wall_ms = 0;
-  std::int64_t uncertainty_ns = 0;  // what it stamps may have been read up to this much later: the call took that long
+  std::int64_t uncertainty_ns = 0;  // the value may have been read up to this much later: the call took that long
 };
 
 struct Sample {

@@ -1,5 +1,6 @@
-// What a sensor shows, whichever room its driver is in: hwmon chips report power and energy beside temperatures, and a
-// textfile publishes inlet temperatures. They are vocabulary because a driver knows no other room.
+// Families of sensors that drivers of several folders share: hwmon chips report power and energy beside temperatures,
+// and a textfile publishes inlet temperatures. They are declared here because a driver may include only its own
+// folder's headers and those of collectors/.
 #pragma once
 
 #include "collectors/metric.hpp"
@@ -13,15 +14,15 @@ inline constexpr auto sensor_temperature = gauge<Unit::celsius>(
 
 inline constexpr auto sensor_power = gauge<Unit::watt>(
     "perjoule_sensor_power_watts",
-    "Power as a sensor chip reports it (hwmon powerN_input or powerN_average, or a board's own counters). Not additive "
-    "over roles: a node's inlet holds what its parts use.",
+    "Power as a sensor chip reports it (hwmon powerN_input or powerN_average), else the mean rate of its energy "
+    "counter. Do not sum over roles: a node's input power includes that of its parts.",
     "chip", "sensor", "role");
 
 inline constexpr auto sensor_energy =
     persisted_counter<Unit::joule>("perjoule_sensor_energy_joules_total",
                                    "Energy of a sensor: the chip's own counter (hwmon energyN_input) where it has one, "
                                    "else the integral of its power. "
-                                   "Not additive over roles.",
+                                   "Do not sum over roles: a node's energy includes that of its parts.",
                                    "chip", "sensor", "role");
 
 }  // namespace perjoule

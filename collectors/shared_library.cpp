@@ -10,8 +10,8 @@ namespace perjoule {
 
 namespace {
 
-// dlerror(3) is text only. "NAME: cannot open shared object file: REASON" is about the library itself when NAME is what
-// was asked for; a missing dependency has the same words behind the dependency's name.
+// dlerror(3) gives a message and no code. "NAME: cannot open shared object file: REASON" is about the library itself
+// when NAME is the one asked for; for a missing dependency NAME is the dependency.
 Fault fault_of(std::string_view message, std::string_view asked) {
   if (!message.starts_with(asked) || message.find(": cannot open shared object file: ") != asked.size()) {
     return Fault::broken;
@@ -22,8 +22,8 @@ Fault fault_of(std::string_view message, std::string_view asked) {
 }  // namespace
 
 Result<SharedLibrary> SharedLibrary::open(const std::filesystem::path& path) {
-  // An empty name would open the program itself.
-  if (path.empty()) return Error{Fault::absent, "no library named"};
+  // dlopen(3) of an empty name would return the main program.
+  if (path.empty()) return Error{Fault::absent, "the library's path is empty"};
   void* handle = ::dlopen(path.c_str(), RTLD_NOW | RTLD_LOCAL);
   if (handle != nullptr) return SharedLibrary(handle);
   const char* message = ::dlerror();

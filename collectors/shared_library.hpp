@@ -1,7 +1,7 @@
-// A shared object opened by path or soname, closed when its owner dies. For vendors' libraries that must not be linked:
-// a host without them still runs the daemon.
+// A shared object opened by path or soname, closed by the destructor. For vendors' libraries that must not be linked,
+// because the daemon also runs on hosts without them.
 //
-// `open` runs the library's constructors and may block: lanes only. Not thread-safe beyond what dlsym(3) promises.
+// `open` runs the library's constructors and may block: lanes only. Looking up symbols is thread-safe, as dlsym(3) is.
 #pragma once
 
 #include <filesystem>
@@ -13,8 +13,8 @@ namespace perjoule {
 
 class SharedLibrary {
  public:
-  // Errors: absent where there is no such library, denied where it may not be read, broken where it is there and does
-  // not load (another architecture, a dependency missing).
+  // Errors: absent where there is no such library, denied where it may not be read, broken where it exists and does not
+  // load (wrong architecture, missing dependency).
   [[nodiscard]] static Result<SharedLibrary> open(const std::filesystem::path& path);
   ~SharedLibrary();
   SharedLibrary(SharedLibrary&& other) noexcept;
@@ -22,8 +22,8 @@ class SharedLibrary {
   SharedLibrary(const SharedLibrary&) = delete;
   SharedLibrary& operator=(const SharedLibrary&) = delete;
 
-  // library.symbol<double(double)>("cos"); null where the library does not have it. The type is the caller's word.
-  // Valid as long as the library is.
+  // library.symbol<double(double)>("cos"); null where the library does not have it. The caller must pass the right type:
+  // it cannot be checked. Valid as long as this object.
   template <class Function>
   requires std::is_function_v<Function>
   [[nodiscard]] Function* symbol(const char* name) const { return reinterpret_cast<Function*>(address(name)); }

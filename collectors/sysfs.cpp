@@ -36,14 +36,14 @@ Error too_long(const std::filesystem::path& path, std::size_t limit) {
   return {Fault::transient, fmt::format("{}: longer than {} bytes", path.native(), limit)};
 }
 
-// Names the path in the error of a parser, which knows only the text.
+// Adds the path to a parser's error, since the parser knows only the content.
 template <class T>
 Result<T> named(Result<T> value, const std::filesystem::path& path) {
   if (value) return value;
   return Error{value.error().fault, fmt::format("{}: {}", path.native(), value.error().what)};
 }
 
-// Hostile bytes end up in a log line: shown short and printable.
+// File content goes into a log line: at most 40 bytes, unprintable ones as '?'.
 std::string shown(std::string_view text) {
   std::string out(text.substr(0, 40));
   for (char& c : out) {
@@ -64,7 +64,8 @@ Result<T> parse_number(std::string_view text) {
   return Error{Fault::transient, fmt::format("\"{}\" {}", shown(text), why)};
 }
 
-// A descriptor of a regular file; O_NONBLOCK keeps the open of a FIFO from waiting for its writer.
+// Closes the descriptor at the end of a scope. Files are opened with O_NONBLOCK, because opening a FIFO would else wait
+// for its writer.
 struct Descriptor {
   int number = -1;
   explicit Descriptor(int opened) : number(opened) {}
@@ -99,7 +100,7 @@ std::string_view take_digits(std::string_view& text) {
   return digits;
 }
 
-// hwmon2 before hwmon10; names that differ only in leading zeros fall back to plain order.
+// hwmon2 before hwmon10. Names that differ only in leading zeros are compared bytewise.
 bool natural_less(const std::string& left, const std::string& right) {
   std::string_view a = left;
   std::string_view b = right;
@@ -165,7 +166,7 @@ Result<std::string_view> File::head(std::size_t bytes) {
 }
 
 Result<std::string_view> File::text() {
-  // The page is on the stack and only the text is kept: a chip has hundreds of files of a few bytes.
+  // Read into the stack and keep only the content: a chip has hundreds of files of a few bytes, each with a File.
   std::array<char, text_max + 1> page;  // NOLINT(cppcoreguidelines-pro-type-member-init): 4 KiB per read
   const Result<std::size_t> size = read(page.data(), page.size());
   if (!size) return size.error();

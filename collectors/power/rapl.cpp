@@ -66,9 +66,9 @@ constexpr std::array<ZoneKind, 3> subzone_kinds = {{{"core", &core_energy, &core
 constexpr ZoneKind package_kind = {"package", nullptr, nullptr};  // its family has the label `source` besides
 constexpr ZoneKind psys_kind = {"psys", &psys_energy, &psys_power};
 
-// What mends a denial, for the collectors of one look.
+// The remedy for counters that only root may read. Built once per discovery.
 std::string remedy_here(const Roots& roots) {
-  return grant_command(roots, "CAP_DAC_READ_SEARCH", "rapl.conf") +
+  return grant_command(roots, "CAP_DAC_READ_SEARCH", "00-no-rapl.conf") +
          " (sudo chmod a+r /sys/class/powercap/*/energy_uj does not survive a reboot)";
 }
 

@@ -56,7 +56,7 @@ def denied_to_a_service(binary, directory):
     copy = shutil.copy(binary, directory / "perjouled")
     ended = run([*as_nobody(), copy, "doctor", *tree.flags, f"--path.procfs={directory}/proc"], seconds=15)
     remedy = next((line for line in ended.stdout.splitlines() if "remedy: perjouled.service lacks" in line), "")
-    check("/etc/systemd/system/perjouled.service.d/rapl.conf" in remedy, ended.stdout)
+    check("sudo rm -f /etc/systemd/system/perjouled.service.d/00-no-rapl.conf" in remedy, ended.stdout)
     check("AmbientCapabilities=CAP_DAC_READ_SEARCH" in remedy and "setcap" not in remedy, remedy)
 
 

@@ -119,11 +119,10 @@ rights() {
   step "not without it" "rapl $(rapl), CapAmb $(status_of CapAmb)" same "$(rapl)" denied
   local remedy
   remedy=$(journal | sed -n 's/.*rapl denied.*remedy="\(.*\)"$/\1/p' | tail -1 | sed 's/\\\(["\\]\)/\1/g')
-  step "the log names the drop-in" "$remedy" holds "$remedy" $drop_ins/rapl.conf
+  step "the log names the drop-in" "$remedy" holds "$remedy" $drop_ins/00-no-rapl.conf
   remedy=${remedy#*lacks CAP_DAC_READ_SEARCH: }
-  eval "$(sed 's/\bsudo //g; s/ (chmod .*//' <<<"$remedy")" >/dev/null
-  step "and its command mends it" "rapl $(rapl)" same "$(rapl)" ok
-  rm $drop_ins/*
+  eval "$(sed 's/\bsudo //g; s/; a unit other .*//' <<<"$remedy")" >/dev/null
+  step "and its command fixes it" "rapl $(rapl)" same "$(rapl)" ok
 
   install -D -m 644 -t $drop_ins /usr/share/perjoule/systemd/{kernel-log,perf,environment}.conf
   systemctl daemon-reload && systemctl restart $unit
