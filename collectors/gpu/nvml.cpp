@@ -1,11 +1,11 @@
-// NVIDIA GPUs through the driver's own library, libnvidia-ml.so.1. One probe, and so one lane, per board: with a sick
+// NVIDIA GPUs through the driver's own library, libnvidia-ml.so.1. One probe, and so one lane, per board: on a failing
 // GPU every call can take seconds or never return.
 //
 // Sources: NVML API Reference (docs.nvidia.com/deploy/nvml-api); what a reading means on which generation: Yang et al.,
 // "Accurate and Convenient Energy Measurements for GPUs", SC24 (arXiv 2312.02741).
 //
-// A look asks nothing of a board that is watched already, and does not wake one that sleeps: boards are found on the
-// PCI bus first, and by NVML's index only where sysfs shows none (some containers).
+// Discovery makes no NVML call for a board that already has a probe, and does not wake a suspended one: boards are found
+// on the PCI bus first, and by NVML's index only where sysfs shows none (some containers).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -24,7 +24,7 @@ namespace {
 
 constexpr std::uint32_t boards_max = 256;
 
-// A board of one look. Without a UUID it has no probe: it never answered, and sleeps or fails now.
+// A board that discovery found. One without a UUID gets no probe: it has never answered, and is suspended or fails now.
 struct Candidate {
   std::string address;
   std::string uuid;
@@ -66,7 +66,8 @@ std::vector<Candidate> on_bus(const Roots& roots, const DiscoveryContext& contex
   return candidates;
 }
 
-// Boards that answer replace what was known of their place; of the others the first error is returned.
+// Reads the UUID and architecture of each board that answers, which may have replaced the one known at its address.
+// Returns the first error of those that do not.
 std::optional<Error> ask(const nvml::Api& api, std::vector<Candidate>& candidates) {
   std::optional<Error> error;
   for (Candidate& candidate : candidates) {
@@ -101,10 +102,13 @@ Result<std::vector<Candidate>> by_index(const nvml::Api& api, const DiscoveryCon
   return candidates;
 }
 
-// No library is quiet: most hosts have no such GPU. No driver is, too, unless there is a board to drive.
+// A missing library is `absent`, since most hosts have no NVIDIA GPU; with boards on the host it gets a remedy. An
+// unloaded driver (`broken`) is an error only if there are boards.
 Error explain(Error error, bool boards) {
   if (error.fault == Fault::absent && boards && error.remedy.empty()) {
-    error.remedy = "install the library of the driver that runs (Debian: libnvidia-ml1; Ubuntu: libnvidia-compute-NNN)";
+    error.remedy =
+        "install the NVML library of the running driver's version (Debian: libnvidia-ml1; Ubuntu: "
+        "libnvidia-compute-NNN)";
   }
   if (error.fault == Fault::broken && !boards) error.fault = Fault::absent;
   return error;
@@ -150,7 +154,7 @@ Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const D
   std::vector<Probe> probes = probes_of(*session, context, candidates);
   if (probes.empty() && context.watched.empty()) {
     if (error) return *std::move(error);
-    return Error{Fault::absent, has_bus ? "every GPU sleeps" : "the driver knows no GPU"};
+    return Error{Fault::absent, has_bus ? "every GPU is runtime-suspended" : "the driver reports no GPU"};
   }
   return probes;
 }
@@ -181,8 +185,8 @@ constexpr std::array options = {
     Option{.key = "expected",
            .type = OptionType::integer,
            .fallback = "",
-           .help = "GPUs that this host should have. Without it: the most that were ever seen (perjouled "
-                   "accept-inventory lowers it).",
+           .help = "Number of GPUs that this host should have. Unset: the most that were ever seen at once "
+                   "(perjouled accept-inventory lowers that).",
            .min = 0,
            .max = 256},
 };
@@ -193,8 +197,8 @@ extern const Entry nvml_entry;
 const Entry nvml_entry = {
     .name = "nvml",
     .help =
-        "NVIDIA GPUs through the driver's library, libnvidia-ml.so.1: power, energy, temperatures, utilisation, "
-        "memory, clocks and throttling.",
+        "Power, energy, temperatures, utilisation, memory, clocks and throttling of NVIDIA GPUs, from the driver's "
+        "library libnvidia-ml.so.1 (NVML).",
     .metrics = metrics,
     .options = options,
     .make_numbered = make_nvml,

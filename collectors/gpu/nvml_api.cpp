@@ -68,17 +68,17 @@ std::string_view name(Return result) {
 namespace {
 
 constexpr std::string_view reload_remedy =
-    "reboot, or reload the driver: stop what uses the GPUs (sudo systemctl stop nvidia-persistenced), then sudo "
-    "modprobe -r nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia";
+    "reboot, or reload the driver: stop every process that uses the GPUs (sudo systemctl stop nvidia-persistenced), "
+    "then sudo modprobe -r nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia";
 constexpr std::string_view permission_remedy =
-    "let the daemon's user open /dev/nvidiactl and /dev/nvidia[0-9]* (ls -l /dev/nvidia* names the group: sudo usermod "
-    "-aG GROUP perjoule; in a container, give it the devices)";
+    "let the daemon's user open /dev/nvidiactl and /dev/nvidia[0-9]* (ls -l /dev/nvidia* shows their group: sudo "
+    "usermod -aG GROUP perjoule; in a container, pass the devices in)";
 
 Fault fault_of(Return result) {
   switch (result) {
     case Return::no_permission:
       return Fault::denied;
-    // The handles are dead, or the board has to come back first: build the probe anew.
+    // The handles are invalid, or the board has to come back first: the probe must be created again.
     case Return::uninitialized:
     case Return::driver_not_loaded:
     case Return::gpu_is_lost:
@@ -104,15 +104,15 @@ std::string remedy_of(Return result, std::string_view address) {
       return std::string(reload_remedy);
     case Return::gpu_is_lost:
       return fmt::format(
-          "sudo dmesg | grep -i 'xid.*{}' says why it left the bus; it comes back with a reboot or a "
-          "power cycle",
-          address.substr(0, address.find('.')));  // the kernel leaves the function out
+          "sudo dmesg | grep -i 'xid.*{}' shows why it fell off the bus; a reboot or a power cycle brings it "
+          "back",
+          address.substr(0, address.find('.')));  // kernel messages name it without the PCI function
     case Return::reset_required:
-      return fmt::format("sudo nvidia-smi --gpu-reset -i {} once nothing uses it, or reboot", address);
+      return fmt::format("sudo nvidia-smi --gpu-reset -i {} once no process uses it, or reboot", address);
     case Return::operating_system:
     case Return::irq_issue:
     case Return::unknown:
-      return "sudo dmesg | grep -i nvrm says what the driver met";
+      return "sudo dmesg | grep -i nvrm shows the driver's messages";
     default:
       return {};
   }

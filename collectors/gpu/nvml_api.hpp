@@ -1,11 +1,12 @@
-// NVIDIA's management library as a table of functions, filled at run time; nothing is linked and no header of NVIDIA's
-// is needed.
+// NVIDIA's management library (NVML) as a table of functions, filled at run time: nothing is linked, and no header of
+// NVIDIA's is needed to build.
 //
-// The declarations are our own, made from the published ABI of libnvidia-ml.so.1 (x86-64 System V; NVML 11.3 to 13.3).
-// Only versioned symbols are looked up: an unversioned one may be an older function with smaller structs. A null entry
-// means that the driver is too old for it. Field numbers above 198 have moved between releases and are not used.
+// The declarations are our own, written from the published ABI of libnvidia-ml.so.1 (x86-64 System V; NVML 11.3 to
+// 13.3). Where a function has versions, the symbol with the version is looked up: the plain one may be an older function
+// with smaller structs. A null entry means that the driver is too old for it. Field numbers above 198 changed between
+// releases and are not used.
 //
-// All functions may block (a sick GPU answers after seconds, or never): lanes only. They are thread-safe.
+// All functions may block (on a failing GPU for seconds, or for ever): lanes only. They are thread-safe.
 #pragma once
 
 #include <cstddef>
@@ -46,16 +47,16 @@ enum class Return : std::uint32_t {
   unknown = 999,
 };
 
-// The name and the number, as NVIDIA's documents spell them.
+// The name as in NVIDIA's documentation, and the number; "" for a number that is not listed above.
 [[nodiscard]] std::string_view name(Return result);
 
-// The fault that `result` of the call `what` asks for, with the remedy for the board at `address` ("" for all).
+// The error for `result` of the call `what`, with the remedy for the board at `address` ("": not about one board).
 [[nodiscard]] Error error_of(Return result, std::string_view what, std::string_view address);
 
 struct DeviceHandle;
-using Device = DeviceHandle*;  // opaque; dead once the library was shut down or the driver reloaded
+using Device = DeviceHandle*;  // opaque; invalid once the library was shut down or the driver reloaded
 
-inline constexpr std::uint32_t no_attach = 2;  // flag of nvmlInitWithFlags: boards are left alone until asked for
+inline constexpr std::uint32_t no_attach = 2;  // flag of nvmlInitWithFlags: attaches to a board at its first call only
 
 struct PciInfo {
   char bus_id_legacy[16];
@@ -116,13 +117,13 @@ struct FieldValue {
   std::uint32_t field, scope;
   std::int64_t timestamp_us, latency_us;
   ValueType type;
-  Return result;  // of this field: to be looked at before the value
+  Return result;  // of this field: `value` is valid only on success
   Value value;
 };
 static_assert(sizeof(FieldValue) == 40 && offsetof(FieldValue, type) == 24 && offsetof(FieldValue, result) == 28 &&
               offsetof(FieldValue, value) == 32);
 
-// The word that a versioned struct carries in its first member.
+// The value that a versioned struct has in its first member.
 template <class Struct>
 constexpr std::uint32_t struct_version(std::uint32_t version) {
   return static_cast<std::uint32_t>(sizeof(Struct)) | (version << 24U);
@@ -144,13 +145,13 @@ enum class Policy : std::uint32_t {
 // Bits of the clocks event (throttle) reasons.
 inline constexpr std::uint64_t gpu_idle = 0x1;
 inline constexpr std::uint64_t sw_power_cap = 0x4;
-inline constexpr std::uint64_t hw_slowdown = 0x8;  // thermal or power brake; newer drivers say which
+inline constexpr std::uint64_t hw_slowdown = 0x8;  // thermal or power brake; newer drivers also set the exact bit
 inline constexpr std::uint64_t sync_boost = 0x10;
 inline constexpr std::uint64_t sw_thermal = 0x20;
 inline constexpr std::uint64_t hw_thermal = 0x40;
 inline constexpr std::uint64_t hw_power_brake = 0x80;
 
-// Architectures; those that follow have larger numbers.
+// Architectures (NVML_DEVICE_ARCH_*); newer ones have larger numbers.
 inline constexpr std::uint32_t volta = 5;
 inline constexpr std::uint32_t ampere = 7;
 inline constexpr std::uint32_t architecture_unknown = 0xffffffff;
@@ -170,11 +171,11 @@ inline constexpr std::uint32_t power_limit_min = 187;
 inline constexpr std::uint32_t power_limit_max = 188;
 inline constexpr std::uint32_t power_limit_default = 189;
 inline constexpr std::uint32_t power_limit = 190;
-inline constexpr std::uint32_t slowdown_margin = 194;  // signed degrees on the scale of the margin temperature
+inline constexpr std::uint32_t slowdown_margin = 194;  // signed degrees, on the scale of the margin temperature
 }  // namespace field
 inline constexpr std::uint32_t module_scope = 1;
 
-// One member per function, named by its symbol without "nvml" and the version.
+// One member per function; nvml_api.cpp names the symbols.
 struct Api {
   using U32 = std::uint32_t*;
   using U64 = std::uint64_t*;
@@ -211,11 +212,11 @@ struct Api {
   Return (*device_event_reasons)(Device, U64) = nullptr;
   Return (*device_supported_event_reasons)(Device, U64) = nullptr;
   Return (*device_violation)(Device, Policy, ViolationTime*) = nullptr;
-  // With a count of 0 and no array it only counts, which no version of the array's struct can spoil.
+  // Called with a count of 0 and no array: it then only returns the number, whatever the layout of its struct is.
   Return (*device_compute_processes)(Device, U32 count, void* infos) = nullptr;
 };
 
-// Looks every symbol up. The library has to outlive the table.
+// Looks up every symbol. The library must outlive the table.
 [[nodiscard]] Api load(const SharedLibrary& library);
 
 }  // namespace perjoule::nvml

@@ -21,7 +21,7 @@ constexpr std::array<Request, static_cast<std::size_t>(Field::count)> requests =
     {field::power_average, 0, "average power"},
     {field::power_instant, 0, "instant power"},
     {field::power_instant, module_scope, "module power"},
-    {field::power_limit_min, 0, "least power limit"},
+    {field::power_limit_min, 0, "smallest power limit"},
     {field::power_limit_max, 0, "largest power limit"},
     {field::power_limit_default, 0, "default power limit"},
     {field::power_limit, 0, "power limit"},
@@ -42,7 +42,8 @@ bool Tick::good(Return result, std::string_view what, Feature& feature) {
     case Return::success:
       return true;
     case Return::invalid_argument:
-      // Of a live handle: "this board has no such thing". Of a dead one: every call says so, and the tick is empty.
+      // With a valid handle this means "not supported by this board". With an invalid one every call returns it: the
+      // tick stays empty, and this error is returned.
       if (!error) error = error_of(result, what, address);
       [[fallthrough]];
     case Return::not_supported:
@@ -67,6 +68,10 @@ bool Tick::good(Return result, std::string_view what, Feature& feature) {
   batch.fault(what, failure);
   if (!error || over) error = std::move(failure);
   return false;
+}
+
+void Tick::refuse(std::string_view what, std::string_view read, std::string_view plausible) {
+  batch.refuse(what, fmt::format("implausible reading {} (plausible: {}), ignored", read, plausible));
 }
 
 std::optional<std::int64_t> number(const FieldValue& value) {
@@ -102,7 +107,7 @@ void Fields::read(Tick& tick) {
     FieldValue value{};
     value.field = requests[i].field;
     value.scope = requests[i].scope;
-    value.result = Return::not_supported;  // for a driver that leaves an entry as it was
+    value.result = Return::not_supported;  // in case the driver does not write the entry
     asked_.push_back(value);
     asked_index_.push_back(i);
   }
@@ -113,7 +118,12 @@ void Fields::read(Tick& tick) {
     const std::string_view what = requests[asked_index_[i]].what;
     if (!tick.good(asked_[i].result, what, features_[asked_index_[i]])) continue;
     values_[asked_index_[i]] = number(asked_[i]);
-    if (!values_[asked_index_[i]]) tick.batch.refuse(what, "not available, though the driver calls it a success");
+    if (!values_[asked_index_[i]]) {
+      tick.refuse(what,
+                  fmt::format("0x{:x} of value type {}", asked_[i].value.unsigned_long_long,
+                              static_cast<std::uint32_t>(asked_[i].type)),
+                  "a number below 2^63");
+    }
   }
 }
 

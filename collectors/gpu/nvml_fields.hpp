@@ -1,6 +1,6 @@
-// What one tick asks of one GPU: calls that remember what the board does not have, and the field values, which are one
-// call for all. A question that is answered "not supported" is asked again after ten minutes (a driver setting, MIG or
-// a power state may have changed). On the GPU's lane only.
+// The NVML calls of one tick of one GPU. A query that the board does not support is remembered, and repeated only after
+// ten minutes (a driver setting, MIG or a power state may have changed). All field values are read with one call.
+// On the GPU's lane only.
 #pragma once
 
 #include <array>
@@ -16,13 +16,13 @@ namespace perjoule::nvml {
 
 inline constexpr std::int64_t ask_again_ns = 600'000'000'000;
 
-// One question's memory.
+// Remembers that one query is not supported.
 struct Feature {
   std::int64_t again_ns = 0;
   [[nodiscard]] bool missing(std::int64_t now_ns) const { return now_ns < again_ns; }
 };
 
-// One tick: where readings go, and what the board answered so far.
+// One tick: the batch that it fills, and the errors so far.
 struct Tick {
   Batch& batch;
   const Api& api;
@@ -30,12 +30,16 @@ struct Tick {
   std::string_view address;
   std::int64_t now_ns = 0;
   std::optional<Error> error;  // the first failure that was not "not supported"
-  bool over = false;           // the handle is dead: nothing more is asked
+  bool over = false;           // the handle is invalid: no further call is made
 
-  // Whether `result` of the question `what` is a success; else remembers or counts what it is.
+  // True if `result` of the query `what` is a success. Else "not supported" is remembered in `feature`, and any other
+  // failure is counted as a fault.
   bool good(Return result, std::string_view what, Feature& feature);
 
-  // Calls an entry of the table with the device and `arguments`.
+  // Counts and reports an implausible value. `read` and `plausible` have their units: "4294967 mW", "0 to 700 W".
+  void refuse(std::string_view what, std::string_view read, std::string_view plausible);
+
+  // Calls an entry of the table with the device and `arguments`, unless the query is known not to be supported.
   template <class... Parameters, class... Arguments>
   bool ask(Feature& feature, std::string_view what, Return (*function)(Device, Parameters...), Arguments... arguments) {
     if (over || feature.missing(now_ns)) return false;
@@ -67,9 +71,9 @@ enum class Field : std::uint8_t {
 class Fields {
  public:
   void read(Tick& tick);
-  // The value of this tick; absent where the board has none, the call failed, or the number was absurd (refused).
+  // The value of this tick; none where the board does not have it, the call failed, or it was not a number (refused).
   [[nodiscard]] std::optional<std::int64_t> operator[](Field field) const { return values_[index(field)]; }
-  // The board does not have it, as far as is known.
+  // The board answered "not supported" within the last ten minutes.
   [[nodiscard]] bool missing(Field field, std::int64_t now_ns) const {
     return call_.missing(now_ns) || features_[index(field)].missing(now_ns);
   }
@@ -84,7 +88,8 @@ class Fields {
   std::vector<std::size_t> asked_index_;
 };
 
-// The number in a field; nothing when it is not a number, or beyond 63 bits (NVML_VALUE_NOT_AVAILABLE is all ones).
+// The number in a field; none if it is NaN or infinite, of unknown type, or above 2^63 - 1 (NVML_VALUE_NOT_AVAILABLE is
+// all ones).
 [[nodiscard]] std::optional<std::int64_t> number(const FieldValue& value);
 
 }  // namespace perjoule::nvml

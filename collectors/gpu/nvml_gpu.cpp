@@ -25,7 +25,8 @@ bool session_is_dead(const Api& api) {
   return api.device_count == nullptr || api.device_count(&boards) != Return::success;
 }
 
-// GA100 (compute capability 8.0) answers an instantaneous reading where its siblings answer a mean.
+// Whether nvmlDeviceGetPowerUsage is a one-second mean: so on Ampere and newer, but GA100 (compute capability 8.0)
+// returns an instantaneous reading.
 bool usage_is_mean(const Api& api, Device device) {
   std::uint32_t architecture = architecture_unknown;
   if (api.device_architecture == nullptr || api.device_architecture(device, &architecture) != Return::success) {
@@ -57,7 +58,7 @@ bool Gpu::asleep() {
   return status && (*status == "suspended" || *status == "suspending");
 }
 
-// A board that does not answer is asked again every ten seconds; in between its fault stands.
+// A board that does not answer is tried again every ten seconds; in between its last error is returned.
 Result<void> Gpu::bind() {
   const std::int64_t now_ns = now_();
   if (unbound_ && now_ns < bind_again_ns_) return *unbound_;
@@ -66,17 +67,15 @@ Result<void> Gpu::bind() {
   if (!found) {
     Error error = found.error();
     bind_again_ns_ = now_ns + bind_again_after_ns;
-    // The fault of the board, not of the session: there is nothing to be built anew for it.
+    // The session still works, so the fault is the board's: creating the probe again would not help.
     if (error.fault == Fault::broken && !session_is_dead(api)) error.fault = Fault::transient;
     unbound_ = error;
     return error;
   }
-  // Another board may stand there since the last look.
-  const std::string uuid = text_of([&](char* text, std::uint32_t size) {
-    return api.device_uuid != nullptr ? api.device_uuid(*found, text, size) : Return::function_not_found;
-  });
+  // The board may have been replaced since the last discovery.
+  const std::string uuid = text_of([&](char* text, std::uint32_t size) { return api.device_uuid(*found, text, size); });
   if (!uuid.empty() && uuid != board_.labels.uuid) {
-    return Error{Fault::absent, fmt::format("another board, {}, stands at {}", uuid, board_.address)};
+    return Error{Fault::absent, fmt::format("another board, {}, is at {}", uuid, board_.address)};
   }
   device_ = *found;
   power_.emplace(usage_is_mean(api, device_));
@@ -104,7 +103,7 @@ Result<void> Gpu::sample(Batch& batch) {
     return {};
   }
   if (tick.error) return *std::move(tick.error);
-  return Error{Fault::transient, fmt::format("{}: the driver answers no question", board_.address)};
+  return Error{Fault::transient, fmt::format("{}: no NVML query succeeded", board_.address)};
 }
 
 void Gpu::read_facts(Tick& tick) {
@@ -133,8 +132,8 @@ void Gpu::read_facts(Tick& tick) {
     if (!tick.ask(thresholds_[i], what, api.device_temperature_threshold, kinds[i], &degrees)) continue;
     if (degrees > 0 && degrees <= degrees_max) {
       facts.limits[i].degrees = degrees;
-    } else if (degrees != 0) {  // 0: the board sets none
-      tick.batch.refuse(what, "no board gets that hot");
+    } else if (degrees != 0) {  // 0: the board has no such threshold
+      tick.refuse(what, fmt::format("{} C", degrees), fmt::format("1 to {} C", degrees_max));
     }
   }
   facts_ = std::move(facts);
@@ -156,7 +155,7 @@ void Gpu::read_thermal(Tick& tick) {
   const auto& [slot, uuid] = board_.labels;
   const auto plausible = [&](std::string_view what, std::int64_t degrees) {
     if (degrees >= degrees_min && degrees <= degrees_max) return true;
-    tick.batch.refuse(what, "no board has that temperature");
+    tick.refuse(what, fmt::format("{} C", degrees), fmt::format("{} to {} C", degrees_min, degrees_max));
     return false;
   };
   std::uint32_t core = 0;
@@ -170,11 +169,13 @@ void Gpu::read_thermal(Tick& tick) {
   }
   MarginTemperature margin{struct_version<MarginTemperature>(1), 0};
   if (tick.ask(margin_, "nvmlDeviceGetMarginTemperature", tick.api.device_margin_temperature, &margin)) {
-    // Both are on one scale, 0 at the largest operating temperature: the slowdown stands at -2 or so.
+    // Both are on one scale, with 0 at the largest operating temperature; the slowdown is at about -2.
     const std::int64_t slowdown = fields_[Field::slowdown_margin].value_or(0);
-    const bool is_scale = slowdown >= -degrees_max && slowdown <= degrees_max;
-    const std::int64_t distance = is_scale ? margin.margin - slowdown : degrees_max + 1;
-    if (plausible("thermal margin", distance)) {
+    const std::int64_t distance = margin.margin - slowdown;
+    if (slowdown < -degrees_max || slowdown > degrees_max) {
+      tick.refuse("slowdown margin", fmt::format("{} C", slowdown),
+                  fmt::format("{} to {} C", -degrees_max, degrees_max));
+    } else if (plausible("thermal margin", distance)) {
       tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(distance)), slot, uuid);
     }
   } else if (margin_.missing(tick.now_ns) && has_core && facts_ && facts_->limits[0].degrees) {
@@ -189,7 +190,7 @@ void Gpu::read_utilization(Tick& tick) {
   const auto& [slot, uuid] = board_.labels;
   const auto share = [&](std::string_view what, std::uint32_t percent) -> std::optional<Ratio> {
     if (percent <= 100) return ratio(percent / 100.0);
-    tick.batch.refuse(what, "more than 100 %");
+    tick.refuse(what, fmt::format("{} %", percent), "0 to 100 %");
     return std::nullopt;
   };
   Utilization busy{};
@@ -227,7 +228,8 @@ void Gpu::read_memory(Tick& tick) {
     memory.used = first.used;
   }
   if (memory.total == 0 || memory.total > memory_max || memory.used > memory.total) {
-    tick.batch.refuse("memory", "more is used than any board has");
+    tick.refuse("memory", fmt::format("{} of {} bytes used", memory.used, memory.total),
+                fmt::format("total 1 to {} bytes, used at most the total", memory_max));
     return;
   }
   tick.batch.add(gpu_memory_used, bytes(static_cast<double>(memory.used)), slot, uuid);
@@ -243,7 +245,7 @@ void Gpu::read_clocks(Tick& tick) {
     std::uint32_t megahertz = 0;
     if (!tick.ask(clocks_[i], "nvmlDeviceGetClockInfo", tick.api.device_clock, domains[i].clock, &megahertz)) continue;
     if (megahertz > megahertz_max) {
-      tick.batch.refuse("clock", "no board runs that fast");
+      tick.refuse("clock", fmt::format("{} MHz", megahertz), fmt::format("0 to {} MHz", megahertz_max));
       continue;
     }
     tick.batch.add(gpu_clock, hertz_from_kilo(megahertz * kilo_per_mega), board_.labels.slot, board_.labels.uuid,
@@ -252,7 +254,7 @@ void Gpu::read_clocks(Tick& tick) {
 }
 
 void Gpu::read_processes(Tick& tick) {
-  // Without an array the answer is "too small" and the number, and a success where there is none.
+  // Without an array the driver returns the number of processes with "insufficient size", or success if there are none.
   std::uint32_t processes = 0;
   if (tick.over || processes_.missing(tick.now_ns)) return;
   Return result = Return::function_not_found;
@@ -261,7 +263,7 @@ void Gpu::read_processes(Tick& tick) {
   if (result == Return::insufficient_size) result = Return::success;
   if (!tick.good(result, "nvmlDeviceGetComputeRunningProcesses", processes_)) return;
   if (processes > processes_max) {
-    tick.batch.refuse("processes", "more than any host has");
+    tick.refuse("processes", fmt::format("{}", processes), fmt::format("0 to {}", processes_max));
     return;
   }
   tick.batch.add(gpu_processes, count(processes), board_.labels.slot, board_.labels.uuid);

@@ -1,4 +1,8 @@
-// One GPU through NVML.
+// One GPU through NVML: the collector that all readings of a board go through.
+//
+// sample() and everything below run on the GPU's lane. Owns its state and shares the session, which stays open as long
+// as any board uses it. Errors: absent when another board is at the address; else the one that nvml_api.cpp maps NVML's
+// return code to.
 #pragma once
 
 #include <array>
@@ -15,7 +19,7 @@
 
 namespace perjoule::nvml {
 
-// Nanoseconds of a clock that never steps; tests bring their own.
+// Nanoseconds of a monotonic clock; tests pass their own.
 using Now = std::int64_t (*)();
 [[nodiscard]] std::int64_t steady_ns();
 
@@ -25,15 +29,15 @@ struct Board {
   std::optional<std::filesystem::path> runtime_status;  // sysfs file; none where the kernel has none
 };
 
-// Finds the handle at its first sample, and the board's own facts then and every ten minutes. A board that the kernel
-// has put to sleep is not touched: it shows nothing, and is well.
+// Finds the board's handle at the first sample, and reads its static data then and every ten minutes. A board that the
+// kernel has runtime-suspended is not touched, since a call would wake it: the sample is empty and not an error.
 class Gpu final : public Collector {
  public:
   Gpu(std::shared_ptr<const Session> session, Board board, Now now = steady_ns);
   [[nodiscard]] Result<void> sample(Batch& batch) override;
 
  private:
-  // What a board is, asked once and again every ten minutes.
+  // Static data of a board, read again every ten minutes.
   struct Facts {
     std::string name, driver_version, vbios_version;
     struct Limit {

@@ -1,5 +1,7 @@
 #include "collectors/gpu/nvml_power.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
 #include <limits>
@@ -13,11 +15,12 @@ namespace {
 constexpr std::int64_t window_ns = 10'000'000'000;
 constexpr std::int64_t window_least_ns = 2'000'000'000;
 constexpr std::size_t points_max = 256;
-constexpr double board_watts_max = 10'000;  // of a board that names no limit
-constexpr double energy_margin = 1.3;       // a mean may lie that much above the limit for a while
-constexpr double sample_margin = 3;         // a sample of 25 ms may catch an excursion
+constexpr double board_watts_max = 10'000;  // for a board that reports no limit
+constexpr double energy_margin = 1.3;       // mean power may exceed the limit by this factor for a while
+constexpr double sample_margin = 3;         // a sample of 25 ms may hit a short peak above the limit
 constexpr std::int64_t limit_milliwatts_max = 20'000'000;
 constexpr std::int64_t microjoules_per_millijoule = 1000;
+constexpr std::int64_t millijoules_max = std::numeric_limits<std::int64_t>::max() / microjoules_per_millijoule;
 
 }  // namespace
 
@@ -36,7 +39,7 @@ std::optional<Watts> Power::plausible(Tick& tick, std::string_view what, std::in
   const double most = limit_watts_ > 0 ? sample_margin * limit_watts_ : board_watts_max;
   const Watts power = watts_from_milli(milliwatts);
   if (power.value() > 0 && power.value() <= most) return power;
-  tick.batch.refuse(what, "no board draws that");
+  tick.refuse(what, fmt::format("{} mW", milliwatts), fmt::format("above 0, up to {:g} W", most));
   return std::nullopt;
 }
 
@@ -62,16 +65,14 @@ std::optional<std::int64_t> Power::energy(Tick& tick, const Fields& fields) {
         static_cast<std::int64_t>(std::min<std::uint64_t>(answered, std::numeric_limits<std::int64_t>::max()));
   }
   if (!millijoules) return std::nullopt;
-  if (*millijoules >= 0 && *millijoules < std::numeric_limits<std::int64_t>::max() / microjoules_per_millijoule) {
-    return millijoules;
-  }
-  tick.batch.refuse("energy", "no board has used that much");
+  if (*millijoules >= 0 && *millijoules < millijoules_max) return millijoules;
+  tick.refuse("energy", fmt::format("{} mJ", *millijoules), fmt::format("0 to {} mJ", millijoules_max - 1));
   return std::nullopt;
 }
 
 void Power::read_limits(Tick& tick, const Fields& fields, const Labels& labels) {
   std::uint32_t limit = 0, shipped = 0, least = 0, most = 0;
-  // A driver without the fields has functions for them.
+  // Drivers without these fields have functions for the same values.
   const auto from = [&](Field field, auto&& call, std::uint32_t& into) -> std::optional<std::int64_t> {
     if (const auto value = fields[field]) return value;
     if (fields.missing(field, tick.now_ns) && call()) return into;
@@ -94,7 +95,7 @@ void Power::read_limits(Tick& tick, const Fields& fields, const Labels& labels) 
   const auto show = [&](const auto& metric, std::string_view what, std::optional<std::int64_t> milliwatts) {
     if (!milliwatts) return;
     if (*milliwatts <= 0 || *milliwatts > limit_milliwatts_max) {
-      tick.batch.refuse(what, "no board has such a limit");
+      tick.refuse(what, fmt::format("{} mW", *milliwatts), fmt::format("above 0, up to {} mW", limit_milliwatts_max));
       return;
     }
     const Watts power = watts_from_milli(*milliwatts);
@@ -103,7 +104,7 @@ void Power::read_limits(Tick& tick, const Fields& fields, const Labels& labels) 
   };
   show(gpu_power_limit, "power limit", from(Field::limit, enforced, limit));
   show(gpu_power_limit_default, "default power limit", from(Field::limit_default, by_default, shipped));
-  show(gpu_power_limit_min, "least power limit", from(Field::limit_min, range, least));
+  show(gpu_power_limit_min, "smallest power limit", from(Field::limit_min, range, least));
   show(gpu_power_limit_max, "largest power limit", from(Field::limit_max, range, most));
   if (largest > 0) limit_watts_ = largest;
 }
@@ -116,7 +117,7 @@ void Power::read(Tick& tick, const Fields& fields, const Labels& labels) {
   if (!instant && !mean_usage_) instant = usage(tick);
   const std::optional<std::int64_t> millijoules = energy(tick, fields);
   if (millijoules) {
-    // A counter that stands still is not a board without power.
+    // A counter that does not move gives a mean of 0, which plausible() refuses: a board in use always draws power.
     const std::optional<double> mean = mean_.watts(tick.now_ns, *millijoules);
     if (!power && mean) power = plausible(tick, "mean power", std::llround(*mean * 1e3));
   }

@@ -1,4 +1,6 @@
-// Power, power limits and energy of one board. On the GPU's lane only.
+// Power, power limits and energy of one board. On the GPU's lane only. NVML gives milliwatts and millijoules; readings
+// above 3 x the largest limit that the board reports (10 kW where it reports none) are refused. Which reading is a mean
+// on which generation: Yang et al., SC24 (arXiv 2312.02741).
 #pragma once
 
 #include <cstdint>
@@ -15,11 +17,11 @@ struct Labels {
   std::string uuid;
 };
 
-// Mean power over the last ten seconds, from a counter that steps every 20 to 100 ms: over one second those steps are
-// an error of several percent.
+// Mean power over the last ten seconds from the energy counter. Ten seconds, because the counter is updated every 20 to
+// 100 ms: over one second that is an error of several percent.
 class EnergyMean {
  public:
-  // The counter as it stands now; nothing until it has been watched for two seconds, or after it restarted.
+  // Adds a reading of the counter. None until two seconds have been observed since the start or a counter reset.
   [[nodiscard]] std::optional<double> watts(std::int64_t now_ns, std::int64_t millijoules);
 
  private:
@@ -37,7 +39,7 @@ class Power {
   void read(Tick& tick, const Fields& fields, const Labels& labels);
 
  private:
-  // A reading in milliwatts that a board can mean, or nothing (counted).
+  // The reading if it is plausible; else none, and the refusal is counted.
   std::optional<Watts> plausible(Tick& tick, std::string_view what, std::int64_t milliwatts) const;
   std::optional<Watts> field_power(Tick& tick, const Fields& fields, Field field, std::string_view what) const;
   std::optional<Watts> usage(Tick& tick);

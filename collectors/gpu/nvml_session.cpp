@@ -24,10 +24,12 @@ Result<std::shared_ptr<const Session>> Session::start(std::unique_ptr<Session> s
   const Api& api = session->api_;
   if (api.init == nullptr || api.device_by_index == nullptr) {
     return Error{Fault::broken, "the NVML library lacks nvmlInit_v2 or nvmlDeviceGetHandleByIndex_v2",
-                 "install a driver of 2015 or newer, or point --path.nvml at its libnvidia-ml.so.1"};
+                 "install a driver of 2015 or newer, or set --path.nvml to its libnvidia-ml.so.1"};
   }
   if (!attach && api.init_with_flags == nullptr) {
-    return Error{Fault::absent, "every GPU sleeps, and this driver cannot be asked without waking them"};
+    return Error{Fault::absent,
+                 "a GPU is runtime-suspended, and this driver is too old to be initialised without waking it "
+                 "(no nvmlInitWithFlags)"};
   }
   const Return result = attach ? api.init() : api.init_with_flags(no_attach);
   if (result != Return::success) return error_of(result, attach ? "nvmlInit_v2" : "nvmlInitWithFlags", {});
@@ -61,7 +63,7 @@ Result<Device> find_board(const Api& api, const std::string& address) {
   return error_of(Return::not_found, "nvmlDeviceGetHandleByIndex_v2", address);
 }
 
-// The driver's text ends where its array does, if it forgets to end it.
+// strnlen: the driver may fill the whole array without a NUL.
 std::string kernel_address(const PciInfo& pci) {
   return kernel_address(std::string_view(pci.bus_id, strnlen(pci.bus_id, sizeof(pci.bus_id))));
 }

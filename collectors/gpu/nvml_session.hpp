@@ -1,5 +1,5 @@
-// The library, opened and initialised; its end shuts it down. NVML counts initialisations, so several sessions may be
-// open at once; handles of a session must not outlive it. Everything here may block: lanes only.
+// The NVML library, opened and initialised; the destructor shuts it down. NVML counts initialisations, so several
+// sessions may be open at once. Device handles must not outlive their session. Everything here may block: lanes only.
 #pragma once
 
 #include <filesystem>
@@ -15,10 +15,10 @@ namespace perjoule::nvml {
 
 class Session {
  public:
-  // `attach` false: no board is touched before it is asked for, so that one that sleeps goes on sleeping.
-  // Errors: absent without the library; else what its initialisation answered, with the remedy.
+  // `attach` false: NVML touches a board only at its first call, so that a suspended board is not woken.
+  // Errors: absent without the library; else the result of its initialisation, with the remedy.
   [[nodiscard]] static Result<std::shared_ptr<const Session>> open(const std::filesystem::path& path, bool attach);
-  // The table instead of a library: for tests.
+  // With a table of functions instead of a library, for tests.
   [[nodiscard]] static Result<std::shared_ptr<const Session>> open(const Api& api, bool attach = true);
 
   ~Session();
@@ -37,19 +37,19 @@ class Session {
   bool initialised_ = false;
 };
 
-// A text that the library writes (name, UUID, version); "" where it answers none.
+// A string that the library writes (name, UUID, version); "" where the call fails.
 template <class Call>
 [[nodiscard]] std::string text_of(Call call) {
-  char text[96] = {};  // the largest that NVML documents (a UUID of version 2)
+  char text[96] = {};  // the largest size that NVML documents (a UUID of version 2)
   if (call(text, static_cast<std::uint32_t>(sizeof(text))) != Return::success) return {};
   text[sizeof(text) - 1] = '\0';
   return text;
 }
 
-// The handle of the board at a kernel's address.
+// The handle of the board at a PCI address as the kernel writes it.
 [[nodiscard]] Result<Device> find_board(const Api& api, const std::string& address);
 
-// "00000000:1B:00.0" as the kernel writes it: "0000:1b:00.0".
+// NVML's "00000000:1B:00.0" as the kernel writes it: "0000:1b:00.0".
 [[nodiscard]] std::string kernel_address(std::string_view bus_id);
 [[nodiscard]] std::string kernel_address(const PciInfo& pci);
 

@@ -1,5 +1,9 @@
 #include "collectors/gpu/nvml_throttle.hpp"
 
+#include <fmt/format.h>
+
+#include <limits>
+
 #include "collectors/gpu/metrics.hpp"
 
 namespace perjoule::nvml {
@@ -16,19 +20,20 @@ const std::array<Throttle::Reason, Throttle::reasons_count> Throttle::reasons = 
     {"thermal", 0, Field::policy_thermal, Policy::thermal},
 }};
 
-// A driver before the fields answers the same times by a function of its own.
+// Drivers without these fields give the same times through nvmlDeviceGetViolationStatus.
 Throttle::Counted Throttle::counted(Tick& tick, const Fields& fields, Field field, Policy policy,
                                     Feature& violation) const {
   Counted counted{fields[field], false};
   if (!counted.nanoseconds && fields.missing(field, tick.now_ns)) {
     ViolationTime time{};
     if (tick.ask(violation, "nvmlDeviceGetViolationStatus", tick.api.device_violation, policy, &time)) {
-      counted.nanoseconds = static_cast<std::int64_t>(time.violation_time);  // beyond 63 bits: negative, refused below
+      counted.nanoseconds = static_cast<std::int64_t>(time.violation_time);  // above 2^63 - 1: negative, refused below
     }
     counted.missing = violation.missing(tick.now_ns);
   }
   if (counted.nanoseconds && *counted.nanoseconds < 0) {
-    tick.batch.refuse("throttle time", "longer than any board has run");
+    tick.refuse("throttle time", fmt::format("{} ns", *counted.nanoseconds),
+                fmt::format("0 to {} ns", std::numeric_limits<std::int64_t>::max()));
     counted.nanoseconds.reset();
   }
   return counted;
@@ -42,7 +47,7 @@ void Throttle::read_supported(Tick& tick) {
     supported_ = bits;
     supported_at_ns_ = tick.now_ns;
   }
-  // The general bit is the sum of the two that newer boards tell apart.
+  // On boards that have the two exact bits, the general bit only repeats them.
   if ((supported_ & (hw_thermal | hw_power_brake)) != 0) supported_ &= ~hw_slowdown;
 }
 

@@ -1,4 +1,6 @@
-// Why a board's clocks are held down: the reasons that are active, and for how long each was. On the GPU's lane only.
+// Why a board's clocks are held down: the reasons that are active now, and the total time of each. The driver's own
+// counters (nanoseconds) are used where it has them; else the time is integrated from samples of the active bits.
+// On the GPU's lane only. Source: NVML API Reference, clocks event reasons and performance policies.
 #pragma once
 
 #include <array>
@@ -15,7 +17,7 @@ class Throttle {
 
   struct Reason {
     std::string_view name;
-    std::uint64_t bit = 0;  // 0: the driver counts its time and does not say when it is active
+    std::uint64_t bit = 0;  // 0: there is no bit for it, only a counter of its time
     std::optional<Field> counter;
     Policy policy = Policy::power;
   };

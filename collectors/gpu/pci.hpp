@@ -1,5 +1,5 @@
-// GPUs as the PCI bus has them: found without a driver, and without waking one that sleeps. Reads sysfs; lanes only.
-// Source: Documentation/ABI/testing/sysfs-bus-pci, sysfs-devices-power (runtime_status).
+// GPUs on the PCI bus, found without calling their driver and without waking one that is runtime-suspended. Reads sysfs;
+// lanes only. Sources: Documentation/ABI/testing/sysfs-bus-pci, sysfs-devices-power (runtime_status).
 #pragma once
 
 #include <filesystem>
@@ -12,12 +12,12 @@ namespace perjoule::pci {
 struct Function {
   std::string address;                   // "0000:1b:00.0"
   std::filesystem::path runtime_status;  // empty where the kernel has none
-  bool asleep = false;                   // runtime suspended: a touch would wake it
+  bool asleep = false;                   // runtime-suspended: any access would wake it
 };
 
-// Display and 3D controllers (class 0x0300, 0x0302) of a vendor ("0x10de") that `driver` drives or none does, sorted by
-// address. One that belongs to another driver (vfio-pci: given to a virtual machine) and virtual functions are not
-// ours.
+// Display and 3D controllers (class 0x0300, 0x0302) of a vendor ("0x10de") that are bound to `driver` or to no driver,
+// sorted by address, at most 256. Left out: those bound to another driver (vfio-pci: passed to a virtual machine) and
+// SR-IOV virtual functions.
 [[nodiscard]] std::vector<Function> gpus(const std::filesystem::path& sysfs, std::string_view vendor,
                                          std::string_view driver);
 

@@ -1,4 +1,4 @@
-// Utilisation and clock of each CPU package, and the pressure stall times of the host.
+// Utilisation and clock of each CPU package, and the pressure stall times (PSI) of the host.
 //
 // Sources: /proc/stat (collectors/cpu_times.hpp); Documentation/admin-guide/pm/cpufreq.rst (scaling_cur_freq, kHz),
 // /proc/cpuinfo where there is no cpufreq; Documentation/accounting/psi.rst (total=, microseconds since boot).
@@ -25,19 +25,19 @@ constexpr std::uint64_t look_again_every = 60;  // samples
 
 constexpr auto utilization_metric = gauge<Unit::ratio>(
     "perjoule_cpu_utilization_ratio",
-    "Share of time since the sample before in which the package's online cpus were not idle and not waiting for I/O, "
+    "Share of time since the previous sample in which the package's online CPUs were neither idle nor waiting for I/O, "
     "from /proc/stat.",
     "package");
 constexpr auto clock_metric = gauge<Unit::hertz>(
     "perjoule_cpu_clock_hertz",
-    "Mean clock of the package's online cpus, from cpufreq scaling_cur_freq, else from /proc/cpuinfo.", "package");
+    "Mean clock of the package's online CPUs, from cpufreq scaling_cur_freq, else from /proc/cpuinfo.", "package");
 constexpr auto pressure_some = counter<Unit::second>(
     "perjoule_pressure_some_seconds_total",
     "Time since boot in which at least one task waited for the resource, from /proc/pressure.", "resource");
 constexpr auto pressure_full = counter<Unit::second>(
     "perjoule_pressure_full_seconds_total",
-    "Time since boot in which all tasks that were not idle waited for the resource at once, from /proc/pressure; it "
-    "lies inside the time of perjoule_pressure_some_seconds_total.",
+    "Time since boot in which all non-idle tasks waited for the resource at once, from /proc/pressure. It is included "
+    "in perjoule_pressure_some_seconds_total.",
     "resource");
 
 struct Mean {
@@ -63,7 +63,7 @@ class Cpu final : public Collector {
       clocks(batch);
     }
     pressures(batch);
-    // Without utilisation, clocks and pressure there is nothing; the first call has no utilisation yet.
+    // The first call has no utilisation yet: an empty batch is an error only if /proc/stat could not be read.
     if (!ratios && batch.readings().empty()) return ratios.error();
     return {};
   }
@@ -71,7 +71,7 @@ class Cpu final : public Collector {
  private:
   void clocks(Batch& batch) {
     std::map<unsigned, Mean> packages;
-    // Without cpufreq its files are looked for only now and then: hundreds of failed opens are no cheap tick.
+    // Where cpufreq is missing its files are tried only every 60 samples: hundreds of failed opens per tick are costly.
     if (has_cpufreq_ || samples_ % look_again_every == 0) packages = clocks_from_cpufreq();
     has_cpufreq_ = !packages.empty();
     ++samples_;
@@ -93,7 +93,7 @@ class Cpu final : public Collector {
     return packages;
   }
 
-  // A cpu without cpufreq, or one that just went offline, has no clock to show: that is no fault.
+  // A CPU without cpufreq, or one that just went offline, has no clock: this is not a fault.
   std::optional<double> clock_of(unsigned cpu) {
     auto found = frequency_.find(cpu);
     if (found == frequency_.end()) {
@@ -123,7 +123,7 @@ class Cpu final : public Collector {
     for (auto& [resource, file] : pressure_) {
       const Result<std::string_view> text = file.text();
       if (!text) {
-        // A kernel without PSI, or booted with psi=0 (EOPNOTSUPP at the read), has none.
+        // Not a fault: a kernel without PSI has no such file, and one booted with psi=0 fails the read with EOPNOTSUPP.
         if (text.error().fault == Fault::denied) batch.fault(resource, text.error());
         continue;
       }
@@ -144,7 +144,7 @@ class Cpu final : public Collector {
 Result<std::vector<Probe>> make_cpu(const Options&, const Roots& roots) {
   std::error_code ignored;
   if (!std::filesystem::exists(roots.procfs / "stat", ignored)) {
-    return Error{Fault::absent, fmt::format("{}: not there", (roots.procfs / "stat").native())};
+    return Error{Fault::absent, fmt::format("{}: does not exist", (roots.procfs / "stat").native())};
   }
   std::vector<Probe> probes;
   probes.push_back({"", std::make_unique<Cpu>(roots)});

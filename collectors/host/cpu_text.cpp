@@ -32,7 +32,7 @@ std::optional<double> parse_megahertz(std::string_view text) {
   const char* end = text.data() + text.size();
   const auto [stop, code] = std::from_chars(text.data(), end, megahertz, std::chars_format::fixed);
   if (code != std::errc() || stop != end) return std::nullopt;
-  // Written so that "nan" does not pass.
+  // `!(a && b)` so that NaN, for which every comparison is false, is rejected.
   if (!(megahertz > 0 && megahertz <= static_cast<double>(kilohertz_max) / 1e3)) return std::nullopt;
   return megahertz;
 }

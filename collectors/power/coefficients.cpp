@@ -26,8 +26,8 @@ constexpr Coefficients epyc_4 = {"EPYC 4th generation", 0.7391482469512195, 2.28
 constexpr Coefficients average = {"average of all", 0.74, 3.5};
 
 constexpr std::string_view nearest =
-    "no usable numbers are published for this CPU; those of the nearest generation are used";
-constexpr std::string_view unknown = "no numbers are published for this CPU; the average of all is used";
+    "no usable values are published for this CPU; those of the nearest generation are used";
+constexpr std::string_view unknown = "no values are published for this CPU; the average of all CPUs is used";
 
 struct Models {
   std::string_view vendor;

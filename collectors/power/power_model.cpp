@@ -1,5 +1,5 @@
-// Power of CPU packages where nothing measures it: a line between idle and full load, by utilisation. It is a model and
-// says so: source "modelled", and what its numbers hold and how far they are off stands in power/coefficients.hpp.
+// Power of CPU packages where nothing measures it: linear between idle and full load, by utilisation. Its series have
+// source="modelled"; power/coefficients.hpp says what the numbers include and how large their error is.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -30,8 +30,8 @@ constexpr std::size_t zones_max = 1024;
 constexpr double plausible_factor = 2;
 constexpr double node_watts_max = 100'000;
 
-// Does the powercap tree have a package whose counter this process may read? Asked for each sample, since permissions
-// and drivers come and go; the counter itself is not read.
+// Whether the powercap tree has a package whose counter this process may read. Checked at each sample, because drivers
+// and permissions can change; the counter itself is not read.
 bool is_metered(const std::filesystem::path& powercap) {
   const Result<std::vector<std::string>> zones = sysfs::list(powercap);
   if (!zones) return false;
@@ -45,10 +45,10 @@ bool is_metered(const std::filesystem::path& powercap) {
 }
 
 Error metered() {
-  return Error{Fault::absent, "rapl measures the packages"};
+  return Error{Fault::absent, "not needed: rapl measures the packages"};
 }
 
-// Watts of the whole node as configured; what is not configured comes from the coefficients.
+// Configured watts of the whole node; values that are not configured come from the coefficients.
 struct Configured {
   std::optional<double> idle_watts;
   std::optional<double> max_watts;
@@ -57,7 +57,7 @@ struct Configured {
 PowerLine line_of(const Coefficients& published, const Configured& node, unsigned threads) {
   PowerLine line = {node.idle_watts ? *node.idle_watts / threads : published.idle_watts,
                     node.max_watts ? *node.max_watts / threads : published.max_watts};
-  // A configured end that lies beyond the published one takes it along.
+  // If only one end is configured and it is beyond the other, published one, both ends become equal.
   if (node.max_watts && !node.idle_watts) line.idle_watts = std::min(line.idle_watts, line.max_watts);
   if (node.idle_watts && !node.max_watts) line.max_watts = std::max(line.idle_watts, line.max_watts);
   return line;
@@ -97,7 +97,7 @@ class PowerModel final : public Collector {
   bool always_;
 };
 
-// `idle` and `max` come from efficiency.power_model; they are not keys of this collector.
+// The daemon passes efficiency.power_model as `idle` and `max`; they are not keys of this collector.
 Result<Configured> read_configured(const Options& options) {
   Configured node;
   if (options.has("idle")) node.idle_watts = options.number("idle");
@@ -105,8 +105,10 @@ Result<Configured> read_configured(const Options& options) {
   const double idle = node.idle_watts.value_or(0);
   const double most = node.max_watts.value_or(node_watts_max);
   if (idle >= 0 && idle <= most && most > 0 && most <= node_watts_max) return node;
-  return Error{Fault::absent, fmt::format("idle power {} W and full power {} W make no model", idle, most),
-               "set efficiency.power_model so that 0 <= idle <= max"};
+  return Error{Fault::absent,
+               fmt::format("invalid power model: idle {} W, max {} W (expected 0 <= idle <= max <= {} W)", idle, most,
+                           node_watts_max),
+               "set efficiency.power_model.idle and efficiency.power_model.max accordingly"};
 }
 
 Result<CoefficientsChoice> read_coefficients(const Roots& roots) {
@@ -118,7 +120,7 @@ Result<CoefficientsChoice> read_coefficients(const Roots& roots) {
 
 constexpr Option option_table[] = {
     {"always", OptionType::boolean, "false",
-     "Model the packages even where a meter measures them; sums over the families then count them twice."},
+     "Model the packages even where RAPL measures them; sums over the families then count them twice."},
 };
 
 Result<std::vector<Probe>> make(const Options& options, const Roots& roots) {
@@ -149,8 +151,8 @@ extern const Entry power_model_entry;
 const Entry power_model_entry = {
     .name = "power_model",
     .help =
-        "Power of CPU packages modelled from /proc/stat, where no meter can be read: SPECpower means per thread by "
-        "microarchitecture (for others the nearest or the average), +-50 %, or efficiency.power_model.",
+        "Power of CPU packages where RAPL cannot be read, modelled from their utilisation (/proc/stat) and SPECpower "
+        "means for the microarchitecture (+-50 %) or the values of efficiency.power_model.",
     .metrics = metrics,
     .options = option_table,
     .period = std::chrono::milliseconds(1000),

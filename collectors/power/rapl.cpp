@@ -1,10 +1,10 @@
-// Energy of CPU packages and what lies in and around them, from the counters that the powercap driver shows (Intel
+// Energy of CPU packages, their parts, the memory and the platform, from the counters of the powercap driver (Intel
 // RAPL, and AMD's under the same name).
 //
 // Sources: Documentation/power/powercap/powercap.rst; drivers/powercap/intel_rapl_common.c (zones are named
 // "package-N", with several dies "package-N-die-M"; subzones "core", "uncore", "dram"; the platform "psys", on further
 // packages "psys-N"). The counters are 32 bits wide in hardware units and run from 0 to max_energy_range_uj inclusive.
-// A subzone that is not `enabled` has no power limit in force; it counts all the same.
+// `enabled` is about a zone's power limit only: a zone with enabled=0 still counts energy.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -34,24 +34,24 @@ constexpr double platform_watts_max = 20000;
 
 constexpr auto core_energy = persisted_counter<Unit::joule>(
     "perjoule_cpu_core_energy_joules_total",
-    "Energy of a package's cores (RAPL core, PP0); it lies inside the package's energy.", "package");
+    "Energy of a package's cores (RAPL core, PP0); included in the package's energy.", "package");
 constexpr auto core_power =
     gauge<Unit::watt>("perjoule_cpu_core_power_watts", "Mean power of a package's cores (RAPL core, PP0).", "package");
 constexpr auto uncore_energy = persisted_counter<Unit::joule>(
     "perjoule_cpu_uncore_energy_joules_total",
-    "Energy of what a package holds beside cores, on most parts the graphics (RAPL uncore, PP1); it lies inside the "
+    "Energy of a package's parts beside the cores, on most CPUs the graphics (RAPL uncore, PP1); included in the "
     "package's energy.",
     "package");
 constexpr auto uncore_power =
     gauge<Unit::watt>("perjoule_cpu_uncore_power_watts",
-                      "Mean power of what a package holds beside cores (RAPL uncore, PP1).", "package");
-constexpr auto dram_power =
-    gauge<Unit::watt>("perjoule_dram_power_watts", "Mean power of the memory behind a package (RAPL dram).", "package");
+                      "Mean power of a package's parts beside the cores (RAPL uncore, PP1).", "package");
+constexpr auto dram_power = gauge<Unit::watt>("perjoule_dram_power_watts",
+                                              "Mean power of the memory attached to a package (RAPL dram).", "package");
 constexpr auto psys_energy = persisted_counter<Unit::joule>(
     "perjoule_psys_energy_joules_total",
-    "Energy of the platform as its firmware meters it (RAPL psys); it holds packages and memory.", "package");
+    "Energy of the platform as its firmware measures it (RAPL psys); it includes packages and memory.", "package");
 constexpr auto psys_power = gauge<Unit::watt>(
-    "perjoule_psys_power_watts", "Mean power of the platform as its firmware meters it (RAPL psys).", "package");
+    "perjoule_psys_power_watts", "Mean power of the platform as its firmware measures it (RAPL psys).", "package");
 
 using ZoneEnergy = Declared<Unit::joule, Kind::counter, 1>;
 
@@ -63,7 +63,7 @@ struct ZoneKind {
 constexpr std::array<ZoneKind, 3> subzone_kinds = {{{"core", &core_energy, &core_power},
                                                     {"uncore", &uncore_energy, &uncore_power},
                                                     {"dram", &dram_energy, &dram_power}}};
-constexpr ZoneKind package_kind = {"package", nullptr, nullptr};  // its family has the label `source` besides
+constexpr ZoneKind package_kind = {"package", nullptr, nullptr};  // its metrics also have the label `source`
 constexpr ZoneKind psys_kind = {"psys", &psys_energy, &psys_power};
 
 // The remedy for counters that only root may read. Built once per discovery.
@@ -94,8 +94,8 @@ struct Zone {
   double rate_max = 0;
 };
 
-// The largest power that the zone's constraints name. Reading one may fail (EIO, ENODATA) or give an empty line: a zone
-// without any gets the default.
+// The largest power among the zone's constraints, for the plausibility gate. Reading one may fail (EIO, ENODATA) or give
+// an empty line; a zone without any gets the default.
 double plausible_watts(const Zone& zone) {
   const double most = zone.kind == &psys_kind ? platform_watts_max : zone_watts_max;
   double largest = 0;
@@ -119,7 +119,7 @@ class Rapl final : public Collector {
       const Result<void> read = sample(zone, batch, remedy_);
       if (read) continue;
       batch.fault(zone.device, read.error());
-      // One zone that is there and fails says more than one that is gone.
+      // The error of a zone that fails is more useful than that of one that is absent.
       if (!failure || failure->fault == Fault::absent) failure = read.error();
     }
     if (failure && batch.readings().empty()) return *std::move(failure);
@@ -131,7 +131,8 @@ class Rapl final : public Collector {
     const Result<std::uint64_t> energy = zone.energy.unsigned_integer();
     if (!energy) return with_remedy(energy.error(), remedy);
     if (!zone.wrap) {
-      // Without a range the counter is taken as one that does not wrap: a wrap is then a reset, and books nothing.
+      // Without a known range the counter is treated as one that does not wrap: a wrap then looks like a reset, and
+      // nothing is booked for that interval.
       const auto range = sysfs::read_integer(zone.directory / "max_energy_range_uj");
       if (range && *range > 0) zone.wrap = static_cast<std::uint64_t>(*range);
     }
@@ -163,7 +164,7 @@ struct ZoneName {
   std::string name;       // "dram"
 };
 
-// The zones of one control type that show an energy, whether it may be read or not.
+// The zones of one control type that have an energy counter, readable or not.
 std::vector<ZoneName> zones_of(const std::filesystem::path& root, std::span<const std::string> directories,
                                std::string_view control_type) {
   std::vector<ZoneName> zones;
@@ -178,7 +179,8 @@ std::vector<ZoneName> zones_of(const std::filesystem::path& root, std::span<cons
   return zones;
 }
 
-// A package with its subzones, or a psys alone. `seen` holds the devices that another control type already shows.
+// One group per package with its subzones, or per psys zone. `seen` holds the devices found so far: a device that
+// another control type also shows is left out.
 void add_zones(const std::filesystem::path& root, const std::vector<ZoneName>& zones, std::set<std::string>& seen,
                std::vector<std::vector<Zone>>& probes) {
   for (const ZoneName& top : zones) {
@@ -205,15 +207,16 @@ Result<std::vector<Probe>> make_rapl(const Options&, const Roots& roots) {
   const std::string remedy = remedy_here(roots);
   if (!directories) return with_remedy(directories.error(), remedy);
 
-  // intel-rapl-mmio shows the same packages a second time, through another window; it counts only where it is alone.
+  // intel-rapl-mmio shows the same packages a second time, through memory-mapped registers; it is used only for devices
+  // that intel-rapl does not show.
   std::vector<std::vector<Zone>> groups;
   std::set<std::string> seen;
   add_zones(root, zones_of(root, *directories, "intel-rapl:"), seen, groups);
   add_zones(root, zones_of(root, *directories, "intel-rapl-mmio:"), seen, groups);
   if (groups.empty()) return Error{Fault::absent, fmt::format("{}: no RAPL zone", root.native())};
 
-  // Since Linux 5.10 the counters are root's. When none can be read that is said once, with the remedy; else each probe
-  // speaks for itself.
+  // Since Linux 5.10 only root may read the counters (CVE-2020-8694). If none is readable the whole source is denied,
+  // which is logged once with the remedy; else each probe reports its own error.
   std::optional<Error> denied;
   bool open = false;
   std::vector<Probe> probes;
@@ -239,8 +242,8 @@ extern const Entry rapl_entry;
 const Entry rapl_entry = {
     .name = "rapl",
     .help =
-        "Energy counters of CPU packages, cores, memory and platform, from /sys/class/powercap (Intel RAPL and its "
-        "AMD counterpart).",
+        "Energy and power of CPU packages, cores, memory and platform, from the counters in /sys/class/powercap (Intel "
+        "RAPL and its AMD counterpart).",
     .metrics = metrics,
     .options = {},
     .enabled = true,

@@ -1,7 +1,8 @@
-// Temperatures, fans, power and energy of the sensor chips that the kernel's hwmon class knows.
+// Temperatures, fans, power and energy of the sensor chips in the kernel's hwmon class.
 //
-// Source: Documentation/hwmon/sysfs-interface.rst (millidegrees, rpm, microwatts, microjoules). Drivers answer EAGAIN,
-// EIO, ENODATA and ENXIO for single channels while their bus is busy or the device sleeps: such a channel faults alone.
+// Source: Documentation/hwmon/sysfs-interface.rst (millidegrees, rpm, microwatts, microjoules). Drivers return EAGAIN,
+// EIO, ENODATA and ENXIO for single channels while their bus is busy or the device is suspended: only that channel then
+// reports a fault.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -22,10 +23,10 @@ namespace perjoule {
 
 namespace {
 
-constexpr std::uint64_t limits_every = 60;  // samples: limits change rarely, and some need a slow bus
+constexpr std::uint64_t limits_every = 60;  // samples: limits change rarely, and reading some needs a slow bus
 constexpr double celsius_min = -100;
 constexpr double celsius_max = 250;
-// Limits outside are registers that nobody set: NVMe shows 65261.85 C and -273.15 C.
+// A limit outside this range is a register that was never set: NVMe shows 65261.85 C and -273.15 C.
 constexpr double limit_celsius_min = -60;
 constexpr double limit_celsius_max = 200;
 constexpr double rpm_max = 200'000;
@@ -33,11 +34,11 @@ constexpr double power_max_default = 20'000;
 
 constexpr auto power_limit = gauge<Unit::watt>(
     "perjoule_sensor_power_limit_watts",
-    "Power limit that a sensor chip names: cap is in force (hwmon powerN_cap), max is where it alarms or caps "
-    "(powerN_max). Absent where none is set.",
+    "Power limit of a sensor chip: cap is the limit in force (hwmon powerN_cap), max the power at which it raises an "
+    "alarm or caps (powerN_max). Absent where none is set.",
     "chip", "sensor", "role", "limit");
 
-// Registers of all ones or of the smallest number stand for "no reading", whatever the unit.
+// A register with all bits set, or with the smallest or largest number, means "no reading", whatever the unit.
 bool is_sentinel(std::int64_t value) {
   return value == 0x7fffffff || value == 0xffffffff || value == -0x80000000LL;
 }
@@ -61,7 +62,7 @@ class Hwmon final : public Collector {
         continue;
       }
       batch.fault(channel.sensor, read.error());
-      // A channel that is there and fails says more than one that is gone.
+      // The error of a channel that fails is more useful than that of one that is absent.
       if (!failure || failure->fault == Fault::absent) failure = read.error();
     }
     if (!any && failure) return *std::move(failure);
@@ -118,7 +119,8 @@ class Hwmon final : public Collector {
     const auto raw = channel.input.integer();
     if (!raw) return raw.error();
     if (is_sentinel(*raw)) {
-      batch.refuse(channel.sensor, fmt::format("{}: {} stands for no reading", channel.input.path().native(), *raw));
+      batch.refuse(channel.sensor, fmt::format("{}: {} is the driver's value for \"no reading\", ignored",
+                                               channel.input.path().native(), *raw));
     } else if (channel.kind == ChannelKind::temperature) {
       show_temperature(channel, celsius_from_milli(*raw), batch);
     } else if (channel.kind == ChannelKind::fan) {
@@ -131,7 +133,7 @@ class Hwmon final : public Collector {
 
   void show_temperature(const Channel& channel, Celsius value, Batch& batch) const {
     if (value.value() < celsius_min || value.value() > celsius_max) {
-      refuse(channel, value.value(), "C", batch);
+      refuse(channel, fmt::format("{} C (plausible: {} to {} C)", value.value(), celsius_min, celsius_max), batch);
     } else {
       batch.add(sensor_temperature, value, chip_.label, channel.sensor, channel.role);
     }
@@ -139,7 +141,7 @@ class Hwmon final : public Collector {
 
   void show_fan(const Channel& channel, Rpm value, Batch& batch) const {
     if (value.value() < 0 || value.value() > rpm_max) {
-      refuse(channel, value.value(), "rpm", batch);
+      refuse(channel, fmt::format("{} rpm (plausible: 0 to {} rpm)", value.value(), rpm_max), batch);
     } else {
       batch.add(fan_speed, value, chip_.label, channel.sensor);
     }
@@ -147,7 +149,7 @@ class Hwmon final : public Collector {
 
   void show_power(const Channel& channel, Watts value, Batch& batch) const {
     if (value.value() < 0 || value.value() > power_max_) {
-      refuse(channel, value.value(), "W", batch);
+      refuse(channel, fmt::format("{} W (plausible: 0 to {} W)", value.value(), power_max_), batch);
     } else if (channel.paired) {
       batch.add(sensor_power, value, chip_.label, channel.sensor, channel.role);
     } else {
@@ -156,8 +158,9 @@ class Hwmon final : public Collector {
     }
   }
 
-  static void refuse(const Channel& channel, double value, std::string_view unit, Batch& batch) {
-    batch.refuse(channel.sensor, fmt::format("{}: {} {} is not plausible", channel.input.path().native(), value, unit));
+  static void refuse(const Channel& channel, std::string_view reading, Batch& batch) {
+    batch.refuse(channel.sensor,
+                 fmt::format("{}: implausible reading {}, ignored", channel.input.path().native(), reading));
   }
 
   Chip chip_;
@@ -191,10 +194,12 @@ constexpr std::array<const Metric*, 6> metrics = {&sensor_temperature, &temperat
 
 constexpr std::array<Option, 2> options = {
     {{"power_max", OptionType::power, "20 kW",
-      "Largest power that a sensor may mean; readings above it are refused and counted (4294967295 W is a driver's "
-      "error code).",
+      "Largest plausible power of a sensor; readings above it are ignored and counted (some drivers return 4294967295 "
+      "W "
+      "as an error code).",
       1, 10e6},
-     {"exclude", OptionType::text_list, "", "Chips to leave out, by driver name (\"nvme\") or by their label chip."}}};
+     {"exclude", OptionType::text_list, "",
+      "Chips that are not read, by driver name (\"nvme\") or by the value of their label chip."}}};
 
 }  // namespace
 

@@ -34,7 +34,7 @@ std::vector<std::string_view> limits_of(ChannelKind kind) {
   return {};
 }
 
-// What the directory has of one channel.
+// The files of one channel.
 struct Found {
   std::set<std::string, std::less<>> attributes;
   std::string label;
@@ -54,7 +54,7 @@ Kinds list_channels(const Chip& chip) {
     if (!numbers.contains(attribute->number) && ++count > channels_max) continue;
     Found& found = numbers[attribute->number];
     found.attributes.emplace(attribute->what);
-    // ACPI meters say in oem_info what others say in a label.
+    // ACPI meters have their label in oem_info.
     if (attribute->what != "label" && attribute->what != "oem_info") continue;
     if (auto text = sysfs::read_text(chip.directory / name); text && found.label.empty())
       found.label = std::move(*text);
@@ -86,7 +86,7 @@ struct Builder {
   }
 
   Channel& add(ChannelKind kind, unsigned number, const Found& found, std::string sensor) {
-    // The mean that some chips give instead of an instantaneous value is what an integral wants anyway.
+    // Some chips give a mean (_average) instead of an instantaneous value, which is as good or better for an integral.
     const std::string_view value = found.attributes.contains("input") ? "input" : "average";
     const bool thermal = kind == ChannelKind::temperature || kind == ChannelKind::fan;
     const std::string_view role =
@@ -110,7 +110,7 @@ struct Builder {
     }
   }
 
-  // A power and an energy channel are one sensor when their labels say so, or, where one has none, their numbers.
+  // A power and an energy channel are one sensor if their labels are equal, or, where one has no label, their numbers.
   void add_power_and_energy(const Numbers& powers, Numbers energies) {
     std::set<std::string> used;
     std::erase_if(energies, [](const auto& entry) { return !entry.second.attributes.contains("input"); });
@@ -139,7 +139,8 @@ struct Builder {
   }
 };
 
-// Intel's xe shows the package (GPU and its memory) beside the card that holds it; only the outer one is the GPU's.
+// Intel's xe shows the package (GPU and its memory) and the card that includes it. Only the card gets the role "gpu",
+// because a sum over the role would count the package twice.
 void demote_inner(std::vector<Channel>& channels) {
   const bool card = std::ranges::any_of(channels, [](const Channel& channel) { return channel.sensor == "card"; });
   for (Channel& channel : channels) {

@@ -1,6 +1,8 @@
-// The channels of one sensor chip: what can be read of it, under which labels.
+// The channels of one sensor chip: the files to read, and the labels of their series.
 //
-// find_channels lists the directory and reads label files (regular files only): lanes only. The rest is pure.
+// find_channels lists the directory and reads label files (regular files only): lanes only. The rest is pure. Missing
+// or unreadable files leave a channel out; they are not an error.
+// Source: Documentation/hwmon/sysfs-interface.rst.
 #pragma once
 
 #include <cstdint>
@@ -19,19 +21,19 @@ enum class ChannelKind : std::uint8_t { temperature, fan, power, energy };
 struct ChannelLimit {
   std::string_view name;  // label `limit`: max, crit, emergency, cap
   sysfs::File file;
-  std::optional<double> value;  // in base units; none while not set or not plausible
+  std::optional<double> value;  // in base units; none while it is not set or implausible
 };
 
 struct Channel {
   ChannelKind kind{};
   std::string sensor;     // unique among the chip's channels of one family
-  std::string_view role;  // static text
+  std::string_view role;  // a string literal
   std::string device;     // "<chip>/<sensor>"
   sysfs::File input;
-  std::optional<sysfs::File> fault;   // tempN_fault, fanN_fault: 1 where the input means nothing
-  std::optional<sysfs::File> enable;  // tempN_enable: 0 where the input means nothing
+  std::optional<sysfs::File> fault;   // tempN_fault, fanN_fault: not 0 while the input is invalid
+  std::optional<sysfs::File> enable;  // tempN_enable: 0 while the input is invalid
   std::vector<ChannelLimit> limits;
-  bool paired = false;  // power and energy of the same sensor are both there: energy comes from the counter
+  bool paired = false;  // the sensor has both power and energy: energy comes from the counter, not from integration
 };
 
 // "temp12_input" -> temperature, 12, "input".
@@ -42,7 +44,7 @@ struct Attribute {
 };
 [[nodiscard]] std::optional<Attribute> parse_attribute(std::string_view file);
 
-// At most 1024, by kind and number.
+// At most 1024 channels, ordered by kind and number.
 [[nodiscard]] std::vector<Channel> find_channels(const Chip& chip);
 
 }  // namespace perjoule

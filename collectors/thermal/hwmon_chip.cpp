@@ -23,31 +23,31 @@ bool contains(std::string_view text, std::string_view word) {
   return text.find(word) != std::string_view::npos;
 }
 
-// What a chip is, by how its driver's name begins.
+// The role of a chip, by the prefix of its driver's name.
 using Drivers = std::span<const std::string_view>;
 
-// On the die, or seen from a BMC over PECI; ARM's thermal zone; those that meter the package's power.
+// On the die, or read by a BMC over PECI; ARM's thermal zone; drivers that measure the package's power.
 constexpr auto cpu_drivers =
     std::to_array<std::string_view>({"coretemp", "k10temp", "k8temp", "cpu_thermal", "via_cputemp", "peci_cputemp",
                                      "peci-cputemp", "fam15h_power", "amd_energy", "zenpower"});
-// drivetemp is SATA: the role stands for storage devices, by its best known kind.
+// drivetemp is SATA: the role "nvme" covers all storage devices.
 constexpr auto nvme_drivers = std::to_array<std::string_view>({"nvme", "drivetemp"});
 constexpr auto gpu_drivers = std::to_array<std::string_view>({"amdgpu", "radeon", "nouveau", "i915", "xe"});
-// mlx is ConnectX, i350bb igb's own name, sfp a transceiver's.
+// mlx is ConnectX, i350bb the name that igb gives its chip, sfp a transceiver.
 constexpr auto nic_drivers = std::to_array<std::string_view>(
     {"mlx", "bnxt", "ixgbe", "igb", "i350bb", "ice", "i40e", "tg3", "sfp", "nfp", "hinic", "iwlwifi"});
-// ACPI meters the whole machine, unless its oem_info says otherwise (power_role).
+// The ACPI meter measures the whole machine, unless its oem_info says otherwise (see power_role).
 constexpr auto node_drivers = std::to_array<std::string_view>({"power_meter"});
 // Delta dps, IBM cffps, Inspur ipsps, Acbel fsg, Bel pfe, common redundant supplies; pmbus is the generic driver.
 constexpr auto psu_drivers =
     std::to_array<std::string_view>({"dps", "ibm-cffps", "cffps", "inspur-ipsps", "ipsps", "fsp", "fsg", "acbel", "pfe",
                                      "crps", "psu", "pmbus", "corsairpsu"});
-// Super I/O, ACPI thermal zones, vendors' controllers, plain I2C sensors (inlet where their label says so), chipsets.
+// Super I/O, ACPI thermal zones, vendors' controllers, plain I2C sensors (role inlet if their label says so), chipsets.
 constexpr auto board_drivers =
     std::to_array<std::string_view>({"nct", "it8", "f71", "w83", "acpitz", "asus", "dell", "lm75", "lm9", "tmp", "adt7",
                                      "max6", "emc", "pch", "ipmi", "surface"});
-// Voltage regulators and hot-swap controllers have pin and pout labels like a power supply, but sit on the board behind
-// it: their power is a part of the node's.
+// Voltage regulators and hot-swap controllers have the labels pin and pout like a power supply, but are on the board
+// behind it: counting them as supplies would count the node's power twice.
 constexpr auto regulators = std::to_array<std::string_view>(
     {"xdpe", "isl", "raa", "tps", "mp2", "mp5", "ir3", "pxe", "lm25", "ltc", "adm", "max", "ucd", "ina"});
 
@@ -108,7 +108,7 @@ bool has_channels(const std::filesystem::path& directory) {
          });
 }
 
-// Where a directory of sysfs really is, relative to the root; symlinks lead from class/ to devices/.
+// The path of a sysfs directory below devices/, relative to the root: entries of class/ are symlinks to it.
 std::filesystem::path real_path(const std::filesystem::path& sysfs, const std::filesystem::path& directory) {
   std::error_code code;
   const std::filesystem::path root = std::filesystem::canonical(sysfs, code);
@@ -149,13 +149,13 @@ std::string_view power_role(std::string_view chip_name, std::string_view sensor_
   const std::string sensor = text::lower(sensor_label);
   const std::string_view role = role_of_chip(chip);
   if (role == "node") {
-    // Grace tells its meters apart by oem_info: "Module Power Socket 0" holds "Grace Power" (cpu, memory and I/O),
-    // which holds "CPU Power" and "SysIO Power".
+    // Grace's meters differ in oem_info: "Module Power Socket 0" includes "Grace Power" (CPU, memory and I/O), which
+    // includes "CPU Power" and "SysIO Power".
     if (contains(sensor, "sysio") || contains(sensor, "module") || contains(sensor, "grace")) return "other";
     if (contains(sensor, "cpu")) return "cpu";
     return "node";
   }
-  // amd_energy shows each core and the socket that holds them; i915 the card and its tiles.
+  // amd_energy shows each core and also their socket, i915 the card and also its tiles: the parts get "other".
   if (sensor.starts_with("ecore") || chip.starts_with("i915_gt")) return "other";
   if (role == "cpu" || role == "gpu" || role == "nic" || role == "nvme") return role;
   if (begins_with_one(chip, regulators)) return "other";
@@ -187,7 +187,8 @@ std::vector<Chip> find_chips(const std::filesystem::path& sysfs) {
     chip.label = chip_label(chip.name, address);
     found.push_back({std::move(chip), real.parent_path().native()});
   }
-  // Chips that would share a label are numbered in the order of their devices' paths, which is that of the hardware.
+  // Chips with equal labels are numbered in the order of their devices' paths, which follows the hardware and is stable
+  // over reboots.
   std::ranges::stable_sort(found, {}, &Found::where);
   std::set<std::string> used;
   std::vector<Chip> chips;

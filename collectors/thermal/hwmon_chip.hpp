@@ -1,6 +1,7 @@
-// The sensor chips of a host: where they are, what they are called, and what their sensors stand for.
+// The sensor chips of a host: their directories, their labels, and the roles of their sensors.
 //
-// find_chips lists directories and reads name files (regular files only): lanes only. The rest is pure.
+// find_chips lists directories and reads name files (regular files only): lanes only. The rest is pure. Directories that
+// cannot be read are left out; they are not an error.
 // Source: Documentation/hwmon/sysfs-interface.rst.
 #pragma once
 
@@ -13,16 +14,17 @@ namespace perjoule {
 
 struct Chip {
   std::filesystem::path directory;  // holds the attributes: hwmonN, or hwmonN/device with old drivers
-  std::string name;                 // as the driver says: "nvme"; may be empty
+  std::string name;                 // of the driver, from the file `name`: "nvme"; may be empty
   std::string label;                // unique on this host, stable over reboots: "nvme-0000:01:00.0"
 };
 
-// class/hwmon, or where that does not exist the hwmonN directories below devices/ (at most 12 deep, 20,000 entries). At
-// most 1024 chips.
+// The chips in class/hwmon, or, where that does not exist, in the hwmonN directories below devices/ (at most 12 deep,
+// 20,000 entries). At most 1024 chips.
 [[nodiscard]] std::vector<Chip> find_chips(const std::filesystem::path& sysfs);
 
-// The address of the device that a path below sysfs leads to: the last component with a digit and one of ":.-" (PCI,
-// I2C, platform, SCSI, ACPI names); "" where there is none. hwmonN and other running numbers never are.
+// The address of the device at a path below sysfs: the last component with a digit and one of ":.-" (names of PCI, I2C,
+// platform, SCSI and ACPI devices); "" where there is none. hwmonN and similar numbers do not match, because they change
+// between boots.
 [[nodiscard]] std::string bus_address(const std::filesystem::path& relative);
 
 // "nvme" and "0000:01:00.0" -> "nvme-0000:01:00.0"; "coretemp" and "coretemp.0" -> "coretemp.0".

@@ -1,5 +1,5 @@
-// Families that several thermal drivers share. A physical sensor is in a family once: where two drivers see the same
-// one, only one of them gives it a role other than "other" (thermal_zone.cpp says how).
+// Metric families that several thermal drivers share. Where two drivers read the same physical sensor, only one of them
+// gives it a role other than "other", so that each role contains a sensor once (see thermal_zone.cpp). Constants only.
 #pragma once
 
 #include "collectors/metric.hpp"
@@ -9,7 +9,7 @@ namespace perjoule {
 
 inline constexpr auto temperature_limit = gauge<Unit::celsius>(
     "perjoule_temperature_limit_celsius",
-    "Temperature limit that the chip or its firmware names (hwmon tempN_max, tempN_crit, tempN_emergency; trip points "
+    "Temperature limit that the chip or its firmware states (hwmon tempN_max, tempN_crit, tempN_emergency; trip points "
     "hot and critical of a thermal zone). Absent where none is set.",
     "chip", "sensor", "role", "limit");
 

@@ -3,8 +3,8 @@
 // Source: Documentation/driver-api/thermal/sysfs-api.rst (millidegrees; EAGAIN while a driver has no value yet).
 //
 // A zone is often a second view of a sensor that hwmon shows too: the kernel registers an hwmon child for most zones,
-// and x86_pkg_temp reads what coretemp calls "Package id N". Such a zone is shown with the role "other", so that a role
-// holds a physical sensor once, and no temperature is lost where the hwmon collector is off.
+// and x86_pkg_temp reads the sensor that coretemp calls "Package id N". Such a zone is shown with the role "other", so
+// that each role contains a physical sensor once, and no temperature is lost where the hwmon collector is disabled.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -53,7 +53,7 @@ class ThermalZone final : public Collector {
         temperature_(zone_.directory / "temp") {}
 
   Result<void> sample(Batch& batch) override {
-    // Zones of older kernels and of some drivers have no mode: they are on.
+    // Zones of older kernels and of some drivers have no file `mode`: they are enabled.
     if (const auto mode = mode_.text(); mode && *mode == "disabled") {
       return Error{Fault::absent, fmt::format("{}: disabled", mode_.path().native())};
     }
@@ -61,7 +61,8 @@ class ThermalZone final : public Collector {
     if (!raw) return raw.error();
     const Celsius value = celsius_from_milli(*raw);
     if (value.value() < celsius_min || value.value() > celsius_max) {
-      batch.refuse(zone_.name, fmt::format("{}: {} C is not plausible", temperature_.path().native(), value.value()));
+      batch.refuse(zone_.name, fmt::format("{}: implausible reading {} C (plausible: {} to {} C), ignored",
+                                           temperature_.path().native(), value.value(), celsius_min, celsius_max));
     } else {
       batch.add(sensor_temperature, value, zone_.chip, zone_.name, zone_.role);
     }
@@ -73,7 +74,7 @@ class ThermalZone final : public Collector {
   }
 
  private:
-  // A zone with several trip points of one kind acts at the lowest.
+  // The lowest of each kind, because a zone with several trip points of one kind acts at the lowest.
   void read_limits() {
     limits_.clear();
     for (Trip& trip : trips_) {
@@ -110,7 +111,7 @@ bool has_coretemp(const std::filesystem::path& sysfs) {
          });
 }
 
-// "trip_point_0_type" says critical or hot: then trip_point_0_temp is a limit.
+// Where trip_point_N_type is "critical" or "hot", trip_point_N_temp is a limit.
 std::vector<Trip> find_trips(const std::filesystem::path& zone, const std::vector<std::string>& names) {
   std::vector<Trip> trips;
   for (const std::string& name : names) {

@@ -244,7 +244,7 @@ TEST_CASE("power_model: quiet where a meter can be read, unless told otherwise")
   const auto refused = power_model_entry.make({}, host.roots());
   REQUIRE(!refused);
   CHECK(refused.error().fault == Fault::absent);
-  CHECK(refused.error().what == "rapl measures the packages");
+  CHECK(refused.error().what == "not needed: rapl measures the packages");
   Batch batch;
   const auto sampled = model->sample(batch);
   REQUIRE(!sampled);
