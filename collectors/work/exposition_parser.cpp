@@ -34,7 +34,7 @@ constexpr bool is_blank(char c) {
   return c == ' ' || c == '\t';
 }
 
-// A cursor over the text. Each function that returns bool says whether to go on; `error_` is set where it says no.
+// A cursor over the input. Each function that returns bool returns whether to continue; on false `error_` is set.
 class Parser {
  public:
   Parser(std::string_view text, Dialect dialect, ExpositionSink& sink) : text_(text), dialect_(dialect), sink_(sink) {
@@ -66,7 +66,7 @@ class Parser {
     while (is_blank(peek()))
       ++at_;
   }
-  // What parts two tokens: one space in OpenMetrics, blanks in 0.0.4.
+  // The separator of two tokens: one space in OpenMetrics, blanks in 0.0.4.
   bool blank() {
     if (!take(' ') && (open() || !take('\t'))) return fail(at_, "expected a space");
     if (!open()) skip_blanks();
@@ -91,7 +91,7 @@ class Parser {
   }
   bool end_line() {
     if (!open()) skip_blanks();
-    if (at_ == text_.size()) return fail(at_, "the last line does not end in a line feed: the text is cut off");
+    if (at_ == text_.size()) return fail(at_, "the last line does not end in a line feed: the input is truncated");
     if (!at_end_of_line()) return fail(at_, fmt::format("expected the end of the line, found {}", shown(next_token())));
     ++at_;
     return true;
@@ -126,23 +126,23 @@ bool Parser::fail(std::size_t at, std::string what) {
 
 std::optional<ExpositionError> Parser::run() {
   if (text_.size() > text_max) {
-    fail(0, fmt::format("the text has {} bytes; at most {} are read", text_.size(), text_max));
+    fail(0, fmt::format("the input has {} bytes; at most {} are read", text_.size(), text_max));
     return error_;
   }
   const std::size_t bad = find_bad_byte(text_);
   if (bad != std::string_view::npos) {
-    fail(bad, fmt::format("byte {} is not UTF-8 text", shown(text_.substr(bad, 1))));
+    fail(bad, fmt::format("byte {} is not valid UTF-8", shown(text_.substr(bad, 1))));
     return error_;
   }
   while (at_ < text_.size()) {
     if (!line()) return error_;
   }
-  if (open() && !finished_) fail(at_, "the line \"# EOF\" is missing: the text is cut off");
+  if (open() && !finished_) fail(at_, "the line \"# EOF\" is missing: the input is truncated");
   return error_;
 }
 
 bool Parser::line() {
-  if (finished_) return fail(at_, "nothing may follow \"# EOF\"");
+  if (finished_) return fail(at_, "no line may follow \"# EOF\"");
   if (!open()) skip_blanks();
   if (peek() == '#') return comment();
   if (!at_end_of_line()) return sample();
@@ -152,7 +152,7 @@ bool Parser::line() {
 bool Parser::comment() {
   const std::size_t start = at_;
   ++at_;
-  if (open() && !take(' ')) return fail(at_, "expected a space behind '#'");
+  if (open() && !take(' ')) return fail(at_, "expected a space after '#'");
   skip_blanks();
   const std::string_view keyword = token();
   if (open() && keyword == "EOF") {
@@ -160,7 +160,7 @@ bool Parser::comment() {
     return at_ == text_.size() || end_line();  // its line feed may be missing
   }
   if (keyword == "HELP" || keyword == "TYPE" || (open() && keyword == "UNIT")) return metadata(keyword);
-  if (open()) return fail(start, "OpenMetrics has no comments beside HELP, TYPE, UNIT and EOF");
+  if (open()) return fail(start, "OpenMetrics allows no comments other than HELP, TYPE, UNIT and EOF");
   at_ = std::min(text_.find('\n', at_), text_.size());
   return end_line();
 }
@@ -190,10 +190,10 @@ bool Parser::metadata(std::string_view keyword) {
 
 bool Parser::begin_family(std::string_view name, std::size_t at) {
   if (name == family_.name)
-    return !family_has_samples_ || fail(at, "HELP, TYPE and UNIT stand before the family's samples");
+    return !family_has_samples_ || fail(at, "HELP, TYPE and UNIT must come before the family's samples");
   if (families_.size() == families_max) return fail(at, fmt::format("more than {} families", families_max));
   if (!families_.insert(name).second) {
-    return fail(at, fmt::format("family {} comes back: its lines must stand together", shown(name)));
+    return fail(at, fmt::format("family {} appears again: its lines must be contiguous", shown(name)));
   }
   family_ = ExpositionFamily{name, FamilyType::untyped, {}, {}};
   family_has_type_ = family_has_help_ = family_has_samples_ = false;
@@ -252,17 +252,18 @@ bool Parser::sample() {
   return (!open() || at_end_of_line() || exemplar(metric)) && end_line();
 }
 
-// A sample that is none of the running family's begins an untyped family of its own name.
+// A sample that does not belong to the current family begins an untyped family of its own name.
 bool Parser::belongs(std::string_view metric, std::size_t at) {
   const bool ours = !family_.name.empty() && metric.starts_with(family_.name) &&
                     has_suffix(family_.type, dialect_, metric.substr(family_.name.size()));
-  if (!ours && metric == family_.name) return fail(at, "this type has no sample with the bare name of its family");
+  if (!ours && metric == family_.name)
+    return fail(at, "a family of this type has no sample without a suffix such as _total or _bucket");
   if (!ours && !begin_family(metric, at)) return false;
   family_has_samples_ = true;
   return true;
 }
 
-// Behind '{', to behind '}'. 0.0.4 allows blanks and a comma behind the last label.
+// From after '{' to after '}'. 0.0.4 allows blanks, and a comma after the last label.
 bool Parser::labels() {
   for (bool first = true;; first = false) {
     if (!open()) skip_blanks();
@@ -270,7 +271,7 @@ bool Parser::labels() {
     if (!label()) return false;
     if (!open()) skip_blanks();
     if (take('}')) return true;
-    if (!take(',')) return fail(at_, "expected ',' or '}' behind a label");
+    if (!take(',')) return fail(at_, "expected ',' or '}' after a label");
   }
 }
 
@@ -278,13 +279,13 @@ bool Parser::label() {
   const std::size_t start = at_;
   const std::string_view key = name(starts_label);
   if (key.empty()) return fail(start, "expected a label name");
-  if (key == "__name__") return fail(start, "the label __name__ is the metric's name");
+  if (key == "__name__") return fail(start, "the label __name__ is reserved for the metric's name");
   if (labels_.size() == labels_max) return fail(start, fmt::format("more than {} labels", labels_max));
   for (const ExpositionLabel& other : labels_) {
-    if (other.name == key) return fail(start, fmt::format("label {} comes twice", shown(key)));
+    if (other.name == key) return fail(start, fmt::format("label {} appears twice", shown(key)));
   }
   if (!open()) skip_blanks();
-  if (!take('=')) return fail(at_, "expected '=' behind the label's name");
+  if (!take('=')) return fail(at_, "expected '=' after the label's name");
   if (!open()) skip_blanks();
   std::string_view value;
   if (!label_value(&value)) return false;
@@ -307,7 +308,7 @@ bool Parser::label_value(std::string_view* out) {
       if (next == '\\' || next == '"' || next == 'n') {
         c = next == 'n' ? '\n' : next;
         ++at_;
-      } else if (!open()) {  // OpenMetrics keeps a backslash before any other character
+      } else if (!open()) {  // in OpenMetrics a backslash before any other character is kept as it is
         return fail(at_ - 1, "the escapes of a label value are \\\\, \\\" and \\n");
       }
     }
@@ -317,7 +318,7 @@ bool Parser::label_value(std::string_view* out) {
   return true;
 }
 
-// 0.0.4 counts milliseconds, OpenMetrics seconds.
+// Timestamps are whole milliseconds in 0.0.4 and seconds in OpenMetrics.
 bool Parser::timestamp(std::optional<double>* out) {
   if (!open()) skip_blanks();
   if (at_end_of_line()) return true;
@@ -338,7 +339,7 @@ bool Parser::timestamp(std::optional<double>* out) {
   return true;
 }
 
-// " # {labels} value [timestamp]", on counters' totals and on buckets.
+// " # {labels} value [timestamp]", allowed on _total and _bucket samples only.
 bool Parser::exemplar(std::string_view metric) {
   const std::size_t start = at_;
   if (!take(' ') || !take('#') || !take(' ') || !take('{'))

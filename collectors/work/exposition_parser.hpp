@@ -1,12 +1,12 @@
-// The text in which Prometheus exporters speak: text format 0.0.4 and OpenMetrics 1.0.
+// Parser of the exposition formats of Prometheus: text format 0.0.4 and OpenMetrics 1.0.
 //
-// Strict, bounded and pure; any thread. The text comes from files that anybody may write and from servers of others, so
-// that each byte is taken for hostile: nothing is read past the end, nothing is copied but escaped label values, and
-// the first error ends the parse with its place. The sink may have seen samples by then: who wants all or nothing keeps
-// them until the end.
+// Strict, bounded and pure; any thread. The input comes from files that other users may write and from other servers,
+// so it is treated as hostile: nothing is read past the end, only label values and HELP are copied (to remove escapes),
+// and the first error ends the parse and is returned with its line and column. The sink may have received samples by
+// then: a caller that needs all or nothing keeps them until the end.
 //
-// Samples of one family stand together, as both formats demand; a family that comes back is an error. Two samples with
-// the same name and labels are not found here, since that needs memory for each sample.
+// The samples of a family must be contiguous, as both formats require; a family that appears again is an error. Two
+// samples with the same name and labels are not detected here, since that needs memory for each sample.
 //
 // Sources: prometheus.io/docs/instrumenting/exposition_formats (0.0.4);
 // github.com/prometheus/OpenMetrics, specification/OpenMetrics.md (1.0).
@@ -57,10 +57,10 @@ struct ExpositionLabel {
   std::string_view value;  // without escapes
 };
 
-// The views hold until the sink returns.
+// The views are valid until the sink returns.
 struct ExpositionSample {
   std::string_view name;
-  std::span<const ExpositionLabel> labels;  // in the order of the text
+  std::span<const ExpositionLabel> labels;  // in the order of the input
   double value = 0;                         // may be NaN or infinite
   std::optional<double> timestamp_seconds;  // since the epoch
   const ExpositionFamily& family;
@@ -69,7 +69,7 @@ struct ExpositionSample {
 class ExpositionSink {
  public:
   virtual ~ExpositionSink() = default;
-  // "" to go on; else why this sample is refused, which ends the parse with the sample's place.
+  // "" to continue; else why this sample is refused, which ends the parse with an error at the sample.
   [[nodiscard]] virtual std::string sample(const ExpositionSample& sample) = 0;
 };
 
@@ -79,11 +79,12 @@ struct ExpositionError {
   std::string what;        // one line, printable
 };
 
-// Nothing: the whole text was good. Exemplars are checked and dropped.
+// None if the whole input is valid. Exemplars are checked and dropped.
 [[nodiscard]] std::optional<ExpositionError> parse_exposition(std::string_view text, Dialect dialect,
                                                               ExpositionSink& sink);
 
-// OpenMetrics ends in a line "# EOF", which in 0.0.4 would be a mere comment: for a text that comes without a type.
+// The format of an input without a Content-Type: OpenMetrics must end in a line "# EOF", which is only a comment in
+// 0.0.4.
 [[nodiscard]] Dialect dialect_of(std::string_view text);
 
 }  // namespace perjoule

@@ -1,5 +1,5 @@
-// Words of exposition text: types, suffixes, numbers, UTF-8, and how foreign bytes are shown in a message. Pure; any
-// thread.
+// Elements of the exposition formats: types, suffixes, numbers, UTF-8, and input bytes in error messages. Pure; any
+// thread. Sources as in exposition_parser.hpp.
 #pragma once
 
 #include <cstddef>
@@ -11,20 +11,20 @@
 
 namespace perjoule::exposition {
 
-// The word of a TYPE line.
+// The type on a TYPE line; none if this dialect does not have it.
 [[nodiscard]] std::optional<FamilyType> parse_type(std::string_view word, Dialect dialect);
 
-// Is `suffix` what may follow the family's name in the name of one of its samples?
+// Whether `suffix` may follow the family's name in the name of one of its samples.
 [[nodiscard]] bool has_suffix(FamilyType type, Dialect dialect, std::string_view suffix);
 
-// Decimal numbers, NaN and infinities (in any case, as OpenMetrics' grammar has it and as C++ and Rust exporters write
-// them). Nothing where it is none, or does not fit a double. from_chars alone would take "nan(0)".
+// Decimal numbers, NaN and infinities (in any letter case, as OpenMetrics' grammar allows and as C++ and Rust exporters
+// write them). None if it is not a number or does not fit a double. from_chars alone would accept "nan(0)".
 [[nodiscard]] std::optional<double> parse_number(std::string_view token);
 
-// For messages: printable and short, whatever the bytes are.
+// For messages: quoted, at most 40 bytes, unprintable bytes as \xNN.
 [[nodiscard]] std::string shown(std::string_view text);
 
-// Where the first byte stands that is no UTF-8 (RFC 3629), or is NUL; npos where all are good.
+// Offset of the first byte that is NUL or not part of valid UTF-8 (RFC 3629); npos if there is none.
 [[nodiscard]] std::size_t find_bad_byte(std::string_view text);
 
 }  // namespace perjoule::exposition

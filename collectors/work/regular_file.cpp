@@ -10,7 +10,7 @@ namespace perjoule {
 
 namespace {
 
-// A descriptor for the length of one read.
+// Closes the descriptor at the end of a scope.
 class Descriptor {
  public:
   explicit Descriptor(int number) : number_(number) {}
@@ -27,15 +27,15 @@ class Descriptor {
 
 Error open_error(int number, const std::string& path) {
   if (number == ELOOP) {
-    return Error{Fault::denied, fmt::format("{}: a symbolic link is not followed", path),
-                 "put the file itself into the directory"};
+    return Error{Fault::denied, fmt::format("{}: symbolic links are not followed", path),
+                 "put the file itself into the directory, not a link to it"};
   }
   Error error = error_from_errno(number, path);
   if (error.fault == Fault::denied) error.remedy = fmt::format("chmod a+r {}", path);
   return error;
 }
 
-// Reads to the end, at most size + 1 bytes: one more than expected shows that the file has grown.
+// Reads to the end, at most size + 1 bytes: the extra byte shows that the file has grown.
 Result<std::size_t> read_up_to(int file, std::string& buffer, std::size_t size, const std::string& path) {
   if (buffer.size() < size + 1) buffer.resize(size + 1);
   std::size_t filled = 0;
@@ -75,7 +75,7 @@ Result<RegularFile::Content> RegularFile::read(const std::string& path, std::siz
   if (changed(before, after, *bytes)) {
     return Error{Fault::transient,
                  fmt::format("{}: changed while it was read; it is read again at the next tick", path),
-                 "write to another name and rename it to *.prom"};
+                 "write to a temporary name and rename it to *.prom"};
   }
   return Content{std::string_view(buffer_).substr(0, *bytes), after.st_mtim.tv_sec};
 }

@@ -1,6 +1,7 @@
-// Readings that a site writes into *.prom files: facility power, circuits, inlet temperatures and work done. The format
-// and the habit (write to another name, then rename) are those of node_exporter's textfile collector; unlike it, names
-// are held to a published vocabulary, a file with an error is refused whole, and a file that nobody renews goes stale.
+// Readings that a site writes into *.prom files: facility power, circuits, inlet temperatures and work done. Format and
+// procedure (write to a temporary name, then rename) are those of node_exporter's textfile collector. Unlike there, only
+// metrics of a published list are accepted, a file with an error is refused as a whole, and a file that is no longer
+// updated goes stale.
 #include <fmt/format.h>
 #include <unistd.h>
 #include <ctime>
@@ -29,7 +30,7 @@ Error unreadable(int number, const std::filesystem::path& directory) {
   return error;
 }
 
-// Names that end in .prom, in name order. Hidden files are somebody's temporary ones.
+// Names that end in .prom, in name order. Hidden files are left out: writers use them as temporary files.
 Result<std::vector<std::string>> list_files(const std::filesystem::path& directory, Batch& batch) {
   std::error_code code;
   std::vector<std::string> names;
@@ -38,7 +39,7 @@ Result<std::vector<std::string>> list_files(const std::filesystem::path& directo
   for (; !code && entry != std::filesystem::directory_iterator(); entry.increment(code)) {
     if (++entries > directory_entries_max) {
       batch.fault(directory.native(),
-                  Error{Fault::transient, fmt::format("{}: more than {} entries; the rest is not looked at",
+                  Error{Fault::transient, fmt::format("{}: more than {} entries; the rest is not read",
                                                       directory.native(), directory_entries_max)});
       break;
     }
@@ -84,15 +85,15 @@ class Textfile final : public Collector {
     if (!content) return content.error();
     const std::int64_t age = now_seconds - content->modified_seconds;
     if (age > max_age_seconds_) {
-      return Error{Fault::transient, fmt::format("{}: written {} s ago, more than {} s", path, age, max_age_seconds_),
-                   "see why nobody renews it, or raise collectors.textfile.max_age"};
+      return Error{Fault::transient,
+                   fmt::format("{}: last written {} s ago (max_age is {} s)", path, age, max_age_seconds_),
+                   "check the job that writes it, or raise collectors.textfile.max_age"};
     }
     const auto error = vocabulary_.take(name, content->text);
     if (!error) return {};
-    return Error{
-        Fault::transient,
-        fmt::format("{}:{}:{}: {}; nothing of this file is shown", path, error->line, error->column, error->what),
-        "`perjouled describe metrics` lists what a textfile may hold"};
+    return Error{Fault::transient,
+                 fmt::format("{}:{}:{}: {}; the whole file is ignored", path, error->line, error->column, error->what),
+                 "`perjouled describe metrics` lists the metrics that a textfile may contain"};
   }
 
   std::filesystem::path directory_;
@@ -103,10 +104,11 @@ class Textfile final : public Collector {
 };
 
 constexpr Option option_table[] = {
-    {"directory", OptionType::text, "", "Where the *.prom files are; without it the source is absent."},
-    {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago vanish.", 1,
-     31'536'000},
-    {"file_limit", OptionType::integer, "64", "At most so many files are read, the first in name order.", 1, 1024},
+    {"directory", OptionType::text, "", "Directory of the *.prom files. Unset: the collector is inactive."},
+    {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago than this vanish.",
+     1, 31'536'000},
+    {"file_limit", OptionType::integer, "64", "Maximum number of files to read; the first in name order are taken.", 1,
+     1024},
 };
 
 Result<std::vector<Probe>> make(const Options& options, const Roots&) {
@@ -126,7 +128,8 @@ Result<std::vector<Probe>> make(const Options& options, const Roots&) {
 extern const Entry textfile_entry;
 const Entry textfile_entry = {
     .name = "textfile",
-    .help = "Facility power, circuits, inlet temperatures and work, from *.prom files that the site writes.",
+    .help =
+        "Facility power, circuit currents, inlet temperatures and work done, from *.prom files that the site writes.",
     .metrics = Vocabulary::metrics(),
     .options = option_table,
     .period = std::chrono::seconds(15),

@@ -15,12 +15,12 @@ namespace perjoule {
 namespace {
 
 constexpr double millionths_per_unit = 1e6;
-constexpr double count_max = 9e12;  // in millionths it still fits 63 bits
+constexpr double count_max = 9e12;  // in millionths it still fits into 63 bits
 
 using Labels = std::array<std::string, Vocabulary::labels_max>;
 
-// A counter goes to the ledger, so that it never falls when the one who counts starts again. What work comes in a
-// second is not known: the gate only stops what no machine does.
+// Counters go through the ledger, so that the total does not fall when the counting program restarts. The plausible rate
+// of work is not known; the gate of 1e9 per second only stops absurd jumps.
 constexpr double work_rate_max = 1e9;
 
 template <Unit U, Kind K, std::size_t N>
@@ -65,10 +65,10 @@ std::span<const std::string_view> label_names(const Metric& metric) {
 }
 
 std::string check_value(const Metric& metric, double value) {
-  if (!std::isfinite(value)) return "the value is not finite: leave out what is not known";
+  if (!std::isfinite(value)) return "the value is not finite: omit a series whose value is unknown";
   const double lowest = metric.unit == Unit::celsius ? -273.15 : 0;
-  if (value < lowest) return fmt::format("{} is below {}, the least that {} can be", value, lowest, metric.name);
-  if (metric.kind == Kind::counter && value > count_max) return fmt::format("a counter above {}", count_max);
+  if (value < lowest) return fmt::format("{} is below {}, the minimum of {}", value, lowest, metric.name);
+  if (metric.kind == Kind::counter && value > count_max) return fmt::format("the counter exceeds {}", count_max);
   return {};
 }
 
@@ -78,7 +78,7 @@ std::string check_type(const Metric& metric, FamilyType type) {
   return fmt::format("{} is a {}", metric.name, metric.kind == Kind::counter ? "counter" : "gauge");
 }
 
-// Label values in the order of the declaration.
+// Puts the label values into the order of the declaration. Returns what is wrong, or "".
 std::string order_labels(const Metric& metric, std::span<const ExpositionLabel> given, Labels& out) {
   const auto names = label_names(metric);
   std::size_t found = 0;
@@ -91,12 +91,12 @@ std::string order_labels(const Metric& metric, std::span<const ExpositionLabel> 
     }
   }
   if (found == names.size() && given.size() == names.size()) return {};
-  return fmt::format("{} has the labels {}, no more and no less", metric.name, fmt::join(names, ", "));
+  return fmt::format("{} must have exactly the labels {}", metric.name, fmt::join(names, ", "));
 }
 
 }  // namespace
 
-// Collects one file's series beside those of the files before it.
+// Collects the series of one file, checked against those of the files before it.
 class Vocabulary::Sink final : public ExpositionSink {
  public:
   Sink(const std::map<Series, Given>& before, std::string_view file) : before_(before), file_(file) {}
@@ -105,15 +105,17 @@ class Vocabulary::Sink final : public ExpositionSink {
     std::size_t index = 0;
     while (index < words.size() && words[index].metric->name != sample.name)
       ++index;
-    if (index == words.size()) return fmt::format("{} is no metric of a textfile", sample.name.substr(0, 100));
+    if (index == words.size())
+      return fmt::format("{} is not a metric that a textfile may contain", sample.name.substr(0, 100));
     const Metric& metric = *words[index].metric;
     Series series{index, {}};
     std::string why = check_type(metric, sample.family.type);
     if (why.empty()) why = order_labels(metric, sample.labels, series.labels);
-    if (why.empty() && sample.timestamp_seconds) why = "a timestamp: the file's own time counts";
+    if (why.empty() && sample.timestamp_seconds)
+      why = "timestamps are not allowed: the file's modification time is used";
     if (why.empty()) why = check_value(metric, sample.value);
     if (why.empty() && &metric == &sensor_temperature && series.labels[2] != "inlet") {
-      why = "of temperatures only role=\"inlet\" comes from a textfile";
+      why = "a temperature in a textfile must have role=\"inlet\"";
     }
     if (!why.empty()) return why;
     return add(std::move(series), sample.value);
@@ -124,12 +126,12 @@ class Vocabulary::Sink final : public ExpositionSink {
  private:
   std::string add(Series series, double value) {
     if (const auto other = before_.find(series); other != before_.end()) {
-      return fmt::format("the same series stands in {}", other->second.file);
+      return fmt::format("the same series is already in {}", other->second.file);
     }
     if (before_.size() + series_.size() == series_max)
       return fmt::format("more than {} series in all textfiles", series_max);
     if (!series_.emplace(std::move(series), Given{value, file_}).second)
-      return "the same series stands in this file already";
+      return "the same series is already in this file";
     return {};
   }
 

@@ -1,7 +1,7 @@
-// The families that a textfile may hold, and the series that the textfiles of one tick gave. One thread at a time.
+// The families that a textfile may contain, and the series of the textfiles read in one tick. One thread at a time.
 //
-// A file is taken whole or not at all: each of its series has a known name, exactly the declared labels, a fitting
-// type, no timestamp and a possible value, and stands once in all files together.
+// A file is accepted whole or not at all: each of its series must have a known name, exactly the declared labels, the
+// declared type, no timestamp and a possible value, and must be in one file only, once.
 #pragma once
 
 #include <array>
@@ -22,7 +22,7 @@ class Vocabulary {
   static constexpr std::size_t labels_max = 3;
   static constexpr std::size_t series_max = 10'000;  // of all files together
 
-  // Where `text` is wrong; nothing where all its series were taken. `file` is kept by reference until clear().
+  // The first error in `text`; none if all its series were accepted. `file` is kept by reference until clear().
   [[nodiscard]] std::optional<ExpositionError> take(std::string_view file, std::string_view text);
   void emit(Batch& batch) const;
   void clear() { series_.clear(); }

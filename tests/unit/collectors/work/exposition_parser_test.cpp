@@ -261,21 +261,22 @@ TEST_CASE("numbers: decimal, NaN and infinities, nothing else") {
 }
 
 TEST_CASE("errors say where") {
-  CHECK(place("a 1\nb{x=\"1\",x=\"2\"} 1\n") == "2:9: label 'x' comes twice");
+  CHECK(place("a 1\nb{x=\"1\",x=\"2\"} 1\n") == "2:9: label 'x' appears twice");
   CHECK(place("a{x=\"1} 1\n") == "1:5: the label value has no closing quote");
   CHECK(place("a{x=\"\\t\"} 1\n") == "1:6: the escapes of a label value are \\\\, \\\" and \\n");
   CHECK(place("a 1 2 3\n") == "1:7: expected the end of the line, found '3'");
   CHECK(place("a 1 1.5\n") == "1:5: '1.5' is not a timestamp in whole milliseconds");
   CHECK(place("a 1\r\n") == "1:3: '1\\x0d' is not a number that a double can hold");
-  CHECK(place("a 1\n\xff") == "2:1: byte '\\xff' is not UTF-8 text");
-  CHECK(place("a 1") == "1:4: the last line does not end in a line feed: the text is cut off");
+  CHECK(place("a 1\n\xff") == "2:1: byte '\\xff' is not valid UTF-8");
+  CHECK(place("a 1") == "1:4: the last line does not end in a line feed: the input is truncated");
   CHECK(place("# TYPE a gauge\n# TYPE a gauge\n") == "2:10: a second TYPE line for this family");
   CHECK(place("# TYPE a gague\n") == "1:10: unknown type 'gague'");
-  CHECK(place("a 1\n# TYPE a gauge\n") == "2:8: HELP, TYPE and UNIT stand before the family's samples");
-  CHECK(place("a 1\nb 1\na 2\n") == "3:1: family 'a' comes back: its lines must stand together");
-  CHECK(place("# TYPE a histogram\na 1\n") == "2:1: this type has no sample with the bare name of its family");
+  CHECK(place("a 1\n# TYPE a gauge\n") == "2:8: HELP, TYPE and UNIT must come before the family's samples");
+  CHECK(place("a 1\nb 1\na 2\n") == "3:1: family 'a' appears again: its lines must be contiguous");
+  CHECK(place("# TYPE a histogram\na 1\n") ==
+        "2:1: a family of this type has no sample without a suffix such as _total or _bucket");
   CHECK(place("1a 1\n") == "1:1: expected a metric name, found '1a'");
-  CHECK(place("a{__name__=\"b\"} 1\n") == "1:3: the label __name__ is the metric's name");
+  CHECK(place("a{__name__=\"b\"} 1\n") == "1:3: the label __name__ is reserved for the metric's name");
 }
 
 TEST_CASE("0.0.4 is lenient with blanks and comments, OpenMetrics is not") {
@@ -284,8 +285,8 @@ TEST_CASE("0.0.4 is lenient with blanks and comments, OpenMetrics is not") {
   CHECK(place("# a comment\n# EOF\n", Dialect::openmetrics) != "good");
   CHECK(place("a{x=\"1\",} 1\n# EOF\n", Dialect::openmetrics) != "good");
   CHECK(place("a  1\n# EOF\n", Dialect::openmetrics) != "good");
-  CHECK(place("a 1\n", Dialect::openmetrics) == "2:1: the line \"# EOF\" is missing: the text is cut off");
-  CHECK(place("# EOF\na 1\n", Dialect::openmetrics) == "2:1: nothing may follow \"# EOF\"");
+  CHECK(place("a 1\n", Dialect::openmetrics) == "2:1: the line \"# EOF\" is missing: the input is truncated");
+  CHECK(place("# EOF\na 1\n", Dialect::openmetrics) == "2:1: no line may follow \"# EOF\"");
   CHECK(place("# EOF", Dialect::openmetrics) == "good");
   CHECK(place("# TYPE a counter\na 1\n# EOF\n", Dialect::openmetrics) != "good");
   CHECK(place("a 1 # {x=\"y\"} 1\n# EOF\n", Dialect::openmetrics) == "1:4: only counters and buckets have exemplars");

@@ -130,22 +130,21 @@ TEST_CASE("textfile: a file with any error is refused whole, with its place, and
     const char* what;
   };
   const std::vector<Case> cases = {
-      {"up 1", "2:1: up is no metric of a textfile"},
-      {"perjoule_gpus 8", "2:1: perjoule_gpus is no metric of a textfile"},
-      {"perjoule_facility_power_watts 1",
-       "2:1: perjoule_facility_power_watts has the labels category, no more and no less"},
+      {"up 1", "2:1: up is not a metric that a textfile may contain"},
+      {"perjoule_gpus 8", "2:1: perjoule_gpus is not a metric that a textfile may contain"},
+      {"perjoule_facility_power_watts 1", "2:1: perjoule_facility_power_watts must have exactly the labels category"},
       {"perjoule_facility_power_watts{category=\"a\",x=\"y\"} 1",
-       "2:1: perjoule_facility_power_watts has the labels category"},
+       "2:1: perjoule_facility_power_watts must have exactly the labels category"},
       {"perjoule_facility_power_watts{category=\"\"} 1", "2:1: label category is empty"},
-      {"perjoule_facility_power_watts{category=\"a\"} 1 1700000000000", "2:1: a timestamp"},
+      {"perjoule_facility_power_watts{category=\"a\"} 1 1700000000000", "2:1: timestamps are not allowed"},
       {"perjoule_facility_power_watts{category=\"a\"} NaN", "2:1: the value is not finite"},
       {"perjoule_facility_power_watts{category=\"a\"} +Inf", "2:1: the value is not finite"},
       {"perjoule_facility_power_watts{category=\"a\"} -1", "2:1: -1 is below 0"},
-      {"perjoule_facility_power_watts{category=\"it\"} 1", "2:1: the same series stands in this file already"},
+      {"perjoule_facility_power_watts{category=\"it\"} 1", "2:1: the same series is already in this file"},
       {"perjoule_work_total{workload=\"a\",kind=\"b\"} -1", "2:1: -1 is below 0"},
-      {"perjoule_work_total{workload=\"a\",kind=\"b\"} 1e13", "2:1: a counter above 9000000000000"},
+      {"perjoule_work_total{workload=\"a\",kind=\"b\"} 1e13", "2:1: the counter exceeds 9000000000000"},
       {"perjoule_temperature_celsius{chip=\"a\",sensor=\"b\",role=\"cpu\"} 20",
-       "2:1: of temperatures only role=\"inlet\""},
+       "2:1: a temperature in a textfile must have role=\"inlet\""},
       {"perjoule_temperature_celsius{chip=\"a\",sensor=\"b\",role=\"inlet\"} -274", "2:1: -274 is below -273.15"},
       {"# TYPE perjoule_work_total gauge\nperjoule_work_total{workload=\"a\",kind=\"b\"} 1",
        "3:1: perjoule_work_total is a counter"},
@@ -174,10 +173,10 @@ TEST_CASE("textfile: the same series in two files: the later file is refused") {
   const Tick tick = sample(directory);
   CHECK(tick.lines == std::vector<std::string>{"perjoule_facility_power_watts it 120000"});
   REQUIRE(tick.faults.size() == 1);
-  CHECK(tick.faults[0].find("b.prom:1:1: the same series stands in a.prom") != std::string::npos);
+  CHECK(tick.faults[0].find("b.prom:1:1: the same series is already in a.prom") != std::string::npos);
 }
 
-TEST_CASE("textfile: hostile files never show anything of a refused file") {
+TEST_CASE("textfile: nothing of a refused hostile file is shown") {
   std::mt19937 random(11);
   const auto pick = [&random](std::size_t below) {
     return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
@@ -195,17 +194,17 @@ TEST_CASE("textfile: hostile files never show anything of a refused file") {
   }
 }
 
-TEST_CASE("textfile: a file that nobody renews vanishes and is counted") {
+TEST_CASE("textfile: a file that is no longer updated is ignored and counted") {
   Directory directory;
   directory.write("old.prom", power, 302);
   directory.write("new.prom", "perjoule_phase_imbalance_ratio{rack=\"r\",feed=\"f\"} 0.5\n", 200);
   const Tick tick = sample(directory);
   CHECK(tick.lines == std::vector<std::string>{"perjoule_phase_imbalance_ratio r f 0.5"});
   REQUIRE(tick.faults.size() == 1);
-  CHECK(tick.faults[0].find("/old.prom: written 30") != std::string::npos);
+  CHECK(tick.faults[0].find("/old.prom: last written 30") != std::string::npos);
 }
 
-TEST_CASE("textfile: what is no regular file is passed by without blocking") {
+TEST_CASE("textfile: anything but a regular file is skipped without blocking") {
   Directory directory;
   directory.write("good.prom", power);
   directory.write("target", power);
@@ -221,7 +220,7 @@ TEST_CASE("textfile: what is no regular file is passed by without blocking") {
   CHECK(tick.faults[0] == (directory.path() / "big.prom: 1048577 bytes; at most 1048576 are read").native());
   CHECK(tick.faults[1] == (directory.path() / "directory.prom: not a regular file").native());
   CHECK(tick.faults[2] == (directory.path() / "fifo.prom: not a regular file").native());
-  CHECK(tick.faults[3] == (directory.path() / "link.prom: a symbolic link is not followed").native());
+  CHECK(tick.faults[3] == (directory.path() / "link.prom: symbolic links are not followed").native());
 }
 
 TEST_CASE("textfile: an unreadable file is denied with the remedy" * doctest::skip(::geteuid() == 0)) {
