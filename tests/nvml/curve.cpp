@@ -40,28 +40,29 @@ Curve Curve::parse(const nlohmann::json& json, std::string& problem) {
     problem = std::string(why) + ": " + json.dump();
     return Curve(0);
   };
-  if (!json.is_object()) return refuse("not a number, and not an object of steps or points");
+  if (!json.is_object()) return refuse("neither a number nor an object with steps or points");
   for (const auto& [key, value] : json.items()) {
     if (key != "steps" && key != "points" && key != "period") return refuse("unknown key in a curve");
   }
-  if (json.contains("steps") == json.contains("points")) return refuse("a curve has either steps or points");
+  if (json.contains("steps") == json.contains("points")) return refuse("a curve must have either steps or points");
   curve.linear_ = json.contains("points");
   const nlohmann::json& list = curve.linear_ ? json["points"] : json["steps"];
-  if (!list.is_array() || list.empty()) return refuse("no list of [seconds, value]");
+  if (!list.is_array() || list.empty()) return refuse("not a list of [seconds, value]");
   for (const auto& entry : list) {
     Point point;
     if (!entry.is_array() || entry.size() != 2 || !entry[0].is_number() || !parse_answer(entry[1], point.answer)) {
       return refuse("not [seconds, value]");
     }
     point.at = entry[0].get<double>();
-    if (!curve.points_.empty() && point.at <= curve.points_.back().at) return refuse("times have to grow");
-    if (curve.linear_ && (point.answer.error != 0 || point.answer.not_available)) return refuse("a line needs numbers");
+    if (!curve.points_.empty() && point.at <= curve.points_.back().at) return refuse("times must increase");
+    if (curve.linear_ && (point.answer.error != 0 || point.answer.not_available))
+      return refuse("points must be numbers");
     curve.points_.push_back(point);
   }
   if (json.contains("period")) {
     if (!json["period"].is_number() || json["period"].get<double>() <= curve.points_.back().at ||
         curve.points_.front().at < 0) {
-      return refuse("the period has to lie behind the last time, and the first one not before 0");
+      return refuse("the period must be greater than the last time, and the first time at least 0");
     }
     curve.period_ = json["period"].get<double>();
   }

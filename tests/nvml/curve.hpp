@@ -1,4 +1,4 @@
-// A quantity of a scenario over time, as its JSON says it:
+// A quantity of a scenario over time, as its JSON gives it:
 //
 //   70                                          constant
 //   {"steps": [[0, 70], [60, 650]]}             each value from its time on; before the first one the first
@@ -15,7 +15,7 @@
 
 namespace perjoule::stand_in {
 
-// What a question is answered with.
+// The answer to one query.
 struct Answer {
   double value = 0;
   std::uint32_t error = 0;     // NVML return value; 0: `value` holds
@@ -28,7 +28,7 @@ class Curve {
   explicit Curve(double constant) : points_{{0, {constant, 0, false}}} {}
   static Curve failing(std::uint32_t error);
 
-  // `problem` is set to what is wrong with the JSON.
+  // On invalid JSON `problem` is set to the error.
   static Curve parse(const nlohmann::json& json, std::string& problem);
 
   [[nodiscard]] Answer at(double seconds) const;

@@ -24,7 +24,7 @@ Integer raw(const Answer& answer, double scale) {
   return scaled <= static_cast<double>(least) ? least : static_cast<Integer>(scaled);
 }
 
-// One number of a board: `key` of the scenario at this moment, in the unit that NVML speaks.
+// One number of a board: the quantity `key` of the scenario now, times `scale` for NVML's unit.
 template <class Integer>
 Return number(Device device, const char* key, double scale, Integer* to) {
   const Player::Account account(player());
@@ -56,7 +56,7 @@ Return engine(Device device, const char* key, std::uint32_t* percent, std::uint3
   return number(device, key, 100, percent);
 }
 
-// The driver's mean of the last second, and a sample that is renewed every tenth of one.
+// The driver's mean over the last second.
 Answer mean_power(const Gpu& gpu, double time) {
   if (gpu.has("power_average")) return gpu.curve("power_average").at(time);
   const Answer now = gpu.curve("power").at(time);
@@ -64,6 +64,7 @@ Answer mean_power(const Gpu& gpu, double time) {
   return {gpu.curve("power").integral(time) - gpu.curve("power").integral(time - 1), 0, false};
 }
 
+// The instantaneous reading, which the driver updates every 0.1 s.
 Answer instant_power(const Gpu& gpu, double time) {
   if (gpu.has("power_instant")) return gpu.curve("power_instant").at(time);
   return gpu.curve("power").at(std::floor(time * 10) / 10);

@@ -44,7 +44,7 @@ std::optional<double> modified(const std::filesystem::path& path) {
   return seconds(status.st_mtim);
 }
 
-// When this process began: the library may be opened and closed many times in its life.
+// When this process started. The library's own load time would not do: it may be opened and closed many times.
 double process_start() {
   std::ifstream stat("/proc/self/stat");
   std::string text{std::istreambuf_iterator<char>(stat), {}};
@@ -67,7 +67,7 @@ Player::Player() {
   read_scenario();
   const std::string epoch = variable("NVML_STAND_IN_EPOCH");
   epoch_ = epoch.empty() ? process_start() : modified(epoch).value_or(0);
-  if (epoch_ == 0) std::fprintf(stderr, "nvml stand-in: NVML_STAND_IN_EPOCH=%s is not there\n", epoch.c_str());
+  if (epoch_ == 0) std::fprintf(stderr, "nvml stand-in: NVML_STAND_IN_EPOCH=%s does not exist\n", epoch.c_str());
   time_file_ = variable("NVML_STAND_IN_TIME");
   control_ = variable("NVML_STAND_IN_CONTROL");
   if (const std::string account = variable("NVML_STAND_IN_ACCOUNT"); !account.empty()) {
@@ -87,7 +87,7 @@ void Player::read_scenario() {
   std::ifstream file(path, std::ios::binary);
   std::vector<std::string> problems;
   if (path.empty() || !file) {
-    problems.emplace_back("PERJOULE_NVML_SCENARIO names no readable file");
+    problems.emplace_back("PERJOULE_NVML_SCENARIO does not name a readable file");
   } else {
     scenario_ = parse(std::string{std::istreambuf_iterator<char>(file), {}}, problems);
   }
@@ -97,7 +97,7 @@ void Player::read_scenario() {
 }
 
 // A symbol that an older driver lacks must not be found. Its entry in this object's own symbol table is made undefined,
-// before anybody can look it up: this runs while the object is loaded.
+// before any caller can look it up: this runs while the object is loaded.
 void Player::hide_missing_symbols() const {
   for (const std::string& name : scenario_.missing) {
     Dl_info self{};
@@ -280,7 +280,7 @@ Player& player() {
 
 namespace {
 
-// While the object is loaded, so that what the scenario hides is hidden in time.
+// Runs while the object is loaded, so that symbols that the scenario lists as missing are hidden before a look-up.
 [[maybe_unused]] Player& started = player();
 
 }  // namespace

@@ -1,4 +1,4 @@
-// The driver that the stand-in plays: time, what is loaded, which handles live. Thread-safe, as NVML is.
+// The driver that the stand-in plays: the time, the state of the driver, and the valid handles. Thread-safe, as NVML is.
 #pragma once
 
 #include <atomic>
@@ -15,7 +15,7 @@
 // What NVML's opaque pointer points to here.
 struct perjoule::nvml::DeviceHandle {
   std::size_t gpu = 0;
-  double loaded_at = 0;  // the load of the driver that it belongs to
+  double loaded_at = 0;  // when the driver was loaded that the handle belongs to
 };
 
 namespace perjoule::stand_in {
@@ -25,8 +25,8 @@ using nvml::Return;
 
 class Player {
  public:
-  // Reads PERJOULE_NVML_SCENARIO and the other variables (README.md). A bad scenario is said on stderr, and nvmlInit
-  // then answers NVML_ERROR_UNKNOWN.
+  // Reads PERJOULE_NVML_SCENARIO and the other variables (README.md). An invalid scenario is reported on stderr, and
+  // nvmlInit then returns NVML_ERROR_UNKNOWN.
   Player();
 
   Return init();
@@ -34,21 +34,21 @@ class Player {
   [[nodiscard]] const Scenario& scenario() const { return scenario_; }
   [[nodiscard]] double now() const;  // of the scenario, in seconds
 
-  // Of the library: initialised, and with the driver that is loaded now.
+  // Success if the library is initialised, and with the driver that is loaded now.
   Return usable() const;
   // Boards that the driver lists now.
   [[nodiscard]] std::vector<std::size_t> present() const;
   Return open(std::size_t gpu, Device* device);
 
-  // Enters a call on a board: waits as long as the scenario says, then answers what the board answers at all. On
-  // success `gpu` is the board.
+  // Begins a call on a board: waits as long as the scenario says, then returns an error that all calls of this board
+  // return now (lost, for instance). On success `gpu` is the board.
   Return enter(Device device, const Gpu*& gpu);
   // Millijoules since the driver was loaded.
   [[nodiscard]] Answer energy(const Gpu& gpu) const;
-  // Nanoseconds since the driver was loaded for which a throttle reason held.
+  // Nanoseconds since the driver was loaded in which a throttle reason was active.
   [[nodiscard]] double held_ns(const Gpu& gpu, const std::string& reason) const;
 
-  // Counts the time of the calling thread in a call (NVML_STAND_IN_ACCOUNT), so that a benchmark can take it off.
+  // Counts the CPU time of the calling thread in a call (NVML_STAND_IN_ACCOUNT), so that a benchmark can subtract it.
   class Account {
    public:
     explicit Account(Player& player);
@@ -80,7 +80,7 @@ class Player {
   std::atomic<std::int64_t>* account_ = nullptr;  // nanoseconds, calls
   mutable std::mutex mutex_;
   int initialised_ = 0;
-  double session_ = 0;  // the load of the driver that the library was initialised with
+  double session_ = 0;  // when the driver was loaded that the library was initialised with
   std::deque<nvml::DeviceHandle> handles_;
 };
 

@@ -77,7 +77,7 @@ class Reader {
   }
   std::string text(const std::string& where, const json& value) {
     if (value.is_string()) return value.get<std::string>();
-    refuse(where, "not a text");
+    refuse(where, "not a string");
     return {};
   }
   double number(const std::string& where, const json& value) {
@@ -132,7 +132,7 @@ class Reader {
 void read_gpus(Reader& reader, const json& root, Scenario& scenario) {
   Gpu defaults;
   if (root.contains("defaults")) reader.gpu("defaults", root["defaults"], defaults);
-  if (!root.contains("gpus") || !root["gpus"].is_array()) return reader.refuse("gpus", "no list");
+  if (!root.contains("gpus") || !root["gpus"].is_array()) return reader.refuse("gpus", "missing, or not a list");
   for (std::size_t i = 0; i < root["gpus"].size(); ++i) {
     const std::string where = "gpus[" + std::to_string(i) + "]";
     Gpu gpu = defaults;

@@ -1,5 +1,5 @@
-// What the stand-in plays: a driver and its boards, read from a JSON file. Keys and their meaning are in README.md
-// beside this file; units are base units (watts, joules, celsius, bytes, hertz, ratios, seconds).
+// What the stand-in plays: a driver and its boards, read from a JSON file. README.md beside this file describes the keys;
+// units are base units (watts, joules, celsius, bytes, hertz, ratios, seconds).
 #pragma once
 
 #include <map>
@@ -17,9 +17,9 @@ struct Gpu {
   int compute_major = 9, compute_minor = 0;
   bool usage_is_mean = true;
   bool counts_in_fields = true;         // throttle times are field values; else nvmlDeviceGetViolationStatus
-  std::map<std::string, Curve> curves;  // quantities that the scenario names
+  std::map<std::string, Curve> curves;  // quantities that the scenario gives
   [[nodiscard]] bool has(const std::string& key) const { return curves.contains(key); }
-  // The curve, or one that answers NVML_ERROR_NOT_SUPPORTED.
+  // The curve; one that returns NVML_ERROR_NOT_SUPPORTED where the scenario gives none.
   [[nodiscard]] const Curve& curve(const std::string& key) const;
 };
 
@@ -33,7 +33,7 @@ struct Scenario {
   std::vector<Gpu> gpus;
 };
 
-// Problems are in the order of the file; with any of them the scenario must not be played.
+// Problems are in the order of the file; if there is one the scenario must not be played.
 [[nodiscard]] Scenario parse(const std::string& text, std::vector<std::string>& problems);
 
 }  // namespace perjoule::stand_in

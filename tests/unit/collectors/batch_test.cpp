@@ -18,7 +18,7 @@ constexpr auto power = gauge<Unit::watt>("perjoule_test_watts", "A power of a te
 constexpr auto plain = gauge<Unit::none>("perjoule_test_things", "A count of a test.");
 }  // namespace
 
-TEST_CASE("the three forms keep what they were given") {
+TEST_CASE("value, meter and integral readings keep what was passed to them") {
   Batch batch;
   batch.add(temperature, celsius_from_milli(45500), "nvme", "Composite");
   batch.add(plain, count(3));
@@ -53,7 +53,7 @@ TEST_CASE("a dwell is an integral of 1 while the state holds") {
   CHECK(batch.device(batch.readings()[1]) == "device");
 }
 
-TEST_CASE("a label beyond the last is empty, also in values that do not end in a NUL") {
+TEST_CASE("a label index beyond the last gives an empty value, also where no NUL ends the values") {
   const std::string_view values{"0\0GPU-1\0", 8};
   CHECK(label_value(values, 0) == "0");
   CHECK(label_value(values, 1) == "GPU-1");
@@ -63,7 +63,7 @@ TEST_CASE("a label beyond the last is empty, also in values that do not end in a
   CHECK(label_value("open", 0).empty());
 }
 
-TEST_CASE("labels and devices come back as they were, whatever bytes they hold, up to a NUL") {
+TEST_CASE("labels and devices of any bytes are kept unchanged up to a NUL") {
   std::mt19937_64 random(3);
   Batch batch;
   std::vector<std::pair<std::string, std::string>> given;
@@ -84,7 +84,7 @@ TEST_CASE("labels and devices come back as they were, whatever bytes they hold, 
   }
 }
 
-TEST_CASE("faults and refusals are all counted, and 64 are kept") {
+TEST_CASE("all faults and refusals are counted, and 64 are kept") {
   Batch batch;
   for (int i = 0; i < 50; ++i)
     batch.fault("a", {Fault::transient, "EIO"});
@@ -96,7 +96,7 @@ TEST_CASE("faults and refusals are all counted, and 64 are kept") {
   CHECK(batch.faults().back().item == "b");
 }
 
-TEST_CASE("a cleared batch is as good as new, and allocates nothing to be filled again") {
+TEST_CASE("a cleared batch is empty and is filled again without allocation") {
   Batch batch;
   for (int round = 0; round < 2; ++round) {
     batch.add(temperature, celsius_from_milli(20000), "chip", "temp1");

@@ -13,7 +13,7 @@ constexpr std::uint64_t intel = 262143328850;
 constexpr std::uint64_t amd = 65532610987;
 }  // namespace
 
-TEST_CASE("what is counted below the limit is booked to the microjoule, over any number of wraps") {
+TEST_CASE("a counter below its rate limit is booked to the microjoule, over any number of wraps") {
   std::mt19937_64 random(1);
   for (std::uint64_t wrap : {intel, amd, std::uint64_t{65712999613}, std::numeric_limits<std::uint64_t>::max()}) {
     std::uint64_t raw = random() % (wrap / 2);
@@ -36,13 +36,13 @@ TEST_CASE("what is counted below the limit is booked to the microjoule, over any
 }
 
 TEST_CASE("a counter that restarts near zero books no wrap") {
-  // Half a range of 262 kJ in one second at 300 W: only a reset does that.
+  // Half a range of 262 kJ in one second at 300 W can only be a reset.
   const Increment restarted = step({intel / 2, 1000, intel, 300, 1'000'000});
   CHECK(restarted.verdict == StepVerdict::reset);
   CHECK(restarted.millionths == 0);
-  // Without a range every fall is a reset.
+  // Without a range every decrease is a reset.
   CHECK(step({5'000'000, 4'999'999, 0, 300, 1'000'000}).verdict == StepVerdict::reset);
-  // A value beyond the range it names.
+  // A value beyond the counter's own range.
   CHECK(step({10, intel + 1, intel, 300, 1'000'000}).verdict == StepVerdict::reset);
   CHECK(step({intel + 1, 10, intel, 300, 1'000'000}).verdict == StepVerdict::reset);
 }
@@ -54,22 +54,22 @@ TEST_CASE("an interval in which the counter may have wrapped twice is ambiguous"
   CHECK(step({0, 1000, 0, 400, 164'000'000}).verdict == StepVerdict::booked);
 }
 
-TEST_CASE("the gate is one and a half times the limit, and not below 50 ms of it") {
+TEST_CASE("the gate is 1.5 times what the limit allows in the interval, and at least in 50 ms") {
   CHECK(step({0, 150'000'000, 0, 100, 1'000'000}).verdict == StepVerdict::booked);
   CHECK(step({0, 150'000'001, 0, 100, 1'000'000}).verdict == StepVerdict::reset);
   CHECK(step({0, 7'500'000, 0, 100, 1'000}).verdict == StepVerdict::booked);
   CHECK(step({0, 7'500'001, 0, 100, 1'000}).verdict == StepVerdict::reset);
 }
 
-TEST_CASE("a reading that was delayed behind its stamp is not taken for a jump") {
-  // 100 W, stamped 0.1 s apart; the second read came 0.3 s behind its stamp.
+TEST_CASE("a read that was delayed after its timestamp is not treated as a jump") {
+  // 100 W, timestamps 0.1 s apart; the second read happened 0.3 s after its timestamp.
   CHECK(step({0, 40'000'000, 0, 100, 100'000}).verdict == StepVerdict::reset);
   const Increment increment = step({0, 40'000'000, 0, 100, 100'000, 300'000});
   CHECK(increment.verdict == StepVerdict::booked);
   CHECK(increment.millionths == 40'000'000);
 }
 
-TEST_CASE("whatever comes in, an increment is neither negative nor above the gate") {
+TEST_CASE("for any input an increment is neither negative nor above the gate") {
   std::mt19937_64 random(2);
   const double rates[] = {
       0, 1, 400, 1e18, std::numeric_limits<double>::infinity(), std::numeric_limits<double>::quiet_NaN()};

@@ -35,7 +35,7 @@ TEST_CASE("guest time is not counted twice, steal is busy, iowait is idle") {
   CHECK(cpus[0].total == 1210);
 }
 
-TEST_CASE("lines that are cut, malformed or out of order are left out") {
+TEST_CASE("lines that are truncated, malformed or out of order are left out") {
   CHECK(parse_cpu_times("cpu0 1 2 3 4\ncpu1 1 2 3 4").size() == 1);
   CHECK(parse_cpu_times("cpu0 1 2 3\ncpu1 1 2 3 x\ncpu2 1 2 3 -4\ncpu3 1 2 3 4 5 6 7 8 9 10 11 12\n").size() == 1);
   CHECK(parse_cpu_times("cpu1 1 2 3 4\ncpu1 1 2 3 4\ncpu0 1 2 3 4\ncpux 1 2 3 4\ncpu 1 1 2 3 4\n").size() == 1);
@@ -52,24 +52,24 @@ TEST_CASE("ratios per package, and a package that did not tick is absent") {
   CHECK(busy_ratios({}, after, topology).empty());
 }
 
-TEST_CASE("iowait that runs backwards is no negative idle time") {
+TEST_CASE("iowait that decreases is not negative idle time") {
   const std::vector<CpuTimes> before = {cpu(0, 100, 1000, 500)};
   const std::vector<CpuTimes> after = {cpu(0, 150, 1050, 200)};
   CHECK(busy_ratios(before, after, {}).at(0) == 0.5);
 }
 
-TEST_CASE("a cpu that was offline counts from its second sight on") {
+TEST_CASE("a CPU that was offline counts from its second sample on") {
   const Topology topology;
   const std::vector<CpuTimes> both = {cpu(0, 10, 10), cpu(1, 900, 100)};
   const std::vector<CpuTimes> one = {cpu(0, 20, 20)};
   const std::vector<CpuTimes> again = {cpu(0, 30, 30), cpu(1, 0, 5)};
   CHECK(busy_ratios(both, one, topology).at(0) == 0.5);
   CHECK(busy_ratios(one, again, topology).at(0) == 0.5);
-  // Its counters may have started again.
+  // Its counters may have restarted.
   CHECK(busy_ratios(both, again, topology).at(0) == 0.5);
 }
 
-TEST_CASE("whatever the snapshots hold, a ratio is from 0 to 1") {
+TEST_CASE("for any snapshots a ratio is from 0 to 1") {
   std::mt19937_64 random(5);
   std::vector<CpuTimes> before;
   for (int i = 0; i < 20'000; ++i) {
@@ -88,7 +88,7 @@ TEST_CASE("whatever the snapshots hold, a ratio is from 0 to 1") {
   }
 }
 
-TEST_CASE("topology: offline cpus are not in it, -1 is package 0, none at all is empty") {
+TEST_CASE("topology: offline CPUs are left out, -1 is package 0, no files give an empty one") {
   const Tree tree({{"sys/devices/system/cpu/cpu0/topology/physical_package_id", "0\n"},
                    {"sys/devices/system/cpu/cpu1/topology/physical_package_id", "-1\n"},
                    {"sys/devices/system/cpu/cpu10/topology/physical_package_id", "1\n"},
@@ -102,7 +102,7 @@ TEST_CASE("topology: offline cpus are not in it, -1 is package 0, none at all is
   CHECK(read_topology(tree.at("none")).empty());
 }
 
-TEST_CASE("utilisation of 256 cpus in front of a huge interrupt line") {
+TEST_CASE("utilisation of 256 CPUs with a huge interrupt line behind them") {
   const Tree tree({{"proc/stat", stat_of(256, 1'000'000'000, 2'000'000'000, 500'000)}});
   for (unsigned i = 0; i < 256; ++i) {
     tree.write(fmt::format("sys/devices/system/cpu/cpu{}/topology/physical_package_id", i), i < 128 ? "0" : "1");
@@ -115,7 +115,7 @@ TEST_CASE("utilisation of 256 cpus in front of a huge interrupt line") {
   CHECK(utilization.sample().value() == expected);
 }
 
-TEST_CASE("a cpu that comes online is found in the topology then") {
+TEST_CASE("a CPU that comes online is added to the topology") {
   const Tree tree(
       {{"proc/stat", "cpu0 0 0 0 0\nintr 0\n"}, {"sys/devices/system/cpu/cpu0/topology/physical_package_id", "0"}});
   Utilization utilization(tree.roots());
@@ -128,7 +128,7 @@ TEST_CASE("a cpu that comes online is found in the topology then") {
   CHECK(utilization.sample().value() == expected);
 }
 
-TEST_CASE("every cpu is read where the head of the file grows") {
+TEST_CASE("all CPU lines are read by enlarging the head") {
   // 16 KiB end somewhere inside these lines.
   for (unsigned cpus : {400U, 500U, 1000U, 8192U}) {
     const Tree tree({{"proc/stat", stat_of(cpus, 1'000'000'000, 2'000'000'000, 70'000)}});
@@ -138,7 +138,7 @@ TEST_CASE("every cpu is read where the head of the file grows") {
   }
 }
 
-TEST_CASE("no /proc/stat is absent") {
+TEST_CASE("a missing /proc/stat is absent") {
   const Tree tree;
   Utilization utilization(tree.roots());
   CHECK(utilization.sample().error().fault == Fault::absent);

@@ -22,7 +22,7 @@ Seen eight() {
 
 }  // namespace
 
-TEST_CASE("slots follow PCI order at first sight, in whatever order the boards are seen") {
+TEST_CASE("slots follow PCI order, in whatever order the boards are seen first") {
   Inventory inventory;
   CHECK(inventory.place(eight()) == Slots{6, 0, 7, 1, 4, 2, 5, 3});
   CHECK(inventory.expected() == 8);
@@ -32,23 +32,23 @@ TEST_CASE("slots follow PCI order at first sight, in whatever order the boards a
   CHECK(inventory.expected() == 8);
 }
 
-TEST_CASE("a board keeps its slot when it moves; one that replaces another in its place takes the slot") {
+TEST_CASE("a board keeps its slot when it moves; a replacement at the same address takes the slot") {
   Inventory inventory;
   inventory.place(eight());
   CHECK(inventory.place(Seen{{"0000:2a:00.0", "GPU-new"}}) == Slots{1});
   CHECK(inventory.uuid_at("0000:2a:00.0") == "GPU-new");
   CHECK(inventory.place(Seen{{"0000:ff:00.0", "GPU-18"}}) == Slots{0});
   CHECK(inventory.uuid_at("0000:18:00.0").empty());
-  // Two boards that changed places.
+  // Two boards that swapped their addresses.
   CHECK(inventory.place(Seen{{"0000:9a:00.0", "GPU-ba"}, {"0000:ba:00.0", "GPU-9a"}}) == Slots{6, 4});
   CHECK(inventory.uuid_at("0000:9a:00.0") == "GPU-ba");
   CHECK(inventory.boards().size() == 8);
-  // A board in a place that was free takes the next number.
+  // A board at a new address takes the next number.
   CHECK(inventory.place(Seen{{"0000:01:00.0", "GPU-ninth"}}) == Slots{8});
   CHECK(inventory.expected() == 9);
 }
 
-TEST_CASE("a board that has never answered keeps the number of its place until it does") {
+TEST_CASE("a board that has never answered keeps the number of its address until it does") {
   Inventory inventory;
   CHECK(inventory.place(Seen{{"0000:18:00.0", "GPU-a"}, {"0000:2a:00.0", ""}, {"0000:3a:00.0", "GPU-c"}}) ==
         Slots{0, 1, 2});
@@ -66,7 +66,7 @@ TEST_CASE("expected is the most that were seen, by a driver or on the bus; only 
   CHECK(inventory.expected() == 3);
   inventory.place(eight());
   CHECK(inventory.expected() == 8);
-  // Two answer, a third stands on the bus and does not.
+  // Two answer; a third is on the bus and does not.
   inventory.on_bus("amdgpu", {});
   inventory.on_bus("nvml", {"0000:db:00.0", "0000:18:00.0"});
   inventory.accept([](const Inventory::Board& board) { return board.uuid == "GPU-18" || board.uuid == "GPU-5d"; });
@@ -79,7 +79,7 @@ TEST_CASE("expected is the most that were seen, by a driver or on the bus; only 
   CHECK(inventory.place(Seen{{"0000:01:00.0", "GPU-fresh"}}) == Slots{1});  // the lowest free number
 }
 
-TEST_CASE("what is stored comes back, and hostile text neither crashes nor doubles a slot") {
+TEST_CASE("what text() stores is loaded again, and hostile input neither crashes nor duplicates a slot") {
   Inventory inventory;
   inventory.place(eight());
   inventory.place(Seen{{"0000:f0:00.0", ""}});
@@ -111,7 +111,7 @@ TEST_CASE("what is stored comes back, and hostile text neither crashes nor doubl
   }
 }
 
-TEST_CASE("whatever comes and goes, a board that answers keeps its slot and no two share one") {
+TEST_CASE("in any sequence of changes a board that answers keeps its slot and no two share one") {
   std::mt19937_64 random(20261124);
   for (int round = 0; round < 200; ++round) {
     Inventory inventory;
@@ -130,7 +130,7 @@ TEST_CASE("whatever comes and goes, a board that answers keeps its slot and no t
         if (!board.uuid.empty()) now[board.uuid] = board.slot;
       for (std::size_t i = 0; i < seen.size(); ++i) {
         CHECK(now.at(seen[i].uuid) == slots[i]);
-        // Its number may only have changed when another board had taken its place, and so its number.
+        // Its number may change only if another board had taken its address, and so its number.
         if (slot_of.contains(seen[i].uuid)) CHECK(slot_of.at(seen[i].uuid) == slots[i]);
       }
       slot_of = now;

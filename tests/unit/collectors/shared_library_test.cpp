@@ -17,7 +17,7 @@ TEST_CASE("a library's symbols are called through their type") {
   CHECK(bool(library->symbol<double(double)>("no_such_function") == nullptr));
 }
 
-TEST_CASE("a moved library stays open and its old name answers null") {
+TEST_CASE("a moved library stays open and the moved-from object returns null") {
   SharedLibrary first = SharedLibrary::open("libm.so.6").value();
   SharedLibrary second = std::move(first);
   CHECK(second.symbol<double(double)>("sqrt")(9.0) == 3.0);
@@ -25,7 +25,7 @@ TEST_CASE("a moved library stays open and its old name answers null") {
       bool(first.symbol<double(double)>("sqrt") == nullptr));  // NOLINT(bugprone-use-after-move): that is the contract
 }
 
-TEST_CASE("what is not there is absent, what does not load is broken") {
+TEST_CASE("a missing library is absent, one that does not load is broken") {
   const Tree tree({{"not_elf.so", "text"}});
   CHECK(SharedLibrary::open("libperjoule-none.so.1").error().fault == Fault::absent);
   CHECK(SharedLibrary::open(tree.at("none.so")).error().fault == Fault::absent);

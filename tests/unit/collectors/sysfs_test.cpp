@@ -15,7 +15,7 @@
 using namespace perjoule;
 using namespace perjoule::sysfs;
 
-TEST_CASE("a file is read anew at each call through one descriptor") {
+TEST_CASE("a file is read again at each call through one descriptor") {
   const Tree tree({{"temp1_input", "45850\n"}});
   File file(tree.at("temp1_input"));
   CHECK(file.integer().value() == 45850);
@@ -26,7 +26,7 @@ TEST_CASE("a file is read anew at each call through one descriptor") {
   CHECK(moved.integer().value() == -273150);
 }
 
-TEST_CASE("a file that was away is opened again") {
+TEST_CASE("a file that vanished and came back is opened again") {
   const Tree tree;
   File file(tree.at("energy_uj"));
   CHECK(file.unsigned_integer().error().fault == Fault::absent);
@@ -34,7 +34,7 @@ TEST_CASE("a file that was away is opened again") {
   tree.write("energy_uj", "");
   CHECK(file.text().value() == "");
   CHECK(file.unsigned_integer().error().fault == Fault::transient);
-  // A new inode: an empty read made the file forget its descriptor.
+  // A new inode: the empty read closed the old descriptor.
   tree.remove("energy_uj");
   tree.write("energy_uj", "18446744073709551615");
   CHECK(file.unsigned_integer().value() == std::numeric_limits<std::uint64_t>::max());
@@ -55,7 +55,7 @@ TEST_CASE("a page is read whole, more than a page is an error") {
   CHECK(more.head(10000).value().size() == 4097);
 }
 
-TEST_CASE("a FIFO is read as it comes by a File and refused by one-time reads") {
+TEST_CASE("a FIFO is read sequentially by a File and refused by one-time reads") {
   const Tree tree;
   tree.fifo("temp1_input");
   CHECK(read_text(tree.at("temp1_input")).error().what.find("not a regular file") != std::string::npos);
@@ -68,14 +68,14 @@ TEST_CASE("a FIFO is read as it comes by a File and refused by one-time reads") 
   ::close(writer);
 }
 
-TEST_CASE("readable says absent, denied or fine") {
+TEST_CASE("readable returns absent, denied or success") {
   const Tree tree({{"energy_uj", "1"}});
   CHECK(readable(tree.at("energy_uj")).has_value());
   CHECK(readable(tree.at("none")).error().fault == Fault::absent);
   CHECK(readable(tree.at("energy_uj/below")).error().fault == Fault::absent);
 }
 
-TEST_CASE("whole numbers, and nothing else") {
+TEST_CASE("only whole numbers are accepted") {
   CHECK(parse_integer("-44000\n").value() == -44000);
   CHECK(parse_integer("+7").value() == 7);
   CHECK(parse_unsigned("0").value() == 0);
@@ -105,7 +105,7 @@ TEST_CASE("names come in natural order") {
   CHECK(list(tree.at("none")).error().fault == Fault::absent);
 }
 
-TEST_CASE("hostile bytes never get through as numbers that print otherwise") {
+TEST_CASE("a number parsed from hostile bytes prints as the same number") {
   std::mt19937_64 random(4);
   for (int i = 0; i < 50'000; ++i) {
     const std::string text = hostile(random, "0123456789-+,", 24);

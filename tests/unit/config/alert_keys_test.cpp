@@ -40,7 +40,7 @@ Alerts taken(std::string_view text, Input given = input()) {
   return outcome.loaded->settings.alerts;
 }
 
-TEST_CASE("external labels are added to the default ones, layer by layer, and an empty text takes one away") {
+TEST_CASE("external labels are added to the default ones, layer by layer, and an empty string removes one") {
   CHECK(taken("{}").external_labels == Map{{"instance", "{hostname}:{port}"}, {"source", "perjouled"}});
   Input given = input();
   given.environment = {{"PERJOULE_ALERTS_EXTERNAL_LABELS", "rack=r2, site=x=y"}};
@@ -68,7 +68,7 @@ TEST_CASE("rules are kept as JSON, whatever their layer, and the last layer repl
   CHECK(taken(R"({"alerts": {"rules": [{"alert": "A"}]}})", given).rules == "[]");
 }
 
-TEST_CASE("what the daemon says of the rules stands beside the other refusals") {
+TEST_CASE("the daemon's refusals of rules are listed with the others") {
   CHECK(refused("{\"alerts\": {\"rules\": [{\"alert\": \"A\"},\n  {}, {}]},\n \"log\": {\"level\": \"x\"}}") ==
         R"(perjoule.json:2:3: error: alerts.rules[1]: has no name
     2 |   {}, {}]},
@@ -97,7 +97,7 @@ struct Case {
   std::string_view refusal;
 };
 
-TEST_CASE("what is no label, no template, no URL and no list of objects is refused in its place") {
+TEST_CASE("an invalid label, template, URL or list of objects is refused with its position") {
   const Case cases[] = {
       {R"({"alerts": {"external_labels": {"1a": "x"}}})",
        "39: error: alerts.external_labels: \"1a\" is not the name of a label"},

@@ -43,7 +43,7 @@ std::string as_file(const std::string& printed) {
   return "{" + text + "}";
 }
 
-TEST_CASE("the default file holds every key and means the built-in defaults") {
+TEST_CASE("the default file has every key and equals the built-in defaults") {
   const Directory directory;
   const std::string text = default_file(test_collectors());
   const Outcome from_file = load(input(directory.write("perjoule.json", text)));
@@ -57,7 +57,7 @@ TEST_CASE("the default file holds every key and means the built-in defaults") {
   }
 }
 
-TEST_CASE("what print-config prints reads back as the same settings") {
+TEST_CASE("the output of print-config reads back as the same settings") {
   Input given = input();
   given.flags = {{"web.listen-address", ":1"},
                  {"web.listen-address", "[::1]:2"},
@@ -121,7 +121,7 @@ const json::Value* member(const json::Value* value, std::string_view key) {
   return nullptr;
 }
 
-TEST_CASE("the schema holds every key, with patterns that take what the loader takes") {
+TEST_CASE("the schema has every key, with patterns that accept what the loader accepts") {
   const std::vector<CollectorSection> collectors = test_collectors();
   const std::string text = schema(collectors);
   const json::Document document = json::read(text);

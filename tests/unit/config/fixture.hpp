@@ -1,5 +1,4 @@
-// What the tests of the configuration share: a directory of its own for each test, and collectors with every type of
-// option.
+// Shared by the tests of the configuration: a temporary directory per test, and collectors with every type of option.
 #pragma once
 
 #include <stdlib.h>
@@ -30,7 +29,7 @@ class Directory {
   std::filesystem::path write(const std::string& name, std::string_view text) const {
     const std::filesystem::path file = path_ / name;
     std::filesystem::create_directories(file.parent_path());
-    std::filesystem::remove(file);  // a file system may flush a file that is cut to nothing and written anew
+    std::filesystem::remove(file);  // truncating and rewriting a file makes some file systems flush it, which is slow
     std::ofstream(file, std::ios::binary) << text;
     return file;
   }
@@ -73,7 +72,7 @@ inline Input input(std::optional<std::filesystem::path> file = std::nullopt) {
   return made;
 }
 
-// What `perjouled check-config` prints for this text as perjoule.json; "" when it is taken.
+// What `perjouled check-config` prints for this content of perjoule.json; "" when it is valid.
 inline std::string refusals_of(std::string_view text) {
   const Directory directory;
   const Outcome outcome = load(input(directory.write("perjoule.json", text)));

@@ -22,7 +22,7 @@ const Effective& key(const Loaded& loaded, std::string_view path) {
   return none;
 }
 
-TEST_CASE("without a file the defaults hold") {
+TEST_CASE("without a file the defaults apply") {
   const Settings settings = taken(input()).settings;
   CHECK(settings.web == Web{});
   CHECK(settings.log == Log{});
@@ -52,7 +52,7 @@ TEST_CASE("without a file the defaults hold") {
   CHECK_FALSE(fan.options.boolean("strict", true));
 }
 
-TEST_CASE("a later layer wins, and each value knows its layer") {
+TEST_CASE("a later layer wins, and each value records its origin") {
   const Directory directory;
   Input given = input(directory.write("perjoule.json", R"({
     "storage": { "commit": "2s", "path": "/a", "retention": { "raw": "1d", "minute": "2d", "hour": "3d" } },
@@ -86,7 +86,7 @@ TEST_CASE("a later layer wins, and each value knows its layer") {
   CHECK(origin("log.format") == "default");
 }
 
-TEST_CASE("environment and flags spell every type") {
+TEST_CASE("environment and flags can set every type") {
   Input given = input();
   given.environment = {{"PERJOULE_WEB_LISTEN_ADDRESS", "127.0.0.1:1, [::1]:2,:3"},
                        {"PERJOULE_COLLECTORS_THERMAL_ZONE_STALE_AFTER", "1m"},
@@ -121,12 +121,12 @@ TEST_CASE("environment and flags spell every type") {
   CHECK(key(loaded, "collectors.thermal_zone.enabled").origin == "flag --no-collector.thermal_zone");
   CHECK(key(loaded, "collectors.fan.exclude").value == R"(["a,b", "c"])");
 
-  // The path of a key is a spelling of its flag too.
+  // A key's path is accepted as its flag too.
   given.flags = {{"storage.enabled", "false"}, {"efficiency.power_model.max", "100 W"}};
   CHECK_FALSE(taken(given).settings.storage.enabled);
 }
 
-TEST_CASE("a deadline that was not set follows a shorter period") {
+TEST_CASE("a deadline that is not set follows a shorter period") {
   Input given = input();
   given.flags = {{"collector.rapl.period", "500ms"}, {"collector.thermal_zone.period", "1m"}};
   const Settings settings = taken(given).settings;
@@ -135,16 +135,16 @@ TEST_CASE("a deadline that was not set follows a shorter period") {
   CHECK(settings.collectors.at("thermal_zone").deadline == Milliseconds(2000));
   CHECK(settings.collectors.at("thermal_zone").stale_after == Milliseconds(180000));
 
-  given.flags = {{"collector.rapl.period", "900ms"}};  // just leaves room
+  given.flags = {{"collector.rapl.period", "900ms"}};  // equal to the default deadline
   CHECK(taken(given).settings.collectors.at("rapl").deadline == Milliseconds(900));
   given.flags = {{"collector.rapl.period", "500ms"}, {"collector.rapl.deadline", "900ms"}};
   CHECK(load(given).refusals.at(0).what == "900ms is longer than the period of 500ms (flag --collector.rapl.period)");
-  // What a wrong period would have meant is not guessed at.
+  // A wrong period is refused alone: the deadline is not compared with it.
   given.flags = {{"collector.rapl.period", "5"}, {"collector.rapl.deadline", "4s"}};
   CHECK(load(given).refusals.size() == 1);
 }
 
-TEST_CASE("disable_defaults leaves the collectors that are enabled by name") {
+TEST_CASE("disable_defaults keeps the collectors that are enabled by name") {
   const Directory directory;
   Input given =
       input(directory.write("perjoule.json", R"({"collectors": {"rapl": {"enabled": true}, "thermal_zone": {}}})"));
@@ -154,10 +154,10 @@ TEST_CASE("disable_defaults leaves the collectors that are enabled by name") {
   CHECK_FALSE(loaded.settings.collectors.at("thermal_zone").enabled);
   CHECK(key(loaded, "collectors.thermal_zone.enabled").origin == "flag --collector.disable-defaults");
   given.flags.clear();
-  CHECK(taken(given).settings.collectors.at("thermal_zone").enabled);  // naming one does not disable the others
+  CHECK(taken(given).settings.collectors.at("thermal_zone").enabled);  // enabling one does not disable the others
 }
 
-TEST_CASE("null takes back a key of a file below, and remarks are ignored") {
+TEST_CASE("null unsets a key of an earlier file, and remarks are ignored") {
   const Directory directory;
   const Input given = input(directory.write("perjoule.json", R"({
     "$schema": "x", "//": ["remark"], "x-site": {"a": 1},

@@ -6,7 +6,7 @@
 
 using namespace perjoule::config;
 
-TEST_CASE("prices as people write them") {
+TEST_CASE("accepted and refused prices") {
   CHECK((*parse_price("0.12 USD/kWh") == Price{0.12, "USD"}));
   CHECK((*parse_price("95EUR/MWh") == Price{0.095, "EUR"}));
   CHECK((*parse_price("-20 EUR/MWh") == Price{-0.02, "EUR"}));
@@ -22,7 +22,7 @@ TEST_CASE("prices as people write them") {
   }
 }
 
-TEST_CASE("intensities as people write them") {
+TEST_CASE("accepted and refused carbon intensities") {
   CHECK(*parse_carbon("400 g/kWh") == 400);
   CHECK(*parse_carbon("0.4 kg/kWh") == doctest::Approx(400));
   CHECK(*parse_carbon("400 kg/MWh") == 400);

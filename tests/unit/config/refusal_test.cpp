@@ -143,7 +143,7 @@ constexpr Case cases[] = {
       |                                   ^^^^^^
    help: the range is 1 W to 1 kW
 )"},
-    // keys that must fit each other
+    // keys that depend on each other
     {R"({"collectors": {"rapl": {"deadline": "2s"}}})",
      R"(perjoule.json:1:38: error: collectors.rapl.deadline: 2s is longer than the period of 1s (default)
     1 | {"collectors": {"rapl": {"deadline": "2s"}}}
@@ -170,14 +170,14 @@ constexpr Case cases[] = {
 )"},
 };
 
-TEST_CASE("every kind of mistake shows its place and its remedy") {
+TEST_CASE("every kind of mistake is reported with its position and a help") {
   for (const Case& wrong : cases) {
     CAPTURE(wrong.text);
     CHECK(refusals_of(wrong.text) == std::string(wrong.refusal) + "1 error; configuration not loaded\n");
   }
 }
 
-TEST_CASE("all mistakes of all layers are told in one run") {
+TEST_CASE("all mistakes of all layers are reported in one run") {
   const Directory directory;
   Input given = input(directory.write("perjoule.json", R"({"web": {"max_requests": 0}, "log": {"level": 3}})"));
   directory.write("conf.d/10-a.json", "{");
@@ -213,7 +213,7 @@ flag --collector.rpl: error: no key has this flag
 )");
 }
 
-TEST_CASE("a file that cannot be read is one clear refusal") {
+TEST_CASE("a file that cannot be read is one refusal") {
   const Directory directory;
   CHECK(directory.hide(render(load(input(directory.path() / "none.json")).refusals)) ==
         "none.json: error: cannot read: No such file or directory\n1 error; configuration not loaded\n");
@@ -239,7 +239,7 @@ TEST_CASE("the number of refusals and of files is bounded") {
   CHECK(load(input(directory.path() / "perjoule.json")).refusals.at(0).what == "more than 256 files");
 }
 
-TEST_CASE("whatever the bytes, the outcome is settings or refusals with a place inside the file") {
+TEST_CASE("any bytes give settings or refusals with a position inside the file") {
   const Directory directory;
   const std::string good = default_file(test_collectors());
   std::mt19937 random(11);

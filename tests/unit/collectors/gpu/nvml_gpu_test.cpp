@@ -1,4 +1,4 @@
-// One board through a fake table: what is asked, what is shown, and what a fault leads to.
+// One board through a fake function table: the calls, the readings, and the reaction to each error.
 #include <doctest/doctest.h>
 
 #include <cmath>
@@ -52,7 +52,7 @@ bool shows(const std::vector<std::string>& all, std::string_view begin) {
 
 }  // namespace
 
-TEST_CASE("a question that is not supported is asked again after ten minutes, not at each tick") {
+TEST_CASE("a query that is not supported is repeated after ten minutes, not at each tick") {
   Rig rig;
   rig.nvml.results["encoder"] = Return::not_supported;
   rig.nvml.results["ofa"] = Return::deprecated;
@@ -69,7 +69,7 @@ TEST_CASE("a question that is not supported is asked again after ten minutes, no
   CHECK(rig.nvml.calls["encoder"] == 2);
 }
 
-TEST_CASE("a tick of a board that has everything is few calls") {
+TEST_CASE("a tick of a board that supports everything makes few calls") {
   Rig rig;
   for (const std::uint32_t field : {74U, 75U, 76U, 77U, 79U, 80U, 82U, 83U, 185U, 186U, 187U, 188U, 189U, 190U, 194U})
     rig.nvml.field(field, 50'000);
@@ -80,7 +80,7 @@ TEST_CASE("a tick of a board that has everything is few calls") {
   CHECK(rig.nvml.calls["fields"] == 1);
 }
 
-TEST_CASE("a lost board ends the tick at once: nothing more is asked, and the probe is built anew") {
+TEST_CASE("a lost board ends the tick at once: no further call is made, and the probe is created again") {
   const std::pair<const char*, Return> deadly[] = {{"utilization", Return::gpu_is_lost},
                                                    {"fields", Return::uninitialized},
                                                    {"clock", Return::driver_not_loaded},
@@ -102,7 +102,7 @@ TEST_CASE("a lost board ends the tick at once: nothing more is asked, and the pr
   }
 }
 
-TEST_CASE("dead handles: every call is refused, and the probe is built anew") {
+TEST_CASE("invalid handles: every call fails, and the probe is created again") {
   Rig rig;
   for (const auto& [call, count] : (static_cast<void>(rig.sample()), rig.nvml.calls))
     rig.nvml.results[call] = Return::invalid_argument;
@@ -111,7 +111,7 @@ TEST_CASE("dead handles: every call is refused, and the probe is built anew") {
   CHECK(sampled.error().fault == Fault::broken);
 }
 
-TEST_CASE("each return value asks for a reaction and names a remedy where there is one") {
+TEST_CASE("each return value maps to a fault, and to a remedy where there is one") {
   const struct {
     Return result;
     Fault fault;
@@ -149,7 +149,7 @@ TEST_CASE("a failure of one item costs that item and is counted") {
   CHECK(sampled.error().fault == Fault::denied);
 }
 
-TEST_CASE("a board that sleeps is not touched, and goes on where it was once it wakes") {
+TEST_CASE("a suspended board is not touched, and continues where it was when it wakes") {
   Tree tree;
   tree.write("status", "suspended\n");
   Rig rig(tree.at("status"));
@@ -165,9 +165,9 @@ TEST_CASE("a board that sleeps is not touched, and goes on where it was once it 
   CHECK(rig.nvml.total() == 0);
 }
 
-TEST_CASE("power: the driver's mean first, then the counter's over ten seconds, then the sample") {
+TEST_CASE("power: the driver's mean first, then the counter's mean over ten seconds, then the instantaneous reading") {
   const std::string power = "perjoule_gpu_power_watts" + labels + "} ";
-  Rig rig;  // as GA100 has it: samples and a counter, no mean
+  Rig rig;  // like GA100: instantaneous readings and a counter, no mean
   rig.nvml.numbers["architecture"] = 7;
   rig.nvml.numbers["major"] = 8;
   rig.nvml.field(nvml::field::power_instant, 300'000);
@@ -188,14 +188,14 @@ TEST_CASE("power: the driver's mean first, then the counter's over ten seconds, 
   CHECK(contains(draw(300), power + "300"));
   CHECK(contains(lines(rig.batch), "perjoule_gpu_power_instant_watts" + labels + "} 300"));
   CHECK(rig.nvml.calls["power"] == 0);
-  millijoules = 0;  // the driver was loaded anew
+  millijoules = 0;  // the driver was reloaded
   CHECK(contains(draw(100), power + "300"));
   rig.nvml.field(nvml::field::power_average, 250'500);
   time_ns += nvml::ask_again_ns;
   CHECK(contains(draw(100), power + "250.5"));
 }
 
-TEST_CASE("power usage is a mean from Ampere on, and a sample on GA100 and before") {
+TEST_CASE("power usage is a mean from Ampere on, and instantaneous on GA100 and before") {
   const auto power_of = [](std::uint64_t architecture, std::uint64_t major, std::uint64_t minor) {
     Rig rig;
     rig.nvml.numbers["architecture"] = architecture;
@@ -214,7 +214,8 @@ TEST_CASE("power usage is a mean from Ampere on, and a sample on GA100 and befor
   CHECK(power_of(nvml::architecture_unknown, 8, 6));
 }
 
-TEST_CASE("energy: the counter in microjoules, gated by the largest limit; power is integrated where none counts") {
+TEST_CASE(
+    "energy: the counter in microjoules, gated by the largest limit; power is integrated where there is no counter") {
   Rig rig;
   rig.nvml.field(nvml::field::total_energy, 123'456, nvml::ValueType::unsigned_long_long);
   rig.nvml.field(nvml::field::power_limit, 300'000);
@@ -258,7 +259,7 @@ TEST_CASE("thermal margin: on the driver's scale where it has one, else from the
   CHECK_FALSE(shows(rig.after(1), margin));
 }
 
-TEST_CASE("throttle: counters are metered, bits without one are timed by the ledger, zeros are present") {
+TEST_CASE("throttle: counters are metered, bits without a counter are integrated, zeros are present") {
   Rig rig;
   rig.nvml.numbers["reasons"] = nvml::sw_power_cap | nvml::hw_thermal | nvml::gpu_idle;
   rig.nvml.field(nvml::field::policy_power, 2'500'000'000, nvml::ValueType::unsigned_long_long);
@@ -300,7 +301,7 @@ TEST_CASE("throttle: an older board has the general bit and the older function")
   CHECK(contains(all, "perjoule_gpu_throttled_seconds_total" + labels + "} meter 7000 wrap 0 max 1 GPU-fake counter"));
 }
 
-TEST_CASE("a board that does not answer is asked every ten seconds, and is itself when it comes back") {
+TEST_CASE("a board that does not answer is tried every ten seconds, and is recognised when it comes back") {
   Rig rig;
   rig.nvml.results["by_pci"] = Return::gpu_is_lost;
   for (int tick = 0; tick < 25; ++tick) {
@@ -315,7 +316,7 @@ TEST_CASE("a board that does not answer is asked every ten seconds, and is itsel
   CHECK(shows(rig.after(10), "perjoule_gpu_temperature_celsius"));
 }
 
-TEST_CASE("a session that died takes its boards along; another board in the place is another device") {
+TEST_CASE("a dead session makes its boards broken; another board at the address is another device") {
   Rig rig;
   rig.nvml.results["by_pci"] = Return::uninitialized;
   rig.nvml.results["count"] = Return::uninitialized;
@@ -326,7 +327,7 @@ TEST_CASE("a session that died takes its boards along; another board in the plac
   CHECK(rig.sample().error().fault == Fault::absent);
 }
 
-TEST_CASE("whatever the driver answers, nothing that no board can mean is shown") {
+TEST_CASE("for any answer of the driver no implausible value is shown") {
   std::mt19937_64 random(20261124);
   const Return results[] = {Return::success,       Return::success, Return::success,
                             Return::not_supported, Return::timeout, Return::no_permission,

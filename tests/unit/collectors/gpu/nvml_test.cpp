@@ -1,4 +1,4 @@
-// The collector over the stand-in library: dlopen, make, sample. Time is a file that the test writes.
+// The collector with the stand-in library: dlopen, make, sample. The test sets the time by writing a file.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -70,7 +70,7 @@ std::string uuid(int board) {
 
 }  // namespace
 
-TEST_CASE("eight H100: every value is the scenario's, in base units") {
+TEST_CASE("eight H100: every value equals the scenario's, in base units") {
   Host host("h100_load");
   host.second(100);
   const auto probes = host.look();
@@ -153,7 +153,7 @@ TEST_CASE("a consumer board without counter, margin or memory sensor shows what 
   CHECK(starting(got, "perjoule_gpu_module_power_watts") == 0);
 }
 
-TEST_CASE("before Volta power is integrated from samples, at times that are spread") {
+TEST_CASE("before Volta power is integrated from samples with jitter") {
   Host host("old");
   const auto probes = host.look();
   REQUIRE(probes.has_value());
@@ -164,7 +164,7 @@ TEST_CASE("before Volta power is integrated from samples, at times that are spre
   CHECK(starting(got, "perjoule_gpu_processes") == 1);
 }
 
-TEST_CASE("symbols that a driver lacks are absent features") {
+TEST_CASE("missing symbols of a driver are treated as unsupported") {
   Host host("missing_symbols");
   const auto probes = host.look();
   REQUIRE(probes.has_value());
@@ -180,7 +180,7 @@ TEST_CASE("symbols that a driver lacks are absent features") {
   }
 }
 
-TEST_CASE("garbage is refused and counted, and what is good beside it stays") {
+TEST_CASE("implausible values are refused and counted, the good ones stay") {
   Host host("garbage");
   const auto probes = host.look();
   REQUIRE(probes.has_value());
@@ -188,6 +188,14 @@ TEST_CASE("garbage is refused and counted, and what is good beside it stays") {
   REQUIRE(probes->front().collector->sample(batch).has_value());
   const auto got = lines(batch);
   CHECK(batch.refused_count() >= 9);
+  const auto reported = [&batch](std::string_view item) -> std::string {
+    for (const ItemFault& fault : batch.faults()) {
+      if (fault.item == item) return fault.error.what;
+    }
+    return {};
+  };
+  CHECK(reported("core temperature") == "implausible reading 250 C (plausible: -50 to 200 C), ignored");
+  CHECK(reported("instant power") == "implausible reading 4000000000 mW (plausible: above 0, up to 2100 W), ignored");
   for (const char* family :
        {"perjoule_gpu_power_watts", "perjoule_gpu_power_instant_watts", "perjoule_gpu_power_limit_watts",
         "perjoule_gpu_energy", "perjoule_gpu_temperature_celsius", "perjoule_gpu_thermal_margin",
@@ -200,7 +208,7 @@ TEST_CASE("garbage is refused and counted, and what is good beside it stays") {
   CHECK(starting(got, "perjoule_gpu_power_limit_max_watts") == 1);
 }
 
-TEST_CASE("no library, no driver, no board: absent and quiet; a board without a driver is not") {
+TEST_CASE("no library, no driver, no board: absent; a board without a driver is an error") {
   Host host("none");
   CHECK(host.look().error().fault == Fault::absent);
   host.control("unloaded");
@@ -217,7 +225,7 @@ TEST_CASE("no library, no driver, no board: absent and quiet; a board without a 
   CHECK_FALSE(missing.error().remedy.empty());
 }
 
-TEST_CASE("a library newer than the kernel's driver says so, with the way out") {
+TEST_CASE("a library that does not match the kernel's driver is reported with a remedy") {
   Host host("mismatch");
   host.tree.write("sys/bus/pci/devices/0000:18:00.0/vendor", "0x10de");
   host.tree.write("sys/bus/pci/devices/0000:18:00.0/class", "0x030200");
@@ -228,12 +236,12 @@ TEST_CASE("a library newer than the kernel's driver says so, with the way out") 
   CHECK(made.error().remedy.find("reboot") != std::string::npos);
 }
 
-TEST_CASE("a bad scenario is not played") {
+TEST_CASE("an invalid scenario is not played") {
   Host host("../sysfs/rapl_amd/class/powercap/intel-rapl:0/name");
   CHECK_FALSE(host.look().has_value());
 }
 
-TEST_CASE("nothing is asked of a board that is watched: a look comes back while one hangs") {
+TEST_CASE("discovery makes no call for a board with a probe: it returns while that board hangs") {
   Host host("lost_and_back");
   auto probes = host.look();
   REQUIRE(probes.has_value());
@@ -253,7 +261,7 @@ TEST_CASE("nothing is asked of a board that is watched: a look comes back while 
   host.release("hang-1");
 }
 
-TEST_CASE("a PCI address is read no further than its field, whether the driver ends it or not") {
+TEST_CASE("a PCI address is read within its field, with or without a NUL") {
   struct {
     nvml::PciInfo pci;
     char behind[32];
@@ -286,7 +294,7 @@ TEST_CASE("lost and back: broken at once, a probe that waits, and the same board
   const Result<void> waiting = again->front().collector->sample(batch);
   CHECK(waiting.error().fault == Fault::transient);
   CHECK(waiting.error().what.find("NVML_ERROR_GPU_IS_LOST (15)") != std::string::npos);
-  // A restart while it is missing: its slot stays free, and it has a probe that says why it is silent.
+  // A restart while it is missing: its slot is kept, and it has a probe that reports why there is no data.
   auto restarted = std::make_shared<Inventory>();
   restarted->load(host.inventory->text());
   host.inventory = restarted;
@@ -298,7 +306,7 @@ TEST_CASE("lost and back: broken at once, a probe that waits, and the same board
   CHECK(starting(sampled((*back)[2]), "perjoule_gpu_info{gpu=\"2\"") == 1);
 }
 
-TEST_CASE("a reload of the driver: every probe breaks, and new ones see counters that began at 0") {
+TEST_CASE("a reload of the driver: every probe is broken, and new ones read counters that restarted at 0") {
   Host host("reload");
   auto probes = host.look();
   REQUIRE(probes->size() == 4);
@@ -314,7 +322,7 @@ TEST_CASE("a reload of the driver: every probe breaks, and new ones see counters
       CHECK(result.error().fault == Fault::broken);
     }
   }
-  // While old probes hold the old session, a new one is not to be had: NVML counts initialisations.
+  // While old probes hold the old session no new one can be opened: NVML counts initialisations.
   CHECK_FALSE(host.look().has_value());
   probes->clear();
   host.second(11);
@@ -327,7 +335,7 @@ TEST_CASE("a reload of the driver: every probe breaks, and new ones see counters
   CHECK(starting(sampled(probes->front()), energy + "3747600000 ") == 1);
 }
 
-TEST_CASE("a sleeping board that is known has a probe and is not woken; one that is not known waits") {
+TEST_CASE("a known suspended board has a probe and is not woken; an unknown one has none until it wakes") {
   Host host("lost_and_back");
   for (const auto& board : {"18", "2a", "3a", "5d"}) {
     host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/vendor", board), "0x10de\n");

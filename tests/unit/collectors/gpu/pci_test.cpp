@@ -15,12 +15,12 @@ void function(const Tree& tree, const std::string& address, const char* vendor, 
 
 }  // namespace
 
-TEST_CASE("GPUs of a vendor on the bus, in its order; what another driver or a virtual machine has is not ours") {
+TEST_CASE("GPUs of a vendor in bus order; those of another driver or a virtual machine are left out") {
   const Tree tree;
   const std::string devices = "sys/bus/pci/devices/";
   function(tree, "0000:db:00.0", "0x10de\n", "0x030200\n");
   function(tree, "0000:18:00.0", "0x10de\n", "0x030000\n");
-  function(tree, "0000:18:00.1", "0x10de\n", "0x040300\n");  // its sound
+  function(tree, "0000:18:00.1", "0x10de\n", "0x040300\n");  // its audio function
   function(tree, "0000:19:00.0", "0x10de\n", "0x068000\n");  // NVSwitch
   function(tree, "0000:20:00.0", "0x1002\n", "0x030200\n");
   function(tree, "0000:30:00.0", "0x10de\n", "0x030200\n");

@@ -57,7 +57,7 @@ TEST_CASE("two packages: utilisation from the second call on, clocks and pressur
   CHECK(contains(second, "perjoule_cpu_utilization_ratio{package=\"1\"} 1"));
 }
 
-TEST_CASE("without cpufreq the clock is that of /proc/cpuinfo, without both there is none") {
+TEST_CASE("without cpufreq the clock comes from /proc/cpuinfo, without both there is none") {
   const Tree tree(
       {{"proc/stat", "cpu0 0 0 0 0\ncpu1 0 0 0 0\nintr 0\n"},
        {"proc/cpuinfo", "processor\t: 0\ncpu MHz\t\t: 2000.000\n\nprocessor\t: 1\ncpu MHz\t\t: 3000.500\n"}});
@@ -67,7 +67,7 @@ TEST_CASE("without cpufreq the clock is that of /proc/cpuinfo, without both ther
   CHECK(sample(probes[0]).empty());
 }
 
-TEST_CASE("a clock of zero or of nonsense is left out, the other cpus count") {
+TEST_CASE("an implausible or zero clock is left out, the other CPUs count") {
   const Tree tree({{"proc/stat", "cpu0 0 0 0 0\ncpu1 0 0 0 0\ncpu2 0 0 0 0\ncpu3 0 0 0 0\nintr 0\n"},
                    {"sys/devices/system/cpu/cpu0/cpufreq/scaling_cur_freq", "<unknown>\n"},
                    {"sys/devices/system/cpu/cpu1/cpufreq/scaling_cur_freq", "0\n"},
@@ -84,7 +84,7 @@ TEST_CASE("make reads no value, and a host without /proc/stat has no cpu source"
   CHECK(cpu_entry.make({}, tree.roots()).value().size() == 1);
 }
 
-TEST_CASE("when /proc/stat vanishes the pressure stays; when all is gone the source is absent") {
+TEST_CASE("when /proc/stat vanishes the pressure stays; when everything is gone the source is absent") {
   const Tree tree({{"proc/stat", "cpu0 0 0 0 0\nintr 0\n"}, {"proc/pressure/memory", "some avg10=0 total=7\n"}});
   std::vector<Probe> probes = probes_of(tree.roots());
   CHECK(sample(probes[0]).size() == 1);

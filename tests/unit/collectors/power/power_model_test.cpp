@@ -36,7 +36,7 @@ CoefficientsChoice choice(std::string_view vendor, unsigned family, unsigned mod
   return choose_coefficients(parse_cpu_identity(cpuinfo(vendor, family, model, stepping, name)));
 }
 
-// A host in a folder: cpus 0 to packages[i] - 1 in package 0, and so on.
+// A host as a directory: CPUs 0 to packages[0] - 1 in package 0, the next packages[1] in package 1, and so on.
 class Host {
  public:
   explicit Host(const std::vector<unsigned>& packages) {
@@ -62,7 +62,7 @@ class Host {
     std::ofstream(root_ / path, std::ios::trunc) << text;
   }
   void remove(const std::string& path) const { std::filesystem::remove_all(root_ / path); }
-  // All cpus with the same ticks since boot.
+  // All CPUs with the same ticks since boot.
   void ticks(std::uint64_t user, std::uint64_t idle, std::uint64_t steal = 0) const {
     std::string text = "cpu  0 0 0 0 0 0 0 0 0 0\n";
     for (unsigned cpu = 0; cpu < cpus_; ++cpu)
@@ -126,7 +126,7 @@ TEST_CASE("coefficients: microarchitecture by family, model and stepping") {
   CHECK(choice("AuthenticAMD", 25, 17).note.empty());
 }
 
-TEST_CASE("coefficients: without published numbers the nearest or the average, and it says so") {
+TEST_CASE("coefficients: without published values the nearest or the average, with a note") {
   const CoefficientsChoice turin = choice("AuthenticAMD", 26, 2, 1, "AMD EPYC");
   CHECK(turin.coefficients->microarchitecture == "EPYC 4th generation");
   CHECK(turin.note.find("nearest") != std::string_view::npos);
@@ -147,7 +147,7 @@ TEST_CASE("coefficients: QEMU's names help where its model numbers do not") {
   CHECK(choice("Other", 0, 0, 0, "AMD EPYC-Milan Processor").coefficients->microarchitecture == "EPYC 3rd generation");
 }
 
-TEST_CASE("coefficients: whatever /proc/cpuinfo holds, a usable line comes out") {
+TEST_CASE("coefficients: any /proc/cpuinfo gives usable coefficients") {
   std::mt19937 random(3);
   const std::string good = cpuinfo("GenuineIntel", 6, 85, 7, "Xeon");
   for (int round = 0; round < 2000; ++round) {
@@ -186,7 +186,7 @@ TEST_CASE("power_model: configured watts are split over packages by threads") {
   const Host host({2, 6});
   host.ticks(1000, 1000);
   const auto model = made(host, node(80, 400));
-  CHECK(watts_of(*model).empty());  // the first look has nothing to compare with
+  CHECK(watts_of(*model).empty());  // the first sample has nothing to compare with
   host.ticks(1025, 1075);
   Batch batch;
   REQUIRE(model->sample(batch).has_value());
@@ -225,7 +225,7 @@ TEST_CASE("power_model: published coefficients, and one configured end") {
   CHECK(at_full_load(max_only) == doctest::Approx(1));
 }
 
-TEST_CASE("power_model: what the hypervisor stole was not ours") {
+TEST_CASE("power_model: stolen time counts as idle") {
   const Host host({2});
   host.ticks(1000, 1000, 1000);
   const auto model = made(host, node(100, 200));
@@ -234,7 +234,7 @@ TEST_CASE("power_model: what the hypervisor stole was not ours") {
   CHECK(watts_of(*model).at(0) == doctest::Approx(110));
 }
 
-TEST_CASE("power_model: quiet where a meter can be read, unless told otherwise") {
+TEST_CASE("power_model: inactive where a meter can be read, unless `always` is set") {
   const Host host({2});
   host.ticks(1000, 1000);
   const auto model = made(host);
@@ -257,7 +257,7 @@ TEST_CASE("power_model: quiet where a meter can be read, unless told otherwise")
   host.ticks(1010, 1010);
   CHECK(watts_of(*insisting).size() == 1);
   host.remove("sys/class/powercap/intel-rapl:0");
-  host.write("sys/class/powercap/intel-rapl:0/name", "psys\n");  // no package
+  host.write("sys/class/powercap/intel-rapl:0/name", "psys\n");  // not a package
   host.write("sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
   host.ticks(1020, 1020);
   CHECK(watts_of(*model).size() == 1);
@@ -279,7 +279,7 @@ TEST_CASE("power_model: refused settings and missing files") {
   CHECK(!power_model_entry.make({}, host.roots()));
 }
 
-TEST_CASE("power_model: it explains itself") {
+TEST_CASE("power_model: describe_power_model names the coefficients and their error") {
   const Host host({2});
   CHECK(describe_power_model(host.roots()).value() ==
         "SPECpower means of Cascade Lake: 0.69 to 4.06 W per thread, +-50 %");

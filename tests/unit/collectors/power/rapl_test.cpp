@@ -51,7 +51,7 @@ Lines sample(Probe& probe) {
 
 }  // namespace
 
-TEST_CASE("an Intel server: package, dram, psys, a disabled core zone, and the mmio window left out") {
+TEST_CASE("an Intel server: package, dram, psys, a disabled core zone; the mmio duplicates are left out") {
   std::vector<Probe> probes = probes_of(fixture("rapl_intel"));
   CHECK(devices(probes) == Lines{"package-0", "package-10", "psys-0"});
   CHECK(
@@ -65,7 +65,7 @@ TEST_CASE("an Intel server: package, dram, psys, a disabled core zone, and the m
           "rate perjoule_cpu_uncore_power_watts",
           "perjoule_dram_energy_joules_total{package=\"0\"} meter 77 wrap 65712999613 max 41.25 dram-0 counter rate "
           "perjoule_dram_power_watts"});
-  // A limit of 4294967 W is no limit, and hides no spike.
+  // A limit of 4294967 W is not a real limit: the gate must stay low enough to catch a spike.
   CHECK(sample(probes[1]) ==
         Lines{"perjoule_cpu_package_energy_joules_total{package=\"10\",source=\"rapl\"} meter 9 wrap "
               "262143328850 max 5000 package-10 counter rate perjoule_cpu_package_power_watts"});
@@ -86,13 +86,13 @@ TEST_CASE("AMD: its own range, no constraints, two dies in a package") {
           "65532610987 max 1000 package-0-die-0 counter rate perjoule_cpu_package_power_watts"});
 }
 
-TEST_CASE("mmio counts where it is alone") {
+TEST_CASE("mmio zones are used where intel-rapl has none") {
   const Tree tree(
       {{POWERCAP "intel-rapl-mmio:0/name", "package-0\n"}, {POWERCAP "intel-rapl-mmio:0/energy_uj", "5\n"}});
   CHECK(devices(probes_of(tree.roots())) == Lines{"package-0"});
 }
 
-TEST_CASE("zones are symlinks on a real host, and those that lead nowhere are absent") {
+TEST_CASE("zones are symlinks on a real host, and dangling ones are absent") {
   const Tree tree({{"sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/name", "package-0\n"},
                    {"sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/energy_uj", "5\n"}});
   const std::string real = "../../devices/virtual/powercap/intel-rapl/intel-rapl:0";
@@ -100,13 +100,13 @@ TEST_CASE("zones are symlinks on a real host, and those that lead nowhere are ab
   tree.link(POWERCAP "intel-rapl:1", "../../devices/virtual/powercap/masked");
   std::vector<Probe> probes = probes_of(tree.roots());
   CHECK(devices(probes) == Lines{"package-0"});
-  // No range: a counter that does not wrap. It is found when the file comes.
+  // No range: a counter that does not wrap. The range is read once the file appears.
   CHECK(sample(probes[0])[0].find("meter 5 wrap 0 max 1000") != std::string::npos);
   tree.write("sys/devices/virtual/powercap/intel-rapl/intel-rapl:0/max_energy_range_uj", "100\n");
   CHECK(sample(probes[0])[0].find("meter 5 wrap 100 max 1000") != std::string::npos);
 }
 
-TEST_CASE("a second psys bears its package's number") {
+TEST_CASE("a second psys has its package's number") {
   const Tree tree({{POWERCAP "intel-rapl:2/name", "psys\n"},
                    {POWERCAP "intel-rapl:2/energy_uj", "1\n"},
                    {POWERCAP "intel-rapl:3/name", "psys-1\n"},
@@ -116,7 +116,7 @@ TEST_CASE("a second psys bears its package's number") {
   CHECK(sample(probes[1])[0].find("{package=\"1\"}") != std::string::npos);
 }
 
-TEST_CASE("hosts without powercap, without zones, or with names that mean nothing are absent") {
+TEST_CASE("hosts without powercap, without zones, or with unknown names are absent") {
   const Tree bare;
   CHECK(rapl_entry.make({}, bare.roots()).error().fault == Fault::absent);
   const Tree odd({{POWERCAP "intel-rapl/enabled", "1\n"},
@@ -132,7 +132,7 @@ TEST_CASE("hosts without powercap, without zones, or with names that mean nothin
   CHECK(rapl_entry.make({}, odd.roots()).error().fault == Fault::absent);
 }
 
-TEST_CASE("counters that may not be read are denied, with the remedy; one that may be read is not lost") {
+TEST_CASE("unreadable counters are denied, with the remedy; a readable one is still read") {
   const Tree tree({{POWERCAP "intel-rapl:0/name", "package-0\n"},
                    {POWERCAP "intel-rapl:0/energy_uj", "1\n"},
                    {POWERCAP "intel-rapl:1/name", "package-1\n"},
@@ -170,7 +170,7 @@ TEST_CASE("make reads no value: a FIFO as counter becomes a probe like any other
   CHECK(devices(probes_of(tree.roots())) == Lines{"package-0"});
 }
 
-TEST_CASE("a zone that fails costs only itself; a package that is gone is absent") {
+TEST_CASE("a zone that fails does not affect the others; a package that is gone is absent") {
   const Tree tree({{POWERCAP "intel-rapl:0/name", "package-0\n"},
                    {POWERCAP "intel-rapl:0/energy_uj", "5\n"},
                    {POWERCAP "intel-rapl:0:0/name", "dram\n"},
@@ -193,7 +193,7 @@ TEST_CASE("a zone that fails costs only itself; a package that is gone is absent
   CHECK(probes[0].collector->sample(batch).error().fault == Fault::absent);
 }
 
-TEST_CASE("hostile bytes in every file give a meter with a limit, or a fault") {
+TEST_CASE("hostile bytes in every file give a meter reading with a limit, or a fault") {
   std::mt19937_64 random(7);
   const Tree tree;
   for (int i = 0; i < 300; ++i) {

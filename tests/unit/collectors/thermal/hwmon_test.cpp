@@ -59,7 +59,7 @@ Lines sample(std::vector<Probe>& probes) {
   return all;
 }
 
-// Of a chip with one channel: what is shown, and how many readings were refused.
+// Of a chip with one channel: its series, and the number of refused readings.
 std::pair<Lines, std::uint64_t> one(std::string_view file, std::string_view text) {
   const Tree tree({{HWMON "0/name", "chip"}});
   tree.write(std::string(HWMON "0/") + std::string(file), text);
@@ -71,7 +71,7 @@ std::pair<Lines, std::uint64_t> one(std::string_view file, std::string_view text
 
 }  // namespace
 
-TEST_CASE("a server: chips bear the addresses of their devices, never their running numbers") {
+TEST_CASE("a server: chips are labelled with their devices' addresses, never with hwmon numbers") {
   std::vector<Probe> probes = probes_of(fixture("hwmon_server"));
   CHECK(devices(probes) ==
         Lines{"power_meter-ACPI000D:00", "nvme-0000:01:00.0", "nvme-0000:02:00.0", "pmbus-3-0058", "coretemp.0"});
@@ -102,7 +102,7 @@ TEST_CASE("a server: chips bear the addresses of their devices, never their runn
           "\"max\"} 84.85"});
 }
 
-TEST_CASE("Grace: four ACPI meters, none of them the node, no label twice") {
+TEST_CASE("Grace: four ACPI meters, none with the role node, no label twice") {
   std::vector<Probe> probes = probes_of(fixture("hwmon_grace"));
   CHECK(devices(probes) == Lines{"power_meter", "power_meter_2", "power_meter_3", "power_meter_4"});
   const Lines all = sample(probes);
@@ -113,7 +113,7 @@ TEST_CASE("Grace: four ACPI meters, none of them the node, no label twice") {
   CHECK(all[3].find("sensor=\"SysIO Power Socket 0\",role=\"other\"} integrate 40 ") != std::string::npos);
 }
 
-TEST_CASE("energy counters go before integrals, and parts are not beside their whole") {
+TEST_CASE("energy counters are preferred to integrals, and parts do not share the role of their whole") {
   std::vector<Probe> probes = probes_of(fixture("hwmon_energy"));
   for (const Probe& probe : probes)
     CHECK_FALSE(probe.jitter);
@@ -153,7 +153,7 @@ TEST_CASE("without class/hwmon the chips are found below devices, within bounds"
   CHECK(find_chips(tree.at("sys")).size() < 3);
 }
 
-TEST_CASE("sensors that share a label stay apart, and so do chips") {
+TEST_CASE("sensors with equal labels stay distinct, and so do chips") {
   const Tree tree({{HWMON "0/name", "x"},
                    {HWMON "0/temp1_label", "core"},
                    {HWMON "0/temp1_input", "1000"},
@@ -170,7 +170,7 @@ TEST_CASE("sensors that share a label stay apart, and so do chips") {
                                 "perjoule_temperature_celsius{chip=\"x_2\",sensor=\"temp1\",role=\"other\"} 4"});
 }
 
-TEST_CASE("a channel that says it is faulty or off is absent, and comes back") {
+TEST_CASE("a channel that is flagged faulty or off is absent, and comes back") {
   const Tree tree({{HWMON "0/name", "x"},
                    {HWMON "0/temp1_input", "1000"},
                    {HWMON "0/temp1_fault", "1"},
@@ -186,7 +186,7 @@ TEST_CASE("a channel that says it is faulty or off is absent, and comes back") {
   CHECK(sample(probes).size() == 3);
 }
 
-TEST_CASE("what no sensor can mean is refused and counted") {
+TEST_CASE("implausible readings are refused and counted") {
   const char* refused[][2] = {{"temp1_input", "250001"},      {"temp1_input", "-100001"},
                               {"temp1_input", "-273150"},     {"temp1_input", "2147483647"},
                               {"temp1_input", "-2147483648"}, {"power1_input", "4294967295000000"},
@@ -214,7 +214,7 @@ TEST_CASE("what no sensor can mean is refused and counted") {
   }
 }
 
-TEST_CASE("limits that nobody set are not shown, and are not refusals") {
+TEST_CASE("unset limits are not shown, and are not counted as refusals") {
   const Tree tree({{HWMON "0/name", "nvme"},
                    {HWMON "0/temp1_input", "40000"},
                    {HWMON "0/temp1_max", "65261850"},
@@ -237,7 +237,7 @@ TEST_CASE("limits are read at the first sample and at every sixtieth after it, a
   CHECK(sample(probes)[1].ends_with("limit=\"max\"} 80"));
 }
 
-TEST_CASE("a channel that fails costs only itself; a chip that is gone is absent") {
+TEST_CASE("a channel that fails does not affect the others; a chip that is gone is absent") {
   const Tree tree({{HWMON "0/name", "x"}, {HWMON "0/temp1_input", "40000"}, {HWMON "0/temp2_input", "junk"}});
   std::vector<Probe> probes = probes_of(tree.roots());
   Batch batch;
@@ -255,7 +255,7 @@ TEST_CASE("a channel that fails costs only itself; a chip that is gone is absent
   CHECK(probes[0].collector->sample(batch).error().fault == Fault::absent);
 }
 
-TEST_CASE("the options: chips left out by name or label, and another largest power") {
+TEST_CASE("options: chips excluded by name or label, and another power_max") {
   const Tree tree({{HWMON "0/name", "a"},
                    {HWMON "0/temp1_input", "1000"},
                    {HWMON "1/name", "b"},
@@ -272,7 +272,7 @@ TEST_CASE("the options: chips left out by name or label, and another largest pow
   CHECK(hwmon_entry.make(options, tree.roots()).error().fault == Fault::absent);
 }
 
-TEST_CASE("make reads no value: FIFOs as inputs, faults and limits become channels, a FIFO as name is no name") {
+TEST_CASE("make reads no value: FIFOs as inputs, faults and limits become channels, a FIFO as name is ignored") {
   const Tree tree({{"sys/class/hwmon/x", ""}});
   for (const char* file : {"temp1_input", "temp1_fault", "temp1_max", "temp1_label", "power1_input", "name"}) {
     tree.fifo(std::string(HWMON "0/") + file);
@@ -306,7 +306,7 @@ TEST_CASE("roles of temperatures") {
   }
 }
 
-TEST_CASE("roles of powers: a regulator's input is not the node's") {
+TEST_CASE("roles of powers: a regulator's input does not get a role of the node's supply") {
   const char* rows[][3] = {{"power_meter", "", "node"},   {"ibm-cffps", "pin", "psu_in"},
                            {"vendor", "pin", "psu_in"},   {"dps650", "pout1", "psu_out"},
                            {"xdpe12284", "pin", "other"}, {"tps53679", "pout1", "other"},
@@ -342,7 +342,7 @@ TEST_CASE("attributes") {
   }
 }
 
-TEST_CASE("whatever names, labels and values hold, no series appears twice and none is implausible") {
+TEST_CASE("for any names, labels and values no series appears twice and none is implausible") {
   std::mt19937_64 random(8);
   for (int round = 0; round < 40; ++round) {
     const Tree tree;

@@ -69,7 +69,7 @@ TEST_CASE("zones with trip points, of the same type, and below zero") {
         Lines{"perjoule_temperature_celsius{chip=\"x86_pkg_temp\",sensor=\"thermal_zone10\",role=\"cpu\"} 61"});
 }
 
-TEST_CASE("a sensor that hwmon shows too has its role there") {
+TEST_CASE("a sensor that hwmon also shows has the role other here") {
   const Tree tree({{ZONE "0/type", "acpitz\n"},
                    {ZONE "0/temp", "20000\n"},
                    {ZONE "0/hwmon1/name", "acpitz\n"},

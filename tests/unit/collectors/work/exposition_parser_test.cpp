@@ -63,7 +63,7 @@ std::vector<Seen> read(std::string_view text, Dialect dialect = Dialect::text) {
   return sink.seen;
 }
 
-// A random document as values and as text: the reference against which the parser is held.
+// A random document as values and as its written form: the reference for the parser.
 struct Document {
   std::string text;
   std::vector<Seen> seen;
@@ -172,7 +172,7 @@ constexpr std::array dialects = {Dialect::text, Dialect::openmetrics};
 
 }  // namespace
 
-TEST_CASE("what is written is read: families, escapes, values, timestamps") {
+TEST_CASE("a written document is read back: families, escapes, values, timestamps") {
   for (Dialect dialect : dialects) {
     for (unsigned seed = 0; seed < 2000; ++seed) {
       const Document document = Generator(seed, dialect).document();
@@ -183,7 +183,7 @@ TEST_CASE("what is written is read: families, escapes, values, timestamps") {
   }
 }
 
-TEST_CASE("a text that is cut off anywhere within a line is refused") {
+TEST_CASE("an input that is truncated anywhere within a line is refused") {
   for (Dialect dialect : dialects) {
     for (unsigned seed = 0; seed < 100; ++seed) {
       const std::string text = Generator(seed, dialect).document().text;
@@ -197,7 +197,7 @@ TEST_CASE("a text that is cut off anywhere within a line is refused") {
   }
 }
 
-TEST_CASE("hostile bytes: an error has a place inside the text and a printable line") {
+TEST_CASE("hostile bytes: an error has a position inside the input and is one printable line") {
   std::mt19937 random(7);
   const auto pick = [&random](std::size_t below) {
     return std::uniform_int_distribution<std::size_t>(0, below - 1)(random);
@@ -241,7 +241,7 @@ TEST_CASE("hostile bytes: an error has a place inside the text and a printable l
     for (char c : error->what)
       REQUIRE((c >= ' ' && c <= '~'));
   }
-  CHECK(good > 500);  // both ways are walked
+  CHECK(good > 500);  // both outcomes occur
   CHECK(bad > 5000);
 }
 
@@ -260,7 +260,7 @@ TEST_CASE("numbers: decimal, NaN and infinities, nothing else") {
   }
 }
 
-TEST_CASE("errors say where") {
+TEST_CASE("errors have line and column") {
   CHECK(place("a 1\nb{x=\"1\",x=\"2\"} 1\n") == "2:9: label 'x' appears twice");
   CHECK(place("a{x=\"1} 1\n") == "1:5: the label value has no closing quote");
   CHECK(place("a{x=\"\\t\"} 1\n") == "1:6: the escapes of a label value are \\\\, \\\" and \\n");
@@ -328,7 +328,7 @@ TEST_CASE("the sink's refusal ends the parse at the sample") {
   CHECK(sink.seen.size() == 1);
 }
 
-TEST_CASE("the dialect of a text is known by its end") {
+TEST_CASE("the dialect is recognised by the end of the input") {
   CHECK(dialect_of("a 1\n# EOF\n") == Dialect::openmetrics);
   CHECK(dialect_of("# EOF") == Dialect::openmetrics);
   CHECK(dialect_of("a 1\n") == Dialect::text);

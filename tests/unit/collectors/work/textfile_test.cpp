@@ -56,7 +56,7 @@ Options options_of(const Directory& directory) {
   return options;
 }
 
-// What one tick shows, as text lines, and what it refuses.
+// The readings of one tick as lines, and its faults.
 struct Tick {
   std::vector<std::string> lines;
   std::vector<std::string> faults;
@@ -124,7 +124,7 @@ TEST_CASE("textfile: OpenMetrics is read too") {
   CHECK(sample(directory).lines == std::vector<std::string>{"perjoule_work_total t steps raw 3000000"});
 }
 
-TEST_CASE("textfile: a file with any error is refused whole, with its place, and the others stay") {
+TEST_CASE("textfile: a file with any error is refused whole, with line and column, and the others stay") {
   struct Case {
     const char* line;
     const char* what;
@@ -265,7 +265,7 @@ TEST_CASE("textfile: more series than the limit: the file that passes it is refu
   CHECK(tick.faults[0].find("b.prom:1001:1: more than 10000 series") != std::string::npos);
 }
 
-TEST_CASE("textfile: no directory, no source") {
+TEST_CASE("textfile: without a directory the source is absent") {
   CHECK(textfile_entry.make(Options{}, Roots{}).error().fault == Fault::absent);
   Options options;
   options.set("directory", std::string("/nonexistent/textfile"));
@@ -287,7 +287,7 @@ TEST_CASE("textfile: the directory vanishes between ticks") {
   CHECK(sampled.error().fault == Fault::absent);
 }
 
-TEST_CASE("a write between two looks is seen") {
+TEST_CASE("a write between the two fstat calls is detected") {
   struct stat before = {};
   before.st_size = 10;
   before.st_mtim = {100, 5};
@@ -303,8 +303,8 @@ TEST_CASE("a write between two looks is seen") {
   CHECK(RegularFile::changed(before, before, 11));
 }
 
-// The kernel's virtual files say size 0 and give bytes: to a reader they look like files that grow while they are read.
-TEST_CASE("a file that gives more than it said is refused") {
+// Files of procfs have size 0 and still give bytes: they look like files that grow while they are read.
+TEST_CASE("a file that gives more bytes than its size is refused") {
   RegularFile file;
   const auto content = file.read("/proc/self/status", 1 << 20);
   REQUIRE(!content);
