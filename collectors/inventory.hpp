@@ -1,5 +1,5 @@
-// Which GPU has which number (the label `gpu`). Slots are assigned in PCI order when boards are first seen, and are kept
-// over restarts (the daemon stores `text()` in the ledger). A board keeps its number when another one dies, and a
+// Which GPU has which number (the label `gpu`). Slots are assigned in PCI order when boards are first seen, and are
+// kept over restarts (the daemon stores `text()` in the ledger). A board keeps its number when another one dies, and a
 // replacement at the same PCI address takes the number of the board it replaces.
 //
 // Thread-safe: discovery places boards on its lane, the loop reads and stores.

@@ -22,8 +22,8 @@ class SharedLibrary {
   SharedLibrary(const SharedLibrary&) = delete;
   SharedLibrary& operator=(const SharedLibrary&) = delete;
 
-  // library.symbol<double(double)>("cos"); null where the library does not have it. The caller must pass the right type:
-  // it cannot be checked. Valid as long as this object.
+  // library.symbol<double(double)>("cos"); null where the library does not have it. The caller must pass the right
+  // type: it cannot be checked. Valid as long as this object.
   template <class Function>
   requires std::is_function_v<Function>
   [[nodiscard]] Function* symbol(const char* name) const { return reinterpret_cast<Function*>(address(name)); }

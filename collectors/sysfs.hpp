@@ -1,10 +1,10 @@
 // Small bounded reads of the kernel's virtual files.
 //
 // A read is one read(2) into 4 KiB, without poll: some hwmon drivers return EAGAIN, and a reader that waits for
-// readiness would wait for ever. A File keeps its descriptor open and reads at offset 0 (pread), which saves an open per
-// tick; a file that cannot seek (a FIFO in a fixture) is read sequentially. After an error or an empty read the
-// descriptor is closed, and the next read opens the path again (the device may have been replaced). May block as long as
-// the driver does: lanes only. Not thread-safe. Errors: those of error_from_errno(); a value that is too long or
+// readiness would wait for ever. A File keeps its descriptor open and reads at offset 0 (pread), which saves an open
+// per tick; a file that cannot seek (a FIFO in a fixture) is read sequentially. After an error or an empty read the
+// descriptor is closed, and the next read opens the path again (the device may have been replaced). May block as long
+// as the driver does: lanes only. Not thread-safe. Errors: those of error_from_errno(); a value that is too long or
 // malformed is transient.
 // Source: Documentation/filesystems/sysfs.rst (one value per file, at most one page).
 #pragma once

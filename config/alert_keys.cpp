@@ -1,4 +1,4 @@
-// The keys of `alerts`. The rules themselves are examined by the daemon, which knows the metrics.
+// The keys of `alerts`. The rules themselves are checked by the daemon, since config/ does not know the metrics.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -30,12 +30,12 @@ Complaints check_template(std::string_view text) {
     if (open == std::string_view::npos) return std::nullopt;
     const std::size_t close = text.find('}', open);
     if (text[open] == '}' || close == std::string_view::npos)
-      return Complaint{fmt::format("{} has a brace without its partner", text::quoted_short(text)), ""};
+      return Complaint{fmt::format("{} has an unbalanced brace", text::quoted_short(text)), ""};
     const std::string_view name = text.substr(open + 1, close - open - 1);
     if (std::find(placeholders.begin(), placeholders.end(), name) == placeholders.end()) {
       std::string help = did_you_mean(name, placeholders);
-      if (help.empty()) help = "{hostname} and {port} are known here";
-      return Complaint{fmt::format("{} is nothing that can be filled in", text::quoted_short(name)), std::move(help)};
+      if (help.empty()) help = "{hostname} and {port} can be used here";
+      return Complaint{fmt::format("{} is an unknown placeholder", text::quoted_short(name)), std::move(help)};
     }
     text.remove_prefix(close + 1);
   }
@@ -44,11 +44,11 @@ Complaints check_template(std::string_view text) {
 Complaints check_external_labels(const Value& value) {
   for (const auto& [name, text] : std::get<Map>(value)) {
     if (!is_label(name)) {
-      return Complaint{fmt::format("{} is not the name of a label", text::quoted_short(name)),
-                       "letters, digits and _, no digit and no __ in front"};
+      return Complaint{fmt::format("{} is not a valid label name", text::quoted_short(name)),
+                       "use letters, digits and _, and start with neither a digit nor __"};
     }
     if (name == "alertname" || name == "severity" || name == "alertstate")
-      return Complaint{fmt::format("{} is the alert's own label", name), ""};
+      return Complaint{fmt::format("{} is reserved: every alert sets this label itself", name), "use another name"};
     if (auto complaint = check_template(text)) return complaint;
   }
   return std::nullopt;
@@ -62,7 +62,8 @@ Complaints check_urls(const Value& value) {
     if (!host || !clean)
       return Complaint{fmt::format("{} is not a URL", text::quoted_short(url)), "write http://HOST:PORT/PATH"};
     if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
-      return Complaint{"a URL with a user or password in it", "a secret belongs into the path, or to a proxy in front"};
+      return Complaint{"a URL with a user or password in it",
+                       "put the secret into the URL's path, or let a proxy add it"};
   }
   return std::nullopt;
 }
@@ -81,8 +82,8 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
   keys.push_back({.path = "alerts.external_labels",
                   .type = OptionType::text_map,
                   .fallback = "instance={hostname}:{port},source=perjouled",
-                  .help = "Labels that go with every alert to every receiver; those given here are added to the "
-                          "default ones, and an empty text takes one away.",
+                  .help = "Labels added to every alert for every receiver. Labels given here are added to the default "
+                          "ones; an empty string removes one.",
                   .check = check_external_labels,
                   .store = [](Settings& to, const Value& v) {
                     to.alerts.external_labels = std::get<Map>(v);
@@ -91,33 +92,33 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
   keys.push_back(
       {.path = "alerts.alertmanagers",
        .type = OptionType::text_list,
-       .help = "URLs of Alertmanagers, http://HOST:9093; each gets every alert.",
+       .help = "URLs of Alertmanagers, such as http://HOST:9093; every alert is sent to each of them.",
        .null_means = "none",
        .check = check_urls,
        .store = [](Settings& to, const Value& v) { to.alerts.alertmanagers = std::get<std::vector<std::string>>(v); }});
   keys.push_back(
       {.path = "alerts.webhooks",
        .type = OptionType::text_list,
-       .help = "URLs that get each alert in the payload of Alertmanager's webhook, version 4.",
+       .help = "URLs to which every alert is posted, in the format of Alertmanager's webhook (version 4).",
        .null_means = "none",
        .check = check_urls,
        .store = [](Settings& to, const Value& v) { to.alerts.webhooks = std::get<std::vector<std::string>>(v); }});
   keys.push_back({.path = "alerts.runbook_url",
-                  .help = "URL of the runbooks, in which {runbook} stands for the page, such as "
-                          "https://HOST/runbooks/{runbook}.md; alerts bear it as runbook_url.",
-                  .null_means = "alerts bear no link",
+                  .help = "URL of the runbooks with {runbook} in place of the page's name, such as "
+                          "https://HOST/runbooks/{runbook}.md; alerts carry it as annotation runbook_url.",
+                  .null_means = "alerts carry no link",
                   .check = check_runbook_url,
                   .store = [](Settings& to, const Value& v) { to.alerts.runbook_url = std::get<std::string>(v); }});
   keys.push_back({.path = "alerts.default_rules",
                   .type = OptionType::boolean,
                   .fallback = "true",
-                  .help = "The rules that the daemon brings (`perjouled describe alerts`) hold beside those below.",
+                  .help = "Use the built-in rules (`perjouled describe alerts`) in addition to alerts.rules.",
                   .store = [](Settings& to, const Value& v) { to.alerts.default_rules = std::get<bool>(v); }});
   keys.push_back({.path = "alerts.rules",
                   .type = OptionType::object_list,
                   .fallback = "[]",
-                  .help = "Alert rules. One with the name of a default rule replaces it; { \"alert\": NAME, "
-                          "\"enabled\": false } switches it off.",
+                  .help = "Alert rules. A rule with the name of a default rule replaces it; { \"alert\": NAME, "
+                          "\"enabled\": false } disables that one.",
                   .store = [](Settings& to, const Value& v) { to.alerts.rules = std::get<std::string>(v); },
                   .examine = rules});
 }

@@ -1,4 +1,4 @@
-// The key table written out: flags, print-config, describe config and the default file.
+// Writes the key table: --help, print-config, `describe keys` and the default file (`describe config`).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -38,7 +38,7 @@ std::string_view type_name(const Key& key) {
     case OptionType::number:
       return "number";
     case OptionType::text:
-      return "text";
+      return "string";
     case OptionType::duration:
       return "duration";
     case OptionType::size:
@@ -46,25 +46,25 @@ std::string_view type_name(const Key& key) {
     case OptionType::power:
       return "power";
     case OptionType::text_list:
-      return "list of texts";
+      return "list of strings";
     case OptionType::text_map:
-      return "object of texts";
+      return "object of strings";
     case OptionType::object_list:
       return "list of objects";
   }
   return "";
 }
 
-// The remark above a key of the default file.
+// The remark above a key of the default file, and the key's --help without its default.
 std::string remark(const Key& key) {
   std::string text = key.help;
   if (const std::string range = allowed(key); !range.empty()) text += fmt::format(" Allowed: {}.", range);
-  if (!key.null_means.empty()) text += fmt::format(" null: {}.", key.null_means);
+  if (!key.null_means.empty()) text += fmt::format(" Unset (null): {}.", key.null_means);
   if (key.needs_restart) text += " Needs a restart.";
   return text;
 }
 
-// "// " and the text in lines of at most 100 columns.
+// `text` as // comment lines of at most 100 columns.
 std::string comment(std::string_view text, std::string_view indent) {
   constexpr std::size_t width = 100;
   std::string lines;
@@ -103,13 +103,15 @@ std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
   std::vector<FlagHelp> flags;
   for (const Key& key : keys(collectors)) {
     const bool list = key.type == OptionType::text_list || key.type == OptionType::text_map;
-    flags.push_back({flag_name(key), key.help, list, key.type == OptionType::boolean});
+    std::string help = remark(key);
+    if (!key.nullable()) help += fmt::format(" Default: {}.", key.fallback);
+    flags.push_back({flag_name(key), std::move(help), list, key.type == OptionType::boolean});
   }
   return flags;
 }
 
 std::string print_config(const Loaded& loaded) {
-  // Wide enough for most: one long list does not push every origin out of sight.
+  // Limits the width of the value column, so that one long list does not push every origin far to the right.
   constexpr std::size_t value_width_max = 40;
   std::size_t path_width = 0;
   std::size_t value_width = 0;
@@ -136,7 +138,7 @@ std::string describe_config(std::span<const CollectorSection> collectors) {
       "|---|---|---|---|---|---|---|\n";
   for (const Key& key : keys(collectors)) {
     std::string help = key.help;
-    if (!key.null_means.empty()) help += fmt::format(" null: {}.", key.null_means);
+    if (!key.null_means.empty()) help += fmt::format(" Unset (null): {}.", key.null_means);
     if (key.needs_restart) help += " Needs a restart.";
     const std::string_view negatable = key.type == OptionType::boolean ? "[no-]" : "";
     text += fmt::format("| `{}` | {} | `{}` | {} | `--{}{}` | `{}` | {} |\n", key.path, type_name(key),

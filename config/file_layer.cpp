@@ -1,4 +1,5 @@
-// The files of the configuration: --config.file and conf.d/*.json beside it. Objects merge, everything else replaces.
+// The configuration files: --config.file, then conf.d/*.json beside it in name order. Objects are merged; any other
+// value replaces the earlier one.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -21,13 +22,13 @@ std::string message(int number) {
   return std::generic_category().message(number);
 }
 
-// A regular file only: load() runs on the loop at a reload, where a FIFO would block it for ever.
+// Reads regular files only: at a reload load() runs on the loop, which a FIFO would block for ever.
 Checked<std::string> read_whole(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) {
     const int number = errno;
     return Complaint{"cannot read: " + message(number),
-                     number == ENOENT ? "" : "the daemon's user must be able to read it"};
+                     number == ENOENT ? "" : "make it readable for the daemon's user"};
   }
   std::string text;
   Complaint complaint;
@@ -35,7 +36,7 @@ Checked<std::string> read_whole(const std::filesystem::path& path) {
   if (::fstat(descriptor, &status) != 0 || !S_ISREG(status.st_mode)) {
     complaint.what = "not a regular file";
   } else {
-    // Beyond the limit only to tell a file that is too long from one that just fits.
+    // Reads one part beyond the limit, so that a file that is too long is recognised (by json::read).
     std::array<char, 16384> part{};
     while (text.size() <= json::text_max) {
       const ssize_t count = ::read(descriptor, part.data(), part.size());
@@ -50,7 +51,7 @@ Checked<std::string> read_whole(const std::filesystem::path& path) {
   return Checked<std::string>(boost::system::in_place_value, std::move(text));
 }
 
-// "$schema" is for editors, "//" and "x-..." are remarks.
+// Members that the daemon ignores: "$schema" is for editors, "//" and "x-..." are remarks.
 bool is_remark(std::string_view key) {
   return key == "$schema" || key == "//" || key.starts_with("x-");
 }
@@ -127,7 +128,7 @@ void Layers::add_file(const std::filesystem::path& path) {
   if (document.root->type == json::Type::object) return add_section(file, *document.root, "");
   refuse(file.refusal(document.root->place, "",
                       fmt::format("expected an object, got {}", json::with_article(document.root->type)),
-                      "an empty configuration is {}"));
+                      "the smallest valid configuration is {}"));
 }
 
 void Layers::add_section(const File& file, const json::Value& object, const std::string& prefix) {
@@ -140,7 +141,7 @@ void Layers::add_section(const File& file, const json::Value& object, const std:
 void Layers::add_member(const File& file, const json::Value& member, const std::string& prefix) {
   const std::string path = prefix + member.key;
   const bool one_step =
-      member.key.find('.') == std::string::npos;  // "web.listen_address" is not a spelling of the file
+      member.key.find('.') == std::string::npos;  // in a file "web.listen_address" must be written as nested objects
   if (const auto found = index_.find(path); one_step && found != index_.end()) {
     const Key& key = keys_[found->second];
     const std::vector<json::Problem> problems = key.examine ? key.examine(member) : std::vector<json::Problem>{};
@@ -178,7 +179,7 @@ std::vector<std::string_view> Layers::siblings(std::string_view prefix) const {
     if (!key.path.starts_with(prefix)) continue;
     std::string_view name = std::string_view(key.path).substr(prefix.size());
     name = name.substr(0, name.find('.'));
-    if (names.empty() || names.back() != name) names.push_back(name);  // a section's keys lie together
+    if (names.empty() || names.back() != name) names.push_back(name);  // the keys of a section are contiguous
   }
   return names;
 }

@@ -25,7 +25,7 @@ bool is_word(char c) {
          c == '.' || c == '+';
 }
 
-// Offset behind the text that opens at `at`: behind its quote, or at the end of the line that leaves it open.
+// Offset after the string that starts at `at`: after its closing quote, or at the end of the line if it has none.
 std::size_t string_end(std::string_view text, std::size_t at) {
   for (++at; at < text.size() && text[at] != '\n'; ++at) {
     if (text[at] == '"') return at + 1;
@@ -38,7 +38,7 @@ bool comment_starts(std::string_view text, std::size_t at, char kind) {
   return text[at] == '/' && at + 1 < text.size() && text[at + 1] == kind;
 }
 
-// Offset behind the comment that opens at `at`; npos when a block comment is not closed.
+// Offset after the comment that starts at `at`; npos if a block comment is unterminated.
 std::size_t comment_end(std::string_view text, std::size_t at) {
   if (text[at + 1] == '/') return std::min(text.find('\n', at), text.size());
   const std::size_t close = text.find("*/", at + 2);
@@ -49,29 +49,29 @@ Problem problem_at(std::string_view text, std::size_t begin, std::size_t end, st
   return Problem{Locator(text).at(begin, end), "", std::move(what), std::move(help)};
 }
 
-// The text that opens at `at` is malformed: find where.
+// Finds the error in the malformed string that starts at `at`.
 Problem explain_string(std::string_view text, std::size_t at) {
   const std::size_t end = string_end(text, at);
   if (end < at + 2 || text[end - 1] != '"') {
     const std::size_t line_end = end > at && text[end - 1] == '\r' ? end - 1 : end;
-    return problem_at(text, at, line_end, "a text is not closed", "put a \" at its end");
+    return problem_at(text, at, line_end, "unterminated string", "put a \" at its end");
   }
   for (std::size_t i = at + 1; i + 1 < end; ++i) {
-    if (text[i] == '\t') return problem_at(text, i, i + 1, "a tab inside a text", "write \\t");
-    if (text[i] == '\r') return problem_at(text, i, i + 1, "a line break inside a text", "write \\n");
+    if (text[i] == '\t') return problem_at(text, i, i + 1, "a tab inside a string", "write \\t");
+    if (text[i] == '\r') return problem_at(text, i, i + 1, "a line break inside a string", "write \\n");
     if (text[i] != '\\') continue;
     const char kind = text[i + 1];
     if (kind == 'u') {
       const std::string_view digits = text.substr(i + 2, 4);
       if (digits.find_first_not_of("0123456789abcdefABCDEF") != std::string_view::npos || i + 6 >= end) {
-        return problem_at(text, i, std::min(i + 6, end - 1), "\\u wants four hexadecimal digits");
+        return problem_at(text, i, std::min(i + 6, end - 1), "\\u must be followed by four hexadecimal digits");
       }
     } else if (std::string_view("\"\\/bfnrt").find(kind) == std::string_view::npos) {
-      return problem_at(text, i, i + 2, "unknown escape in a text", "a backslash is written \\\\");
+      return problem_at(text, i, i + 2, "unknown escape in a string", "a backslash is written \\\\");
     }
     ++i;
   }
-  return problem_at(text, at, end, "half of a \\u surrogate pair in a text", "write the character itself");
+  return problem_at(text, at, end, "half of a \\u surrogate pair in a string", "write the character itself");
 }
 
 Problem explain_number(std::string_view text, std::size_t at) {
@@ -83,13 +83,13 @@ Problem explain_number(std::string_view text, std::size_t at) {
 }
 
 std::string help_for_word(std::string_view word, bool wants_value) {
-  if (!wants_value) return "keys stand in double quotes";
+  if (!wants_value) return "keys need double quotes";
   if (word == "True" || word == "False") return word == "True" ? "write true" : "write false";
   if (word == "None" || word == "NULL" || word == "nil") return "write null";
-  return "texts stand in double quotes";
+  return "strings need double quotes";
 }
 
-// What would have been right at `at`, which moves past a separator that is there.
+// What the grammar expects at `at`, which moves past a separator if it is there.
 std::string_view expected(std::string_view text, std::size_t& at, Read read) {
   auto take = [&](char separator) {
     if (at >= text.size() || text[at] != separator) return false;
@@ -134,7 +134,7 @@ std::optional<Problem> check_text(std::string_view text) {
     } else if (comment_starts(text, at, '*') || comment_starts(text, at, '/')) {
       const std::size_t end = comment_end(text, at);
       if (end == std::string_view::npos) {
-        return problem_at(text, at, at + 2, "a comment is not closed", "put */ at its end");
+        return problem_at(text, at, at + 2, "unterminated comment", "put */ at its end");
       }
       at = end;
     } else {
@@ -146,8 +146,8 @@ std::optional<Problem> check_text(std::string_view text) {
 
 std::string blank_extensions(std::string_view text) {
   std::string blanked(text);
-  char before_comma = '[';          // last character that counts; a comma trails only behind a value
-  std::size_t comma = text.size();  // the comma behind which nothing has come yet
+  char before_comma = '[';          // last character that is not blank; a comma is trailing only after a value
+  std::size_t comma = text.size();  // offset of a comma with only blanks after it so far; text.size(): none
   for (std::size_t at = 0; at < text.size();) {
     std::size_t end = at + 1;
     const char c = text[at];
@@ -172,12 +172,13 @@ std::string blank_extensions(std::string_view text) {
 
 namespace {
 
-// Behind the last thing that is there: the caret stands on a line that says something.
+// Reports the error after the last token instead of at the end of the file, so that the caret is on a line with
+// content.
 Problem explain_end(std::string_view text, std::string_view want, const std::optional<Place>& open) {
   const std::size_t last = text.find_last_not_of(blanks);
   const std::size_t behind = last == std::string_view::npos ? 0 : last + 1;
   std::string help =
-      open ? fmt::format("the bracket of line {} is not closed", open->line) : "an empty configuration is {}";
+      open ? fmt::format("the bracket of line {} is not closed", open->line) : "the smallest valid configuration is {}";
   return problem_at(text, behind, behind, fmt::format("expected {}, got the end of the file", want), std::move(help));
 }
 
@@ -188,7 +189,7 @@ std::size_t end_of_character(std::string_view text, std::size_t at) {
   return end;
 }
 
-// What stands at `at` instead of what was expected, and what may help.
+// The unexpected token at `at`: where it ends, and a help for it.
 struct Found {
   std::size_t end = 0;
   std::string help = {};
@@ -199,7 +200,7 @@ Found find_stray(std::string_view text, std::size_t at, Read read, bool wants_va
     const bool behind = read == Read::member || read == Read::item;
     return {string_end(text, at), behind ? "a comma is missing before it" : ""};
   }
-  if (c == '\'') return {at + 1, "texts and keys stand in double quotes"};
+  if (c == '\'') return {at + 1, "strings and keys need double quotes"};
   if (!is_word(c)) return {end_of_character(text, at)};
   std::size_t end = at + 1;
   while (end < text.size() && is_word(text[end]))
@@ -220,11 +221,11 @@ Problem explain_syntax_error(std::string_view text, std::size_t from, Read read,
   if (c == '"' && (wants_value || wants_key)) return explain_string(text, at);
   if (wants_value && (c == '-' || digit)) return explain_number(text, at);
   if (digit && at > 0 && text[at - 1] == '0') {
-    return problem_at(text, at - 1, skip(text, at, number_characters), "a number starts with 0", "write it without");
+    return problem_at(text, at - 1, skip(text, at, number_characters), "a number starts with 0",
+                      "write it without the leading 0");
   }
   Found found = find_stray(text, at, read, wants_value, wants_key);
-  const std::string got =
-      c == '"' ? "a text" : text::quoted(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
+  const std::string got = c == '"' ? "a string" : quote(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
   return problem_at(text, at, found.end, fmt::format("expected {}, got {}", want, got), std::move(found.help));
 }
 

@@ -1,5 +1,5 @@
-// What lies around nlohmann_json's parser: the preparation of the text that it is given, and the explanation of an
-// error that it meets (its own messages count bytes and quote tokens). Pure; any thread.
+// The parts of reading JSON before and after nlohmann_json's parser: preparing its input (it knows no trailing commas),
+// and explaining a syntax error (its own messages give byte offsets and tokens). Pure; any thread.
 #pragma once
 
 #include <optional>
@@ -10,17 +10,18 @@
 
 namespace perjoule::config::json {
 
-// Refuses what the parser would let pass or stop at in silence: invalid UTF-8 in a comment, a NUL (which it takes for
-// the end of the file), a comment that is not closed, a text that is too long.
+// Refuses input that the parser would accept or stop at without an error: invalid UTF-8 in a comment, a NUL (which it
+// treats as the end of the file) and other control characters, an unterminated comment, input that is too long.
 [[nodiscard]] std::optional<Problem> check_text(std::string_view text);
 
-// The text with trailing commas and comments as blanks: offsets and lines stay.
+// `text` with trailing commas and comments replaced by blanks, so that offsets and lines do not change.
 [[nodiscard]] std::string blank_extensions(std::string_view text);
 
-// What the parser had read when it stopped.
+// What the parser had read last when it stopped.
 enum class Read : std::uint8_t { nothing, object_open, key, member, array_open, item, all };
 
-// `text` is blanked; the parser understood everything before `from`; `open` is the innermost open bracket, if any.
+// `text` is the result of blank_extensions(); everything before `from` was parsed; `open` is the innermost open
+// bracket, if any.
 [[nodiscard]] Problem explain_syntax_error(std::string_view text, std::size_t from, Read read,
                                            std::optional<Place> open);
 

@@ -1,4 +1,4 @@
-// Values of a key: from text, from JSON, and back.
+// Values of a key: parsed from a flag or variable, parsed from JSON, and formatted as JSON.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
@@ -17,7 +17,7 @@ Checked<KeyValue> widen(const Checked<T>& parsed) {
   return KeyValue(Value(*parsed));
 }
 
-// A number in the unit of the key, as it is written.
+// A number with the unit of the key, as in a configuration file.
 std::string number_text(OptionType type, double number) {
   switch (type) {
     case OptionType::duration:
@@ -33,9 +33,9 @@ std::string number_text(OptionType type, double number) {
 
 std::optional<Complaint> check_text(const Key& key, std::string_view text) {
   if (text.size() > text_length_max) return Complaint{fmt::format("longer than {} bytes", text_length_max), ""};
-  if (text.find('\0') != std::string_view::npos) return Complaint{"holds a NUL", ""};
+  if (text.find('\0') != std::string_view::npos) return Complaint{"contains a NUL", ""};
   if (first_invalid_utf8(text) != std::string_view::npos) return Complaint{"is not UTF-8", ""};
-  if (text.empty()) return Complaint{"is empty", key.nullable() ? "write null where it is not set" : ""};
+  if (text.empty()) return Complaint{"is empty", key.nullable() ? "write null to unset it" : ""};
   if (key.choices.empty()) return std::nullopt;
   for (std::string_view choice : key.choices) {
     if (text == choice) return std::nullopt;
@@ -44,7 +44,7 @@ std::optional<Complaint> check_text(const Key& key, std::string_view text) {
   return Complaint{fmt::format("expected {}, got {}", expectation(key), text::quoted_short(text)), std::move(help)};
 }
 
-// What holds for a value wherever it comes from: range, choices, the key's own check.
+// The checks of a value that do not depend on its source: the range and the key's own check.
 Checked<KeyValue> checked(const Key& key, Checked<KeyValue> parsed) {
   if (!parsed || !*parsed) return parsed;
   const Value& value = **parsed;
@@ -122,11 +122,11 @@ Checked<KeyValue> parse_list(const Key& key, const json::Value& value, Place& pl
   for (const json::Value& item : value.items) {
     place = item.place;
     if (item.type != json::Type::text) {
-      return Complaint{fmt::format("expected a text in the list, got {}", json::with_article(item.type)), ""};
+      return Complaint{fmt::format("expected a string in the list, got {}", json::with_article(item.type)), ""};
     }
     if (auto complaint = check_text(key, item.text)) return *std::move(complaint);
     list.push_back(item.text);
-    // One item at a time, so that the caret stands under the one that is wrong.
+    // Checked one item at a time, so that the caret is under the wrong one.
     if (!key.check) continue;
     if (auto complaint = key.check(Value(std::vector<std::string>{item.text}))) return *std::move(complaint);
   }
@@ -136,7 +136,7 @@ Checked<KeyValue> parse_list(const Key& key, const json::Value& value, Place& pl
 
 using Map = std::map<std::string, std::string>;
 
-// One entry at a time, so that the caret stands under the one that is wrong.
+// Checks and adds one entry at a time, so that the caret is under the wrong one.
 std::optional<Complaint> add_entry(const Key& key, std::string name, std::string text, Map& map) {
   if (map.size() == list_max) return Complaint{fmt::format("more than {} entries", list_max), ""};
   if (text.size() > text_length_max || name.size() > text_length_max)
@@ -154,14 +154,14 @@ Checked<KeyValue> parse_map(const Key& key, const json::Value& value, Place& pla
   for (const json::Value& item : value.items) {
     place = item.place;
     if (item.type != json::Type::text)
-      return Complaint{fmt::format("expected a text for {}, got {}", item.key, json::with_article(item.type)), ""};
+      return Complaint{fmt::format("expected a string for {}, got {}", item.key, json::with_article(item.type)), ""};
     if (auto complaint = add_entry(key, item.key, item.text, map)) return *std::move(complaint);
   }
   place = value.place;
   return Checked<KeyValue>(boost::system::in_place_value, std::in_place, std::move(map));
 }
 
-// NAME=TEXT,NAME=TEXT
+// From a flag or variable: NAME=VALUE,NAME=VALUE
 Checked<KeyValue> parse_map(const Key& key, std::string_view text) {
   Map map;
   while (!text.empty()) {
@@ -197,7 +197,7 @@ std::string expectation(const Key& key) {
     case OptionType::number:
       return "a number";
     case OptionType::text:
-      return "a text";
+      return "a string";
     case OptionType::duration:
       return "a duration such as \"5s\"";
     case OptionType::size:
@@ -205,9 +205,9 @@ std::string expectation(const Key& key) {
     case OptionType::power:
       return "a power such as \"250 W\"";
     case OptionType::text_list:
-      return "a list of texts";
+      return "a list of strings";
     case OptionType::text_map:
-      return "an object of texts";
+      return "an object of strings";
     case OptionType::object_list:
       return "a list of objects";
   }

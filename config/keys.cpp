@@ -48,14 +48,15 @@ bool is_host(std::string_view host) {
 
 Complaints check_listen_addresses(const Value& value) {
   const auto& addresses = std::get<std::vector<std::string>>(value);
-  if (addresses.empty()) return Complaint{"an empty list: nothing would be served", "the default is 127.0.0.1:10190"};
+  if (addresses.empty())
+    return Complaint{"an empty list: the daemon would serve nothing", "the default is 127.0.0.1:10190"};
   for (const std::string& address : addresses) {
     const std::size_t colon = address.rfind(':');
     const std::string help = "write HOST:PORT, such as 127.0.0.1:10190, [::1]:10190 or :10190 for every interface";
     if (colon == std::string::npos) return Complaint{fmt::format("{} has no port", text::quoted_short(address)), help};
     const auto port = parse_integer(std::string_view(address).substr(colon + 1));
     if (!port || *port < 0 || *port > 65535)
-      return Complaint{fmt::format("{}: a port is 0 to 65535", text::quoted_short(address)), help};
+      return Complaint{fmt::format("{}: the port must be 0 to 65535", text::quoted_short(address)), help};
     if (!is_host(std::string_view(address).substr(0, colon))) {
       return Complaint{fmt::format("{} is not an address to listen on", text::quoted_short(address)), help};
     }
@@ -69,10 +70,12 @@ Complaints check_telemetry_path(const Value& value) {
   if (!path.starts_with('/'))
     return Complaint{"does not start with /", fmt::format("write {}", text::quoted("/" + path))};
   if (path.find_first_not_of(allowed) != std::string::npos) {
-    return Complaint{"holds a character that has no place in a path", "letters, digits and / _ . ~ - are allowed"};
+    return Complaint{"contains a character that is not allowed in this path",
+                     "letters, digits and / _ . ~ - are allowed"};
   }
   if (path == "/" || path.starts_with("/-/") || path.starts_with("/api/")) {
-    return Complaint{fmt::format("{} is served already", text::quoted_short(path)), "the default is /metrics"};
+    return Complaint{fmt::format("{} is used by the daemon itself", text::quoted_short(path)),
+                     "the default is /metrics"};
   }
   return std::nullopt;
 }
@@ -88,20 +91,20 @@ void add_web(std::vector<Key>& keys) {
       {.path = "web.listen_address",
        .type = OptionType::text_list,
        .fallback = "127.0.0.1:10190",
-       .help = "Addresses to serve on: HOST:PORT, [IPV6]:PORT, or :PORT for every interface.",
+       .help = "Addresses to listen on: HOST:PORT, [IPV6]:PORT, or :PORT for every interface.",
        .needs_restart = true,
        .check = check_listen_addresses,
        .store = [](Settings& to, const Value& v) { to.web.listen_address = std::get<std::vector<std::string>>(v); }});
   keys.push_back({.path = "web.telemetry_path",
                   .fallback = "/metrics",
-                  .help = "Path under which Prometheus scrapes.",
+                  .help = "URL path of the metrics for Prometheus.",
                   .needs_restart = true,
                   .check = check_telemetry_path,
                   .store = [](Settings& to, const Value& v) { to.web.telemetry_path = text(v); }});
   keys.push_back({.path = "web.max_requests",
                   .type = OptionType::integer,
                   .fallback = "40",
-                  .help = "Requests served at the same time; more are answered 503.",
+                  .help = "Maximum number of concurrent requests; further ones are answered with 503.",
                   .min = 1,
                   .max = 10000,
                   .needs_restart = true,
@@ -118,7 +121,7 @@ void add_storage(std::vector<Key>& keys) {
   keys.push_back({.path = "storage.enabled",
                   .type = OptionType::boolean,
                   .fallback = "true",
-                  .help = "Keep history and totals in files; without it totals start at zero with each start.",
+                  .help = "Keep history and totals on disk; without it totals restart at zero with the daemon.",
                   .needs_restart = true,
                   .store = [](Settings& to, const Value& v) { to.storage.enabled = flag(v); }});
   keys.push_back({.path = "storage.path",
@@ -129,35 +132,35 @@ void add_storage(std::vector<Key>& keys) {
   keys.push_back({.path = "storage.commit",
                   .type = OptionType::duration,
                   .fallback = "5s",
-                  .help = "History is written to disk this often; a power failure loses at most as much.",
+                  .help = "Interval at which history is written to disk; a power failure loses at most this much.",
                   .min = 1,
                   .max = minute,
                   .store = [](Settings& to, const Value& v) { to.storage.commit = duration(v); }});
   keys.push_back({.path = "storage.lossless",
                   .type = OptionType::boolean,
                   .fallback = "false",
-                  .help = "History keeps every bit; else families with a declared step keep multiples of it, which "
-                          "halves what they take (describe metrics lists the steps).",
+                  .help = "Store history without rounding. Otherwise metrics with a declared step are rounded to "
+                          "multiples of it, which halves their size (describe metrics lists the steps).",
                   .needs_restart = true,
                   .store = [](Settings& to, const Value& v) { to.storage.lossless = flag(v); }});
   keys.push_back({.path = "storage.retention.raw",
                   .type = OptionType::duration,
                   .fallback = "30d",
-                  .help = "Samples as they were taken are kept this long.",
+                  .help = "Retention of raw samples.",
                   .min = minute,
                   .max = 100 * year,
                   .store = [](Settings& to, const Value& v) { to.storage.retention.raw = duration(v); }});
   keys.push_back({.path = "storage.retention.minute",
                   .type = OptionType::duration,
                   .fallback = "1y",
-                  .help = "Summaries of one minute are kept this long.",
+                  .help = "Retention of 1-minute roll-ups.",
                   .min = minute,
                   .max = 100 * year,
                   .store = [](Settings& to, const Value& v) { to.storage.retention.minute = duration(v); }});
   keys.push_back({.path = "storage.retention.hour",
                   .type = OptionType::duration,
                   .fallback = "5y",
-                  .help = "Summaries of one hour are kept this long.",
+                  .help = "Retention of 1-hour roll-ups.",
                   .min = minute,
                   .max = 100 * year,
                   .store = [](Settings& to, const Value& v) { to.storage.retention.hour = duration(v); }});
@@ -166,11 +169,11 @@ void add_storage(std::vector<Key>& keys) {
        .type = OptionType::size,
        .fallback = "512 MiB",
        .help =
-           "History and its write-ahead log take at most this much disk; the oldest goes first. Of what the log (a "
-           "quarter, at most 8 MiB) and the last minutes leave, raw samples own half, minutes three eighths, hours an "
-           "eighth; what one does not use the others may. A hundred series each "
-           "second need about 6 MB of raw samples and 1 MB of minutes a day; the log and "
-           "perjoule_storage_retention_seconds tell how far back the present rate reaches.",
+           "Maximum disk space of history and its write-ahead log; the oldest data is deleted first. What the "
+           "write-ahead log (a quarter, at most 8 MiB) and the newest minutes leave is divided 1/2 raw samples, 3/8 "
+           "1-minute and 1/8 1-hour roll-ups; unused shares are lent to the others. A hundred series at 1 s need about "
+           "6 MB of raw samples and 1 MB of 1-minute roll-ups a day; the daemon's log and "
+           "perjoule_storage_retention_seconds show how far back the present rate reaches.",
        .min = mebibyte,
        .max = 1024.0 * 1024 * mebibyte,
        .store = [](Settings& to, const Value& v) { to.storage.retention.size_bytes = std::llround(number(v)); }});
@@ -179,12 +182,12 @@ void add_storage(std::vector<Key>& keys) {
 void add_log(std::vector<Key>& keys) {
   keys.push_back({.path = "log.level",
                   .fallback = "info",
-                  .help = "Lines below this level are left out.",
+                  .help = "Lowest level of the log lines that are written.",
                   .choices = {"debug", "info", "warn", "error"},
                   .store = [](Settings& to, const Value& v) { to.log.level = log_level(text(v)); }});
   keys.push_back({.path = "log.format",
                   .fallback = "logfmt",
-                  .help = "Form of a line of the log.",
+                  .help = "Format of the log lines.",
                   .choices = {"logfmt", "json"},
                   .needs_restart = true,
                   .store = [](Settings& to, const Value& v) {
@@ -201,12 +204,12 @@ void add_paths(std::vector<Key>& keys) {
                     .needs_restart = true,
                     .store = [member](Settings& to, const Value& v) { to.roots.*member = text(v); }});
   };
-  add("procfs", "/proc", "Where procfs is mounted.", &Roots::procfs);
-  add("sysfs", "/sys", "Where sysfs is mounted.", &Roots::sysfs);
-  add("cgroupfs", "/sys/fs/cgroup", "Where the cgroup hierarchy is mounted.", &Roots::cgroupfs);
-  add("rootfs", "/", "Where the host's root directory is mounted.", &Roots::rootfs);
-  add("nvml", "libnvidia-ml.so.1", "NVIDIA's management library: a file, or a name that the loader finds.",
-      &Roots::nvml);
+  add("procfs", "/proc", "Mount point of procfs.", &Roots::procfs);
+  add("sysfs", "/sys", "Mount point of sysfs.", &Roots::sysfs);
+  add("cgroupfs", "/sys/fs/cgroup", "Mount point of the cgroup hierarchy.", &Roots::cgroupfs);
+  add("rootfs", "/", "Mount point of the host's root directory.", &Roots::rootfs);
+  add("nvml", "libnvidia-ml.so.1",
+      "NVIDIA's management library (NVML): a path, or a name that the dynamic linker finds.", &Roots::nvml);
 }
 
 template <class T, Checked<T> (*parse)(std::string_view)>
@@ -217,19 +220,21 @@ Complaints check_rate(const Value& value) {
 
 void add_electricity(std::vector<Key>& keys) {
   keys.push_back({.path = "efficiency.electricity.price",
-                  .help = "What energy costs, such as 0.12 USD/kWh (or EUR/MWh); booked at the price of the time.",
+                  .help = "Price of energy, such as 0.12 USD/kWh or 95 EUR/MWh. A change applies to energy used from "
+                          "then on.",
                   .null_means = "no cost is shown",
                   .check = check_rate<Price, parse_price>,
                   .store = [](Settings& to, const Value& v) { to.efficiency.price = *parse_price(text(v)); }});
   keys.push_back({.path = "efficiency.electricity.carbon",
-                  .help = "What energy emits, such as 400 g/kWh (g/kWh, kg/kWh, kg/MWh, lb/MWh): the grid's average.",
+                  .help = "Average carbon intensity of the grid in CO2 equivalent, such as 400 g/kWh (g/kWh, kg/kWh, "
+                          "g/MWh, kg/MWh, lb/MWh).",
                   .null_means = "no emissions are shown",
                   .check = check_rate<double, parse_carbon>,
                   .store = [](Settings& to, const Value& v) { to.efficiency.carbon = *parse_carbon(text(v)); }});
   keys.push_back({.path = "efficiency.facility.pue",
                   .type = OptionType::number,
-                  .help = "Power usage effectiveness of the facility as a constant; cost and emissions are the node's "
-                          "energy times it.",
+                  .help = "Power usage effectiveness (PUE) of the facility, a constant by which the node's energy is "
+                          "multiplied for cost and emissions.",
                   .min = 1,
                   .max = 10,
                   .null_means = "cost and emissions are those of the node's own energy",
@@ -242,16 +247,17 @@ void add_idle(std::vector<Key>& keys) {
        .type = OptionType::duration,
        .fallback = "60s",
        .help =
-           "How long a GPU must look idle before its time counts as idle; the time before stays with the old state.",
+           "Time that a GPU must look idle before it is counted as idle; until then its time counts for the previous "
+           "state.",
        .min = 1,
        .max = hour,
        .store = [](Settings& to, const Value& v) { to.efficiency.idle_enter_after = duration(v); }});
   keys.push_back({.path = "efficiency.idle.floor",
                   .type = OptionType::power,
-                  .help = "Power of a GPU in deep idle; what it draws above while it only waits is idle waste.",
+                  .help = "Power of a GPU in deep idle; power above this while the GPU is idle counts as idle waste.",
                   .min = 1,
                   .max = 10'000,
-                  .null_means = "learnt from each GPU in deep idle",
+                  .null_means = "learned from each GPU in deep idle",
                   .store = [](Settings& to, const Value& v) { to.efficiency.idle_floor_watts = number(v); }});
 }
 
@@ -266,7 +272,7 @@ void add_efficiency(std::vector<Key>& keys) {
                   .store = [](Settings& to, const Value& v) { to.power_model.idle_watts = number(v); }});
   keys.push_back({.path = "efficiency.power_model.max",
                   .type = OptionType::power,
-                  .help = "Power of the whole node at 100 % CPU utilisation; goes with idle.",
+                  .help = "Power of the whole node at 100 % CPU utilisation; set it together with idle.",
                   .min = 1,
                   .max = watt_max,
                   .null_means = "published coefficients of the CPU's family",
@@ -285,24 +291,25 @@ void add_collector(std::vector<Key>& keys, const CollectorSection& section) {
   keys.push_back({.path = prefix + "period",
                   .type = OptionType::duration,
                   .fallback = seconds(section.period),
-                  .help = "Sampled this often.",
+                  .help = "Sampling interval.",
                   .min = 0.1,
                   .max = hour,
                   .store = [name](Settings& to, const Value& v) { to.collectors[name].period = duration(v); }});
   keys.push_back({.path = prefix + "deadline",
                   .type = OptionType::duration,
                   .fallback = seconds(section.deadline),
-                  .help = "A sample that takes longer counts as stuck; at most the period, 0.9 of it where a shorter "
-                          "period leaves no room for the default.",
+                  .help =
+                      "Time after which a sample counts as stuck; at most the period. If the period is shorter than "
+                      "the default, the default is 0.9 of the period.",
                   .min = 0.01,
                   .max = hour,
                   .store = [name](Settings& to, const Value& v) { to.collectors[name].deadline = duration(v); }});
   keys.push_back({.path = prefix + "stale_after",
                   .type = OptionType::duration,
-                  .help = "A value older than this leaves /metrics.",
+                  .help = "Age at which a value is removed from /metrics.",
                   .min = 0.1,
                   .max = day,
-                  .null_means = "the greater of 3 periods and 10s",
+                  .null_means = "3 periods, at least 10s",
                   .store = [name](Settings& to, const Value& v) { to.collectors[name].stale_after = duration(v); }});
   for (const Option& option : section.options) {
     keys.push_back({.path = prefix + std::string(option.key),
@@ -311,7 +318,7 @@ void add_collector(std::vector<Key>& keys, const CollectorSection& section) {
                     .help = std::string(option.help),
                     .min = option.min,
                     .max = option.max,
-                    .null_means = option.fallback.empty() ? "not set" : "",
+                    .null_means = option.fallback.empty() ? "none" : "",
                     .store = [name, key = std::string(option.key)](Settings& to, const Value& v) {
                       to.collectors[name].options.set(key, v);
                     }});
@@ -332,7 +339,7 @@ std::vector<Key> keys(std::span<const CollectorSection> collectors, const Examin
   keys.push_back({.path = "collectors.disable_defaults",
                   .type = OptionType::boolean,
                   .fallback = "false",
-                  .help = "Only collectors that are enabled by name run.",
+                  .help = "Run only the collectors that are enabled by name.",
                   .store = [](Settings&, const Value&) {}});
   for (const CollectorSection& section : collectors)
     add_collector(keys, section);
@@ -344,7 +351,7 @@ std::string flag_name(const Key& key) {
   constexpr std::string_view collectors = "collectors.";
   constexpr std::string_view enabled = ".enabled";
   std::string name = key.path;
-  std::size_t fixed = 0;  // a collector's name stays as it is: --collector.thermal_zone, as node_exporter spells it
+  std::size_t fixed = 0;  // a collector's name keeps its underscores: --collector.thermal_zone, as in node_exporter
   if (name.starts_with(collectors)) {
     name.erase(collectors.size() - 2, 1);
     if (const std::size_t dot = name.find('.', collectors.size() - 1); dot != std::string::npos) fixed = dot;

@@ -11,7 +11,7 @@ namespace perjoule::config {
 namespace {
 
 constexpr std::string_view environment_prefix = "PERJOULE_";
-// Read by the stand-in of NVIDIA's library that the tests load, not by the daemon.
+// Read by the stand-in for NVIDIA's library that the tests load (tests/nvml), not by the daemon.
 constexpr std::string_view test_variable = "PERJOULE_NVML_SCENARIO";
 
 Refusal from(std::string source) {
@@ -20,7 +20,7 @@ Refusal from(std::string source) {
   return where;
 }
 
-// One more item of a list, or with `map` NAME=TEXT of an object.
+// Adds an item to a list, or with `map` an entry NAME=VALUE to an object.
 void add_item(json::Value& list, const std::string& text, bool map) {
   const std::size_t equals = map ? std::min(text.find('='), text.size()) : 0;
   list.type = map ? json::Type::object : json::Type::array;
@@ -42,7 +42,7 @@ Layers::Layers(std::span<const CollectorSection> collectors, const ExamineRules&
   for (std::size_t i = 0; i < keys_.size(); ++i) {
     index_.emplace(keys_[i].path, i);
     Checked<KeyValue> value = parse_value(keys_[i], keys_[i].fallback);
-    // A wrong default is a fault of the build; it must show at the first start and not as a value that is missing.
+    // A wrong default is a programming error: it is reported at the first start instead of leaving the value unset.
     if (value) {
       slots_[i].value = *std::move(value);
     } else {
@@ -111,24 +111,23 @@ void Layers::add_environment(std::span<const std::pair<std::string, std::string>
       set_text(static_cast<std::size_t>(found - names.begin()), text, where.file);
       continue;
     }
-    where.what = "no key has this variable";
+    where.what = "unknown environment variable";
     std::vector<std::string_view> known;
     for (std::string_view candidate : names)
       known.push_back(candidate.substr(environment_prefix.size()));
     const std::string_view near =
         nearest(std::string_view(name).substr(std::min(environment_prefix.size(), name.size())), known);
-    where.help =
-        near.empty() ? "`perjouled describe config` lists them" : fmt::format("did you mean PERJOULE_{}?", near);
+    where.help = near.empty() ? "`perjouled describe keys` lists all" : fmt::format("did you mean PERJOULE_{}?", near);
     refuse(std::move(where));
   }
 }
 
 void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flags) {
-  std::map<std::size_t, json::Value> lists;  // a repeated flag is one list
+  std::map<std::size_t, json::Value> lists;  // repeated flags of a key form one list
   for (const auto& [name, text] : flags) {
-    const std::string wanted = underscored(name);
+    const std::string spelled = underscored(name);
     const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const Key& key) {
-      return wanted == key.path || wanted == underscored(flag_name(key));
+      return spelled == key.path || spelled == underscored(flag_name(key));
     });
     if (found == keys_.end()) {
       std::vector<std::string> names;
@@ -137,8 +136,8 @@ void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flag
       const std::vector<std::string_view> known(names.begin(), names.end());
       const std::string_view near = nearest(name, known);
       Refusal unknown = from("flag --" + name);
-      unknown.what = "no key has this flag";
-      unknown.help = near.empty() ? "`perjouled describe config` lists them" : fmt::format("did you mean --{}?", near);
+      unknown.what = "unknown flag";
+      unknown.help = near.empty() ? "`perjouled describe keys` lists all" : fmt::format("did you mean --{}?", near);
       refuse(std::move(unknown));
       continue;
     }

@@ -1,5 +1,6 @@
-// The layers of the configuration on top of each other: for each key its value so far and where that came from.
-// A layer that is wrong leaves the value below it and a refusal. Used by load() alone.
+// The layers of the configuration (defaults, files, environment, flags): for each key its value so far and its origin.
+// A wrong value in a layer leaves the value of the layer below and adds a refusal. Used by load() only, on its thread;
+// reads small files.
 #pragma once
 
 #include <span>
@@ -13,15 +14,15 @@
 
 namespace perjoule::config {
 
-inline constexpr std::size_t refusals_max = 1000;  // then one more says that the rest is not listed
+inline constexpr std::size_t refusals_max = 1000;  // one more then says that the rest is not listed
 inline constexpr std::size_t drop_in_files_max = 256;
 
 struct Slot {
   KeyValue value;
   std::string origin = "default";
   bool set = false;      // by any layer above the defaults
-  bool refused = false;  // some layer gave a value that is wrong
-  Refusal where;         // of the value, ready for a refusal that compares keys
+  bool refused = false;  // a layer gave a wrong value
+  Refusal where;         // position of the value, for refusals that compare two keys
 };
 
 class Layers {
@@ -47,12 +48,12 @@ class Layers {
   void add_member(const File& file, const json::Value& member, const std::string& prefix);
   void refuse_unknown(const File& file, const json::Value& member, const std::string& prefix);
   void set(std::size_t index, Checked<KeyValue> value, Refusal where, std::string origin);
-  // From the environment or a flag, as `source` says.
+  // `text` is from an environment variable or a flag; `source` names it for messages.
   void set_text(std::size_t index, std::string_view text, const std::string& source);
   [[nodiscard]] std::vector<std::string_view> siblings(std::string_view prefix) const;
 
   std::vector<Key> keys_;
-  std::vector<Slot> slots_;  // as keys_
+  std::vector<Slot> slots_;  // same order as keys_
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<Refusal> refusals_;
 };

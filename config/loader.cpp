@@ -14,7 +14,7 @@ double number(const Slot& slot) {
   return std::get<double>(*slot.value);
 }
 
-// What a slot holds where its default depends on another key.
+// Sets the values of keys whose default depends on another key.
 void settle_collector(Layers& layers, const std::string& prefix, const Slot& disable_defaults) {
   constexpr double stale_after_min = 10;
   constexpr double stale_periods = 3;
@@ -31,7 +31,7 @@ void settle_collector(Layers& layers, const std::string& prefix, const Slot& dis
   if (!stale_after.value) stale_after.value.emplace(std::max(stale_periods * number(period), stale_after_min));
 }
 
-// Refusals that compare keys. A key that was refused already is left out: what it lacks is not known.
+// Refusals that compare keys. Skipped if one of them was refused already, since its intended value is not known.
 void check_deadline(Layers& layers, const std::string& prefix) {
   const Slot& period = layers.slot(prefix + "period");
   const Slot& deadline = layers.slot(prefix + "deadline");
@@ -50,7 +50,7 @@ void check_stale_after(Layers& layers, const std::string& prefix) {
   Refusal refusal = stale_after.where;
   refusal.what = fmt::format("{} is shorter than the period of {} ({})", format_duration(number(stale_after)),
                              format_duration(number(period)), period.origin);
-  refusal.help = "every value would leave /metrics before the next one comes";
+  refusal.help = "it must be at least the period, or every value would leave /metrics before the next sample";
   layers.refuse(std::move(refusal));
 }
 
@@ -60,7 +60,7 @@ void check_power_model(Layers& layers) {
   if (idle.refused || max.refused || (!idle.value && !max.value)) return;
   Refusal refusal = max.value ? max.where : idle.where;
   if (!idle.value || !max.value) {
-    refusal.what = fmt::format("goes with efficiency.power_model.{}, which is not set", max.value ? "idle" : "max");
+    refusal.what = fmt::format("requires efficiency.power_model.{}, which is not set", max.value ? "idle" : "max");
     refusal.help = "set both or neither";
   } else if (number(max) <= number(idle)) {
     refusal.what = fmt::format("{} is not above the idle power of {} ({})", format_power(number(max)),
@@ -123,7 +123,7 @@ std::string render(const Refusal& refusal) {
   if (!refusal.path.empty()) text += refusal.path + ": ";
   text += refusal.what + "\n";
   if (refusal.line > 0) {
-    // A tab before the caret is copied, so that it is as wide here as in the line above.
+    // A tab before the caret is repeated, so that it has the same width as in the line above.
     std::string under;
     std::size_t width = 0;  // characters of the line
     for (char c : refusal.source_line) {

@@ -1,7 +1,8 @@
-// From defaults, files, environment and flags to Settings, each value with its origin, every refusal at once.
+// Builds Settings from defaults, files, environment and flags. Each value records its origin; all errors (refusals) are
+// reported in one run.
 //
 // Precedence: defaults < --config.file < conf.d/*.json beside it, in name order < PERJOULE_* environment < flags.
-// Called while starting and on the loop at a reload (reads small files). Pure apart from reading the files.
+// Called at the start, and on the loop at a reload (the files are small). Pure apart from reading files.
 #pragma once
 
 #include <filesystem>
@@ -19,7 +20,8 @@
 
 namespace perjoule::config {
 
-// What the loader must know of a collector; the daemon makes it from the registry (config knows no sensors).
+// What the loader needs to know about a collector. The daemon fills it from the registry, because config/ must not
+// depend on collectors/.
 struct CollectorSection {
   std::string_view name;
   std::string_view help;
@@ -29,8 +31,8 @@ struct CollectorSection {
   std::span<const Option> options;
 };
 
-// What is wrong with the list of alert rules, each with its place and its full path; the daemon brings it (config knows
-// no metrics). The list's own path is "alerts.rules".
+// Returns the errors in the list of alert rules, each with its position and full path. The daemon passes it, because
+// config/ does not know the metrics. The path of the list itself is "alerts.rules".
 using ExamineRules = std::function<std::vector<json::Problem>(const json::Value& rules)>;
 
 struct Input {
@@ -39,10 +41,10 @@ struct Input {
   std::vector<std::pair<std::string, std::string>> environment;  // PERJOULE_* only
   std::vector<std::pair<std::string, std::string>>
       flags;                   // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
-  ExamineRules examine_rules;  // none: any list of objects is taken
+  ExamineRules examine_rules;  // none: any list of objects is accepted
 };
 
-// One thing that is wrong. Rendered as
+// One error in the configuration. Rendered as
 //   FILE:LINE:COL: error: PATH: what
 //      14 |   "period": "1x",
 //         |             ^^^^
@@ -55,23 +57,23 @@ struct Refusal {
   std::string path;  // "collectors.rapl.period"; "" for a syntax error
   std::string what;
   std::string help;         // "did you mean ...", the allowed range; may be empty
-  std::string source_line;  // cut around the place to 120 columns
-  std::size_t caret = 0;    // characters of source_line before the place
+  std::string source_line;  // cut around the position to 120 columns
+  std::size_t caret = 0;    // characters of source_line before the position
 };
 [[nodiscard]] std::string render(const Refusal& refusal);
-// All of them and a last line "2 errors; configuration not loaded".
+// All of them, and a last line "2 errors; configuration not loaded".
 [[nodiscard]] std::string render(std::span<const Refusal> refusals);
 
 struct Effective {
   std::string path;    // "storage.retention.raw"
-  std::string value;   // as JSON text
+  std::string value;   // as JSON
   std::string origin;  // "default", "/etc/perjoule/perjoule.json:12", "environment PERJOULE_X", "flag --x"
   bool needs_restart = false;
 };
 
 struct Loaded {
   Settings settings;
-  std::vector<Effective> effective;  // every key, in the order of `describe config`
+  std::vector<Effective> effective;  // every key, in the order of `describe keys`
 };
 
 struct Outcome {
@@ -81,10 +83,10 @@ struct Outcome {
 
 [[nodiscard]] Outcome load(const Input& input);
 
-// Keys whose value differs and which only a restart applies.
+// The keys whose value differs and takes effect only after a restart.
 [[nodiscard]] std::vector<std::string> keys_that_need_restart(const Loaded& running, const Loaded& loaded);
 
-// Every key a flag may set, for the command line: ("storage.retention.raw", help, takes a list).
+// The flag of every key, for the command line and its --help.
 struct FlagHelp {
   std::string flag;
   std::string help;

@@ -1,7 +1,7 @@
-// A collector's own configuration keys: a table that the collector brings, and the values that the configuration gives.
+// A collector's own configuration keys: a table declared by the collector, and the values that the configuration sets.
 //
-// The table is the single source of the keys' names, types, defaults and help (`describe config`, the JSON schema, the
-// refusals). Values only; any thread.
+// Names, types, defaults and help of the keys are in the table only; `describe keys`, the JSON schema and the error
+// messages read them from it. Values only; any thread.
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,8 @@
 
 namespace perjoule {
 
-// `text_map`: an object of texts; what a layer gives is added to what the layers below it hold. `object_list`: a list
-// of objects whose meaning config does not know; its value is their JSON text.
+// `text_map`: an object with string values; the entries of a layer are added to those of the layers below.
+// `object_list`: a list of objects that config/ does not interpret; the value is their JSON as a string.
 enum class OptionType : std::uint8_t {
   boolean,
   integer,
@@ -31,13 +31,13 @@ enum class OptionType : std::uint8_t {
 struct Option {
   std::string_view key;
   OptionType type = OptionType::text;
-  std::string_view fallback;  // the default, written as in the configuration file; "" = null (not set)
+  std::string_view fallback;  // the default, written as in the configuration file; "": unset (null)
   std::string_view help;
   double min = 0;  // range of numbers, in the base unit (seconds, bytes, watts); ignored where min == max
   double max = 0;
 };
 
-// Checked values of one table; a key that is null is not there. Durations are seconds, sizes bytes, powers watts.
+// Checked values of one table; unset keys are not in it. Durations are in seconds, sizes in bytes, powers in watts.
 class Options {
  public:
   using Value = std::variant<bool, double, std::string, std::vector<std::string>, std::map<std::string, std::string>>;

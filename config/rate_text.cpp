@@ -14,9 +14,10 @@ namespace perjoule::config {
 namespace {
 
 constexpr std::string_view price_help = "write a number, a currency and kWh or MWh, such as 0.12 USD/kWh";
-constexpr std::string_view carbon_help = "write such as 400 g/kWh (g/kWh, kg/kWh, kg/MWh, lb/MWh)";
-constexpr double price_max = 1'000'000;  // per kWh, either way, of any currency
-constexpr double carbon_max = 10'000;    // lignite in the worst plant is below 2,000 g/kWh
+constexpr std::string_view carbon_help =
+    "write a number and a unit (g/kWh, kg/kWh, g/MWh, kg/MWh, lb/MWh), such as 400 g/kWh";
+constexpr double price_max = 1'000'000;  // per kWh, positive or negative, in any currency
+constexpr double carbon_max = 10'000;    // generous: even the worst lignite plants are below 2,000 g/kWh
 
 struct Parts {
   double number = 0;
@@ -24,7 +25,7 @@ struct Parts {
   std::string_view energy;  // "kWh", "MWh"
 };
 
-// "0.12 USD/kWh": at most one blank behind the number.
+// Splits "0.12 USD/kWh"; at most one blank after the number.
 std::optional<Parts> split(std::string_view text) {
   const std::size_t slash = text.find('/');
   const std::size_t end = text.find_first_not_of("+-.0123456789");
@@ -50,7 +51,7 @@ Checked<Price> parse_price(std::string_view text) {
   }
   const double per_kilowatt_hour = parts->energy == "MWh" ? parts->number / 1000 : parts->number;
   if (per_kilowatt_hour < -price_max || per_kilowatt_hour > price_max) {
-    return Complaint{fmt::format("{} is beyond any price of energy", text::quoted_short(text)),
+    return Complaint{fmt::format("{} is implausible (limit +-1000000 per kWh)", text::quoted_short(text)),
                      std::string(price_help)};
   }
   return Price{per_kilowatt_hour, std::string(parts->what)};

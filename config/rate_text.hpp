@@ -1,6 +1,7 @@
-// What a kilowatt-hour costs and emits, as people write it: "0.12 USD/kWh", "95 EUR/MWh", "400 g/kWh", "0.4 kg/kWh".
+// Parsers of energy prices and carbon intensities: "0.12 USD/kWh", "95 EUR/MWh", "400 g/kWh", "0.4 kg/kWh".
 //
-// Pure; any thread. A price may be negative (a market pays for use); an intensity may not.
+// Pure; any thread. A price may be negative (electricity markets have negative prices), an intensity may not. An error
+// says what is wrong and how to write it.
 #pragma once
 
 #include <string>

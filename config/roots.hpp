@@ -1,4 +1,4 @@
-// Where the kernel's files are; tests and containers point them elsewhere (--path.*).
+// Where the kernel's files and NVML are; tests and containers set other paths (--path.*). Values only; any thread.
 #pragma once
 
 #include <filesystem>

@@ -1,5 +1,5 @@
-// The key table as a JSON Schema (draft 7), for completion and checks in editors. It refuses no file that load() takes;
-// load() refuses more (ranges of quantities, keys that must fit each other).
+// The key table as a JSON Schema (draft 7), for completion and checks in editors. It accepts every file that load()
+// accepts; load() also refuses quantities out of range and keys that contradict each other.
 #include <fmt/format.h>
 
 #include "config/keys.hpp"
@@ -68,7 +68,7 @@ std::string leaf_text(const Key& key) {
   }
   std::string help = key.help;
   if (const std::string range = range_text(key); !range.empty()) help += fmt::format(" Allowed: {}.", range);
-  if (!key.null_means.empty()) help += fmt::format(" null: {}.", key.null_means);
+  if (!key.null_means.empty()) help += fmt::format(" Unset (null): {}.", key.null_means);
   return text + fmt::format(", \"description\": {}", text::quoted(help));
 }
 

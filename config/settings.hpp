@@ -1,5 +1,6 @@
-// The daemon's configuration as plain structs: what the rest of the daemon reads. config/loader fills them from the key
-// table (defaults), the files, the environment and the flags. Values only; any thread.
+// The daemon's configuration as plain structs, which the rest of the daemon reads. config/loader fills them from the
+// key table (defaults), the files, the environment and the flags. Ranges are checked there. Units are in the names or
+// types. Values only; any thread.
 #pragma once
 
 #include <chrono>
@@ -59,21 +60,21 @@ struct PowerModel {
 };
 
 struct Alerts {
-  std::map<std::string, std::string> external_labels;  // label -> template, {hostname} and {port} to be filled in
+  std::map<std::string, std::string> external_labels;  // label -> template with {hostname} and {port}
   std::vector<std::string> alertmanagers;              // URLs
   std::vector<std::string> webhooks;                   // URLs
-  std::string runbook_url;                             // {runbook} to be filled in; empty: alerts have no such link
+  std::string runbook_url;                             // template with {runbook}; empty: alerts carry no link
   bool default_rules = true;
-  std::string rules = "[]";  // JSON, examined by the reader that the daemon handed to the loader
+  std::string rules = "[]";  // JSON, checked by the reader that the daemon passed to the loader
   friend bool operator==(const Alerts&, const Alerts&) = default;
 };
 
 struct Efficiency {
-  std::optional<Price> price;    // of energy; without it nothing costs anything
+  std::optional<Price> price;    // of energy; none: no cost is shown
   std::optional<double> carbon;  // grams per kilowatt-hour
   std::optional<double> pue;     // of the facility, as a constant; at least 1
   Milliseconds idle_enter_after{60000};
-  std::optional<double> idle_floor_watts;  // of a GPU in deep idle; none: learnt
+  std::optional<double> idle_floor_watts;  // of a GPU in deep idle; none: learned from each GPU
   friend bool operator==(const Efficiency&, const Efficiency&) = default;
 };
 

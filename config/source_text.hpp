@@ -1,6 +1,7 @@
-// Places in a text, and the cut of a line that a refusal shows. Values only; any thread.
+// Positions in a source file, and the excerpt of a line that an error message shows. Values only; any thread.
 //
-// Lines and columns count from 1; a column is a character (a UTF-8 sequence), so that a caret under it stands right.
+// Lines and columns count from 1. A column is a character (a UTF-8 sequence) and not a byte, so that the caret under
+// the line is in the right place.
 #pragma once
 
 #include <cstddef>
@@ -19,14 +20,14 @@ struct Place {
 // Offset of the first byte that is not part of valid UTF-8 (RFC 3629: no overlong forms, no surrogates); npos if none.
 [[nodiscard]] std::size_t first_invalid_utf8(std::string_view text);
 
-// Characters of a valid UTF-8 text.
+// Number of characters of valid UTF-8.
 [[nodiscard]] std::size_t characters(std::string_view text);
 
-// Finds lines and columns of offsets that are asked for in ascending order, in one walk over the text.
+// Finds the lines and columns of offsets that are given in ascending order, in one pass over the text.
 class Locator {
  public:
   explicit Locator(std::string_view text) : text_(text) {}
-  // `begin` no smaller than that of the call before; `end` on the same line.
+  // `begin` must not be smaller than that of the previous call; `end` must be on the same line.
   [[nodiscard]] Place at(std::size_t begin, std::size_t end);
 
  private:
@@ -36,8 +37,8 @@ class Locator {
   std::size_t column_ = 1;
 };
 
-// The line around `offset`, at most `excerpt_columns` wide; what is cut off is written "...". Touches only the
-// neighbourhood of the offset, since a hostile file is one line of megabytes.
+// The line around `offset`, at most `excerpt_columns` wide; removed parts become "...". Reads only the neighbourhood of
+// the offset, since a hostile file may be one line of megabytes.
 inline constexpr std::size_t excerpt_columns = 120;
 struct Excerpt {
   std::string line;

@@ -8,7 +8,7 @@
 namespace perjoule::config {
 
 std::size_t edit_distance(std::string_view a, std::string_view b) {
-  // Three rows of the usual table: a swap looks two rows back.
+  // Three rows of the dynamic programming table: a swap of neighbours needs the row before the last.
   std::vector<std::size_t> older(b.size() + 1), old(b.size() + 1), row(b.size() + 1);
   for (std::size_t j = 0; j <= b.size(); ++j)
     old[j] = j;
@@ -31,7 +31,7 @@ std::string_view nearest(std::string_view word, std::span<const std::string_view
   for (std::string_view candidate : known) {
     const std::size_t longer = std::max(candidate.size(), word.size());
     const std::size_t shorter = std::min(candidate.size(), word.size());
-    if (longer - shorter >= least) continue;  // no nearer than this; also keeps long words cheap
+    if (longer - shorter >= least) continue;  // the distance is at least this; skipping also keeps long words cheap
     const std::size_t distance = edit_distance(word, candidate);
     if (distance < least) {
       least = distance;

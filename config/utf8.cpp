@@ -7,7 +7,7 @@ namespace perjoule {
 
 namespace {
 
-// Which second bytes may follow a first byte; the bytes behind those are 80 to BF.
+// The second bytes allowed after a first byte; further bytes are 80 to BF.
 struct Row {
   std::uint8_t first_low, first_high, length, second_low, second_high;
 };

@@ -6,7 +6,7 @@
 
 namespace perjoule {
 
-// Bytes of the character at the front of `text`: 1 to 4; 0 when there is no well-formed one.
+// Length in bytes of the character at the front of `text`: 1 to 4; 0 if it is not well-formed or `text` is empty.
 [[nodiscard]] std::size_t utf8_length(std::string_view text);
 
 }  // namespace perjoule

@@ -4,8 +4,8 @@
 // Sources: NVML API Reference (docs.nvidia.com/deploy/nvml-api); what a reading means on which generation: Yang et al.,
 // "Accurate and Convenient Energy Measurements for GPUs", SC24 (arXiv 2312.02741).
 //
-// Discovery makes no NVML call for a board that already has a probe, and does not wake a suspended one: boards are found
-// on the PCI bus first, and by NVML's index only where sysfs shows none (some containers).
+// Discovery makes no NVML call for a board that already has a probe, and does not wake a suspended one: boards are
+// found on the PCI bus first, and by NVML's index only where sysfs shows none (some containers).
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -185,7 +185,7 @@ constexpr std::array options = {
     Option{.key = "expected",
            .type = OptionType::integer,
            .fallback = "",
-           .help = "Number of GPUs that this host should have. Unset: the most that were ever seen at once "
+           .help = "Number of GPUs that this host should have; without it the most that were ever seen at once "
                    "(perjouled accept-inventory lowers that).",
            .min = 0,
            .max = 256},

@@ -2,9 +2,9 @@
 // NVIDIA's is needed to build.
 //
 // The declarations are our own, written from the published ABI of libnvidia-ml.so.1 (x86-64 System V; NVML 11.3 to
-// 13.3). Where a function has versions, the symbol with the version is looked up: the plain one may be an older function
-// with smaller structs. A null entry means that the driver is too old for it. Field numbers above 198 changed between
-// releases and are not used.
+// 13.3). Where a function has versions, the symbol with the version is looked up: the plain one may be an older
+// function with smaller structs. A null entry means that the driver is too old for it. Field numbers above 198 changed
+// between releases and are not used.
 //
 // All functions may block (on a failing GPU for seconds, or for ever): lanes only. They are thread-safe.
 #pragma once

@@ -1,5 +1,5 @@
-// GPUs on the PCI bus, found without calling their driver and without waking one that is runtime-suspended. Reads sysfs;
-// lanes only. Sources: Documentation/ABI/testing/sysfs-bus-pci, sysfs-devices-power (runtime_status).
+// GPUs on the PCI bus, found without calling their driver and without waking one that is runtime-suspended. Reads
+// sysfs; lanes only. Sources: Documentation/ABI/testing/sysfs-bus-pci, sysfs-devices-power (runtime_status).
 #pragma once
 
 #include <filesystem>

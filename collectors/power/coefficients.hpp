@@ -47,8 +47,8 @@ struct CoefficientsChoice {
 // by the words that QEMU puts into the model name ("EPYC-Rome", "Xeon Processor (Icelake)").
 [[nodiscard]] CoefficientsChoice choose_coefficients(const CpuIdentity& cpu);
 
-// Watts of `threads` hardware threads that are busy for `utilization` (0 to 1) of the time: linear between idle and full
-// load.
+// Watts of `threads` hardware threads that are busy for `utilization` (0 to 1) of the time: linear between idle and
+// full load.
 struct PowerLine {
   double idle_watts = 0;  // of one thread
   double max_watts = 0;

@@ -94,8 +94,8 @@ struct Zone {
   double rate_max = 0;
 };
 
-// The largest power among the zone's constraints, for the plausibility gate. Reading one may fail (EIO, ENODATA) or give
-// an empty line; a zone without any gets the default.
+// The largest power among the zone's constraints, for the plausibility gate. Reading one may fail (EIO, ENODATA) or
+// give an empty line; a zone without any gets the default.
 double plausible_watts(const Zone& zone) {
   const double most = zone.kind == &psys_kind ? platform_watts_max : zone_watts_max;
   double largest = 0;

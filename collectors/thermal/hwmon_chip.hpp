@@ -1,7 +1,7 @@
 // The sensor chips of a host: their directories, their labels, and the roles of their sensors.
 //
-// find_chips lists directories and reads name files (regular files only): lanes only. The rest is pure. Directories that
-// cannot be read are left out; they are not an error.
+// find_chips lists directories and reads name files (regular files only): lanes only. The rest is pure. Directories
+// that cannot be read are left out; they are not an error.
 // Source: Documentation/hwmon/sysfs-interface.rst.
 #pragma once
 
@@ -23,8 +23,8 @@ struct Chip {
 [[nodiscard]] std::vector<Chip> find_chips(const std::filesystem::path& sysfs);
 
 // The address of the device at a path below sysfs: the last component with a digit and one of ":.-" (names of PCI, I2C,
-// platform, SCSI and ACPI devices); "" where there is none. hwmonN and similar numbers do not match, because they change
-// between boots.
+// platform, SCSI and ACPI devices); "" where there is none. hwmonN and similar numbers do not match, because they
+// change between boots.
 [[nodiscard]] std::string bus_address(const std::filesystem::path& relative);
 
 // "nvme" and "0000:01:00.0" -> "nvme-0000:01:00.0"; "coretemp" and "coretemp.0" -> "coretemp.0".

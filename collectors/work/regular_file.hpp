@@ -1,8 +1,8 @@
 // Reads a file that another process may be writing, without locks and without waiting. Lanes only; not thread-safe.
 //
-// Only a regular file is read: it is opened without following a symbolic link and without blocking (open(2): O_NOFOLLOW,
-// O_NONBLOCK), and its type is checked on the descriptor. A FIFO without a writer, a device or a directory under that
-// name is an error and never blocks.
+// Only a regular file is read: it is opened without following a symbolic link and without blocking (open(2):
+// O_NOFOLLOW, O_NONBLOCK), and its type is checked on the descriptor. A FIFO without a writer, a device or a directory
+// under that name is an error and never blocks.
 #pragma once
 
 #include <sys/stat.h>

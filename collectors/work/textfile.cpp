@@ -1,7 +1,7 @@
 // Readings that a site writes into *.prom files: facility power, circuits, inlet temperatures and work done. Format and
-// procedure (write to a temporary name, then rename) are those of node_exporter's textfile collector. Unlike there, only
-// metrics of a published list are accepted, a file with an error is refused as a whole, and a file that is no longer
-// updated goes stale.
+// procedure (write to a temporary name, then rename) are those of node_exporter's textfile collector. Unlike there,
+// only metrics of a published list are accepted, a file with an error is refused as a whole, and a file that is no
+// longer updated goes stale.
 #include <fmt/format.h>
 #include <unistd.h>
 #include <ctime>
@@ -104,7 +104,7 @@ class Textfile final : public Collector {
 };
 
 constexpr Option option_table[] = {
-    {"directory", OptionType::text, "", "Directory of the *.prom files. Unset: the collector is inactive."},
+    {"directory", OptionType::text, "", "Directory of the *.prom files; the collector is inactive without it."},
     {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago than this vanish.",
      1, 31'536'000},
     {"file_limit", OptionType::integer, "64", "Maximum number of files to read; the first in name order are taken.", 1,

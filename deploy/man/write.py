@@ -54,8 +54,7 @@ def option(row):
         shown = f".B {escape(flag)}"
     else:
         shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
-    several = row["Type"].startswith(("list of ", "object of ")) and row["Type"] != "list of objects"
-    repeated = " May be repeated." if several else ""
+    repeated = " May be repeated." if row["Type"] in ("list of strings", "object of strings") else ""
     return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
 
 

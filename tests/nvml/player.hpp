@@ -1,4 +1,5 @@
-// The driver that the stand-in plays: the time, the state of the driver, and the valid handles. Thread-safe, as NVML is.
+// The driver that the stand-in plays: the time, the state of the driver, and the valid handles. Thread-safe, as NVML
+// is.
 #pragma once
 
 #include <atomic>

@@ -1,5 +1,5 @@
-// What the stand-in plays: a driver and its boards, read from a JSON file. README.md beside this file describes the keys;
-// units are base units (watts, joules, celsius, bytes, hertz, ratios, seconds).
+// What the stand-in plays: a driver and its boards, read from a JSON file. README.md beside this file describes the
+// keys; units are base units (watts, joules, celsius, bytes, hertz, ratios, seconds).
 #pragma once
 
 #include <map>

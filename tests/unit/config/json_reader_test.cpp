@@ -21,7 +21,7 @@ constexpr Case syntax_cases[] = {
     {"", R"(perjoule.json:1:1: error: expected "{", got the end of the file
     1 | 
       | ^
-   help: an empty configuration is {}
+   help: the smallest valid configuration is {}
 )"},
     {"{\n  \"web\": {},\n\n", R"(perjoule.json:2:13: error: expected a key, got the end of the file
     2 |   "web": {},
@@ -56,7 +56,7 @@ constexpr Case syntax_cases[] = {
     1 | {"web": [1}}
       |           ^
 )"},
-    {"{\"web\": {}\n \"log\": {}}", R"(perjoule.json:2:2: error: expected "," or "}", got a text
+    {"{\"web\": {}\n \"log\": {}}", R"(perjoule.json:2:2: error: expected "," or "}", got a string
     2 |  "log": {}}
       |  ^^^^^
    help: a comma is missing before it
@@ -64,7 +64,7 @@ constexpr Case syntax_cases[] = {
     {R"({"web": 040})", R"(perjoule.json:1:9: error: a number starts with 0
     1 | {"web": 040}
       |         ^^^
-   help: write it without
+   help: write it without the leading 0
 )"},
     {R"({"web": -})", R"(perjoule.json:1:9: error: malformed number
     1 | {"web": -}
@@ -78,12 +78,12 @@ constexpr Case syntax_cases[] = {
     {R"({'web': 1})", R"(perjoule.json:1:2: error: expected a key or "}", got "'"
     1 | {'web': 1}
       |  ^
-   help: texts and keys stand in double quotes
+   help: strings and keys need double quotes
 )"},
     {R"({web: 1})", R"(perjoule.json:1:2: error: expected a key or "}", got "web"
     1 | {web: 1}
       |  ^^^
-   help: keys stand in double quotes
+   help: keys need double quotes
 )"},
     {R"({"web": True})", R"(perjoule.json:1:9: error: expected a value, got "True"
     1 | {"web": True}
@@ -94,29 +94,29 @@ constexpr Case syntax_cases[] = {
     1 | {"web": é}
       |         ^
 )"},
-    {R"({"wéb": "in\qo"})", R"(perjoule.json:1:12: error: unknown escape in a text
+    {R"({"wéb": "in\qo"})", R"(perjoule.json:1:12: error: unknown escape in a string
     1 | {"wéb": "in\qo"}
       |            ^^
    help: a backslash is written \\
 )"},
-    {R"({"web": "\u12x4"})", R"(perjoule.json:1:10: error: \u wants four hexadecimal digits
+    {R"({"web": "\u12x4"})", R"(perjoule.json:1:10: error: \u must be followed by four hexadecimal digits
     1 | {"web": "\u12x4"}
       |          ^^^^^^
 )"},
-    {R"({"web": "\ud800"})", R"(perjoule.json:1:9: error: half of a \u surrogate pair in a text
+    {R"({"web": "\ud800"})", R"(perjoule.json:1:9: error: half of a \u surrogate pair in a string
     1 | {"web": "\ud800"}
       |         ^^^^^^^^
    help: write the character itself
 )"},
     {"{\"web\": \"a\tb\"}",
-     "perjoule.json:1:11: error: a tab inside a text\n    1 | {\"web\": \"a\tb\"}\n"
+     "perjoule.json:1:11: error: a tab inside a string\n    1 | {\"web\": \"a\tb\"}\n"
      "      |           ^\n   help: write \\t\n"},
-    {"{\n \"web\": \"open\n}\n", R"(perjoule.json:2:9: error: a text is not closed
+    {"{\n \"web\": \"open\n}\n", R"(perjoule.json:2:9: error: unterminated string
     2 |  "web": "open
       |         ^^^^^
    help: put a " at its end
 )"},
-    {"{} /* open", R"(perjoule.json:1:4: error: a comment is not closed
+    {"{} /* open", R"(perjoule.json:1:4: error: unterminated comment
     1 | {} /* open
       |    ^^
    help: put */ at its end
@@ -131,12 +131,12 @@ constexpr Case syntax_cases[] = {
     {"{ /* é */ x}", R"(perjoule.json:1:11: error: expected a key or "}", got "x"
     1 | { /* é */ x}
       |           ^
-   help: keys stand in double quotes
+   help: keys need double quotes
 )"},
     {"[1]", R"(perjoule.json:1:1: error: expected an object, got an array
     1 | [1]
       | ^
-   help: an empty configuration is {}
+   help: the smallest valid configuration is {}
 )"},
 };
 

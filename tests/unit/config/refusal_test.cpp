@@ -68,13 +68,13 @@ constexpr Case cases[] = {
    help: write true or false without quotes
 )"},
     {R"({"web": {"listen_address": ":1"}})",
-     R"(perjoule.json:1:28: error: web.listen_address: expected a list of texts, got a text ":1"
+     R"(perjoule.json:1:28: error: web.listen_address: expected a list of strings, got a text ":1"
     1 | {"web": {"listen_address": ":1"}}
       |                            ^^^^
    help: write [":1"]
 )"},
     {R"({"web": {"listen_address": [":1", 2]}})",
-     R"(perjoule.json:1:35: error: web.listen_address: expected a text in the list, got a number
+     R"(perjoule.json:1:35: error: web.listen_address: expected a string in the list, got a number
     1 | {"web": {"listen_address": [":1", 2]}}
       |                                   ^
 )"},
@@ -84,12 +84,12 @@ constexpr Case cases[] = {
       |                        ^
    help: write "5s" for seconds
 )"},
-    {R"({"storage": {"path": null}})", R"(perjoule.json:1:22: error: storage.path: expected a text, got null
+    {R"({"storage": {"path": null}})", R"(perjoule.json:1:22: error: storage.path: expected a string, got null
     1 | {"storage": {"path": null}}
       |                      ^^^^
    help: leave the key out for its default
 )"},
-    {R"({"storage": {"path": true}})", R"(perjoule.json:1:22: error: storage.path: expected a text, got true
+    {R"({"storage": {"path": true}})", R"(perjoule.json:1:22: error: storage.path: expected a string, got true
     1 | {"storage": {"path": true}}
       |                      ^^^^
 )"},
@@ -111,7 +111,7 @@ constexpr Case cases[] = {
    help: did you mean "info"?
 )"},
     {R"({"web": {"listen_address": []}})",
-     R"(perjoule.json:1:28: error: web.listen_address: an empty list: nothing would be served
+     R"(perjoule.json:1:28: error: web.listen_address: an empty list: the daemon would serve nothing
     1 | {"web": {"listen_address": []}}
       |                            ^
    help: the default is 127.0.0.1:10190
@@ -154,10 +154,10 @@ constexpr Case cases[] = {
      R"(perjoule.json:1:41: error: collectors.rapl.stale_after: 500ms is shorter than the period of 1s (default)
     1 | {"collectors": {"rapl": {"stale_after": "500ms"}}}
       |                                         ^^^^^^^
-   help: every value would leave /metrics before the next one comes
+   help: it must be at least the period, or every value would leave /metrics before the next sample
 )"},
     {R"({"efficiency": {"power_model": {"idle": "90 W"}}})",
-     R"(perjoule.json:1:41: error: efficiency.power_model.idle: goes with efficiency.power_model.max, which is not set
+     R"(perjoule.json:1:41: error: efficiency.power_model.idle: requires efficiency.power_model.max, which is not set
     1 | {"efficiency": {"power_model": {"idle": "90 W"}}}
       |                                         ^^^^^^
    help: set both or neither
@@ -204,10 +204,10 @@ conf.d/20-b.json:1:2: error: lgo: unknown key
    help: did you mean "log"?
 environment PERJOULE_STORAGE_COMMIT: error: storage.commit: "5" has no unit
    help: write 5s for seconds (ms s m h d w y)
-environment PERJOULE_STORAGE_COMIT: error: no key has this variable
+environment PERJOULE_STORAGE_COMIT: error: unknown environment variable
    help: did you mean PERJOULE_STORAGE_COMMIT?
 flag --log.format: error: log.format: expected one of logfmt, json, got "xml"
-flag --collector.rpl: error: no key has this flag
+flag --collector.rpl: error: unknown flag
    help: did you mean --collector.rapl?
 8 errors; configuration not loaded
 )");
