@@ -20,9 +20,9 @@ inline constexpr auto sensor_power = gauge<Unit::watt>(
 
 inline constexpr auto sensor_energy =
     persisted_counter<Unit::joule>("perjoule_sensor_energy_joules_total",
-                                   "Energy of a sensor: the chip's own counter (hwmon energyN_input) where it has one, "
-                                   "else the integral of its power. "
-                                   "Do not sum over roles: a node's energy includes that of its parts.",
+                                   "Energy of a sensor: the chip's own counter (hwmon energyN_input) where it has "
+                                   "one, else the integral of its power. Do not sum over roles: a node's energy "
+                                   "includes that of its parts.",
                                    "chip", "sensor", "role");
 
 }  // namespace perjoule

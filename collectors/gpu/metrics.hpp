@@ -90,8 +90,7 @@ inline constexpr auto gpu_throttle_seconds = persisted_counter<Unit::second>(
     "Time in which the reason held a GPU's clocks down; reasons overlap: do not sum. sw_power_cap, sync_boost, "
     "board_limit, reliability and thermal (all thermal reasons) are counted by the driver; sw_thermal, hw_thermal, "
     "hw_power_brake, hw_slowdown (on older boards instead of those two), and the others where the driver has no "
-    "counter, "
-    "are integrated from samples, which miss shorter episodes.",
+    "counter, are integrated from samples, which miss shorter episodes.",
     "gpu", "uuid", "reason");
 inline constexpr auto gpu_throttled_seconds =
     persisted_counter<Unit::second>("perjoule_gpu_throttled_seconds_total",
@@ -113,7 +112,6 @@ inline constexpr auto gpus =
 inline constexpr auto gpus_expected =
     gauge<Unit::none>("perjoule_gpus_expected",
                       "GPUs that should answer: the largest of the configured number, the most ever seen at once and "
-                      "those on the PCI bus "
-                      "now; only the configuration or perjouled accept-inventory lowers it.");
+                      "those on the PCI bus now; only the configuration or perjouled accept-inventory lowers it.");
 
 }  // namespace perjoule

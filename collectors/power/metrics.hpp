@@ -9,14 +9,12 @@
 namespace perjoule {
 
 inline constexpr auto cpu_package_energy = stored_to(
-    0.1,
-    persisted_counter<Unit::joule>(
-        "perjoule_cpu_package_energy_joules_total",
-        "Energy of a CPU package (cores, caches, memory controllers), from its RAPL counter (source rapl, updated "
-        "about "
-        "every 1 ms). Source modelled: the package's share of a whole server (power supply, board, memory, fans), from "
-        "utilisation and SPECpower means by Cloud Carbon Footprint, +-50 %.",
-        "package", "source"));
+    0.1, persisted_counter<Unit::joule>(
+             "perjoule_cpu_package_energy_joules_total",
+             "Energy of a CPU package (cores, caches, memory controllers), from its RAPL counter (source rapl, updated "
+             "about every 1 ms). Source modelled: the package's share of a whole server (power supply, board, memory, "
+             "fans), from utilisation and SPECpower means by Cloud Carbon Footprint, +-50 %.",
+             "package", "source"));
 
 inline constexpr auto cpu_package_power =
     stored_to(0.1, gauge<Unit::watt>("perjoule_cpu_package_power_watts",

@@ -194,9 +194,8 @@ constexpr std::array<const Metric*, 6> metrics = {&sensor_temperature, &temperat
 
 constexpr std::array<Option, 2> options = {
     {{"power_max", OptionType::power, "20 kW",
-      "Largest plausible power of a sensor; readings above it are ignored and counted (some drivers return 4294967295 "
-      "W "
-      "as an error code).",
+      "Largest plausible power of a sensor; readings above it are ignored and counted (some drivers return "
+      "4294967295 W as an error code).",
       1, 10e6},
      {"exclude", OptionType::text_list, "",
       "Chips that are not read, by driver name (\"nvme\") or by the value of their label chip."}}};

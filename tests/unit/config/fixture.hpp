@@ -47,7 +47,7 @@ class Directory {
 };
 
 inline constexpr std::array<Option, 8> fan_options = {{
-    {"directory", OptionType::text, "/var/lib/fan", "Where it looks."},
+    {"directory", OptionType::text, "/var/lib/fan", "Directory to read."},
     {"exclude", OptionType::text_list, "", "Names it leaves out."},
     {"wait", OptionType::duration, "2s", "How long it waits.", 1, 60},
     {"limit", OptionType::size, "1 MiB", "How much it reads.", 1024, 1 << 30},

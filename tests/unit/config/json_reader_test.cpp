@@ -16,7 +16,7 @@ struct Case {
   std::string_view refusal;  // without the last line
 };
 
-// The caret of every syntax error stands under what is wrong.
+// The caret of every syntax error is under the wrong token.
 constexpr Case syntax_cases[] = {
     {"", R"(perjoule.json:1:1: error: expected "{", got the end of the file
     1 | 
@@ -140,7 +140,7 @@ constexpr Case syntax_cases[] = {
 )"},
 };
 
-TEST_CASE("a syntax error shows its place") {
+TEST_CASE("a syntax error is reported with its position") {
   for (const Case& wrong : syntax_cases) {
     CAPTURE(wrong.text);
     CHECK(refusals_of(wrong.text) == std::string(wrong.refusal) + "1 error; configuration not loaded\n");
@@ -305,7 +305,7 @@ TEST_CASE("every value and key of random JSON is where it was written") {
   CHECK(seen > 10000);
 }
 
-TEST_CASE("quoted texts read back, and show no control character") {
+TEST_CASE("quoted strings read back, and show no control character") {
   std::mt19937 random(7);
   for (int round = 0; round < 2000; ++round) {
     std::string text;

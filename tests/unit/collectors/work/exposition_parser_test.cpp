@@ -34,7 +34,7 @@ struct Collect final : ExpositionSink {
   std::vector<Seen> seen;
   std::string refuse;  // the name of a sample to refuse
   std::string sample(const ExpositionSample& sample) override {
-    if (sample.name == refuse) return "not wanted";
+    if (sample.name == refuse) return "refused by the test";
     Seen one{std::string(sample.family.name),
              std::string(sample.family.help),
              std::string(sample.family.unit),
@@ -324,7 +324,7 @@ TEST_CASE("the sink's refusal ends the parse at the sample") {
   REQUIRE(error);
   CHECK(error->line == 2);
   CHECK(error->column == 2);
-  CHECK(error->what == "not wanted");
+  CHECK(error->what == "refused by the test");
   CHECK(sink.seen.size() == 1);
 }
 
