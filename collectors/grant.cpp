@@ -35,7 +35,7 @@ std::string grant_command(const Roots& roots, std::string_view capability, std::
   return fmt::format(
       "sudo setcap {}+ep \"$(command -v perjouled)\", or run it as the packaged perjouled.service, which has "
       "AmbientCapabilities={} unless its drop-in {} is installed",
-      name, capability, removed_by);
+      text::lower(capability), capability, removed_by);
 }
 
 }  // namespace perjoule

@@ -230,7 +230,7 @@ std::string_view with_article(Type type) {
     case Type::number:
       return "a number";
     case Type::text:
-      return "a text";
+      return "a string";
     case Type::array:
       return "an array";
     case Type::object:

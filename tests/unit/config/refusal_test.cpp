@@ -62,13 +62,13 @@ constexpr Case cases[] = {
       |                          ^^^
 )"},
     {R"({"web": {"enable_lifecycle": "yes"}})",
-     R"(perjoule.json:1:30: error: web.enable_lifecycle: expected true or false, got a text "yes"
+     R"(perjoule.json:1:30: error: web.enable_lifecycle: expected true or false, got a string "yes"
     1 | {"web": {"enable_lifecycle": "yes"}}
       |                              ^^^^^
    help: write true or false without quotes
 )"},
     {R"({"web": {"listen_address": ":1"}})",
-     R"(perjoule.json:1:28: error: web.listen_address: expected a list of strings, got a text ":1"
+     R"(perjoule.json:1:28: error: web.listen_address: expected a list of strings, got a string ":1"
     1 | {"web": {"listen_address": ":1"}}
       |                            ^^^^
    help: write [":1"]

@@ -146,7 +146,7 @@ TEST_CASE("each mistake is refused at its place, with a remedy") {
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": [], "max_by": []})"),
        "alerts.rules[0].value.max_by @79: conflicts with sum_by | use one aggregation per term"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": "gpu"})"),
-       "alerts.rules[0].value.sum_by @75: expected an array, got a text | write [\"gpu\"]"},
+       "alerts.rules[0].value.sum_by @75: expected an array, got a string | write [\"gpu\"]"},
       {rule(R"("value": {"metric": "perjoule_gpu_power_watts", "sum_by": ["node"]})"),
        "alerts.rules[0].value.sum_by[0] @76: perjoule_gpu_power_watts has no label \"node\" | its labels: gpu, uuid"},
       {rule(R"("value": {"metric": "perjoule_job_energy_joules_total"})"),
@@ -178,7 +178,7 @@ TEST_CASE("each mistake is refused at its place, with a remedy") {
        "alerts.rules[0].levels[0].clear_above @142: 4 is on the wrong side of raise_below 5: one value could raise and "
        "clear | must be at least 5"},
       {rule(margin, R"("raise_above": "5")"),
-       "alerts.rules[0].levels[0].raise_above @124: expected a number, got a text"},
+       "alerts.rules[0].levels[0].raise_above @124: expected a number, got a string"},
       {rule(margin, R"("raise_above": 5, "for": "1 minute")"),
        "alerts.rules[0].levels[0].for @134: \"1 minute\" is not a duration | write whole numbers with units, such as "
        "5s, 1h30m or 30d (ms s m h d w y)"},
