@@ -70,8 +70,8 @@ int App::run() {
   return 0;
 }
 
-// Without storage the totals start at zero. A directory that another daemon holds, or that this user may not write,
-// stops the start; a disk that is full or fails later does not: the writer tries again at each commit.
+// Without storage the totals start at zero. The start fails when another daemon holds the directory or this user may
+// not write to it. A disk that is full, now or later, does not stop the daemon: the writer retries at each commit.
 bool App::open_storage() {
   storage::LedgerRows rows;
   if (settings_.storage.enabled && !open_files(rows)) return false;
@@ -108,12 +108,13 @@ bool App::open_files(storage::LedgerRows& rows) {
   Result<storage::LedgerRows> loaded =
       opened ? opened->load() : storage::LedgerFile::load_read_only(path / "ledger.db");
   if (opened) ledger = std::make_unique<storage::LedgerFile>(std::move(*opened));
-  // Starting from zero where totals exist would make every counter fall.
+  // If saved totals exist but cannot be read, starting from zero would make every counter fall.
   if (!loaded && std::filesystem::exists(path / "ledger.db")) return refuse(loaded.error());
   if (!opened) log_.error("storing fails; sampling and scraping go on", {{"error", opened.error().what}});
   if (loaded) rows = std::move(*loaded);
 
-  // The files are opened anew at each commit while they fail; each file's copy of this says a thing once.
+  // While a file fails it is reopened at each commit. Each file has its own copy of this callback, which suppresses
+  // repetitions of the same note.
   const auto note = [this, said = std::string()](const std::string& text) mutable {
     if (text != said) log_.warn("storage", {{"note", text}});
     said = text;
@@ -146,7 +147,7 @@ bool App::listen() {
       reader_->ask(std::move(path), std::move(parameters), counted(std::move(reply)));
     };
   }
-  // The loop runs once the rules are in force.
+  // Safe although alerts_ is set later: the posted task runs on the loop, which starts after start_alerts().
   setup.ask_rules = [this, counted](std::string path, query::Parameters parameters, query::Reader::Reply reply) {
     asio::post(loop_,
                [this, path = std::move(path), parameters = std::move(parameters), reply = counted(std::move(reply))] {
@@ -186,7 +187,7 @@ void App::start_alerts() {
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
                   [this](const alerts::Alert& alert) {
                     dispatch_->notify(alert);
-                    // Soon in the ledger, so that after a crash what was told of is the same incident.
+                    // Saved soon, so that after a crash a notified alert is recognized as the same incident.
                     asio::post(loop_, [this] { flush(); });
                   });
   alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
@@ -202,7 +203,7 @@ void App::start_sources(const config::Settings& settings) {
   }
 }
 
-// Once per second, aligned: commit, refresh what the web thread shows, count the process.
+// Once per second, aligned to the wall clock: commit, refresh the copies for the web thread, measure the process.
 asio::awaitable<void> App::housekeeping() {
   Schedule schedule(nanoseconds_per_second);
   for (std::uint64_t second = 0; !stopping_; ++second) {
@@ -216,7 +217,8 @@ asio::awaitable<void> App::housekeeping() {
   }
 }
 
-// A slow disk may keep one commit past the next second: the history's turn is kept for the commit that comes after.
+// The history is committed every `storage.commit`. If a slow disk still holds the previous commit when that second
+// comes, history_due_ carries the history over to the next commit.
 void App::commit(std::uint64_t second) {
   const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
   history_due_ = history_due_ || second % every == every - 1;
@@ -234,7 +236,7 @@ void App::refresh(std::uint64_t second) {
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
   content.ready = sources_->settled();
-  content.storage = writer_ == nullptr ? "off: totals start at zero with each start"
+  content.storage = writer_ == nullptr ? "off: totals restart at zero with each start of the daemon"
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
   source_status_.set(std::move(content));
@@ -251,8 +253,8 @@ void App::refresh(std::uint64_t second) {
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
 }
 
-// The first numbers, once every source has had its first call: what an operator looks for after a start. The node's
-// energy needs two calls, so its power may come a second later.
+// Logs one "ready" line with the first numbers, once every source has had its first call. The node's power is derived
+// from two energy readings, so this waits up to announce_wait_ns for it.
 void App::announce(const Stamp& now) {
   std::string numbers;
   latest_.visit(now.steady_ns, [&numbers](const Metric& metric, std::string_view labels, double value) {
@@ -293,14 +295,14 @@ std::string App::reload() {
   return refusals;
 }
 
-// Reads the new configuration whole. If anything is wrong with it the running one stays.
+// Returns "" or the errors. If the new configuration has any error, the running one stays unchanged.
 std::string App::reload_configuration() {
   config::Outcome outcome = config::load(input_);
   const double now_seconds = static_cast<double>(clock_.now().wall_ms) / 1000;
   instruments_.reload(outcome.loaded.has_value(), now_seconds);
   if (!outcome.loaded) {
     std::string refusals = config::render(outcome.refusals);
-    log_.error("configuration not reloaded; the running one stays", {{"refusals", refusals}});
+    log_.error("configuration not reloaded; the running configuration stays in force", {{"refusals", refusals}});
     return refusals;
   }
   for (const std::string& key : config::keys_that_need_restart(started_, *outcome.loaded)) {
@@ -336,13 +338,13 @@ void App::apply(const config::Loaded& loaded) {
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
 }
 
-// On the web thread: hands the work to the loop and waits a bounded time for its word.
+// Runs on the web thread: posts the reload to the loop and waits for its result, at most reload_deadline.
 std::string App::reload_from_web() {
   auto done = std::make_shared<std::promise<std::string>>();
   std::future<std::string> answer = done->get_future();
   asio::post(loop_, [this, done] { done->set_value(reload()); });
   if (answer.wait_for(reload_deadline) != std::future_status::ready)
-    return "the daemon is busy; the reload will follow\n";
+    return "the daemon is busy and will reload later; see its log for the result\n";
   return answer.get();
 }
 

@@ -1,4 +1,6 @@
-// The daemon: composition root and life cycle. Members stand in the order of dependency, so they end in reverse.
+// The daemon: builds every part, connects them, runs the loop and shuts down. One App per process, used by main's
+// thread, which becomes the loop's thread in run(). Members are declared in order of dependency, so that they are
+// destroyed in reverse order.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -38,9 +40,11 @@ class App {
   App(const App&) = delete;
   App& operator=(const App&) = delete;
 
-  // Runs until SIGTERM or SIGINT. Exit code: 0 ok, 1 what it needs at the start is not to be had (said in the log).
+  // Runs until SIGTERM or SIGINT. Returns the exit code: 0 ok, 1 when the storage or a listen address is not available
+  // at the start (the log names it).
   int run();
-  // False: a call still hangs in a driver, and the process has to leave without destructors.
+  // False: a call still hangs in a driver or the last commit did not end in time; the process must call _exit(),
+  // because destructors could block on that thread.
   [[nodiscard]] bool clean() const { return clean_; }
 
  private:

@@ -17,7 +17,7 @@ std::vector<MetricGroup> metric_groups() {
     groups.push_back(
         {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
   }
-  MetricGroup node{"node", "Derived from what the collectors read.", row_metrics()};
+  MetricGroup node{"node", "Derived from the readings of the collectors.", row_metrics()};
   node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved, &gpus, &gpus_expected});
   groups.push_back(std::move(node));
   MetricGroup self{"self",

@@ -1,4 +1,5 @@
-// Arguments of `perjouled`: the exporters' dialect (`--flag=v` and `--flag v`), subcommands, exit codes.
+// Command line of `perjouled`: flags in the style of Prometheus exporters (`--flag=v` and `--flag v`), subcommands and
+// exit codes (daemon/commands/commands.hpp).
 #include <fmt/format.h>
 #include <malloc.h>
 #include <sys/resource.h>
@@ -27,7 +28,7 @@ using namespace perjoule;
 struct Arguments {
   std::string command = "run";
   std::string config_file;
-  std::map<std::string, std::vector<std::string>> values;  // flag -> what was given
+  std::map<std::string, std::vector<std::string>> values;  // flag -> every value given for it
   std::string once_format = "table";
   std::string check_file;
   std::string describe_what;
@@ -60,7 +61,7 @@ Supervisor supervisor() {
           watchdog_interval(environment("WATCHDOG_USEC"), environment("WATCHDOG_PID"), getpid()), journal};
 }
 
-// The key table knows every flag; `--no-collector.NAME` and `--no-storage` are the usual spelling of their negation.
+// Every flag comes from the key table; `--no-collector.NAME` and `--no-storage` are added as negations.
 void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
   for (const config::FlagHelp& flag : config::flags(sections)) {
     std::vector<std::string>& into = arguments.values[flag.flag];
@@ -73,10 +74,10 @@ void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::Co
   for (const config::CollectorSection& section : sections) {
     const std::string flag = "collector." + std::string(section.name);
     std::vector<std::string>& into = arguments.values[flag];
-    app.add_flag("--no-" + flag + "{false}", into, fmt::format("Do not read {}.", section.name));
+    app.add_flag("--no-" + flag + "{false}", into, fmt::format("Disable the collector {}.", section.name));
   }
   app.add_flag("--no-storage{false}", arguments.values["storage"],
-               "Keep no file at all: totals start at zero with each start.");
+               "Write no files: there is no history, and totals restart at zero with each start.");
 }
 
 std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& arguments) {
@@ -127,23 +128,23 @@ void add_commands(CLI::App& app, Arguments& arguments) {
   auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
   once->add_option("--format", arguments.once_format, "table, json or prometheus")
       ->check(CLI::IsMember({"table", "json", "prometheus"}));
-  app.add_subcommand("doctor", "Every source: found, denied, absent or stuck, and the command that mends it.");
+  app.add_subcommand("doctor", "Check every source (ok, absent, denied, error, stuck) and print how to fix it.");
   auto* check = app.add_subcommand("check-config",
-                                   "Read the configuration, say all that is wrong with it, exit 78 if something is.");
+                                   "Validate the configuration and list every error; exit code 78 if there is one.");
   check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
-  app.add_subcommand("print-config", "The effective configuration, each value with its origin.");
+  app.add_subcommand("print-config", "Print the effective configuration, each value with its origin.");
   auto* describe =
-      app.add_subcommand("describe", "What the daemon knows: metrics, config, schema, keys, alerts, rules.");
+      app.add_subcommand("describe", "Print a reference: metrics, config, schema, keys, alerts or rules.");
   describe->add_option("what", arguments.describe_what)
       ->required()
       ->check(CLI::IsMember({"metrics", "config", "schema", "keys", "alerts", "rules"}));
-  app.add_subcommand("accept-inventory", "The GPUs that are there now are the ones expected.");
-  auto* exported = app.add_subcommand("export", "History to stdout.");
+  app.add_subcommand("accept-inventory", "Accept the GPUs present now as the expected inventory.");
+  auto* exported = app.add_subcommand("export", "Export the history to stdout (OpenMetrics or CSV).");
   exported->add_option("--format", arguments.exported.format, "openmetrics or csv")
       ->check(CLI::IsMember({"openmetrics", "csv"}));
   exported->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
   exported->add_option("--to", arguments.exported.to, "End, inclusive.");
-  exported->add_option("--metric", arguments.exported.metric, "One family; default all.");
+  exported->add_option("--metric", arguments.exported.metric, "Only this metric family; default: all.");
   exported->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")->allow_extra_args(false);
   app.require_subcommand(0, 1);
 }
@@ -160,7 +161,7 @@ int run_export_command(const config::Settings& settings, Arguments& arguments) {
   return run_export(settings, arguments.exported);
 }
 
-// What depends on the configured rules.
+// These two descriptions depend on the configured rules, so they load the configuration first.
 bool describes_rules(const Arguments& arguments) {
   return arguments.command == "describe" && (arguments.describe_what == "alerts" || arguments.describe_what == "rules");
 }
@@ -171,7 +172,7 @@ int describe_rules(const std::string& what, const config::Settings& settings) {
   return exit_ok;
 }
 
-// The commands that need the configuration; all of them fail with it.
+// The commands that need the configuration. If it has errors, each of them ends with exit code 78.
 int run_configured(Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
   config::Input input;
   input.collectors = sections;
@@ -180,11 +181,11 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
   input.environment = perjoule_environment();
   input.flags = given_flags(arguments);
   input.examine_rules = alerts::examine_rules;
-  const Supervisor told_by = supervisor();
+  const Supervisor service_manager = supervisor();
   const config::Outcome outcome = config::load(input);
   if (!outcome.loaded) {
     const std::string refusals = config::render(outcome.refusals) + '\n';
-    fmt::print(stderr, "{}", told_by.journal ? with_priority(config::LogLevel::error, refusals) : refusals);
+    fmt::print(stderr, "{}", service_manager.journal ? with_priority(config::LogLevel::error, refusals) : refusals);
     return exit_configuration;
   }
   const config::Settings& settings = outcome.loaded->settings;
@@ -194,14 +195,14 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
   if (arguments.command == "accept-inventory") return run_accept_inventory(settings);
   if (arguments.command == "export") return run_export_command(settings, arguments);
   if (arguments.command == "check-config") {
-    fmt::print("the configuration is good\n");
+    fmt::print("OK: the configuration is valid\n");
     return exit_ok;
   }
   if (arguments.command == "print-config") {
     fmt::print("{}", config::print_config(*outcome.loaded));
     return exit_ok;
   }
-  return run_daemon(input, *outcome.loaded, told_by);
+  return run_daemon(input, *outcome.loaded, service_manager);
 }
 
 int run(int argc, char** argv) {
@@ -212,7 +213,7 @@ int run(int argc, char** argv) {
   app.fallthrough();
   app.set_version_flag("--version", version_text());
   app.add_option("--config.file", arguments.config_file,
-                 "Configuration (JSON with comments); conf.d/*.json beside it is read too.");
+                 "Configuration file (JSON with comments); conf.d/*.json in the same directory is read too.");
   add_flags(app, arguments, sections);
   add_commands(app, arguments);
   try {
@@ -230,11 +231,12 @@ int run(int argc, char** argv) {
 }  // namespace
 
 int main(int argc, char** argv) {
-  // Every lane is a thread; an arena for each of them would be resident memory for a few kilobytes of text.
+  // Every lane is a thread that allocates a few kilobytes; a malloc arena for each would cost more resident memory
+  // than that.
   // NOLINTBEGIN(concurrency-mt-unsafe): no thread has been started yet
   mallopt(M_ARENA_MAX, 2);
-  // The text of a scrape, the samples and the text of a query and zlib's state come and go: given back to the kernel
-  // each time, they cost more in page faults than in rendering and packing.
+  // Scrapes, query results and zlib allocate and free large buffers again and again. If malloc returned them to the
+  // kernel each time, the page faults would cost more than rendering and compressing.
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
   mallopt(M_MMAP_THRESHOLD, 4 << 20);
   // NOLINTEND(concurrency-mt-unsafe)

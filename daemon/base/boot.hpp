@@ -1,4 +1,4 @@
-// Which boot of which host this is. Any thread; reads one small file.
+// Identifies the current boot of this host. Any thread; reads one small file.
 #pragma once
 
 #include <string>
@@ -7,9 +7,9 @@
 
 namespace perjoule {
 
-// /proc/sys/kernel/random/boot_id, which is new at every boot; where it does not exist (a fixture tree, some
-// containers) the host's own, and without that a text of its own kind, so that nothing is bridged that might be another
-// boot.
+// sys/kernel/random/boot_id below roots.procfs, which the kernel generates at every boot (random(4)). Where that file
+// does not exist (test fixtures) the one in /proc is taken. If neither can be read, the string contains the process id,
+// so that it matches no saved boot and the ledger bridges no gap that might cross a reboot.
 [[nodiscard]] std::string boot_id(const Roots& roots);
 
 }  // namespace perjoule

@@ -23,7 +23,7 @@ class SystemAlarm : public Alarm {
 
   asio::awaitable<void> wait_until(std::int64_t steady_ns) override {
     if (!rung_) {
-      // The timer counts CLOCK_MONOTONIC and stamps count CLOCK_BOOTTIME: only the distance is common to both.
+      // The timer runs on CLOCK_MONOTONIC and timestamps on CLOCK_BOOTTIME, so the wait is given as a duration.
       const std::int64_t distance = std::max<std::int64_t>(steady_ns - read_clock(CLOCK_BOOTTIME), 0);
       timer_.expires_after(std::chrono::nanoseconds(distance));
       waiting_ = true;

@@ -1,6 +1,6 @@
-// Time as a parameter. The daemon's loop waits only through an Alarm, so that the tests drive it on virtual time.
+// Time as a parameter: the loop reads a Clock and waits on Alarms only, so that tests can run it on virtual time.
 //
-// `now` is thread-safe; alarms belong to the loop's thread.
+// `now` is thread-safe; `alarm` and alarms belong to the loop's thread. Times are nanoseconds of Stamp::steady_ns.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -21,8 +21,8 @@ inline constexpr std::int64_t nanoseconds_per_second = 1'000'000'000;
 class Alarm {
  public:
   virtual ~Alarm() = default;
-  // Resumes at `steady_ns`, or earlier when it is woken. A wake() that came while nobody waited ends the next wait at
-  // once.
+  // Resumes at `steady_ns`, or earlier on wake(). A wake() that comes while no coroutine waits ends the next wait at
+  // once, so that no wake-up is lost.
   virtual asio::awaitable<void> wait_until(std::int64_t steady_ns) = 0;
   virtual void wake() = 0;
 };

@@ -22,7 +22,7 @@ class LaneThreads::ThreadLane : public Lane {
       : shared_(std::make_shared<Shared>(loop, std::move(alive))), stack_bytes_(stack_bytes) {}
 
   ~ThreadLane() override {
-    std::function<void()> dropped;  // goes here, on the loop, and not with the mutex held
+    std::function<void()> dropped;  // destroys `done` on the loop's thread, after the mutex is released
     const std::lock_guard lock(shared_->mutex);
     shared_->closed = true;
     dropped.swap(shared_->done);
@@ -41,7 +41,7 @@ class LaneThreads::ThreadLane : public Lane {
       shared_->work = std::move(work);
       shared_->done = std::move(done);
     }
-    shared_->wake.notify_one();  // without the mutex, on which the thread would have to wait at once
+    shared_->wake.notify_one();  // after unlocking, so that the woken thread does not block on the mutex at once
   }
 
  private:
@@ -52,7 +52,7 @@ class LaneThreads::ThreadLane : public Lane {
     std::mutex mutex;
     std::condition_variable wake;
     std::function<void()> work;
-    std::function<void()> done;  // the loop's alone
+    std::function<void()> done;  // called and destroyed on the loop's thread only
     bool closed = false;
     std::atomic<bool> busy = false;
   };
@@ -71,8 +71,9 @@ class LaneThreads::ThreadLane : public Lane {
     const int error = pthread_create(&thread, &attributes, &ThreadLane::body, argument);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
-      // No thread: the call is never made, the deadline passes and the probe shows as stuck until threads are to be
-      // had.
+      // The call is never made: the work stays queued and busy() stays true, so the caller runs into its deadline and
+      // the probe shows as stuck. This lane never retries; a new lane (after a reload that restarts the collector, or a
+      // restart of the daemon) tries to create its thread again.
       delete argument;
       end(*shared->alive);
       return false;
@@ -114,7 +115,7 @@ class LaneThreads::ThreadLane : public Lane {
       if (shared->closed) return;
       asio::post(shared->loop, [shared] {
         shared->busy = false;
-        // Empty when the lane was destroyed in the meantime.
+        // `done` is empty when the lane was destroyed in the meantime.
         if (const auto done = std::exchange(shared->done, nullptr)) done();
       });
     }

@@ -1,8 +1,9 @@
-// A thread for calls that may block for ever.
+// A lane: a thread for calls that may block for ever.
 //
-// A call inside a driver can hang in D state, where no signal reaches it; killing the process then has frozen GPUs
-// until reboot (dcgm-exporter#84). So a lane is a detached thread that owns its state: whoever started the call stops
-// waiting at a deadline and leaves the thread alone; when the call returns, the lane is free again by itself.
+// A call inside a driver can hang in D state, where it cannot be interrupted by a signal; killing the process in that
+// state has frozen GPUs until reboot (NVIDIA/dcgm-exporter issue 84). So a lane is a detached thread that owns its
+// state: the caller stops waiting at its deadline and leaves the thread running; when the call returns, the lane is
+// free again. All functions are called on the loop's thread; only `work` runs on the lane's.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -20,21 +21,23 @@ class Lane {
  public:
   virtual ~Lane() = default;
   [[nodiscard]] virtual bool busy() const = 0;
-  // Requires !busy(). Runs `work` elsewhere, then `done` on the loop. Both own all that they touch: they may run after
-  // everybody else has gone. After the lane is destroyed `done` is not called; work that was started still runs.
+  // Requires !busy(). Runs `work` on the lane's thread, then `done` on the loop. Both must own everything they use,
+  // because they may run after the lane's owner is destroyed. Once the lane is destroyed, `done` is no longer called;
+  // work that has started still runs to its end.
   virtual void start(std::function<void()> work, std::function<void()> done) = 0;
 };
 
 using MakeLane = std::function<std::unique_ptr<Lane>()>;
 
-// Makes lanes with threads, and knows how many are still alive, so that the daemon can end in good order.
+// Makes lanes with real threads and counts the live threads, so that the daemon knows at its end whether one hangs.
 class LaneThreads {
  public:
   explicit LaneThreads(asio::io_context& loop);
-  // Collectors read small files; the usual 8 MiB would be address space for nothing on hosts with a hundred probes.
+  // Collectors need little stack; the default of 8 MiB would waste address space on hosts with a hundred probes.
   static constexpr std::size_t small_stack_bytes = 256 * 1024;
   [[nodiscard]] std::unique_ptr<Lane> make(std::size_t stack_bytes = small_stack_bytes);
-  // Waits until the threads of all destroyed lanes have ended; false when one is still inside a call at the deadline.
+  // Waits until the threads of all lanes have ended; every lane must have been destroyed before. False when a thread is
+  // still inside a call at the deadline.
   [[nodiscard]] bool drain(std::chrono::milliseconds deadline);
 
  private:

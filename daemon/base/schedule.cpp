@@ -6,7 +6,8 @@ namespace perjoule {
 
 namespace {
 constexpr std::int64_t millisecond = 1'000'000;
-// A slewing clock moves 0.5 ms per second: re-aligning for that would jitter the stamps for nothing.
+// Re-align only when off by more than 1/20 of the period and 2 ms: a slewing clock (adjtime(3)) moves up to 0.5 ms per
+// second, and re-aligning for that would only add jitter to the timestamps.
 constexpr std::int64_t tolerance_part = 20;
 }  // namespace
 

@@ -1,5 +1,6 @@
-// Due times of one probe: absolute (start + n x period, so that nothing drifts), aligned to the wall clock, never a
-// burst to catch up. Pure; virtual time and real time look the same to it.
+// Due times of one probe: absolute (start + n x period, so that there is no drift), aligned to multiples of the period
+// on the wall clock, with no burst to catch up. Times are nanoseconds of Stamp::steady_ns. Pure: reads no clock. One
+// thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -14,11 +15,12 @@ class Schedule {
 
   struct Due {
     std::int64_t steady_ns = 0;
-    std::uint64_t missed = 0;  // whole periods that passed unused before it
+    std::uint64_t missed = 0;  // due times skipped before this one
   };
 
-  // The next due time after the one given last. When `now` is a period or more behind, the due times in between are
-  // missed. When the wall clock has stepped, the grid moves by less than half a period to be aligned again.
+  // The due time that follows the one returned last. If `now` is a period or more past it, the due times in between
+  // count as missed, and the latest one that has passed is returned. After a step of the wall clock the due time moves
+  // by at most half a period to the new grid.
   [[nodiscard]] Due next(const Stamp& now);
 
  private:
