@@ -1,8 +1,9 @@
-// What the node's energy costs and emits, at a constant price and intensity: absent until they are configured.
+// Cost and emissions of the node's energy, at a configured constant price and carbon intensity; absent until those are
+// configured. Loop's thread only.
 //
-// Energy is booked once at the price that is in force when it is booked, so a total never falls and a price that
-// changes does not touch the past. Money is booked in millionths of the currency, mass in micrograms; what is less is
-// carried to the next booking.
+// Energy is booked once, at the price in force at that time, so totals never decrease and a new price does not change
+// past cost. Money is booked in millionths of the currency, mass in micrograms; the remainder below that is carried to
+// the next booking.
 #pragma once
 
 #include <cstdint>
@@ -15,10 +16,10 @@ namespace perjoule {
 
 __extension__ using WideInteger = __int128;
 
-// Turns microjoules into millionths of something that has a rate per kilowatt-hour.
+// Converts microjoules to millionths of a unit (currency, gram) that has a rate per kilowatt-hour.
 class EnergyRate {
  public:
-  // Kept to a billionth per kilowatt-hour.
+  // The rate, not negative, is rounded to a billionth per kilowatt-hour.
   explicit EnergyRate(double per_kilowatt_hour);
   [[nodiscard]] std::int64_t millionths(std::int64_t microjoules);
 
@@ -41,7 +42,7 @@ class CostRow final : public Row {
   std::optional<double> pue_;
   std::optional<EnergyRate> price_;
   std::optional<EnergyRate> carbon_;
-  std::optional<std::int64_t> booked_;  // of the batch in hand
+  std::optional<std::int64_t> booked_;  // node energy of the current batch, in microjoules
 };
 
 }  // namespace perjoule

@@ -15,7 +15,7 @@ constexpr std::int64_t agreement_slot_ns = 60 * second_ns;
 constexpr std::int64_t agreement_slots = 10;
 constexpr double agreement_covered_seconds = 540;
 constexpr double agreement_least_joules = 100;
-// Nobody looked in between: what the GPU did then is not known, and the state before keeps the time.
+// A longer interval is a gap: the states within it are unknown, so all of it is booked to the state before it.
 constexpr std::int64_t gap_us = 10'000'000;
 __extension__ using Wide = __int128;
 
@@ -51,7 +51,7 @@ void Agreement::add(std::int64_t booked_uj, std::int64_t interval_us, std::optio
   slots_.back().counted_joules += static_cast<double>(booked_uj) / 1e6;
   slots_.back().integrated_joules += (*before + *watts) / 2 * seconds;
   slots_.back().seconds += seconds;
-  // One slot more than the window: the newest is not full.
+  // One slot more than the window, because the newest one is not complete.
   while (number - slots_.front().number > agreement_slots)
     slots_.pop_front();
 }

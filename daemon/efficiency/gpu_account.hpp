@@ -1,5 +1,6 @@
-// Where the time and the energy of one GPU went: state, waste above the floor, headroom, agreement of its two meters.
-// Pure; one thread at a time. Time is in microseconds, energy in microjoules, so that parts add up exactly.
+// Accounts the time and energy of one GPU: per state, waste above the idle floor, recent peak power, and agreement of
+// the energy counter with the power readings. Pure; one thread at a time. Time is in integer microseconds and energy in
+// integer microjoules, so that the parts add up exactly.
 #pragma once
 
 #include <cstdint>
@@ -18,7 +19,7 @@ struct GpuInterval {
   std::int64_t unobserved_us = 0;
 };
 
-// The largest of the last five minutes, to ten seconds.
+// The largest value of the last five minutes, with a resolution of ten seconds.
 class RecentPeak {
  public:
   void add(double value, std::int64_t now_ns);
@@ -32,11 +33,11 @@ class RecentPeak {
   std::deque<Slot> slots_;
 };
 
-// The counter's energy over the integral of readings of the moment, over the last ten minutes.
+// Energy of the counter divided by the integral of the instantaneous power readings, over the last ten minutes.
 class Agreement {
  public:
   void add(std::int64_t booked_uj, std::int64_t interval_us, std::optional<double> watts, std::int64_t now_ns);
-  // None until nine tenths of the ten minutes are covered, or where the integral is too small to say anything.
+  // None until 540 s are covered, and while the integral is below 100 J, where the ratio would be noise.
   [[nodiscard]] std::optional<double> ratio(std::int64_t now_ns) const;
 
  private:
@@ -55,14 +56,14 @@ class GpuAccount {
   GpuAccount(GpuState first, IdleFloor floor) : states_(first), floor_(std::move(floor)) {}
 
   struct Entry {
-    GpuState state{};          // to which the interval belongs
-    std::int64_t time_us = 0;  // observed
+    GpuState state{};          // that the interval is booked to
+    std::int64_t time_us = 0;  // the observed part of the interval
     std::int64_t energy_uj = 0;
     std::optional<double> floor_watts;
     std::int64_t waste_uj = 0;
-    double waste_watts = 0;  // of now
+    double waste_watts = 0;  // at this reading
   };
-  // `configured_floor` comes before what was learnt.
+  // `configured_floor` takes precedence over the learned one.
   [[nodiscard]] Entry add(const GpuInterval& interval, const GpuReading& reading, std::int64_t now_ns,
                           std::int64_t enter_after_ns, std::optional<double> configured_floor);
 

@@ -34,7 +34,7 @@ void GpuRow::configure(const config::Efficiency& settings) {
   configured_floor_ = settings.idle_floor_watts;
 }
 
-// Kept as "STATE FLOOR", the floor as IdleFloor writes it.
+// The saved state is "STATE FLOOR", with the floor in the format of IdleFloor::text().
 GpuRow::Gpu& GpuRow::find(std::string_view slot, std::string_view uuid) {
   const auto known = gpus_.find(uuid);
   if (known != gpus_.end()) {

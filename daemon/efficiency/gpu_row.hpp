@@ -1,5 +1,6 @@
-// What GPUs did with their time and energy: perjoule_gpu_state_*, the floor, idle waste, headroom, agreement of the two
-// meters. Booked per GPU with its own batch. The state and the floor of each GPU are kept over restarts ("gpu/UUID").
+// Derives the metrics of each GPU's time and energy: perjoule_gpu_state_*, idle floor, idle waste, headroom, agreement
+// of energy counter and power readings. Booked with each GPU's own batch. The state and the learned floor of each GPU
+// are saved in the ledger (key "gpu/UUID") and restored after a restart. Loop's thread only.
 #pragma once
 
 #include <map>
@@ -27,11 +28,11 @@ class GpuRow final : public Row {
     std::string slot;
     std::string uuid;
     GpuAccount account;
-    GpuState kept_state{};     // as the ledger has it
-    std::int64_t kept_ns = 0;  // when it was handed to the ledger
+    GpuState kept_state{};     // as saved in the ledger
+    std::int64_t kept_ns = 0;  // time of that save
     RecentPeak peak = {};
     Agreement agreement = {};
-    // Of the batch in hand.
+    // Of the current batch.
     GpuReading reading = {};
     std::optional<double> instant_watts = {};
     std::optional<GpuInterval> interval = {};
@@ -46,7 +47,7 @@ class GpuRow final : public Row {
   std::int64_t enter_after_ns_ = 60'000'000'000;
   std::optional<double> configured_floor_;
   std::map<std::string, Gpu, std::less<>> gpus_;  // by UUID
-  std::vector<Gpu*> touched_;                     // by the batch in hand
+  std::vector<Gpu*> touched_;                     // by the current batch
 };
 
 }  // namespace perjoule

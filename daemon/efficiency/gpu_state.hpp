@@ -1,15 +1,16 @@
-// What a GPU was doing: the state machine behind perjoule_gpu_state_seconds_total. Pure; one thread at a time.
+// The state machine behind perjoule_gpu_state_seconds_total. Pure; one thread at a time.
 //
-//   deep_idle       no process holds it, no kernel ran, and the driver let its clocks go
-//   parked          no kernel ran, and something keeps it from deep idle: a process holds it, or its clocks stay up
-//   execution_idle  a process holds it, kernels ran in less than 5 % of the time, and it draws more than a fifth of the
-//                   way from its floor to its limit
-//   active          everything else
+//   deep_idle       no kernel ran, no process uses the GPU, and the driver has lowered its clocks
+//   parked          no kernel ran, but a process uses the GPU or its clocks stay up
+//   execution_idle  a process uses the GPU, a kernel ran in less than 5 % of the time (but more than 0), and its power
+//                   is above floor + 20 % of (enforced limit - floor)
+//   active          everything else, and execution_idle while the floor is unknown
 //
-// An idle state is entered when its condition has held for `enter_after`, and left at once; the time before a switch
-// stays with the old state, so idle is a lower bound and nothing that was counted is taken back. Thresholds follow the
-// study of execution-idle in academic clusters that knowledge of this field cites; utilisation is the share of time in
-// which a kernel ran, an upper bound of what its multiprocessors did.
+// A state other than active is entered when its condition has held for `enter_after`; active is entered at once. The
+// time before a switch stays with the old state: idle time is a lower bound, and nothing booked is ever moved. The
+// thresholds of execution_idle are those of a study of academic GPU clusters (arXiv 2604.04745), which applies 5 % to
+// the activity of the multiprocessors. Utilization is the share of time in which any kernel ran: an upper bound of that
+// activity.
 #pragma once
 
 #include <array>
@@ -26,22 +27,23 @@ inline constexpr std::array gpu_states = {GpuState::deep_idle, GpuState::parked,
 [[nodiscard]] std::optional<GpuState> gpu_state_of(std::string_view text);
 
 struct GpuReading {
-  std::optional<double> utilization;  // 0 to 1; without it nothing can be said, and the state stays
+  std::optional<double> utilization;  // 0 to 1; without it the reading has no state, and the current state stays
   std::optional<double> processes;
-  std::optional<bool> clock_idle;  // the driver says that its clocks are low because nothing runs
+  std::optional<bool> clock_idle;  // the driver reports that the clocks are low because nothing runs
   std::optional<double> watts;
-  std::optional<double> limit_watts;  // enforced
+  std::optional<double> limit_watts;  // the enforced power limit
 };
 
-// What the reading by itself looks like. `floor_watts`: of deep idle, when it is known.
+// The state that one reading by itself indicates. `floor_watts`: the power in deep idle, if it is known.
 [[nodiscard]] std::optional<GpuState> looks_like(const GpuReading& reading, std::optional<double> floor_watts);
 
 class GpuStates {
  public:
-  // A GPU that nobody has seen is taken to be active until it has shown otherwise.
+  // A GPU without saved state counts as active until its readings show otherwise.
   explicit GpuStates(GpuState first = GpuState::active) : current_(first) {}
 
-  // The state that the interval which ends with this reading belongs to. `is_gap`: nobody looked in between.
+  // Takes a reading and returns the state that the interval ending with it belongs to. `is_gap`: the interval was too
+  // long to know what happened in it.
   [[nodiscard]] GpuState step(std::optional<GpuState> seen, std::int64_t now_ns, std::int64_t enter_after_ns,
                               bool is_gap);
   [[nodiscard]] GpuState current() const { return current_; }

@@ -11,7 +11,7 @@ namespace {
 
 constexpr double half_life_seconds = 7 * 86'400.0;
 constexpr double share = 0.05;
-constexpr double least_seconds = 0.5;  // what is less is not worth a word in the ledger
+constexpr double least_seconds = 0.5;  // bins with less are not saved, to keep the ledger's row short
 
 }  // namespace
 
@@ -30,8 +30,8 @@ std::optional<double> IdleFloor::watts() const {
   if (total_ < known_after_seconds) return std::nullopt;
   double below = 0;
   for (std::size_t bin = 0; bin < seconds_.size(); ++bin) {
-    const double wanted = share * total_ - below;
-    if (seconds_[bin] > 0 && seconds_[bin] >= wanted) return static_cast<double>(bin) + wanted / seconds_[bin];
+    const double missing = share * total_ - below;
+    if (seconds_[bin] > 0 && seconds_[bin] >= missing) return static_cast<double>(bin) + missing / seconds_[bin];
     below += seconds_[bin];
   }
   return std::nullopt;

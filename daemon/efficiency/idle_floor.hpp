@@ -1,7 +1,7 @@
-// The power of a GPU in deep idle, learnt: the 5th percentile of its power over the last days in that state (the
-// minimum ever seen would be one outlier, and wrong for good). Pure; one thread at a time.
+// Learns the power of a GPU in deep idle: the 5th percentile of its power in that state. The minimum would not do: a
+// single outlier would make it wrong for ever. Pure; one thread at a time. Power in watts, time in seconds.
 //
-// A histogram of one watt per bin, weighted by time; older time counts half after seven days of deep idle.
+// A histogram with bins of one watt, weighted by time. A weight is halved by each seven days of deep idle after it.
 #pragma once
 
 #include <optional>
@@ -16,12 +16,12 @@ class IdleFloor {
   static constexpr double watts_max = 2000;
   static constexpr double known_after_seconds = 300;
 
-  // Power outside of 0 to `watts_max` is not counted.
+  // Power outside 0 to `watts_max` is ignored.
   void add(double watts, double seconds);
-  // None until `known_after_seconds` of deep idle have been seen.
+  // None until `known_after_seconds` of deep idle are counted.
   [[nodiscard]] std::optional<double> watts() const;
 
-  // "WATTS:SECONDS ..." for the ledger, and back. What cannot be read is left out.
+  // "WATTS:SECONDS ..." for the ledger, and back. `from` stops at the first item that it cannot read.
   [[nodiscard]] std::string text() const;
   [[nodiscard]] static IdleFloor from(std::string_view text);
 

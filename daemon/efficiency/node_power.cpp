@@ -71,10 +71,10 @@ bool NodePower::answers(Part part, std::int64_t now_ns) const {
   });
 }
 
-// The sum over the source's members, or nothing while one of them is silent: a sum that lacks a part would be a fall in
-// power that did not happen. A member that has been silent for its whole life span no longer counts as one. Meters are
-// views of one node: the largest is the one nearest to the wall. Where the packages are modelled, a sum without them
-// would pass for the node.
+// The sum over the source's members. None while a member has no power, because a sum without it would show a drop that
+// did not happen; a member that has been silent for its stale_after no longer counts. Meters all measure the same node:
+// the largest is taken, as the one closest to the wall socket. Source sum needs a measured package where packages are
+// modelled, because DRAM and GPUs alone would pass for the whole node.
 std::optional<double> NodePower::power(NodeSource source, std::int64_t now_ns) const {
   const bool is_modelled = answers(Part::modelled_package, now_ns);
   if (source == NodeSource::modelled && !is_modelled) return std::nullopt;
@@ -101,7 +101,7 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   if (!derived.readings.empty()) derived.best = derived.readings.front();
   const auto best = derived.best ? std::optional(derived.best->source) : std::nullopt;
 
-  // The leader is the first fresh member of the best source.
+  // The leader is the first fresh member of the best source; the node is derived when a batch updates it.
   const Member* leader = nullptr;
   bool led = false;
   for (auto& [id, member] : members_) {
@@ -120,7 +120,7 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   for (auto& [id, member] : members_) {
     const std::int64_t booked = std::exchange(member.unbooked, 0);
     if (!belongs(member.part, *best)) continue;
-    // Only one of several meters may book the node's energy.
+    // Several meters measure the same energy, so only the leader's is booked.
     if (*best != NodeSource::meter || &member == leader) {
       derived.booked += booked;
       auto& of_origin = derived.by_origin[static_cast<std::size_t>(member.origin)];
@@ -129,7 +129,7 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
     unobserved_us = std::max(unobserved_us, member.unobserved_us);
   }
   derived.best_changed = best_ != best;
-  // What a source did not observe before it became the best one is not the node's gap.
+  // Gaps of a source from before it became the best one are not gaps of the node.
   if (derived.best_changed && best_) unobserved_booked_us_ = unobserved_us;
   derived.unobserved_us = std::max<std::int64_t>(unobserved_us - unobserved_booked_us_, 0);
   unobserved_booked_us_ = std::max(unobserved_us, unobserved_booked_us_);

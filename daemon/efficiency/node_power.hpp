@@ -1,14 +1,13 @@
-// Power and energy of the whole node, from the best source that answers now.
+// Power and energy of the whole node, from the best source available now, in this order:
 //
-//   meter     a sensor in the node's inlet (hwmon role node)
-//   psu       the sum of the supplies' inputs (hwmon role psu_in)
-//   sum       the sum of the parts that are measured: CPU packages and DRAM (RAPL), GPUs; fans, drives and the
-//   supplies'
-//             losses are not in it
-//   modelled  the same where the packages' power is modelled
+//   meter     a sensor at the node's inlet (hwmon sensor with role node)
+//   psu       the sum of the power supplies' inputs (hwmon role psu_in)
+//   sum       the sum of the measured parts: CPU packages and DRAM (RAPL), GPUs; without fans, drives and the losses
+//             of the power supplies
+//   modelled  like sum, with CPU packages whose power is modelled
 //
-// Energy is the sum of what the ledger booked for the source's members, so node and parts agree to the microjoule; it
-// is booked under the source that was the best one then. Loop's thread only.
+// Energy is the sum of what the ledger booked for the members of that source, so node and parts agree to the
+// microjoule. It is booked under the source that was the best one at the time. Loop's thread only.
 #pragma once
 
 #include <array>
@@ -25,17 +24,17 @@ namespace perjoule {
 
 inline constexpr auto node_power =
     gauge<Unit::watt>("perjoule_node_power_watts",
-                      "Power of the node from the best source that answers now (source meter, psu, dcmi, sum or "
-                      "modelled; one series). Source sum holds only the parts that are measured (CPU packages, DRAM, "
-                      "GPUs); in modelled the CPU's part is an estimate from its utilisation.",
+                      "Power of the node from the best source available now (meter, psu, sum or modelled; one series). "
+                      "Source sum has only the measured parts (CPU packages, DRAM, GPUs); in modelled, CPU power is "
+                      "estimated from utilization.",
                       "source");
 inline constexpr auto node_energy = persisted_counter<Unit::joule>(
     "perjoule_node_energy_joules_total",
-    "Energy of the node, booked under the source that was the best one at the time (see perjoule_node_power_watts).",
+    "Energy of the node, under the source that was the best one at the time (see perjoule_node_power_watts).",
     "source");
 inline constexpr auto node_reading = gauge<Unit::watt>(
     "perjoule_node_reading_watts",
-    "Power of the node by every source that answers. Not additive: the sources are views of one node.", "source");
+    "Power of the node by every available source. Do not sum them: each source measures the same node.", "source");
 
 enum class NodeSource : std::uint8_t { meter, psu, sum, modelled };
 inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, NodeSource::sum, NodeSource::modelled};
@@ -43,7 +42,7 @@ inline constexpr std::array node_sources = {NodeSource::meter, NodeSource::psu, 
 
 class NodePower {
  public:
-  // Remembers what is a part of some source.
+  // Takes the reading if it belongs to a source, else ignores it.
   void observe(const Observation& observation);
 
   struct Reading {
@@ -54,14 +53,14 @@ class NodePower {
     std::vector<Reading> readings;  // every source with fresh members
     std::optional<Reading> best;
     std::int64_t booked = 0;  // since the last call, by members of the best source
-    // The same by how it became known; none: of no member.
+    // The same by origin; none: no member has that origin.
     std::array<std::optional<std::int64_t>, origins.size()> by_origin = {};
     std::int64_t unobserved_us = 0;
-    std::vector<NodeSource> gone;  // answered at the last call and does not now
+    std::vector<NodeSource> gone;  // had a reading at the last call and has none now
     bool best_changed = false;
   };
-  // To be called after the observations of one batch. Empty unless that batch held the first member of the best source:
-  // a node with packages in several probes is derived once per period, not once per probe.
+  // Call it after the observations of one batch. None unless that batch held the first member of the best source, so
+  // that a node with packages in several probes is derived once per period and not once per probe.
   [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
 
  private:
@@ -72,9 +71,9 @@ class NodePower {
     std::optional<double> watts;
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = 0;
-    std::int64_t unbooked = 0;       // booked by the ledger, not yet by the node
-    std::int64_t unobserved_us = 0;  // since the start
-    bool updated = false;
+    std::int64_t unbooked = 0;       // booked for the member, not yet for the node
+    std::int64_t unobserved_us = 0;  // since the start of the daemon
+    bool updated = false;            // by the current batch
   };
   [[nodiscard]] static std::optional<Part> classify(const Observation& observation);
   [[nodiscard]] static bool belongs(Part part, NodeSource source);

@@ -1,4 +1,4 @@
-// Every derived row in the order of dependency: what one books, those behind it may observe.
+// All derived rows in order of dependency: a row may observe what the rows before it booked. Loop's thread only.
 #pragma once
 
 #include <vector>
@@ -8,10 +8,10 @@
 
 namespace perjoule {
 
-// `ledger` keeps what a row has learnt over restarts, and outlives the rows.
+// `ledger` saves what a row has learned, and outlives the rows.
 [[nodiscard]] Rows make_rows(Ledger& ledger);
 
-// What they derive, for the catalogue.
+// The metrics that the rows derive, for the catalogue. Any thread.
 [[nodiscard]] std::vector<const Metric*> row_metrics();
 
 }  // namespace perjoule

@@ -28,16 +28,16 @@ using Endpoints = std::vector<asio::ip::tcp::endpoint>;
 using Steady = std::chrono::steady_clock;
 
 constexpr std::size_t addresses_max = 8;
-constexpr int lookups_max = 8;  // that have not returned
+constexpr int lookups_max = 8;  // lookups that have not returned: each holds a thread
 constexpr std::size_t read_bytes = 8 * 1024;
 
 struct Lookup {
   Endpoints endpoints;
   std::string error;
-  bool done = false;  // the loop's
+  bool done = false;  // used on the loop's thread only
 };
 
-// May block for as long as the resolver likes.
+// Runs on a lane: getaddrinfo(3) may block without limit.
 void look_up(Lookup& lookup, const std::string& host, const std::string& port) {
   addrinfo hints{};
   hints.ai_socktype = SOCK_STREAM;
@@ -57,7 +57,7 @@ void look_up(Lookup& lookup, const std::string& host, const std::string& port) {
     lookup.endpoints.push_back(endpoint);
   }
   freeaddrinfo(list);
-  if (lookup.endpoints.empty()) lookup.error = "it has no address";
+  if (lookup.endpoints.empty()) lookup.error = "the name has no usable address";
 }
 
 bool is_field(const std::pair<std::string, std::string>& header) {
@@ -76,8 +76,8 @@ std::string request_text(const Call& call, const Url& url, const std::string& ag
   return text + "\r\n" + call.body;
 }
 
-// One call's connection. Its coroutine owns it; time and cancel() only close it, and the coroutine finds that out, or
-// never runs again when the loop has ended.
+// The connection of one call, owned by the call's coroutine. The timer and cancel() only close the socket; the
+// coroutine then ends with an error, or is never resumed if the loop has ended.
 class Exchange : public std::enable_shared_from_this<Exchange> {
  public:
   explicit Exchange(asio::io_context& context) : socket(context), wake(context), timer_(context) {}
@@ -117,8 +117,8 @@ class Exchange : public std::enable_shared_from_this<Exchange> {
   }
 
   asio::ip::tcp::socket socket;
-  std::unique_ptr<Lane> lane;  // of a lookup under way
-  asio::steady_timer wake;     // ends the wait for it
+  std::unique_ptr<Lane> lane;  // of a lookup in progress
+  asio::steady_timer wake;     // cancelled to end the wait for the lookup
   std::optional<asio::ssl::stream<asio::ip::tcp::socket&>> tls;
 
  private:
@@ -144,13 +144,13 @@ class ClientCore {
   ClientOptions options;
   std::optional<asio::ssl::context> tls;
   std::vector<std::weak_ptr<Exchange>> exchanges;
-  // Those that have not returned, also when nobody waits for them any more.
+  // Lookups that have not returned, including those whose call has ended.
   std::shared_ptr<std::atomic<int>> lookups = std::make_shared<std::atomic<int>>(0);
 
   asio::ssl::context& tls_context() {
     if (tls) return *tls;
     tls.emplace(asio::ssl::context::tls_client);
-    error_code ignored;  // without authorities every certificate is refused, with a message
+    error_code ignored;  // if the authorities cannot be read, the handshake rejects every certificate with an error
     tls->set_options(asio::ssl::context::default_workarounds | asio::ssl::context::no_sslv2 |
                          asio::ssl::context::no_sslv3 | asio::ssl::context::no_tlsv1 | asio::ssl::context::no_tlsv1_1,
                      ignored);
@@ -163,7 +163,7 @@ class ClientCore {
 
 namespace {
 
-// On a lane, unless `url` names an address.
+// Looks the host up on a lane, unless `url` has a numeric address.
 asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> core, std::shared_ptr<Exchange> exchange,
                                                   Url url) {
   error_code not_numeric;
@@ -171,13 +171,13 @@ asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> co
   if (!not_numeric) co_return Endpoints{{address, static_cast<std::uint16_t>(std::stoul(url.port))}};
   if (*core->lookups >= lookups_max)
     co_return Error{Fault::transient,
-                    fmt::format("looking up {}: {} lookups have not returned", url.host, lookups_max)};
+                    fmt::format("looking up {}: {} earlier lookups have not returned", url.host, lookups_max)};
   const auto lookup = std::make_shared<Lookup>();
   exchange->lane = core->options.make_lane();
   ++*core->lookups;
   const std::shared_ptr<void> slot(nullptr, [lookups = core->lookups](void*) { --*lookups; });
   const std::function<void()> work = [lookup, host = url.host, port = url.port, slot] { look_up(*lookup, host, port); };
-  // A lookup that never returns must not keep a socket beyond the loop's life.
+  // Only a weak pointer: a lookup that never returns must not keep a socket alive beyond the loop.
   const std::function<void()> done = [lookup, weak = std::weak_ptr(exchange)] {
     lookup->done = true;
     if (const auto waiting = weak.lock()) waiting->wake.cancel();
@@ -194,7 +194,7 @@ asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> co
   co_return lookup->endpoints;
 }
 
-// Tries one address after another, each with its share of the time that is left.
+// Tries one address after another; each gets an equal share of the remaining time.
 asio::awaitable<Result<void>> connect(std::shared_ptr<Exchange> exchange, Endpoints endpoints,
                                       Steady::time_point deadline, std::string where) {
   error_code error;
@@ -216,7 +216,7 @@ asio::awaitable<Result<void>> shake_hands(std::shared_ptr<Exchange> exchange, as
   error_code error;
   error_code numeric;
   asio::ip::make_address(host, numeric);
-  // A server with several certificates chooses by the name; an address is not sent (RFC 6066 3).
+  // Server Name Indication: the server chooses its certificate by this name; addresses are not sent (RFC 6066 3).
   if (numeric) SSL_ctrl(tls.native_handle(), SSL_CTRL_SET_TLSEXT_HOSTNAME, TLSEXT_NAMETYPE_host_name, host.data());
   tls.set_verify_callback(asio::ssl::host_name_verification(host), error);
   co_await tls.async_handshake(asio::ssl::stream_base::client, asio::redirect_error(asio::use_awaitable, error));
@@ -224,14 +224,14 @@ asio::awaitable<Result<void>> shake_hands(std::shared_ptr<Exchange> exchange, as
   const long verdict = SSL_get_verify_result(tls.native_handle());
   if (verdict == X509_V_OK || exchange->ended()) co_return exchange->failure("TLS with " + where, error.message());
   co_return Error{Fault::broken, fmt::format("TLS with {}: {}", where, X509_verify_cert_error_string(verdict)),
-                  "give the server a certificate for this name from an authority that this host trusts"};
+                  "the server needs a certificate for this name from an authority that this host trusts"};
 }
 
 asio::awaitable<Result<Answer>> converse(std::shared_ptr<Exchange> exchange, std::string request,
                                          std::shared_ptr<ResponseReader> reader, std::string where) {
   const auto error = std::make_shared<error_code>();
   co_await exchange->write(asio::buffer(request), error);
-  // A server may refuse a request before it has read it all: what it said is then to be read all the same.
+  // A server may respond and close before it has read the whole request, so the response is read despite a write error.
   const std::string unsent = *error ? error->message() : "";
   std::array<char, read_bytes> bytes{};
   for (;;) {
@@ -250,7 +250,7 @@ asio::awaitable<Result<Answer>> run(std::shared_ptr<ClientCore> core, std::share
   const Result<Url> url = parse_url(call.url);
   if (!url) co_return url.error();
   if (!std::all_of(call.headers.begin(), call.headers.end(), is_field))
-    co_return Error{Fault::broken, "a header field that HTTP cannot carry"};
+    co_return Error{Fault::broken, "a request header has an invalid name or value"};
   const Steady::time_point deadline = Steady::now() + call.deadline;
   const std::string where = url->authority();
   exchange->arm(deadline);
@@ -272,7 +272,7 @@ asio::awaitable<Result<Answer>> run(std::shared_ptr<ClientCore> core, std::share
 Client::Client(asio::io_context& context, ClientOptions options)
     : core_(std::make_shared<ClientCore>(context, std::move(options))) {}
 
-// A timer's cancel() throws in theory only.
+// clang-tidy assumes that cancel() of a timer may throw; in practice it does not.
 Client::~Client() {  // NOLINT(bugprone-exception-escape)
   cancel();
 }

@@ -19,7 +19,7 @@ bool is_loopback(const tcp::socket& socket) {
   error_code error;
   auto address = socket.remote_endpoint(error).address();
   if (error) return false;
-  // What a socket of both families calls 127.0.0.1.
+  // A dual-stack socket shows an IPv4 client as ::ffff:127.0.0.1.
   if (address.is_v6() && address.to_v6().is_v4_mapped())
     return asio::ip::make_address_v4(asio::ip::v4_mapped, address.to_v6()).is_loopback();
   return address.is_loopback();
@@ -33,7 +33,7 @@ Connection::Connection(tcp::socket peer, const Limits& limits)
       reader(limits.header_bytes, limits.body_bytes),
       pace(limits.requests_per_second, limits.requests_burst, Clock::now()),
       loopback(is_loopback(socket)) {
-  error_code ignored;  // a peer that is already gone shows at the first read
+  error_code ignored;  // if the peer is already gone, the first read fails
   socket.non_blocking(true, ignored);
   socket.set_option(tcp::no_delay(true), ignored);
 }
@@ -70,7 +70,7 @@ void Connections::leaving(Connection& connection) {
 void Connections::close(Connection& connection) {
   --open;
   error_code ignored;
-  // What a client did not take would stay in the kernel's buffers long after the close; a reset frees it at once.
+  // Unsent data would stay in the kernel's buffers long after the close; a reset (SO_LINGER 0) frees it at once.
   if (connection.phase == Connection::Phase::writing)
     connection.socket.set_option(asio::socket_base::linger(true, 0), ignored);
   connection.socket.close(ignored);
@@ -107,7 +107,7 @@ Connections::Clock::time_point Connections::close_overdue(Clock::time_point now)
       using Phase = Connection::Phase;
       if (connection.phase != Phase::idle && connection.phase != Phase::leaving) ++timeouts;
       if (connection.phase == Phase::header || connection.phase == Phase::body) {
-        error_code ignored;  // told if it can be told without waiting
+        error_code ignored;  // the 408 is sent only if that is possible without waiting
         connection.socket.write_some(asio::buffer(refusal(408, "the request did not arrive in time")), ignored);
       }
       close(connection);

@@ -1,5 +1,5 @@
-// The open connections in the order in which they can be spared, and their deadlines. Used on the web thread only, but
-// for the counters, which any thread may read and which count before the client can notice.
+// The open connections, their deadlines, and the order in which they are closed when room is needed. Web thread only;
+// the counters may be read by any thread, and are updated before the client can notice the change.
 #pragma once
 
 #include <atomic>
@@ -19,19 +19,19 @@ namespace perjoule::http {
 struct Connection {
   using Clock = std::chrono::steady_clock;
   enum class Phase : std::uint8_t {
-    silent,   // accepted, no byte yet
-    header,   // receiving one
-    body,     // receiving one
-    waiting,  // its answer is being made
-    writing,  // the client is slow to take an answer
+    silent,   // accepted, no byte received yet
+    header,   // receiving a header
+    body,     // receiving a body
+    waiting,  // for a handler that answers later
+    writing,  // the client is slow to receive a response
     idle,     // between two requests
-    leaving,  // the last answer is written, the client's end is awaited
+    leaving,  // the last response is written, waiting for the client to close
   };
 
   Connection(boost::asio::ip::tcp::socket peer, const Limits& limits);
 
   boost::asio::ip::tcp::socket socket;
-  boost::asio::steady_timer pause;  // before a request that comes too soon
+  boost::asio::steady_timer pause;  // delays a request above the rate limit
   RequestReader reader;
   Pace pace;
   bool loopback = false;
@@ -44,7 +44,8 @@ struct Connection {
   std::list<Connection>::iterator self_;
 };
 
-// A connection's coroutine refers to it until it calls `forget`; closing one only makes its coroutine find that out.
+// Owns the connections. A connection's coroutine uses it until it calls forget(); closing a connection only closes its
+// socket, which makes the coroutine end.
 class Connections {
  public:
   using Clock = Connection::Clock;
@@ -52,18 +53,18 @@ class Connections {
   Connection& add(boost::asio::ip::tcp::socket socket, const Limits& limits);
   void forget(Connection& connection);
 
-  // Moves a connection to the end of those that can be spared: it has just been served.
+  // Called when a response has been sent: of all connections, this one is then evicted last.
   void served(Connection& connection);
   void writing(Connection& connection);
   void leaving(Connection& connection);
 
-  // Closes the connection that can best be spared: first those that leave, then the one whose last request is longest
-  // ago, then one whose answer is being made, then the one that has been slow to take its answer longest.
+  // Closes one connection to make room: first one in phase leaving, then the one whose last response is longest ago,
+  // then one that waits for its handler, then the one that has been writing longest.
   void evict();
-  // Closes the slowest taker of an answer if it is due before `deadline`.
+  // Closes the connection that has been writing longest, if its own deadline is at or before `deadline`.
   bool evict_writing(Clock::time_point deadline);
 
-  // Closes those whose deadline has passed; returns the next deadline.
+  // Closes the connections whose deadline has passed; returns the next deadline.
   Clock::time_point close_overdue(Clock::time_point now);
   void close_all();
 
@@ -72,16 +73,16 @@ class Connections {
   std::atomic<std::uint64_t> accepted = 0;
   std::atomic<std::uint64_t> open = 0;
   std::atomic<std::uint64_t> evicted = 0;
-  std::atomic<std::uint64_t> timeouts = 0;  // idle and leaving connections apart
+  std::atomic<std::uint64_t> timeouts = 0;  // without those of idle and leaving connections
 
  private:
   using List = std::list<Connection>;
   static void move(Connection& connection, List& list, List::iterator before);
   void close(Connection& connection);
 
-  List waiting_;  // for a request or the client's end; those to be spared first stand in front
-  List writing_;  // the longest in front
-  List closed_;   // their coroutines have not yet run
+  List waiting_;  // every connection that is not writing; the next to evict is at the front
+  List writing_;  // the one that has been writing longest is at the front
+  List closed_;   // closed, but their coroutines have not ended yet
 };
 
 }  // namespace perjoule::http

@@ -13,7 +13,7 @@
 namespace perjoule::http {
 namespace {
 
-constexpr int gzip_window = 15 + 16;  // the greatest window; + 16 asks for a gzip header and trailer
+constexpr int gzip_window = 15 + 16;  // the largest window; + 16 selects the gzip header and trailer
 constexpr int memory_level = 8;       // zlib's default
 
 std::string_view trimmed(std::string_view text) {
@@ -22,7 +22,12 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-// What follows the first `mark`, and `text` cut before it.
+bool equals_ignoring_case(std::string_view text, std::string_view lower) {
+  auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
+  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), same);
+}
+
+// Returns the part after the first `mark` and cuts `text` before it.
 std::string_view split(std::string_view& text, char mark) {
   auto at = text.find(mark);
   auto rest = at == std::string_view::npos ? std::string_view{} : text.substr(at + 1);
@@ -30,7 +35,7 @@ std::string_view split(std::string_view& text, char mark) {
   return rest;
 }
 
-// A weight is "0" or "1" and up to three decimals (RFC 9110 12.4.2). One that is malformed admits nothing.
+// A weight is "0" or "1" and up to three decimals (RFC 9110 12.4.2). A malformed weight counts as 0.
 bool weight_admits(std::string_view parameter) {
   parameter = trimmed(parameter);
   if (parameter.empty()) return true;
@@ -48,7 +53,7 @@ std::string gzip(std::string_view text, int level) {
   if (deflateInit2(&stream, std::clamp(level, 1, 9), Z_DEFLATED, gzip_window, memory_level, Z_DEFAULT_STRATEGY) != Z_OK)
     throw std::bad_alloc();
   std::string packed(deflateBound(&stream, text.size()), '\0');
-  // zlib counts in unsigned int, so a longer text goes in by parts.
+  // zlib's lengths are unsigned int, so longer input is passed in parts.
   constexpr std::size_t part_bytes = std::numeric_limits<uInt>::max();
   std::size_t written = 0;
   int status = Z_OK;

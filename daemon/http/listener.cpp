@@ -32,7 +32,7 @@ std::optional<HostPort> split(std::string_view address) {
   if (error != std::errc() || end != port.data() + port.size()) return std::nullopt;
   if (host.starts_with('[') && host.ends_with(']'))
     return HostPort{std::string(host.substr(1, host.size() - 2)), number};
-  // Without brackets "::1:80" could mean two things.
+  // Without brackets "::1:80" is ambiguous: an address with port 80, or an address alone.
   if (host.find_first_of(":[]") != std::string_view::npos) return std::nullopt;
   return HostPort{std::string(host), number};
 }
@@ -40,16 +40,16 @@ std::optional<HostPort> split(std::string_view address) {
 Error cannot_listen(const std::string& address, std::uint16_t port, const error_code& error) {
   std::string what = fmt::format("cannot listen on {}: {}", address, error.message());
   if (error == asio::error::address_in_use)
-    return {Fault::broken, what, fmt::format("find who holds it with: ss -ltnp 'sport = :{}'", port)};
+    return {Fault::broken, what, fmt::format("find the process that uses the port: ss -ltnp 'sport = :{}'", port)};
   if (error == asio::error::access_denied)
-    return {Fault::denied, what, "take a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"};
-  return {Fault::broken, what, "see this host's addresses with: ip -brief address"};
+    return {Fault::denied, what, "use a port from 1024 on, or give the daemon CAP_NET_BIND_SERVICE"};
+  return {Fault::broken, what, "list the addresses of this host: ip -brief address"};
 }
 
 tcp::acceptor open(asio::io_context& context, const tcp::endpoint& endpoint, bool v6_only, error_code& error) {
   tcp::acceptor acceptor(context);
   acceptor.open(endpoint.protocol(), error);
-  // A restart must not wait for the connections of the last run to leave TIME_WAIT.
+  // SO_REUSEADDR, so that a restart need not wait for connections of the previous run in TIME_WAIT.
   if (!error) acceptor.set_option(tcp::acceptor::reuse_address(true), error);
   if (!error && endpoint.address().is_v6()) acceptor.set_option(asio::ip::v6_only(v6_only), error);
   if (!error) acceptor.bind(endpoint, error);
@@ -58,7 +58,7 @@ tcp::acceptor open(asio::io_context& context, const tcp::endpoint& endpoint, boo
   return acceptor;
 }
 
-// The first IPv4 address of a name, else its first: one socket per configured address.
+// The first IPv4 address of a name, or its first address if it has no IPv4: one socket per configured address.
 tcp::endpoint resolve(asio::io_context& context, const HostPort& address, error_code& error) {
   auto literal = asio::ip::make_address(address.host, error);
   if (!error) return {literal, address.port};
@@ -81,7 +81,7 @@ Result<tcp::acceptor> listen(asio::io_context& context, const std::string& addre
   error_code error;
   if (parts->host.empty()) {
     auto both = open(context, {tcp::v6(), parts->port}, false, error);
-    // A kernel without IPv6 says so at once, one where it is switched off only when binding.
+    // A kernel without IPv6 fails at socket(2); one where IPv6 is disabled (sysctl) fails at bind(2).
     if (error == asio::error::address_family_not_supported || error == boost::system::errc::address_not_available)
       both = open(context, {tcp::v4(), parts->port}, false, error);
     if (error) return cannot_listen(address, parts->port, error);

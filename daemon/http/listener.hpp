@@ -1,4 +1,5 @@
-// From a configured address to a listening, non-blocking socket. Called while starting: may block on the resolver.
+// Opens a listening, non-blocking socket for a configured address. Called at the start only, on one thread: it may
+// block on the resolver.
 #pragma once
 
 #include <boost/asio/io_context.hpp>
@@ -10,8 +11,8 @@
 namespace perjoule::http {
 
 // "127.0.0.1:10190", "[::1]:10190", "localhost:10190"; ":10190" is every interface, IPv4 and IPv6. "[::]:10190" is IPv6
-// only, so that it can stand beside "0.0.0.0:10190". Port 0: any free one. Errors name the address, the cause and where
-// to look: broken (not an address, in use, not on this host) or denied (a port below 1024).
+// only, so that it can be used together with "0.0.0.0:10190". Port 0: any free one. Errors name the address, the cause
+// and a remedy: broken (not an address, in use, not on this host) or denied (a port below 1024).
 [[nodiscard]] Result<boost::asio::ip::tcp::acceptor> listen(boost::asio::io_context& context,
                                                             const std::string& address);
 

@@ -1,4 +1,4 @@
-// A request and its answer as plain values: what the routes see of HTTP. No library shows here.
+// A request and its response as plain values, for the routes; independent of Asio and Beast. Values only; any thread.
 #pragma once
 
 #include <functional>
@@ -16,7 +16,7 @@ struct Request {
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order, names may repeat
   std::string accept;                                      // header values; "" when absent
   std::string accept_encoding;
-  std::string host;  // as the client named this server; "" from HTTP/1.0
+  std::string host;  // the Host field; "" when absent (HTTP/1.0)
   std::string body;
   bool loopback = false;  // the peer's address is 127.0.0.0/8, ::1 or a local socket
 };
@@ -29,10 +29,11 @@ struct Response {
   std::string content_type = "text/plain; charset=utf-8";
   std::string content_encoding;  // "gzip" when `body` is compressed
   std::vector<std::pair<std::string, std::string>> headers;
-  std::shared_ptr<const std::string> body;  // shared with every other answer of the same content; null = empty
-  // When set, nothing above counts, and the answer comes later: the server calls this once, on the web thread, with
-  // what takes the answer, once. A Reply may be called on any thread while the server lives, and on the one that
-  // destroys it at any time. None within Limits::answer_timeout: 503. What it throws is a 500, as the handler's.
+  std::shared_ptr<const std::string> body;  // may be shared with other responses of the same content; null = empty
+  // When set, the members above are ignored and the response comes later: the server calls this function once, on the
+  // web thread, with a Reply that takes one Response. The Reply may be called on any thread while the server exists; on
+  // the thread that destroys the server also afterwards, without effect. No call within Limits::answer_timeout: 503. An
+  // exception from this function becomes a 500, like one from the handler.
   std::function<void(Reply)> later;
 };
 

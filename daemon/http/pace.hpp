@@ -1,4 +1,4 @@
-// A token bucket: how long the next request of a connection must wait. Values only; the owner's thread.
+// A token bucket: how long the next request of a connection must wait. Pure; one thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -10,11 +10,11 @@ class Pace {
  public:
   using Clock = std::chrono::steady_clock;
 
-  // `per_second` of 0 or less: no limit. `burst`, at least 1, requests may come at once after a pause.
+  // `per_second` of 0 or less: no limit. After a pause, `burst` requests (at least 1) may come without delay.
   Pace(double per_second, double burst, Clock::time_point now)
       : per_second_(per_second), burst_(std::max(burst, 1.0)), tokens_(burst_), last_(now) {}
 
-  // Takes one token, on credit where none is left. Returns the time until the debt is paid; 0 when there is none.
+  // Takes one token; the balance may become negative. Returns the time until it is 0 again, or 0 if it is not negative.
   Clock::duration take(Clock::time_point now) {
     if (per_second_ <= 0) return {};
     std::chrono::duration<double> passed = now - last_;

@@ -13,7 +13,7 @@ namespace perjoule::http {
 
 namespace beast = boost::beast;
 
-// Keeps the few fields that the routes see and forgets the others, so a request costs no list of fields.
+// Keeps the few header fields that the routes use and drops the others, so a request needs no list of fields.
 class RequestReader::Parser final : public beast::http::basic_parser<true> {
  public:
   using error_code = beast::error_code;
@@ -33,7 +33,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
   std::size_t header_size = 0;
 
  private:
-  // Any error stops the parser; `refusal` says which answer it becomes.
+  // Any error stops the parser; `refusal` has the response that it becomes.
   void refuse(unsigned status, std::string_view why, error_code& error) {
     refuse(status, why);
     error = beast::http::error::bad_value;
@@ -44,7 +44,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
     taken.http_1_0 = version == 10;
     taken.request.method.assign(name.data(), name.size());
     if (method != verb::get && method != verb::head && method != verb::post && method != verb::put)
-      return refuse(405, "this server knows GET, HEAD, POST and PUT", error);
+      return refuse(405, "the supported methods are GET, HEAD, POST and PUT", error);
     auto decoded = decode_target({target.data(), target.size()});
     if (!decoded) return refuse(400, target_rule, error);
     taken.request.path = std::move(decoded->path);
@@ -65,13 +65,14 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
         return;
       case field::expect:
         if (!beast::iequals(text, "100-continue"))
-          return refuse(417, "the only expectation met is 100-continue", error);
+          return refuse(417, "the only supported expectation is 100-continue", error);
         expects_continue = !taken.http_1_0;
         return;
       case field::transfer_encoding:
-        // Anything else leaves the end of the body in doubt, and the next request with it.
-        if (taken.http_1_0) return refuse(400, "HTTP/1.0 has no Transfer-Encoding", error);
-        if (!beast::iequals(text, "chunked")) return refuse(501, "the only Transfer-Encoding read is chunked", error);
+        // With any other coding the end of the body, and so the start of the next request, would be uncertain.
+        if (taken.http_1_0) return refuse(400, "HTTP/1.0 does not allow Transfer-Encoding", error);
+        if (!beast::iequals(text, "chunked"))
+          return refuse(501, "the only supported Transfer-Encoding is chunked", error);
         return;
       default:
         return;
@@ -80,7 +81,8 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
 
   void on_header_impl(error_code& error) override {
     got_header_ = true;
-    if (hosts_ > 1 || (hosts_ == 0 && !taken.http_1_0)) refuse(400, "HTTP/1.1 asks for one Host field", error);
+    if (hosts_ > 1 || (hosts_ == 0 && !taken.http_1_0))
+      refuse(400, "HTTP/1.1 requires exactly one Host field", error);
   }
 
   std::size_t on_body_impl(beast::string_view part, error_code&) override {
@@ -126,10 +128,10 @@ RequestReader::State RequestReader::read(std::string_view bytes) {
   return state;
 }
 
-// Parses from the front of `bytes` and leaves there what is not yet understood.
+// Parses from the front of `bytes` and leaves the bytes there that cannot be parsed yet.
 RequestReader::State RequestReader::advance(std::string_view& bytes) {
   if (!parser_) {
-    // Empty lines before a request are let pass (RFC 9112 2.2).
+    // Empty lines before a request are skipped (RFC 9112 2.2).
     bytes.remove_prefix(std::min(bytes.find_first_not_of("\r\n"), bytes.size()));
     if (bytes.empty()) return State::idle;
     parser_ = std::make_unique<Parser>(header_bytes_, body_bytes_);
@@ -139,12 +141,12 @@ RequestReader::State RequestReader::advance(std::string_view& bytes) {
     bool header = !parser_->is_header_done();
     auto used = parser_->put({bytes.data(), bytes.size()}, error);
     bytes.remove_prefix(used);
-    // Beast bounds one field, not their sum.
+    // Beast limits the size of one field, not of the whole header.
     if (header) parser_->header_size += used;
     bool incomplete = !parser_->is_header_done() && parser_->header_size + bytes.size() >= header_bytes_;
     if (header && (incomplete || parser_->header_size > header_bytes_)) error = beast::http::error::header_limit;
   }
-  // Only a chunk's extensions or trailers can leave this much behind while a body is read.
+  // While a body is read, only chunk extensions or trailers can leave this many bytes unparsed.
   if (error == beast::http::error::need_more && parser_->is_header_done() && !parser_->is_done() &&
       bytes.size() >= header_bytes_)
     error = beast::http::error::header_limit;
@@ -157,7 +159,7 @@ RequestReader::State RequestReader::advance(std::string_view& bytes) {
   } else if (error == beast::http::error::body_limit) {
     parser_->refuse(413, fmt::format("the body is longer than {} bytes", body_bytes_));
   } else if (error == beast::http::error::bad_version) {
-    parser_->refuse(505, "this server speaks HTTP/1.0 and HTTP/1.1");
+    parser_->refuse(505, "the supported versions are HTTP/1.0 and HTTP/1.1");
   } else if (parser_->refusal.why.empty()) {
     parser_->refuse(400, fmt::format("not an HTTP/1.1 request: {}", error.message()));
   }

@@ -1,7 +1,7 @@
-// From bytes as they arrive to requests in order: pure, without sockets or clocks. The only home of Beast's parser.
+// Parses HTTP/1.1 requests (RFC 9112) from bytes as they arrive, in order. Pure: no sockets, no clocks. Together with
+// response_reader the only user of Beast's parser. One owner; any one thread.
 //
-// Holds at most `header_bytes` and what one `read` brought, and a body of `body_bytes`; nothing between two requests.
-// One owner; any one thread.
+// Buffers at most `header_bytes` plus the bytes of one read(), and a body of `body_bytes`; nothing between requests.
 #pragma once
 
 #include <cstddef>
@@ -17,16 +17,16 @@ namespace perjoule::http {
 class RequestReader {
  public:
   enum class State : std::uint8_t {
-    idle,      // no byte of a next request yet
+    idle,      // no byte of the next request yet
     header,    // its header is incomplete
-    body,      // its body is
+    body,      // its body is incomplete
     complete,  // call take()
-    refused,   // nothing after this can be understood: answer refusal() and close
+    refused,   // the rest of the stream cannot be parsed: send refusal() and close
   };
 
-  // A request and what its framing says about the answer.
+  // A request, and what it requires of the response.
   struct Taken {
-    Request request;  // `loopback` is left to the caller
+    Request request;  // the caller sets `loopback`
     bool keep_alive = true;
     bool http_1_0 = false;
   };
@@ -41,7 +41,7 @@ class RequestReader {
   RequestReader(const RequestReader&) = delete;
   RequestReader& operator=(const RequestReader&) = delete;
 
-  // Goes on with `bytes`, after those kept from before; stops behind one request. "" to use only those kept.
+  // Parses the buffered bytes and then `bytes`, up to the end of one request; "" parses only the buffered ones.
   State read(std::string_view bytes);
 
   [[nodiscard]] Taken take();                    // only when complete; the next read begins the next
@@ -55,7 +55,7 @@ class RequestReader {
 
   std::size_t header_bytes_;
   std::size_t body_bytes_;
-  std::string kept_;                // received and not yet understood
+  std::string kept_;                // received and not yet parsed
   std::unique_ptr<Parser> parser_;  // only while a request is being read
 };
 

@@ -1,4 +1,4 @@
-// What stands before a body: status line and header fields (RFC 9112). Pure functions; any thread.
+// Writes the status line and header fields of a response (RFC 9112). Pure functions; any thread.
 #pragma once
 
 #include <optional>
@@ -9,14 +9,14 @@
 
 namespace perjoule::http {
 
-// After the answer: nothing to say in HTTP/1.1 (open), the word that HTTP/1.0 needs (keep_alive), or the end (close).
+// The Connection field: none, HTTP/1.1 stays open (open); "keep-alive" for HTTP/1.0 (keep_alive); "close" (close).
 enum class After { open, keep_alive, close };
 
-// Ends in the empty line. None when the response would break the framing: a status outside 200 to 599, a control
-// character in a value, a name that is no token or that is the server's to write (Content-Length, Connection, ..).
+// Ends with the empty line. None when the response would break the framing: a status outside 200 to 599, a control
+// character in a value, a name that is not a token or that only the server may set (Content-Length, Connection, ..).
 [[nodiscard]] std::optional<std::string> response_head(const Response& response, After after);
 
-// A whole answer in which the server itself says no and closes: plain text that names the status and the reason.
+// A whole response by which the server itself refuses a request and closes: plain text with the status and the reason.
 [[nodiscard]] std::string refusal(unsigned status, std::string_view why);
 
 }  // namespace perjoule::http

@@ -37,7 +37,7 @@ class ResponseReader::Parser final : public beast::http::basic_parser<false> {
     if (got_header_) return;  // a trailer adds nothing
     if (name == field::content_type) answer.content_type.assign(value.data(), value.size());
     if (name == field::transfer_encoding && !beast::iequals(value, "chunked")) {
-      refusal = "a Transfer-Encoding other than chunked";
+      refusal = "unsupported Transfer-Encoding: only chunked is supported";
       error = beast::http::error::bad_transfer_encoding;
     }
   }
@@ -72,7 +72,7 @@ ResponseReader::State ResponseReader::read(std::string_view bytes) {
   State state = advance(rest);
   while (state == State::complete && parser_->answer.status / 100 == 1) {
     if (parser_->answer.status == 101 || ++interim_ > interim_max)
-      return refuse("another protocol, or nothing but interim answers");
+      return refuse("the server switched protocols (101) or sent too many interim responses (1xx)");
     parser_ = std::make_unique<Parser>(head_bytes_, body_bytes_);
     state = advance(rest);
   }
@@ -80,7 +80,7 @@ ResponseReader::State ResponseReader::read(std::string_view bytes) {
   return state;
 }
 
-// Parses from the front of `bytes` and leaves there what is not yet understood.
+// Parses from the front of `bytes` and leaves the bytes there that cannot be parsed yet.
 ResponseReader::State ResponseReader::advance(std::string_view& bytes) {
   Parser& parser = *parser_;
   boost::system::error_code error;
@@ -89,20 +89,20 @@ ResponseReader::State ResponseReader::advance(std::string_view& bytes) {
     const std::size_t used = parser.put({bytes.data(), bytes.size()}, error);
     bytes.remove_prefix(used);
     if (!head) continue;
-    // Beast bounds one field, not their sum.
+    // Beast limits the size of one field, not of the whole header.
     parser.head_size += used;
     const bool incomplete = !parser.is_header_done() && parser.head_size + bytes.size() >= head_bytes_;
     if (incomplete || parser.head_size > head_bytes_) error = beast::http::error::header_limit;
   }
   const bool waits = !error || error == beast::http::error::need_more;
-  // Only a chunk's extensions or trailers can leave this much behind while a body is read.
+  // While a body is read, only chunk extensions or trailers can leave this many bytes unparsed.
   if (waits && !parser.is_done() && bytes.size() >= head_bytes_) error = beast::http::error::header_limit;
   if (error && error != beast::http::error::need_more) {
     if (error == beast::http::error::header_limit)
-      return refuse(fmt::format("a head of more than {} bytes", head_bytes_));
+      return refuse(fmt::format("the response header is longer than {} bytes", head_bytes_));
     if (error == beast::http::error::body_limit)
-      return refuse(fmt::format("a body of more than {} bytes", body_bytes_));
-    return refuse(parser.refusal != nullptr ? parser.refusal : "not HTTP: " + error.message());
+      return refuse(fmt::format("the response body is longer than {} bytes", body_bytes_));
+    return refuse(parser.refusal != nullptr ? parser.refusal : "not an HTTP response: " + error.message());
   }
   return parser.is_done() ? State::complete : State::incomplete;
 }
@@ -111,7 +111,7 @@ ResponseReader::State ResponseReader::finish() {
   boost::system::error_code error;
   if (parser_->got_some()) parser_->put_eof(error);
   if (!error && parser_->is_done()) return State::complete;
-  return refuse("the server closed before its answer was complete");
+  return refuse("the server closed the connection before its response was complete");
 }
 
 Answer ResponseReader::take() {

@@ -1,6 +1,7 @@
-// From bytes as they arrive to one answer: pure, without sockets or clocks. Reads what a server sends to a GET or POST.
+// Parses the response to one GET or POST (RFC 9112) from bytes as they arrive. Pure: no sockets, no clocks. One owner;
+// any one thread.
 //
-// Holds at most `head_bytes` that are not yet understood, and a body of `body_bytes`. One owner; any one thread.
+// Buffers at most `head_bytes` plus the bytes of one read(), and a body of `body_bytes`.
 #pragma once
 
 #include <cstddef>
@@ -22,7 +23,7 @@ class ResponseReader {
   enum class State : std::uint8_t {
     incomplete,
     complete,  // call take()
-    refused,   // why() says it
+    refused,   // not a usable response; see why()
   };
 
   ResponseReader(std::size_t head_bytes, std::size_t body_bytes);
@@ -30,10 +31,9 @@ class ResponseReader {
   ResponseReader(const ResponseReader&) = delete;
   ResponseReader& operator=(const ResponseReader&) = delete;
 
-  // Goes on with `bytes`. What comes behind the answer is not looked at; interim answers (1xx) are passed over, at most
-  // eight of them.
+  // Parses `bytes`. Bytes after the response are ignored; interim responses (1xx) are skipped, at most eight of them.
   State read(std::string_view bytes);
-  // The server has closed: the end of a body that names no length, else too early.
+  // To be called when the server has closed: completes a body without a length; anything else is cut short.
   State finish();
 
   [[nodiscard]] Answer take();                                   // only when complete
@@ -46,7 +46,7 @@ class ResponseReader {
 
   std::size_t head_bytes_;
   std::size_t body_bytes_;
-  std::string kept_;  // received and not yet understood
+  std::string kept_;  // received and not yet parsed
   std::unique_ptr<Parser> parser_;
   int interim_ = 0;
   std::string why_;

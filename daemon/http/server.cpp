@@ -43,9 +43,9 @@ using Phase = Connection::Phase;
 namespace {
 
 constexpr auto tuple = asio::as_tuple(asio::use_awaitable);
-constexpr std::chrono::milliseconds accept_pause{100};  // after the kernel has no descriptor or memory for a connection
-constexpr std::chrono::milliseconds leave_timeout{1000};  // how long a client may take to close after its last answer
-constexpr std::size_t leave_bytes = 1024 * 1024;          // and what it may still send
+constexpr std::chrono::milliseconds accept_pause{100};    // after accept(2) failed for lack of descriptors or memory
+constexpr std::chrono::milliseconds leave_timeout{1000};  // for a client to close after its last response
+constexpr std::size_t leave_bytes = 1024 * 1024;          // that it may still send in that time
 
 }  // namespace
 
@@ -66,7 +66,7 @@ class Server::Implementation {
  private:
   asio::awaitable<void> watch();
   asio::awaitable<void> accept(tcp::acceptor& acceptor);
-  // The connection outlives its coroutine: `connections_` keeps it until the coroutine itself calls forget.
+  // The connection outlives its coroutine: `connections_` keeps it until the coroutine calls forget().
   asio::awaitable<void> serve(Connection& connection);
   asio::awaitable<bool> receive(Connection& connection);
   asio::awaitable<std::optional<Response>> await_later(Connection& connection, std::function<void(Reply)> later);
@@ -84,19 +84,19 @@ class Server::Implementation {
   Limits limits_;
   Handler handler_;
 
-  asio::io_context context_{1};  // outlives all that has a socket or timer in it
+  asio::io_context context_{1};  // declared first: it must outlive every member that has a socket or timer in it
   std::vector<tcp::acceptor> acceptors_;
   Connections connections_;
-  asio::steady_timer watch_;               // expires at the nearest deadline or before
-  std::array<char, 16 * 1024> scratch_{};  // what one read brings; connections keep only what they cannot yet use
+  asio::steady_timer watch_;               // expires at the nearest deadline or earlier
+  std::array<char, 16 * 1024> scratch_{};  // shared read buffer; a connection keeps only bytes it cannot parse yet
 
   std::atomic<std::uint64_t> requests_ = 0;
   std::atomic<std::uint64_t> refused_ = 0;
   std::atomic<std::uint64_t> delayed_ = 0;
   std::atomic<std::uint64_t> failures_ = 0;
 
-  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // an answer may come when nobody is there
-  std::mutex life_;                                                         // start and stop
+  std::shared_ptr<const bool> alive_ = std::make_shared<const bool>(true);  // a Reply may be called after the server
+  std::mutex life_;                                                         // of start and stop
   bool started_ = false;
   std::thread thread_;
 };
@@ -128,7 +128,7 @@ void Server::Implementation::stop() {
   started_ = true;
   context_.stop();
   if (thread_.joinable()) thread_.join();
-  // No coroutine runs any more; their frames go with the context.
+  // No coroutine runs any more; the context destroys their frames.
   acceptors_.clear();
   connections_.close_all();
 }
@@ -144,7 +144,8 @@ Stats Server::Implementation::stats() const {
           .handler_failures = failures_};
 }
 
-// One timer for all: most deadlines are moved on before they come, which costs an assignment and no timer operation.
+// One timer for all connections: most deadlines are replaced before they expire, which then costs an assignment and no
+// timer operation.
 asio::awaitable<void> Server::Implementation::watch() {
   for (;;) {
     watch_.expires_at(connections_.close_overdue(Clock::now()));
@@ -155,7 +156,7 @@ asio::awaitable<void> Server::Implementation::watch() {
 void Server::Implementation::enter(Connection& connection, Phase phase, Clock::duration timeout) {
   connection.phase = phase;
   connection.deadline = Clock::now() + timeout;
-  // Moving the expiry wakes the watch, which then looks for the nearest deadline itself.
+  // Moving the expiry wakes watch(), which then determines the nearest deadline.
   if (connection.deadline < watch_.expiry()) watch_.expires_at(connection.deadline);
 }
 
@@ -164,7 +165,7 @@ Server::Implementation::accept(  // NOLINTNEXTLINE(cppcoreguidelines-avoid-refer
     tcp::acceptor& acceptor) {
   asio::steady_timer pause(context_);
   for (;;) {
-    // Without a free descriptor accept(2) fails whether or not a client is there, so one is awaited first.
+    // Without a free descriptor accept(2) fails at once even when no client is waiting, so wait for a client first.
     auto [failed] = co_await acceptor.async_wait(tcp::acceptor::wait_read, tuple);
     error_code error = failed;
     tcp::socket socket(context_);
@@ -172,7 +173,7 @@ Server::Implementation::accept(  // NOLINTNEXTLINE(cppcoreguidelines-avoid-refer
     if (!error) {
       admit(std::move(socket));
     } else if (error != asio::error::would_block && error != asio::error::connection_aborted) {
-      // Out of descriptors or memory: give one back and wait, for the kernel would repeat itself at once.
+      // Out of descriptors or memory: close a connection and pause, because accept(2) would fail again at once.
       connections_.evict();
       pause.expires_after(accept_pause);
       co_await pause.async_wait(tuple);
@@ -202,7 +203,7 @@ asio::awaitable<void> Server::Implementation::serve(
   connections_.forget(connection);
 }
 
-// Reads without waiting into `scratch_`. No error and no bytes: nothing has come.
+// Reads into `scratch_` without waiting. No error and no bytes: nothing has arrived.
 error_code Server::Implementation::read_some(Connection& connection, std::string_view& bytes) {
   error_code error;
   bytes = {scratch_.data(), connection.socket.read_some(asio::buffer(scratch_), error)};
@@ -210,11 +211,11 @@ error_code Server::Implementation::read_some(Connection& connection, std::string
   return error;
 }
 
-// True: a whole request is there. False: none will come.
+// True: a whole request has arrived. False: no more requests will come on this connection.
 asio::awaitable<bool> Server::Implementation::receive(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   auto state = connection.reader.read({});
-  // Clients who send ahead take turns with the others.
+  // Bytes of the next request are already here: yield, so that a pipelining client does not delay the others.
   if (state != RequestReader::State::idle) co_await asio::post(tuple);
   for (;;) {
     if (!connection.socket.is_open()) co_return false;
@@ -231,7 +232,7 @@ asio::awaitable<bool> Server::Implementation::receive(
   }
 }
 
-// A phase's time runs from its first byte: more bytes of the same phase do not prolong it.
+// A phase's timeout runs from its first byte; further bytes of the same phase do not extend it.
 void Server::Implementation::note_progress(Connection& connection, RequestReader::State state) {
   if (state == RequestReader::State::header && connection.phase != Phase::header)
     enter(connection, Phase::header, limits_.header_timeout);
@@ -245,7 +246,7 @@ void Server::Implementation::note_progress(Connection& connection, RequestReader
 
 void Server::Implementation::refuse(Connection& connection, unsigned status, std::string_view why) {
   ++(status == 500 ? failures_ : refused_);
-  error_code ignored;  // what does not fit into the socket's buffer now is not worth a wait
+  error_code ignored;  // never waits: a refusal that does not fit into the socket's buffer is cut
   connection.socket.write_some(asio::buffer(refusal(status, why)), ignored);
 }
 
@@ -257,7 +258,7 @@ std::optional<Response> Server::Implementation::call_handler(const Request& requ
   }
 }
 
-// The answer that a handler makes elsewhere. While it is awaited nobody reads from the client.
+// Waits for the response of a handler that answers later. The server reads nothing from the client meanwhile.
 asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
     Connection& connection,  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
     std::function<void(Reply)> later) {
@@ -269,7 +270,7 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
   auto awaited = std::make_shared<Awaited>(context_);
   awaited->timer.expires_after(limits_.answer_timeout);
   enter(connection, Phase::waiting, limits_.answer_timeout + limits_.write_timeout);
-  // Whoever keeps the reply may keep it longer than the context lives, which the timer must not.
+  // The reply may be kept longer than the context lives. The timer must not, so the reply has only a weak pointer.
   const auto reply = [this, alive = std::weak_ptr(alive_), weak = std::weak_ptr(awaited)](Response response) {
     if (alive.expired()) return;
     asio::post(context_, [weak, response = std::move(response)]() mutable {
@@ -288,18 +289,18 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
   if (awaited->response) co_return std::move(awaited->response);
   Response late;
   late.status = 503;
-  late.body = make_body("the answer took too long\n");
+  late.body = make_body("the response took too long\n");
   co_return late;
 }
 
-// True: the connection may bring another request.
+// True: the connection stays open for another request.
 asio::awaitable<bool> Server::Implementation::answer(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   auto [request, keep_alive, http_1_0] = connection.reader.take();
   ++requests_;
   auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
   if (connections_.writing() >= limits_.concurrent_requests && !connections_.evict_writing(stalled)) {
-    refuse(connection, 503, "too many answers wait for slow clients");
+    refuse(connection, 503, "too many responses are being sent to slow clients");
     co_return false;
   }
   request.loopback = connection.loopback;
@@ -311,14 +312,14 @@ asio::awaitable<bool> Server::Implementation::answer(
   auto after = !keep_alive ? After::close : http_1_0 ? After::keep_alive : After::open;
   auto head = response ? response_head(*response, after) : std::nullopt;
   if (!head) {
-    refuse(connection, 500, response ? "a field of the answer is not valid" : "the handler failed");
+    refuse(connection, 500, response ? "the response has an invalid header field" : "the handler failed");
     co_return false;
   }
   bool bodiless = request.method == "HEAD" || response->status == 204 || response->status == 304 || !response->body;
   std::array<asio::const_buffer, 2> parts{asio::buffer(*head), {}};
   if (!bodiless) parts[1] = asio::buffer(*response->body);
 
-  // Most answers fit into the socket's buffer: no wait, no deadline.
+  // Most responses fit into the socket's buffer and need no wait and no deadline.
   error_code error;
   auto written = connection.socket.write_some(parts, error);
   if (error && error != asio::error::would_block) co_return false;
@@ -338,7 +339,9 @@ asio::awaitable<bool> Server::Implementation::answer(
   co_return keep_alive;
 }
 
-// Closing while the client still sends would make its kernel discard the answer, so its end is awaited, within bounds.
+// Closing while the client still sends would reset the connection, and the client's kernel could discard the response
+// (RFC 9112 9.6). So the server stops sending and reads on until the client closes, within leave_timeout and
+// leave_bytes.
 asio::awaitable<void> Server::Implementation::leave(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   if (!connection.socket.is_open()) co_return;

@@ -12,7 +12,7 @@ int digit(char c) {
   return -1;
 }
 
-// `plus` is what '+' stands for: itself in a path, a space in a query.
+// `plus` is what '+' decodes to: itself in a path, a space in a query.
 std::optional<std::string> unescape(std::string_view text, char plus) {
   std::string plain;
   plain.reserve(text.size());
@@ -31,7 +31,7 @@ std::optional<std::string> unescape(std::string_view text, char plus) {
   return plain;
 }
 
-// What follows the host of an absolute form, "/" where nothing does; "" when `text` is not one.
+// The part after the host of an absolute form, "/" if it is empty; "" when `text` is not an absolute form.
 std::string_view after_authority(std::string_view text) {
   auto scheme = text.find("://");
   if (scheme == std::string_view::npos) return {};
@@ -65,7 +65,7 @@ std::optional<Target> decode_target(std::string_view text) {
   bool absolute = !text.starts_with('/');
   if (absolute) text = after_authority(text);
   auto question = text.find('?');
-  // An absolute form may leave the path out, which means "/" (RFC 9112 3.2.1).
+  // An absolute form may omit the path, which means "/" (RFC 9112 3.2.1).
   auto path = absolute && question == 0 ? "/" : unescape(text.substr(0, question), '+');
   auto query = decode_query(question == std::string_view::npos ? std::string_view{} : text.substr(question + 1));
   if (!path || !path->starts_with('/') || !query) return std::nullopt;

@@ -1,4 +1,4 @@
-// From a request target (RFC 9112 3.2) to a path and a query. Pure functions; any thread.
+// Decodes a request target (RFC 9112 3.2) into a path and a query. Pure functions; any thread.
 #pragma once
 
 #include <cstddef>
@@ -19,7 +19,8 @@ struct Target {
 
 inline constexpr std::size_t max_parameters = 256;
 inline constexpr std::string_view target_rule =
-    "the target is a path from /, each % in it before two hexadecimal digits other than 00, at most 256 parameters";
+    "invalid request target: expected a path from /, each % followed by two hexadecimal digits other than 00, and at "
+    "most 256 parameters";
 
 // Origin form ("/a?b=c") and absolute form ("http://host/a?b=c"). None when `text` breaks target_rule or holds a
 // control character, a space or a fragment.

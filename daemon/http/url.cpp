@@ -31,18 +31,18 @@ bool is_port(std::string_view text) {
 Result<void> take_authority(std::string_view authority, Url& url) {
   const bool bracketed = authority.starts_with('[');
   const std::size_t close = bracketed ? authority.find(']') : 0;
-  if (close == std::string_view::npos) return broken("an IPv6 address without its closing bracket");
+  if (close == std::string_view::npos) return broken("the IPv6 address has no closing bracket");
   const std::size_t colon = authority.find(':', close);
   const std::string_view host = authority.substr(0, colon);
   if (colon != std::string_view::npos) {
     url.port = authority.substr(colon + 1);
-    if (!is_port(url.port)) return broken("the port is not 1 to 65535");
+    if (!is_port(url.port)) return broken("the port is not a number from 1 to 65535");
   }
   url.host = bracketed ? host.substr(1, host.size() - 2) : host;
   const bool valid = bracketed ? host.ends_with(']') && std::all_of(url.host.begin(), url.host.end(), is_address_byte)
                                : std::all_of(url.host.begin(), url.host.end(), is_host_byte);
   if (url.host.empty() || url.host.size() > 253 || !valid)
-    return broken("no host, or one with a character that hosts have not");
+    return broken("host name is missing, too long or contains an invalid character");
   return {};
 }
 
@@ -59,21 +59,21 @@ Result<Url> parse_url(std::string_view text) {
   Url url;
   url.tls = text.starts_with("https://");
   if (!url.tls && !text.starts_with("http://"))
-    return broken("a URL starts with http:// or https://", std::string(remedy));
-  if (text.size() > url_bytes_max) return broken(fmt::format("a URL of more than {} bytes", url_bytes_max));
+    return broken("the URL does not start with http:// or https://", std::string(remedy));
+  if (text.size() > url_bytes_max) return broken(fmt::format("the URL is longer than {} bytes", url_bytes_max));
   text.remove_prefix(url.tls ? 8 : 7);
   url.port = url.tls ? "443" : "80";
   const std::size_t path = std::min(text.find_first_of("/?#"), text.size());
   const std::string_view authority = text.substr(0, path);
   if (authority.find('@') != std::string_view::npos)
-    return broken("a URL with a user or password in it", "a secret belongs into the path, or to a proxy in front");
+    return broken("the URL contains a user or password", "put the secret into the path, or use a proxy that adds it");
   if (const Result<void> taken = take_authority(authority, url); !taken)
     return broken(taken.error().what, std::string(remedy));
   text.remove_prefix(path);
   text = text.substr(0, text.find('#'));
   const auto plain = [](char c) { return c > ' ' && c < '\x7F'; };
   if (!std::all_of(text.begin(), text.end(), plain))
-    return broken("the path holds a space, a control character or a letter beyond ASCII", "escape it as %XX");
+    return broken("the path contains a space, a control character or a non-ASCII character", "escape it as %XX");
   url.target = text.starts_with('/') ? std::string(text) : '/' + std::string(text);
   return url;
 }

@@ -1,4 +1,4 @@
-// An http or https URL taken apart (RFC 3986). Pure; any thread.
+// Splits an http or https URL into its parts (RFC 3986). Pure; any thread.
 #pragma once
 
 #include <string>
@@ -11,17 +11,18 @@ namespace perjoule::http {
 struct Url {
   bool tls = false;
   std::string host;    // without the brackets of an IPv6 address
-  std::string port;    // digits; "80" and "443" where none is given
-  std::string target;  // path and query as they stand, at least "/"
+  std::string port;    // digits; "80" or "443" when the URL has none
+  std::string target;  // path and query as given, at least "/"
 
-  // As the Host field and messages name it, without the path, which may hold a secret: "host", "[::1]:9093".
+  // For the Host field and for messages: "host", "[::1]:9093". Without the path, which may contain a secret.
   [[nodiscard]] std::string authority() const;
 };
 
 inline constexpr std::size_t url_bytes_max = 2048;
 
-// Broken, with what is wrong and a remedy, where it is none: another scheme, user or password in it, no host, a port
-// out of range, a character that has to be escaped. A fragment is dropped. No message repeats more than the host.
+// Error broken, with the reason and mostly a remedy, when `text` is not such a URL: another scheme, a user or password,
+// no host, a port out of range, a character that must be escaped, too long. A fragment is dropped. Messages do not
+// repeat any part of `text`, because it may contain a secret.
 [[nodiscard]] Result<Url> parse_url(std::string_view text);
 
 }  // namespace perjoule::http

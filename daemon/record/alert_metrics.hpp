@@ -1,5 +1,5 @@
-// Metrics about alerts and their delivery: declarations only, set by alerts/evaluate/engine.cpp and
-// alerts/notify/dispatch.cpp. Any thread.
+// Metric families of alert evaluation and notification. They are declared here, below daemon/alerts, because the
+// catalogue (daemon/families) needs them and may not include the alert rooms. Constants only; any thread.
 #pragma once
 
 #include "collectors/metric.hpp"
@@ -12,22 +12,23 @@ inline constexpr auto alert_count =
 
 inline constexpr auto alert_overflows = counter<Unit::none>(
     "perjoule_alert_overflows_total",
-    "Items skipped by the alert evaluation: series over the limit, alerts over the limit (counted at each "
-    "evaluation), label sets with more than one join partner, saved alert states that could not be read.",
+    "Items that alert evaluation skipped: series or alerts over the limit (counted at each evaluation), label sets "
+    "with two matches in a join (partners), saved states that could not be read (unreadable).",
     "kind");
 
 inline constexpr auto notifications =
     counter<Unit::none>("perjoule_alert_notifications_total",
-                        "Alerts delivered: a webhook gets the firing and the resolution of each incident once, an "
-                        "Alertmanager gets firing alerts again every minute.",
+                        "Alerts accepted by a receiver: a webhook gets each firing and each resolution once, an "
+                        "Alertmanager gets every firing alert again each minute.",
                         "kind", "receiver");
 inline constexpr auto notification_failures = counter<Unit::none>(
     "perjoule_alert_notification_failures_total",
-    "Failed POSTs to a receiver. Their alerts are sent again, except after HTTP 400, 413 or 422.", "kind", "receiver");
+    "Failed POSTs to a receiver. Their alerts are sent again, unless the receiver rejected them (HTTP 400, 413, 422).",
+    "kind", "receiver");
 inline constexpr auto notifications_dropped = counter<Unit::none>(
     "perjoule_alert_notifications_dropped_total",
-    "Alerts dropped without delivery: queue limit reached, or rejected by the receiver (HTTP 400, 413 or 422).", "kind",
-    "receiver");
+    "Alerts dropped without delivery: queue limit reached, or rejected by the receiver (HTTP 400, 413, 422).",
+    "kind", "receiver");
 inline constexpr auto notifications_pending =
     gauge<Unit::none>("perjoule_alert_notifications_pending",
                       "Incidents whose newest state has not been delivered to the receiver yet.", "kind", "receiver");

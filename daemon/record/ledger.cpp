@@ -14,7 +14,7 @@ constexpr double trapezoid_periods = 2.5;
 constexpr std::int64_t hold_max_us = 30'000'000;
 constexpr std::int64_t picojoules_per_microjoule = 1'000'000;
 
-__extension__ using Wide = __int128;  // microwatts x microseconds: 30 s at a megawatt is beyond 64 bits
+__extension__ using Wide = __int128;  // microwatts x microseconds: 30 s at a megawatt exceeds 64 bits
 
 }  // namespace
 

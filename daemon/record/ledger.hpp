@@ -1,13 +1,15 @@
-// Energy that never falls: over wraps, resets, restarts and reboots, in integer millionths (microjoules, microseconds).
+// Totals that never decrease across wraps, resets, restarts and reboots, in integer millionths of the unit
+// (microjoules, microseconds), because a double holds microjoules exactly only up to 2^53. Loop's thread only; the
+// writer stores the rows (storage/ledger_rows.hpp).
 //
-// Loop's thread only; the writer keeps the rows (storage/ledger_rows.hpp). Rules, from knowledge of what goes wrong:
-//  - a raw counter: the delta within one boot bridges any gap shorter than a wrap at the largest rate
-//  (collectors/counter);
-//    otherwise nothing is booked and the gap counts as unobserved seconds. Joules are never invented.
-//  - integrated power: trapezoid over at most 2.5 periods; a longer gap holds the last power for at most 30 s and
-//  counts
-//    the rest as unobserved; over a restart of the daemon nothing is held, the whole gap is unobserved.
-//  - another boot: the gap is unobserved on the wall clock, and the new raw value is only a base.
+// What is booked for the time between two readings; the rest of it counts as unobserved, energy is never invented:
+//
+//   raw counter        the delta, if it is plausible and the gap too short for a second wrap at the device's largest
+//                      rate (collectors/counter.hpp); else nothing
+//   integrated power   gap <= 2.5 periods: the trapezoid
+//                      longer gap: the last power, for at most 30 s
+//                      daemon restarted in between: nothing
+//   after a reboot     nothing; the unobserved time is measured on the wall clock, because the steady clock restarted
 #pragma once
 
 #include <cstdint>
@@ -33,26 +35,27 @@ class Ledger {
   struct Booking {
     std::int64_t millionths = 0;     // booked by this reading
     std::int64_t unobserved_us = 0;  // time for which nothing could be booked
-    std::int64_t interval_us = 0;    // 0: the first reading, a base only
-    bool reset = false;              // the raw counter restarted, or jumped beyond what the device can do
-    bool refused = false;            // the power was not plausible
+    std::int64_t interval_us = 0;    // since the previous reading; 0: the first one, or the first of this boot
+    bool reset = false;              // the raw counter restarted, or jumped by more than the device can use
+    bool refused = false;            // implausible power: nothing was changed
   };
 
-  // The entry of a total's key; made with 0 when it is new.
+  // The entry of a total's key; a new one starts at 0.
   [[nodiscard]] EntryId entry(std::string_view key);
   [[nodiscard]] std::int64_t total(EntryId id) const { return entries_[static_cast<std::size_t>(id)].total; }
   void book(EntryId id, std::int64_t millionths);
 
-  // Books a raw counter or a power reading on its entry. `period_ns` is the probe's.
+  // Books a raw counter or a power reading on its entry. `period_ns` is the sampling period of the probe.
   Booking meter(EntryId id, const Reading& reading, const Stamp& stamp);
   Booking integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns);
 
-  // Small states that their owners read back after a restart (storage/ledger_rows.hpp). "" forgets the key.
+  // Small states that their owners read back after a restart (storage/ledger_rows.hpp). "" deletes the key.
   void set_state(const std::string& key, std::string text);
   // The states whose key starts with `prefix`, by key.
   [[nodiscard]] std::map<std::string, std::string> states(std::string_view prefix) const;
 
-  // What has changed since the last call. When the commit fails, `restore` makes it changed again.
+  // The rows that changed since the last call. If their commit fails, call `restore`: the next call then returns them
+  // again. One commit at a time.
   [[nodiscard]] storage::LedgerRows take_changed();
   void restore();
   // Every total's key that starts with `prefix`, sorted.
@@ -71,11 +74,12 @@ class Ledger {
     std::int64_t steady_ns = 0;
     std::int64_t wall_ms = 0;
     std::int64_t power_uw = 0;
-    std::int64_t remainder_pj = 0;  // what an integral left below a microjoule
+    std::int64_t remainder_pj = 0;  // of an integral: below one microjoule, carried to the next booking
     bool total_changed = false;
     bool meter_changed = false;
   };
-  // Interval since the entry's last reading; books it as unobserved when it lies across a boot.
+  // Sets the interval since the entry's last reading. False when nothing can be booked for it: the first reading, a
+  // clock that did not advance, or a reboot in between (whose time is set as unobserved).
   [[nodiscard]] bool open_interval(Entry& entry, const Stamp& stamp, Booking& booking) const;
   void close_interval(Entry& entry, const Stamp& stamp);
   void mark(std::size_t index);

@@ -1,4 +1,5 @@
-// The daemon's own families: what the ledger, the sampler and the daemon itself show beside the collectors' metrics.
+// Metric families of the ledger (energy by source, unobserved time) and of the sampler (state and counts of each
+// source). Constants only; any thread.
 #pragma once
 
 #include "collectors/metric.hpp"
@@ -7,14 +8,13 @@ namespace perjoule {
 
 inline constexpr auto energy_by_source =
     persisted_counter<Unit::joule>("perjoule_energy_by_source_joules_total",
-                                   "Energy booked per device by how it became known: a hardware counter, integrated "
-                                   "power, or a model. Not additive over devices: "
-                                   "the node holds its packages.",
+                                   "Energy per device by how it was obtained: from a hardware counter, integrated "
+                                   "power, or a model. Do not sum over devices: the node includes its packages.",
                                    "device", "source");
 inline constexpr auto energy_unobserved =
     persisted_counter<Unit::second>("perjoule_energy_unobserved_seconds_total",
-                                    "Time for which a device's energy could not be booked: gaps longer than a "
-                                    "counter's wrap, resets, restarts of an integrated source.",
+                                    "Time for which a device's energy is unknown: gaps in which a counter may have "
+                                    "wrapped more than once, counter resets, reboots, and gaps in integrated power.",
                                     "device");
 
 inline constexpr auto source_state = gauge<Unit::none>(
@@ -22,14 +22,14 @@ inline constexpr auto source_state = gauge<Unit::none>(
     "device", "state");
 inline constexpr auto collector_last_success =
     gauge<Unit::second>("perjoule_collector_last_success_timestamp_seconds",
-                        "When the source last delivered, in seconds since the epoch.", "source", "device");
+                        "Time of the source's last successful call, in seconds since the epoch.", "source", "device");
 inline constexpr auto collector_duration = gauge<Unit::second>(
-    "perjoule_collector_duration_seconds", "How long the source's last call took.", "source", "device");
+    "perjoule_collector_duration_seconds", "Duration of the source's last completed call.", "source", "device");
 inline constexpr auto collector_faults = counter<Unit::none>(
-    "perjoule_collector_faults_total", "Calls and items of a source that failed, and values that no hardware can mean.",
+    "perjoule_collector_faults_total", "Failed calls and items of a source, and readings rejected as implausible.",
     "source", "device");
 inline constexpr auto collector_missed_ticks = counter<Unit::none>(
     "perjoule_collector_missed_ticks_total",
-    "Due times that passed without a call: the one before was not back, or the daemon was late.", "source", "device");
+    "Due times skipped because the previous call had not returned or the daemon was late.", "source", "device");
 
 }  // namespace perjoule

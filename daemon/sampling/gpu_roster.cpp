@@ -41,7 +41,7 @@ GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources,
       probe_(recorder.open({"inventory", "", period_ns, stale_after_ns})) {
   const auto kept = ledger_.states(state_key);
   if (const auto found = kept.find(state_key); found != kept.end() && !inventory_->load(found->second)) {
-    log_.warn("the kept inventory of GPUs is damaged: some boards may get other numbers");
+    log_.warn("the saved GPU inventory is damaged: some GPUs may get other slot numbers");
   }
   kept_version_ = inventory_->version();
   look_for_request();
@@ -62,7 +62,7 @@ void GpuRoster::accept() {
             {{"gpus_expected", fmt::format("{}", inventory_->expected())}, {"before", fmt::format("{}", before)}});
   std::error_code error;
   std::filesystem::remove(directory_ / accept_request, error);
-  if (error) log_.warn("the request cannot be removed", {{"error", error.message()}});
+  if (error) log_.warn("cannot remove the accept-inventory request", {{"error", error.message()}});
   requested_ = false;
 }
 
@@ -76,7 +76,7 @@ void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
   const auto answering = std::count_if(sources_.list().begin(), sources_.list().end(),
                                        [](const auto& item) { return answers(item.second); });
   const std::size_t expected = std::max(configured, inventory_->expected());
-  if (expected > 0) {  // a host that never had a GPU shows nothing
+  if (expected > 0) {  // a host that never had a GPU shows no counts
     batch_.clear();
     batch_.add(gpus, count(static_cast<double>(answering)));
     batch_.add(gpus_expected, count(static_cast<double>(expected)));

@@ -1,6 +1,7 @@
-// The GPUs of this host: how many answer, how many should, and the numbers that they keep over restarts.
+// The GPUs of this host: how many answer, how many are expected, and the slot numbers that they keep across restarts.
 //
-// Loop's thread only. The inventory itself is shared with the lanes; its text is a state of the ledger.
+// Loop's thread only. The inventory is shared with the lanes, which is why it is thread-safe; the roster saves it as a
+// state of the ledger ("inventory/gpus").
 #pragma once
 
 #include <cstdint>
@@ -19,7 +20,7 @@
 
 namespace perjoule {
 
-// A file of this name in the storage directory asks the daemon to accept the GPUs that it sees (`accept-inventory`).
+// A file of this name in the storage directory requests that the daemon accepts the GPUs present (`accept-inventory`).
 inline constexpr std::string_view accept_request = "accept-inventory";
 
 // Whether a source's devices are GPUs: those that the inventory numbers.
@@ -27,14 +28,16 @@ inline constexpr std::string_view accept_request = "accept-inventory";
 
 class GpuRoster {
  public:
-  // Everything outlives the roster. `directory` is where requests lie; empty without storage.
+  // All arguments outlive the roster. `directory` is the storage directory, where requests are left; empty without
+  // storage.
   GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log, std::filesystem::path directory);
 
   [[nodiscard]] const std::shared_ptr<Inventory>& inventory() const { return inventory_; }
 
-  // Once per second: shows both counts, keeps what changed, and does what was asked for once every source has settled.
+  // Once per second: shows both counts, saves a changed inventory, and accepts the inventory if that is requested and
+  // every source has had its first call.
   void tick(const Stamp& now, const config::Settings& settings);
-  // Looks whether accept-inventory has left a request: at the start and at each reload.
+  // Checks whether accept-inventory has left a request; called at the start and at each reload.
   void look_for_request();
 
  private:

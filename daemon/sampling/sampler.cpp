@@ -13,15 +13,16 @@ namespace perjoule {
 namespace {
 
 constexpr std::int64_t discovery_period_ns = 60 * nanoseconds_per_second;
-constexpr std::int64_t look_deadline_ns = 5 * nanoseconds_per_second;
+constexpr std::int64_t discovery_deadline_ns = 5 * nanoseconds_per_second;
 constexpr std::int64_t backoff_first_ns = 5 * nanoseconds_per_second;
 
 std::int64_t nanoseconds(std::chrono::milliseconds duration) {
   return duration.count() * nanoseconds_per_millisecond;
 }
 
-// A share of the period from -0.3 to 0.3, from a hash of the tick: sampling in step with a load of the same period
-// would see only its peaks, or only its troughs.
+// A factor from -0.3 to 0.3, by a hash of the tick (the mixing constants of splitmix64). The due time of a probe with
+// jitter moves by this share of the time between deadline and period: regular sampling of a load with the same period
+// would always hit its peaks, or always its troughs.
 double jitter_share(std::uint64_t tick) {
   std::uint64_t mixed = (tick + 0x9E3779B97F4A7C15ULL) * 0xBF58476D1CE4E5B9ULL;
   mixed ^= mixed >> 31U;
@@ -32,7 +33,7 @@ double jitter_share(std::uint64_t tick) {
 
 }  // namespace
 
-// One call of a collector. Owned by the coroutine that waits and by the lane that runs: whoever comes last frees it.
+// One call of a collector, shared by the coroutine that waits and the lane that runs it; the last owner frees it.
 struct Sampler::Call {
   std::shared_ptr<Collector> collector;
   Batch batch;
@@ -82,7 +83,7 @@ Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recor
       inventory_(std::move(inventory)) {}
 
 Sampler::~Sampler() {
-  // What has been recorded stays: only the calls end.
+  // Only the calls end; recorded series stay.
   for (auto& [name, source] : running_)
     abandon(*source);
 }
@@ -97,8 +98,8 @@ void Sampler::abandon(Source& source) {
   }
 }
 
-// The end of a collector may block as its calls may (a driver is shut down): it ends on its lane, after the call that
-// is under way if there is one.
+// Destroying a collector may block like its calls (it may shut down a driver), so it is destroyed on its lane, after
+// the call in progress if there is one.
 void Sampler::retire(Run& run) {
   run.stopped = true;
   run.call.reset();
@@ -110,7 +111,7 @@ void Sampler::retire(Run& run) {
 }
 
 void Sampler::spawn(asio::awaitable<void> coroutine) {
-  // An exception here is a programming error: it ends the daemon with its message, as an uncaught one would.
+  // An exception in a coroutine is a programming error: it leaves io_context::run() and ends the daemon.
   asio::co_spawn(loop_, std::move(coroutine), [](const std::exception_ptr& failure) {
     if (failure) std::rethrow_exception(failure);
   });
@@ -159,9 +160,10 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
     co_await discover(source, found);
     if (source->stopped) co_return;
     merge(source, *found);
-    // A probe that broke rings: the next look then comes as soon as the back-off since the last one allows.
-    const std::int64_t looked_ns = clock_.now().steady_ns;
-    const auto next_ns = [&] { return looked_ns + (source->rebuild ? source->backoff_ns : discovery_period_ns); };
+    // drop() wakes this coroutine when a probe breaks: the next discovery then runs as soon as the back-off since the
+    // last one allows, not only after discovery_period_ns.
+    const std::int64_t ended_ns = clock_.now().steady_ns;
+    const auto next_ns = [&] { return ended_ns + (source->rebuild ? source->backoff_ns : discovery_period_ns); };
     while (clock_.now().steady_ns < next_ns()) {
       co_await source->alarm->wait_until(next_ns());
       if (source->stopped) co_return;
@@ -171,7 +173,8 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
   }
 }
 
-// Asks the collector what there is. A call that hangs shows as `stuck` at its deadline and is then waited for.
+// Runs one discovery on the source's lane. A call that hangs shows as `stuck` from its deadline on; there is no second
+// discovery of this source until it returns.
 asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found) {
   DiscoveryContext context{inventory_, {}};
   for (const auto& [device, run] : source->runs)
@@ -188,12 +191,12 @@ asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source, std::sha
     alarm->wake();
   };
   source->lane->start(work, done);
-  std::int64_t until = clock_.now().steady_ns + look_deadline_ns;
+  std::int64_t until = clock_.now().steady_ns + discovery_deadline_ns;
   for (;;) {
     co_await source->alarm->wait_until(until);
     if (found->done || source->stopped) co_return;
     if (clock_.now().steady_ns < until) continue;
-    sources_.timed_out(source->entry->name, "", "looking for devices has not returned", clock_.now());
+    sources_.timed_out(source->entry->name, "", "discovery of devices has not returned", clock_.now());
     until += discovery_period_ns;
   }
 }
@@ -211,7 +214,7 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
     const double duration_seconds = static_cast<double>(found.duration_ns) / 1e9;
     sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, duration_seconds, 0}, clock_.now());
   } else if (!source->runs.contains("")) {
-    // Devices that are being watched speak for themselves: the source needs no line of its own.
+    // Each watched device has a status of its own, so the source itself needs none.
     sources_.forget(name, "");
   }
 }
@@ -255,7 +258,7 @@ asio::awaitable<void> Sampler::sample(std::shared_ptr<Source> source, std::share
 }
 
 asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_ptr<Run> run) {
-  // The batch of the last call is used again, unless a lane that never came back still owns it.
+  // The batch of the last call is reused, unless a lane whose call has not returned still owns it.
   if (!run->call || run->call.use_count() > 1) run->call = std::make_shared<Call>();
   const std::shared_ptr<Call> call = run->call;
   call->collector = run->collector;
@@ -277,7 +280,7 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
     if (run->stopped) co_return;
   } while (!call->done && clock_.now().steady_ns < until);
   if (call->done) {
-    call->collector.reset();  // it has one owner between two calls, so that it can end where that one says
+    call->collector.reset();  // between calls only `run` owns the collector, so that retire() decides where it ends
     finish(*source, *run, *call);
     co_return;
   }
@@ -313,7 +316,8 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   if (error.fault == Fault::absent || error.fault == Fault::broken) drop(source, run, error.fault == Fault::broken);
 }
 
-// The next look finds the device again if it is there: at the usual minute, or with back-off when it broke.
+// Ends a probe. The next discovery finds the device again if it is there: within a minute, or after the back-off when
+// the probe broke.
 void Sampler::drop(Source& source, Run& run, bool rebuild) {
   retire(run);
   recorder_.close(run.probe);

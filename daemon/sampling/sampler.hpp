@@ -1,8 +1,9 @@
-// Runs the collectors: one coroutine per probe, one that looks for devices per source. Loop's thread only.
+// Runs the collectors: one coroutine per probe for sampling, one per source for discovery. Loop's thread only; the
+// calls themselves run on lanes (daemon/base/lane.hpp).
 //
-// A call gets until its deadline; then its tick is over (`stuck`), the lane is left alone and ticks are counted as
-// missed until the call returns. Never two calls of one probe at once, never a burst to catch up. For every probe:
-// samples + timeouts + missed = ticks.
+// A call that has not returned at its deadline counts as a timeout (state `stuck`); its lane is left alone, and ticks
+// count as missed until the call returns, whose result is then discarded. A probe never has two calls at once and never
+// catches up in a burst. For every probe: samples + timeouts + missed = ticks.
 #pragma once
 
 #include <cstdint>
@@ -23,12 +24,12 @@
 
 namespace perjoule {
 
-// How late a call began after its due time.
+// Called with the delay of each call's start after its due time.
 using OnLateness = std::function<void(std::int64_t nanoseconds)>;
 
 class Sampler {
  public:
-  // `inventory` numbers the devices of all sources.
+  // All references outlive the sampler. `inventory` gives the devices of all sources their slot numbers.
   Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
           OnLateness on_lateness = {}, std::shared_ptr<Inventory> inventory = std::make_shared<Inventory>());
   ~Sampler();
@@ -36,7 +37,8 @@ class Sampler {
   Sampler& operator=(const Sampler&) = delete;
 
   void start(const Entry& entry, const config::CollectorSettings& settings, const Roots& roots);
-  // Ends the coroutines of the source of that name and takes its series out. A call that is under way is abandoned.
+  // Ends the coroutines of the source of that name and removes its series. A call in progress is abandoned: it runs to
+  // its end, and its result is discarded.
   void stop(std::string_view name);
   void stop_all();
   [[nodiscard]] std::vector<std::string> running() const;

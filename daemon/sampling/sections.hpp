@@ -1,4 +1,5 @@
-// The registry as the configuration sees it, and a collector's settings as its `make` takes them.
+// Connects the registry of collectors with the configuration: the sections that exist, and the settings of each
+// collector. Pure; any thread.
 #pragma once
 
 #include <string_view>
@@ -11,7 +12,7 @@ namespace perjoule {
 
 [[nodiscard]] std::vector<config::CollectorSection> collector_sections();
 
-// The collector's own section; the power model's watts come from efficiency.power_model.
+// The settings of the collector's section. The collector power_model also gets its watts from efficiency.power_model.
 [[nodiscard]] config::CollectorSettings collector_settings(const config::Settings& settings, std::string_view name);
 
 }  // namespace perjoule

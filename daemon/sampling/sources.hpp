@@ -1,7 +1,7 @@
-// What is known of every source and of each device it watches: state, remedy, counts.
+// The status of every source and of each device it watches: state, reason, remedy and counts.
 //
-// Loop's thread only; `list` gives copies for the landing page, readiness and `doctor`. State and counts are series too
-// (perjoule_source_state, perjoule_collector_*): never stale, taken out when the source is.
+// Loop's thread only; the landing page, readiness and `doctor` get copies. State and counts are also series
+// (perjoule_source_state, perjoule_collector_*), which never become stale and are removed by forget().
 #pragma once
 
 #include <array>
@@ -29,11 +29,11 @@ struct SourceStatus {
   std::string source;
   std::string device;
   std::optional<SourceState> state;  // none: no call has ended or reached its deadline yet
-  std::string what;                  // one line: why it is not ok
+  std::string what;                  // one line: why it is not ok, or the first item that failed
   std::string remedy;
   double last_success_seconds = 0;         // 0: never
-  std::optional<double> duration_seconds;  // of the last call that came back in time; none before it
-  std::uint64_t samples = 0;               // calls that came back in time, also with an error
+  std::optional<double> duration_seconds;  // of the last call that returned in time; none before it
+  std::uint64_t samples = 0;               // calls that returned in time, with or without an error
   std::uint64_t timeouts = 0;
   std::uint64_t missed = 0;  // due times without a call
   std::uint64_t faults = 0;
@@ -41,7 +41,7 @@ struct SourceStatus {
 
 class Sources {
  public:
-  // Called at each change of state with the status before and after it.
+  // Called at each change of state, with the status before and after the change.
   using OnChange = std::function<void(const SourceStatus& before, const SourceStatus& after)>;
 
   Sources(SeriesTable& series, Latest& latest, OnChange on_change)
@@ -61,7 +61,7 @@ class Sources {
   void forget(std::string_view source, std::string_view device);
 
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, SourceStatus>& list() const { return list_; }
-  // Every expected source has had its first call, or its first deadline.
+  // True when every source and device in the list has finished its first call or exceeded its first deadline.
   [[nodiscard]] bool settled() const;
 
  private:

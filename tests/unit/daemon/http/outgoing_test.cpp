@@ -181,7 +181,7 @@ TEST_CASE("client: GET and POST at the daemon's own server") {
   CHECK(caller(get(base + "/empty"))->status == 204);
   const Result<http::Answer> big = caller(get(base + "/big"));
   REQUIRE(big.has_error());
-  CHECK(big.error().what.find("a body of more than 1048576 bytes") != std::string::npos);
+  CHECK(big.error().what.find("the response body is longer than 1048576 bytes") != std::string::npos);
 }
 
 TEST_CASE("client: a name is looked up on a lane, and a name that nobody has is an error") {

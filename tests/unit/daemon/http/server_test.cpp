@@ -180,7 +180,7 @@ TEST_CASE("server: an address that cannot be bound says which, why and what next
   CHECK(started.error().fault == Fault::broken);
   CHECK(started.error().what == "cannot listen on " + address + ": Address already in use");
   CHECK(started.error().remedy ==
-        "find who holds it with: ss -ltnp 'sport = :" + std::to_string(port_of(site.server)) + "'");
+        "find the process that uses the port: ss -ltnp 'sport = :" + std::to_string(port_of(site.server)) + "'");
   CHECK(second.addresses().empty());
   CHECK(second.start().has_error());
 
