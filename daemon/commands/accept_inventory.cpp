@@ -1,5 +1,5 @@
-// `accept-inventory` leaves a request in the storage directory. Only the daemon may touch the ledger, and only it knows
-// which boards answer; so it does the work: at once when it runs, else at its next start.
+// `accept-inventory` leaves a request file in the storage directory and signals the daemon. The daemon does the work,
+// because only it may write the ledger and only it knows which GPUs answer: at once if it runs, else at its next start.
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <unistd.h>
@@ -17,7 +17,7 @@ namespace perjoule {
 
 int run_accept_inventory(const config::Settings& settings) {
   if (!settings.storage.enabled) {
-    fmt::print(stderr, "accept-inventory: without storage nothing is expected from one start to the next\n");
+    fmt::print(stderr, "accept-inventory: requires storage, where the daemon keeps the expected inventory\n");
     return exit_usage;
   }
   const std::filesystem::path request = settings.storage.path / accept_request;
@@ -25,7 +25,7 @@ int run_accept_inventory(const config::Settings& settings) {
   if (file < 0) {
     const int number = errno;
     fmt::print(stderr, "accept-inventory: {}: {}\n", request.native(), std::generic_category().message(number));
-    if (number == ENOENT) fmt::print(stderr, "remedy: name the daemon's directory with --storage.path=DIR\n");
+    if (number == ENOENT) fmt::print(stderr, "remedy: pass the daemon's directory with --storage.path=DIR\n");
     const bool denied = number == EACCES || number == EPERM;
     if (denied) fmt::print(stderr, "remedy: sudo -u perjoule perjouled accept-inventory\n");
     return denied ? exit_permission : exit_failure;
@@ -33,16 +33,17 @@ int run_accept_inventory(const config::Settings& settings) {
   ::close(file);
   const std::optional<int> daemon = storage::Directory::holder(settings.storage.path);
   if (!daemon) {
-    fmt::print("No daemon runs on {}: its next start accepts the GPUs that it then sees.\n",
+    fmt::print("No daemon is running on {}: the next start accepts the GPUs present then.\n",
                settings.storage.path.native());
     return exit_ok;
   }
   if (*daemon <= 0 || ::kill(*daemon, SIGHUP) != 0) {
     fmt::print(stderr,
-               "The request is written, but the daemon cannot be told.\nremedy: sudo systemctl reload perjouled\n");
+               "The request is written, but the daemon could not be signalled.\n"
+               "remedy: sudo systemctl reload perjouled\n");
     return exit_permission;
   }
-  fmt::print("The daemon (pid {}) accepts the GPUs that it sees now; its log says how many.\n", *daemon);
+  fmt::print("The daemon (pid {}) accepts the GPUs present now; see its log for the number.\n", *daemon);
   return exit_ok;
 }
 

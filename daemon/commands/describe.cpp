@@ -9,9 +9,8 @@ namespace perjoule {
 
 std::string describe_metrics() {
   std::string out =
-      "# Metrics\n\nWritten by `perjouled describe metrics`. Persisted counters never fall, over restarts and reboots "
-      "too; other "
-      "counters start again with their source.\n";
+      "# Metrics\n\nWritten by `perjouled describe metrics`. Persisted counters never decrease, not even across "
+      "restarts and reboots; other counters restart with their source.\n";
   for (const MetricGroup& group : metric_groups()) {
     out +=
         fmt::format("\n## {}\n\n{}\n\n| family | type | labels | help |\n|---|---|---|---|\n", group.name, group.help);
@@ -23,7 +22,7 @@ std::string describe_metrics() {
       if (metric->persisted) type = "counter, persisted";
       if (Instruments::is_histogram(*metric)) type = "histogram";
       const std::string step =
-          metric->storage_step > 0 ? fmt::format(" History keeps steps of {:g}.", metric->storage_step) : "";
+          metric->storage_step > 0 ? fmt::format(" Stored in steps of {:g}.", metric->storage_step) : "";
       out += fmt::format("| `{}` | {} | {} | {}{} |\n", metric->name, type, labels, metric->help, step);
     }
   }

@@ -1,4 +1,4 @@
-// The metrics' reference as text: deploy/metrics.md. Pure.
+// The reference of all metrics, published as deploy/metrics.md. Pure; any thread.
 #pragma once
 
 #include <string>

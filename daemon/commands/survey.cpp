@@ -24,7 +24,7 @@ namespace {
 constexpr config::Milliseconds period{1000};
 constexpr config::Milliseconds deadline{900};
 constexpr std::chrono::milliseconds lanes_deadline{500};
-constexpr std::int64_t look_again_ns = 20 * nanoseconds_per_millisecond;
+constexpr std::int64_t check_every_ns = 20 * nanoseconds_per_millisecond;
 
 bool done(const Sources& sources, unsigned calls) {
   if (!sources.settled()) return false;
@@ -35,12 +35,12 @@ bool done(const Sources& sources, unsigned calls) {
   return std::all_of(sources.list().begin(), sources.list().end(), enough);
 }
 
-// What it points to lives as long as the loop runs.
+// Stops the loop when every source is done or the time is up. The pointers are valid while the loop runs.
 asio::awaitable<void> watch(asio::io_context* loop, Clock* clock, const Sources* sources, unsigned calls,
                             std::int64_t until_ns) {
   const std::unique_ptr<Alarm> alarm = clock->alarm();
   do {
-    co_await alarm->wait_until(clock->now().steady_ns + look_again_ns);
+    co_await alarm->wait_until(clock->now().steady_ns + check_every_ns);
   } while (!done(*sources, calls) && clock->now().steady_ns < until_ns);
   loop->stop();
 }
@@ -52,7 +52,7 @@ std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,
   asio::io_context loop(1);
   SystemClock clock(loop);
   LaneThreads lanes(loop);
-  // Devices have the numbers that the daemon gave them, where it keeps them and this user may read it.
+  // GPUs get the slot numbers that the daemon saved, if this user may read its ledger.
   storage::LedgerRows kept;
   if (settings.storage.enabled) {
     auto rows = storage::LedgerFile::load_read_only(settings.storage.path / "ledger.db");

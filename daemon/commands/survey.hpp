@@ -1,6 +1,8 @@
-// Looks at every enabled source for a moment, without storage and without HTTP: what `once` and `doctor` print.
+// Samples every enabled source for a moment, without writing storage and without HTTP, for `once` and `doctor`. Runs a
+// loop of its own on the caller's thread.
 //
-// Blocks for about `calls` periods of one second, at most `limit`. A source that hangs shows as stuck.
+// Blocks for about `calls` periods of one second, at most `limit` plus 0.5 s for the lanes to end. A source that hangs
+// shows as stuck.
 #pragma once
 
 #include <chrono>
@@ -16,9 +18,9 @@ namespace perjoule {
 struct Survey {
   Latest latest;
   std::vector<SourceStatus> sources;
-  std::int64_t steady_ns = 0;  // when it ended: freshness is judged at this time
+  std::int64_t steady_ns = 0;  // the end of the survey, at which staleness is judged
   std::int64_t wall_ms = 0;
-  bool lanes_ended = true;  // false: a call still hangs, and the process has to leave without waiting for it
+  bool lanes_ended = true;  // false: a call still hangs, and the process must exit without waiting for it
 };
 
 [[nodiscard]] std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls,

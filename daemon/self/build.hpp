@@ -1,4 +1,4 @@
-// What this binary was built from: version, revision and branch are stamped in by the build. Pure; any thread.
+// Version, revision, branch and compiler of this binary; the build generates them (revision.hpp). Pure; any thread.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@ namespace perjoule {
 
 [[nodiscard]] BuildInfo build_info();
 
-// The exporters' shape: "perjouled, version X (branch: .., revision: ..)".
+// For --version, in the format of Prometheus exporters: "perjouled, version X (branch: .., revision: ..)".
 [[nodiscard]] std::string version_text();
 
 }  // namespace perjoule

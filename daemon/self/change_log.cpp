@@ -16,12 +16,12 @@ void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, st
   const LogRateLimit::Verdict verdict = rate_limit_.ask(subject, now_ns);
   if (verdict == LogRateLimit::Verdict::hold) return;
   const std::string_view note =
-      verdict == LogRateLimit::Verdict::say_last ? "it changes often: quiet for ten minutes" : "";
+      verdict == LogRateLimit::Verdict::say_last ? "changes too often: not logged for up to ten minutes" : "";
   log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }
 
-// Once it is known, and when one of them changed by a quarter.
+// Logged when it is first known, and when one of the three has changed by more than a quarter.
 void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
   const auto differs = [](std::int64_t a, std::int64_t b) { return std::abs(a - b) > std::max(a, b) / 4; };
   if (std::equal(reach_ms.begin(), reach_ms.end(), reach_ms_.begin(), std::not_fn(differs))) return;
@@ -29,11 +29,11 @@ void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
   const auto days = [](std::int64_t span_ms) {
     return span_ms == 0 ? std::string("all") : fmt::format("{:.1f} d", static_cast<double>(span_ms) / 86'400'000);
   };
-  log_.info("history at the present rate holds",
+  log_.info("history reaches back, at the current write rate",
             {{"raw", days(reach_ms[0])}, {"minutes", days(reach_ms[1])}, {"hours", days(reach_ms[2])}});
 }
 
-// One line when storing starts to fail and one when it is well again, not one per commit.
+// One line when storing starts to fail and one when it works again, not one per commit.
 void ChangeLog::storage(const storage::Report& report) {
   if (report.history_committed) history_bytes_ = report.size.bytes;
   if (report.size.reach_ms) reach(*report.size.reach_ms);

@@ -1,6 +1,6 @@
-// Log lines about sources and storage: one when a state changes, not one per tick or commit.
+// Log lines about sources and storage: one per change of state, not one per tick or commit.
 //
-// A source that keeps changing is silenced by a rate limit. Loop's thread only; `log` outlives it.
+// A rate limit silences a source that keeps changing. Loop's thread only; `log` outlives it.
 #pragma once
 
 #include <cstdint>
@@ -30,7 +30,7 @@ class ChangeLog {
   Log& log_;
   LogRateLimit rate_limit_;
   std::string storage_error_;
-  storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as it was logged last
+  storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as logged last; 0: no limit
   std::int64_t history_bytes_ = 0;
 };
 

@@ -21,78 +21,79 @@ namespace {
 
 constexpr auto build_info = gauge<Unit::none>("perjoule_build_info", "Version of the running daemon; always 1.",
                                               "version", "revision", "branch", "compiler");
-constexpr auto reload_successful =
-    gauge<Unit::none>("perjoule_config_last_reload_successful",
-                      "1 when the configuration was read without an error the last time, else 0.");
+constexpr auto reload_successful = gauge<Unit::none>(
+    "perjoule_config_last_reload_successful", "1 if the configuration had no errors when it was last read, else 0.");
 constexpr auto reload_timestamp =
     gauge<Unit::second>("perjoule_config_last_reload_success_timestamp_seconds",
-                        "When the configuration was last read without an error, since the epoch.");
+                        "Time when the configuration was last read without errors, in seconds since the epoch.");
 constexpr auto storage_size =
     gauge<Unit::byte>("perjoule_storage_size_bytes", "Size of the history on disk, database and WAL.");
 constexpr auto storage_series = gauge<Unit::none>("perjoule_storage_series", "Series in the history.");
 constexpr auto storage_oldest = gauge<Unit::second>("perjoule_storage_oldest_sample_timestamp_seconds",
-                                                    "Time of the oldest sample in the history, since the epoch.");
+                                                    "Time of the oldest sample in the history, in seconds since the "
+                                                    "epoch.");
 constexpr auto storage_appended =
     counter<Unit::none>("perjoule_storage_appended_samples_total", "Samples committed to the history since the start.");
 constexpr auto storage_dropped =
     counter<Unit::none>("perjoule_storage_dropped_samples_total",
-                        "Samples lost because the queue to the disk was full: it is slow, full or read-only.");
+                        "Samples lost because the write queue was full: the disk is slow, full or read-only.");
 constexpr auto storage_refused =
     counter<Unit::none>("perjoule_storage_refused_samples_total",
-                        "Samples that the history refused: they came late or out of the order of their stamps.");
+                        "Samples rejected by the history because their timestamps were late or out of order.");
 constexpr auto storage_expired = counter<Unit::none>(
     "perjoule_storage_expired_samples_total",
-    "Raw samples that went by age or by size since the start; their minutes and hours stay longer.");
+    "Raw samples deleted since the start for their age or the size limit; their roll-ups are kept longer.");
 constexpr auto storage_undecodable =
     counter<Unit::none>("perjoule_storage_undecodable_frames_total",
-                        "Frames that were damaged on disk when their slot was sealed, and were left out.");
+                        "Frames found damaged on disk when their slot was sealed; their samples were left out.");
 constexpr auto storage_reach = gauge<Unit::second>(
     "perjoule_storage_retention_seconds",
-    "How far back the history reaches at the present rate: to its limit of age, or to what its size holds.",
+    "How far back the history reaches at the current write rate, within its age and size limits; +Inf: no limit.",
     "resolution");
 constexpr auto storage_failures = counter<Unit::none>("perjoule_storage_failed_commits_total",
-                                                      "Commits that failed, of the ledger and of the history.", "file");
+                                                      "Failed commits of the ledger and of the history.", "file");
 constexpr auto storage_commit =
     gauge<Unit::second>("perjoule_storage_commit_duration_seconds",
-                        "How long commits took, from the transaction's start to the disk's answer.", "file");
+                        "Duration of commits, from the start of the transaction until it is on disk.", "file");
 constexpr auto http_connections = gauge<Unit::none>("perjoule_http_connections", "Open connections.");
 constexpr auto http_accepted = counter<Unit::none>("perjoule_http_connections_accepted_total", "Connections accepted.");
-constexpr auto http_evicted = counter<Unit::none>("perjoule_http_connections_evicted_total",
-                                                  "Idle connections closed to let a new one in: all were taken.");
+constexpr auto http_evicted =
+    counter<Unit::none>("perjoule_http_connections_evicted_total",
+                        "Idle or stalled connections closed to make room for another connection or request.");
 constexpr auto http_requests = counter<Unit::none>("perjoule_http_requests_total", "Requests answered.");
-constexpr auto http_refused = counter<Unit::none>(
-    "perjoule_http_requests_refused_total", "Requests refused by a limit: header, body, method, or too many at once.");
+constexpr auto http_refused =
+    counter<Unit::none>("perjoule_http_requests_refused_total",
+                        "Requests refused by the server: malformed, too large, or too many at once.");
 constexpr auto http_delayed = counter<Unit::none>("perjoule_http_requests_delayed_total",
-                                                  "Requests read later because their connection sent too many.");
+                                                  "Requests delayed because their connection exceeded the rate limit.");
 constexpr auto http_timeouts =
     counter<Unit::none>("perjoule_http_timeouts_total", "Connections closed because the client was too slow.");
-constexpr auto http_failures = counter<Unit::none>(
-    "perjoule_http_handler_failures_total", "Requests answered with 500: the daemon failed in them, not the client.");
+constexpr auto http_failures = counter<Unit::none>("perjoule_http_handler_failures_total",
+                                                   "Requests answered with 500 because of an error in the daemon.");
 constexpr auto queries = counter<Unit::none>(
-    "perjoule_queries_total",
-    "Queries of the history that were answered, by HTTP status; 503: too many waited, or there was no answer in time.",
+    "perjoule_queries_total", "API queries answered, by HTTP status; 503: too many were waiting, or one took too long.",
     "code");
 constexpr auto scrape_size =
     gauge<Unit::byte>("perjoule_scrape_size_bytes", "Size of the last rendered exposition, uncompressed.");
 constexpr auto scrape_duration =
-    gauge<Unit::second>("perjoule_scrape_render_duration_seconds", "How long rendering an exposition took.");
-constexpr auto sampling_lateness = gauge<Unit::second>("perjoule_sampling_lateness_seconds",
-                                                       "How late calls of collectors began after their due time.");
+    gauge<Unit::second>("perjoule_scrape_render_duration_seconds", "Time to render an exposition.");
+constexpr auto sampling_lateness = gauge<Unit::second>(
+    "perjoule_sampling_lateness_seconds", "Delay between the due time and the start of a collector's call.");
 constexpr auto series_fresh =
-    gauge<Unit::none>("perjoule_series", "Series that a scrape shows, without the daemon's own.");
+    gauge<Unit::none>("perjoule_series", "Series in a scrape, without the daemon's own instruments.");
 constexpr auto series_refused = counter<Unit::none>(
-    "perjoule_series_refused_total", "Readings without a series because the bound of series is reached.");
+    "perjoule_series_refused_total", "Readings dropped because the limit on the number of series was reached.");
 constexpr auto self_energy = counter<Unit::joule>("perjoule_self_energy_joules_total",
-                                                  "Energy of the daemon itself since its start, modelled: its CPU time "
-                                                  "times the dynamic power of one busy CPU of this family.");
+                                                  "Modelled energy of the daemon since its start: its CPU time times "
+                                                  "the dynamic power of one busy CPU.");
 constexpr auto process_cpu =
     counter<Unit::second>("process_cpu_seconds_total", "User and system CPU time of the daemon.");
 constexpr auto process_resident = gauge<Unit::byte>("process_resident_memory_bytes", "Resident memory of the daemon.");
 constexpr auto process_virtual = gauge<Unit::byte>("process_virtual_memory_bytes", "Virtual memory of the daemon.");
 constexpr auto process_fds = gauge<Unit::none>("process_open_fds", "Open file descriptors.");
-constexpr auto process_max_fds = gauge<Unit::none>("process_max_fds", "Largest number of open file descriptors.");
+constexpr auto process_max_fds = gauge<Unit::none>("process_max_fds", "Limit on open file descriptors.");
 constexpr auto process_start =
-    gauge<Unit::second>("process_start_time_seconds", "Start of the daemon, since the epoch.");
+    gauge<Unit::second>("process_start_time_seconds", "Start time of the daemon, in seconds since the epoch.");
 
 constexpr auto all_metrics = std::to_array<const Metric*>(
     {&build_info,          &reload_successful, &reload_timestamp, &storage_size,    &storage_series,
@@ -103,7 +104,7 @@ constexpr auto all_metrics = std::to_array<const Metric*>(
      &sampling_lateness,   &series_fresh,      &series_refused,   &self_energy,     &process_cpu,
      &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start});
 
-constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // all that query::answer and Reader give
+constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // every status of query::answer and Reader
 
 const prometheus::Histogram::BucketBoundaries commit_buckets = {0.001, 0.0025, 0.005, 0.01, 0.025,
                                                                 0.05,  0.1,    0.25,  1,    5};
@@ -112,7 +113,7 @@ const prometheus::Histogram::BucketBoundaries render_buckets = {0.0001, 0.00025,
 const prometheus::Histogram::BucketBoundaries lateness_buckets = {0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005,
                                                                   0.01,   0.025,   0.05,   0.1,   1};
 
-// A counter that follows a total which somebody else keeps.
+// Raises the counter to a total that is counted elsewhere.
 void follow(prometheus::Counter& counter, double total) {
   const double behind = total - counter.Value();
   if (behind > 0) counter.Increment(behind);
@@ -135,7 +136,7 @@ std::size_t open_descriptors() {
 
 struct Instruments::Families {
   prometheus::Registry registry;
-  std::mutex mutex;  // of the lists; the instruments themselves are atomic
+  std::mutex mutex;  // guards the lists; the instruments themselves are atomic
   std::vector<Shown<prometheus::Counter>> counters;
   std::vector<Shown<prometheus::Gauge>> gauges;
   std::vector<Shown<prometheus::Histogram>> histograms;
@@ -187,7 +188,7 @@ struct Instruments::Families {
   prometheus::Counter& delayed = counter_of(http_delayed);
   prometheus::Counter& timeouts = counter_of(http_timeouts);
   prometheus::Counter& handler_failures = counter_of(http_failures);
-  // In the order of query_codes.
+  // In the order of query_codes:
   std::vector<prometheus::Counter*> answered = counters_of(queries, "code", query_codes);
   prometheus::Gauge& scrape_bytes = gauge_of(scrape_size);
   prometheus::Histogram& render = histogram_of(scrape_duration, render_buckets);
@@ -200,7 +201,7 @@ struct Instruments::Families {
   prometheus::Gauge& descriptors = gauge_of(process_fds);
   prometheus::Gauge& descriptors_max = gauge_of(process_max_fds);
   prometheus::Gauge& start = gauge_of(process_start);
-  // Not there until there is something to say: a history that is empty has no oldest sample.
+  // Created with their first value, because a 0 would be wrong: an empty history has no oldest sample.
   prometheus::Gauge* size = nullptr;
   prometheus::Gauge* stored_series = nullptr;
   prometheus::Gauge* oldest = nullptr;
@@ -332,15 +333,15 @@ void Instruments::write(std::string& out, Format format, const Latest::Admit& ad
 
 void Instruments::visit(const Latest::Each& each) const {
   const std::lock_guard lock(families_->mutex);
-  const auto tell = [&each](const auto& shown) {
+  const auto visit_all = [&each](const auto& shown) {
     for (const auto& one : shown) {
       std::string_view labels = one.labels;
       if (!labels.empty()) labels = labels.substr(1, labels.size() - 2);
       each(*one.metric, labels, one.instrument->Value());
     }
   };
-  tell(families_->counters);
-  tell(families_->gauges);
+  visit_all(families_->counters);
+  visit_all(families_->gauges);
 }
 
 }  // namespace perjoule

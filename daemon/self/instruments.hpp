@@ -1,7 +1,9 @@
-// The daemon's own instruments: prometheus-cpp's counters, gauges and histograms in one registry, made from Metric
-// constants, and written by our own writer (prometheus-cpp 1.0.1 escapes no HELP and knows no OpenMetrics).
+// The daemon's metrics about itself: counters, gauges and histograms of prometheus-cpp in one registry, made from
+// Metric constants. They are written by instruments_text, because the text writer of prometheus-cpp 1.0.1 does not
+// escape HELP and does not support OpenMetrics.
 //
-// The only home of prometheus-cpp. Thread-safe: the loop and the web thread count, the web thread writes.
+// With instruments_text the only user of prometheus-cpp. Thread-safe: the loop and the web thread count, the web thread
+// writes.
 #pragma once
 
 #include <array>
@@ -34,20 +36,21 @@ class Instruments {
   void storage(const storage::Report& report);
   void http(const http::Stats& stats);
   void scrape(std::size_t bytes, double seconds);
-  // `status` of the answer to a query of the history.
+  // Counts an answer of the API with its HTTP status.
   void query(unsigned status);
   void lateness(double seconds);
   void reload(bool successful, double epoch_seconds);
   void series(std::size_t fresh, std::uint64_t refused);
-  // From /proc/self and the process clock. `watts_per_busy_cpu` > 0: the daemon's own energy is modelled from it.
+  // Reads /proc/self and the process clock. `watts_per_busy_cpu` > 0: the daemon's own energy is modelled from it.
   void process(double watts_per_busy_cpu);
 
   void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
-  // Every counter and gauge, with its labels as text (`a="b"`).
+  // Every counter and gauge, with its labels as a string (`a="b"`).
   void visit(const Latest::Each& each) const;
   // Every family above, for `describe` and the tests.
   [[nodiscard]] static std::span<const Metric* const> metrics();
-  // A family that is written as a histogram; its Metric says gauge, for Kind knows only what collectors read.
+  // True for a family that is written as a histogram. Its Metric has Kind gauge, because Kind has no histogram:
+  // collectors read none.
   [[nodiscard]] static bool is_histogram(const Metric& metric);
 
  private:

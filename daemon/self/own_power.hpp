@@ -1,13 +1,13 @@
-// What a busy CPU of this host adds to its power: the daemon's own energy is modelled from it.
+// The power that one busy CPU adds, from which the daemon models its own energy. Any thread; reads one file of /proc.
 #pragma once
 
 #include "config/settings.hpp"
 
 namespace perjoule {
 
-// Watts per busy hardware thread above idle: from efficiency.power_model where it is configured, else by the published
-// coefficients of the CPU's family (collectors/power/coefficients.hpp). 0 where the CPU cannot be told. Reads
-// /proc/cpuinfo: once, at the start.
+// Watts per busy hardware thread above idle: from efficiency.power_model if idle and max are configured, else from the
+// published coefficients of the CPU's family (collectors/power/coefficients.hpp). 0 if cpuinfo cannot be read. Called
+// at the start and after a reload.
 [[nodiscard]] double watts_per_busy_cpu(const config::Settings& settings);
 
 }  // namespace perjoule

@@ -33,7 +33,7 @@ std::int64_t whole_number(std::string_view text) {
   return error == std::errc() && end == text.data() + text.size() ? value : 0;
 }
 
-// The clock that systemd compares RELOADING's stamp with.
+// The clock that systemd compares the timestamp of RELOADING with.
 std::int64_t monotonic_us() {
   timespec time{};
   clock_gettime(CLOCK_MONOTONIC, &time);
@@ -108,14 +108,14 @@ bool Service::send(std::string_view message) const {
   sockaddr_un to{};
   to.sun_family = AF_UNIX;
   std::memcpy(to.sun_path, address_.data(), address_.size());
-  // An abstract name ends where the length says, a path at its NUL.
+  // The length of an abstract name excludes the terminating NUL, that of a path includes it (unix(7)).
   const std::size_t length = offsetof(sockaddr_un, sun_path) + address_.size() + (address_.front() == '\0' ? 0 : 1);
   const ssize_t sent = ::sendto(socket_, message.data(), message.size(), MSG_NOSIGNAL,
                                 reinterpret_cast<const sockaddr*>(&to), static_cast<socklen_t>(length));
   return sent == static_cast<ssize_t>(message.size());
 }
 
-// The loop may outlive the service.
+// Holds `alive`, because the loop may outlive the service.
 asio::awaitable<void> Service::feed(std::int64_t every_ns, std::shared_ptr<const bool> alive) {
   if (!*alive) co_return;
   const std::unique_ptr<Alarm> alarm = clock_.alarm();
@@ -145,7 +145,7 @@ void Service::update(bool settled, const std::function<std::string()>& status) {
 
 void Service::reloading() {
   if (!ready_) return;
-  // One message: systemd 253 takes RELOADING without its stamp for a failure (Type=notify-reload).
+  // Both in one message: systemd 253 treats RELOADING without its timestamp as a failure (Type=notify-reload).
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us()));
 }
 

@@ -52,8 +52,8 @@ http::Response only(std::string methods) {
   return response;
 }
 
-// A page of another site that has its name resolve to 127.0.0.1 (DNS rebinding) comes over loopback too, but under its
-// own name: what is for local eyes answers only to an address or to localhost.
+// Against DNS rebinding: a page of another site whose name resolves to 127.0.0.1 reaches the daemon over loopback, but
+// with its own name as Host. So local routes require an IP address or localhost as Host.
 bool names_this_host(std::string_view host) {
   if (host.starts_with('[')) return true;
   host = host.substr(0, host.find(':'));
@@ -72,6 +72,11 @@ http::Response json(query::Answer answer) {
 
 bool reads(const http::Request& request) {
   return request.method == "GET" || request.method == "HEAD";
+}
+
+std::string only_local(std::string_view what, const http::Request& request) {
+  return fmt::format("{} answers only clients on this host that ask for localhost or an IP address (Host was \"{}\")",
+                     what, request.host);
 }
 
 }  // namespace
@@ -105,7 +110,7 @@ http::Response Routes::operator()(const http::Request& request) {
     if (!reads(request)) return only("GET, HEAD");
     const bool ready = setup_.source_status.get()->ready;
     return ready ? plain(200, "perjouled is ready.\n")
-                 : plain(503, "perjouled is not ready: sources are being looked at.\n");
+                 : plain(503, "perjouled is not ready: waiting for the first call of every source.\n");
   }
   if (request.path == "/-/reload") return reload(request);
   if (request.path.starts_with(api_prefix)) return api(request);
@@ -116,15 +121,15 @@ http::Response Routes::operator()(const http::Request& request) {
 http::Response Routes::api(const http::Request& request) const {
   if (!reads(request) && request.method != "POST") return only("GET, HEAD, POST");
   if (!request.loopback || !names_this_host(request.host)) {
-    return json(query::error_answer(403, "forbidden", "the API answers loopback clients only"));
+    return json(query::error_answer(403, "forbidden", only_local("this API", request)));
   }
   std::string path = request.path.substr(api_prefix.size());
   const Setup::Ask& ask = path == "alerts" || path == "rules" ? setup_.ask_rules : setup_.ask;
-  if (!ask) return json(query::error_answer(503, "unavailable", "there is no history: --no-storage"));
+  if (!ask) return json(query::error_answer(503, "unavailable", "there is no history: storage.enabled is false"));
   query::Parameters parameters = request.query;
   if (request.method == "POST") {
     auto form = http::decode_query(request.body);
-    if (!form) return json(query::error_answer(400, "bad_data", "the body is no form"));
+    if (!form) return json(query::error_answer(400, "bad_data", "body is not valid form data"));
     parameters.insert(parameters.end(), std::move_iterator(form->begin()), std::move_iterator(form->end()));
   }
   http::Response response;
@@ -138,7 +143,7 @@ http::Response Routes::api(const http::Request& request) const {
 http::Response Routes::reload(const http::Request& request) const {
   if (request.method != "POST" && request.method != "PUT") return only("POST, PUT");
   if (!setup_.reload)
-    return plain(403, "reloading over HTTP is off; start with --web.enable-lifecycle, or send SIGHUP.\n");
+    return plain(403, "reload over HTTP is disabled; start with --web.enable-lifecycle, or send SIGHUP.\n");
   std::string refusals = setup_.reload();
   return refusals.empty() ? plain(200, "configuration reloaded.\n") : plain(500, std::move(refusals));
 }
@@ -170,7 +175,7 @@ http::Response Routes::metrics(const http::Request& request) {
     if (key != "collect[]") continue;
     const auto found = setup_.collects.find(value);
     if (found == setup_.collects.end())
-      return plain(400, fmt::format("collect[]={}: no collector of this name\n", value));
+      return plain(400, fmt::format("collect[]={}: unknown collector; see `perjouled describe metrics`\n", value));
     filtered = true;
     self = self || value == "self";
     families.insert(found->second.begin(), found->second.end());
@@ -196,7 +201,7 @@ http::Response Routes::metrics(const http::Request& request) {
 
 http::Response Routes::page(const http::Request& request) const {
   if (!request.loopback || !names_this_host(request.host))
-    return plain(403, "this page answers loopback clients only; /metrics and /-/healthy answer everybody.\n");
+    return plain(403, only_local("this page", request) + "; /metrics and /-/healthy answer any client\n");
   http::Response response;
   response.content_type = "text/html; charset=utf-8";
   response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");

@@ -1,8 +1,9 @@
-// What the daemon answers over HTTP: /metrics, health, reload, the landing page and Prometheus' API over the history,
-// which it hands on. Runs on the web thread; touches no file.
+// The HTTP routes of the daemon: /metrics, health, reload, the landing page, and Prometheus' API over the history,
+// whose requests are passed on to other threads. Runs on the web thread only; opens no file.
 //
-// `/metrics` is rendered at most once per 100 ms and format, however many ask: a flood of scrapes costs copies, not
-// renderings. Health and metrics answer whoever reaches the listener, the page and the API only loopback clients.
+// `/metrics` without a filter is rendered at most once per 100 ms and format, so that many scrapes cost copies and not
+// renderings. Health and metrics answer any client that reaches the listener; the page and the API answer only loopback
+// clients whose Host is localhost or an IP address.
 #pragma once
 
 #include <array>
@@ -26,7 +27,7 @@
 
 namespace perjoule::web {
 
-// What the loop tells the web thread, as copies.
+// Passes copies of the sources' status from the loop to the web thread. Thread-safe.
 class SourceStatusTable {
  public:
   struct Content {
@@ -57,12 +58,13 @@ struct Setup {
   std::string version;  // for the page
   // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
-  // "" when done, else the refusals' text; waits for the loop, bounded. Null: --web.enable-lifecycle is off.
+  // Returns "" when done, else the errors as a string; waits for the loop, for a bounded time. Null:
+  // --web.enable-lifecycle is off.
   std::function<std::string()> reload;
-  // The API's answers, later and on another thread; `path` is what stands behind "/api/v1/".
+  // Answers an API request later and on another thread; `path` is the part after "/api/v1/".
   using Ask = std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)>;
-  Ask ask = {};        // of the history; null: there is none
-  Ask ask_rules = {};  // "alerts" and "rules"
+  Ask ask = {};        // for the history; null: without storage
+  Ask ask_rules = {};  // for "alerts" and "rules"
 };
 
 class Routes {
@@ -83,15 +85,15 @@ class Routes {
   std::string render(Format format, const Latest::Admit& admit, bool self);
 
   Setup setup_;
-  std::size_t largest_ = 32 * 1024;   // of the texts rendered so far: the next one is written without growing
+  std::size_t largest_ = 32 * 1024;   // bytes of the largest rendering so far, to reserve for the next one
   std::array<Rendered, 2> rendered_;  // by Format
 };
 
-// The format that an Accept header asks for: OpenMetrics 1.0 when it ranks above text (RFC 9110 12.5.1), else text
-// 0.0.4.
+// The format that an Accept header prefers (RFC 9110 12.5.1): OpenMetrics 1.0 when its quality is at least that of
+// text, else text 0.0.4.
 [[nodiscard]] Format negotiate(std::string_view accept);
 
-// The landing page: every source's state and remedy, links. Static HTML without scripts.
+// The landing page: state and remedy of every source, and links. Static HTML without scripts.
 [[nodiscard]] std::string landing_page(const Setup& setup, const SourceStatusTable::Content& content,
                                        std::int64_t wall_ms);
 

@@ -212,7 +212,7 @@ def flapping(binary, directory):
             seen.add(daemon.scrape().state("thermal_zone", "thermal_zone0"))
         check({"ok", "error"} <= seen, f"it flaps: {seen}")
         lines = daemon.lines('msg="thermal_zone thermal_zone0')
-        equal((len(lines), len([line for line in lines if "quiet for ten minutes" in line])), (10, 1), lines)
+        equal((len(lines), len([line for line in lines if "changes too often" in line])), (10, 1), lines)
         daemon.stop()
 
 

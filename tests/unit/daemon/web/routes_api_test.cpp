@@ -95,8 +95,11 @@ TEST_CASE_FIXTURE(Fixture, "api: answers loopback clients only, and none that co
   CHECK(asked == 0);
   http::Request request = local("/api/v1/labels");
   request.loopback = false;
+  request.host = "gpu-07";
   CHECK(*call(std::move(request)).body ==
-        R"({"status":"error","errorType":"forbidden","error":"the API answers loopback clients only"})");
+        R"({"status":"error","errorType":"forbidden","error":"this API answers only clients on this host that ask for )"
+        R"(localhost or an IP address (Host was \"gpu-07\")"
+})");
 }
 
 TEST_CASE_FIXTURE(Fixture, "api: JSON that no cache and no browser keeps, for GET, HEAD and the form of a POST") {
