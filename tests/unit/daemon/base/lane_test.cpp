@@ -13,7 +13,7 @@ using namespace perjoule;
 
 namespace {
 
-// Says on which thread it goes.
+// Records the thread that destroys it.
 struct Witness {
   explicit Witness(std::shared_ptr<std::thread::id> where) : at(std::move(where)) {}
   ~Witness() { *at = std::this_thread::get_id(); }
@@ -24,7 +24,7 @@ struct Witness {
 
 }  // namespace
 
-TEST_CASE("lane: runs the work elsewhere and done on the loop, again and again") {
+TEST_CASE("lane: runs each work on its own thread and done on the loop") {
   asio::io_context loop{1};
   const auto guard = asio::make_work_guard(loop);
   LaneThreads lanes(loop);
@@ -44,7 +44,7 @@ TEST_CASE("lane: runs the work elsewhere and done on the loop, again and again")
   CHECK(lanes.drain(std::chrono::seconds(10)));
 }
 
-TEST_CASE("lane: once it is destroyed done is not called, also where the work had returned before") {
+TEST_CASE("lane: after it is destroyed, done is not called, even if the work had returned before") {
   asio::io_context loop{1};
   LaneThreads lanes(loop);
   int calls = 0;
@@ -54,7 +54,7 @@ TEST_CASE("lane: once it is destroyed done is not called, also where the work ha
     lane->start([&] { worked.set_value(); }, [&] { ++calls; });
     worked.get_future().wait();
     for (int turn = 0; turn < n; ++turn)
-      std::this_thread::yield();  // the call of done may be on its way, or not
+      std::this_thread::yield();  // done may or may not be posted already
     lane.reset();
     loop.restart();
     loop.poll();
@@ -65,7 +65,7 @@ TEST_CASE("lane: once it is destroyed done is not called, also where the work ha
   CHECK(calls == 0);
 }
 
-TEST_CASE("lane: what done owns goes on the loop's thread, though the work still hangs") {
+TEST_CASE("lane: objects owned by done are destroyed on the loop's thread, even while the work hangs") {
   asio::io_context loop{1};
   LaneThreads lanes(loop);
   auto lane = lanes.make();

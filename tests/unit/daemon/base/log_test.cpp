@@ -21,7 +21,7 @@ std::string logfmt(std::string_view message, std::initializer_list<Log::Field> f
   return format_line(config::LogFormat::logfmt, wall_ms, config::LogLevel::warn, message, fields);
 }
 
-// Reads a JSON string at `at` (RFC 8259, section 7) and moves behind it. Only what a log line may hold passes: \uXXXX
+// Reads a JSON string at `at` (RFC 8259, section 7) and moves past it. Accepts only what a log line may contain: \uXXXX
 // below 0x80, escaped quotes and backslashes, well-formed UTF-8.
 std::optional<std::string> json_string(std::string_view text, std::size_t& at) {
   if (at >= text.size() || text[at] != '"') return std::nullopt;
@@ -53,7 +53,7 @@ std::optional<std::string> json_string(std::string_view text, std::size_t& at) {
   return std::nullopt;
 }
 
-// An object of strings, as a log line is.
+// Reads an object whose values are strings: a JSON log line.
 std::optional<std::map<std::string, std::string>> json_object(std::string_view text) {
   std::map<std::string, std::string> object;
   std::size_t at = 1;
@@ -70,14 +70,14 @@ std::optional<std::map<std::string, std::string>> json_object(std::string_view t
 
 }  // namespace
 
-TEST_CASE("a logfmt line quotes what is not a plain word") {
+TEST_CASE("a logfmt line quotes values that are not plain words") {
   CHECK(logfmt("source") == "time=2026-11-23T09:00:00.007Z level=warn msg=source");
   CHECK(logfmt("two words", {{"path", "/sys/a=b"}, {"why", ""}, {"device", "package-0"}}) ==
         R"(time=2026-11-23T09:00:00.007Z level=warn msg="two words" path="/sys/a=b" device=package-0)");
   CHECK(logfmt("a", {{"k", "x\ny\"z\\"}}).ends_with(R"(k="x\ny\"z\\")"));
 }
 
-TEST_CASE("no byte of a device's name reaches the terminal raw, and a line stays a line") {
+TEST_CASE("control bytes in a device's name are escaped, so that a log line stays one line") {
   for (int byte = 1; byte < 256; ++byte) {
     const std::string text(1, static_cast<char>(byte));
     const std::string line = logfmt("m", {{"device", text}});
@@ -92,7 +92,7 @@ TEST_CASE("no byte of a device's name reaches the terminal raw, and a line stays
   }
 }
 
-TEST_CASE("a JSON line reads back, whatever the fields hold") {
+TEST_CASE("a JSON line reads back, whatever bytes the fields contain") {
   std::mt19937_64 random(51);
   for (int round = 0; round < 5000; ++round) {
     const std::string value = hostile(random, "\"\\\n\t\x1B\x7F{}[],: a\xC3\xA9\xE2\x82\xAC\xFF", 60);
@@ -113,7 +113,7 @@ TEST_CASE("a JSON line reads back, whatever the fields hold") {
   }
 }
 
-TEST_CASE("journald gets a priority before every line of a text") {
+TEST_CASE("for journald every line of a message has a priority") {
   CHECK(with_priority(config::LogLevel::debug, "a\n") == "<7>a\n");
   CHECK(with_priority(config::LogLevel::info, "a") == "<6>a");
   CHECK(with_priority(config::LogLevel::warn, "a\nb\n") == "<4>a\n<4>b\n");
@@ -121,13 +121,13 @@ TEST_CASE("journald gets a priority before every line of a text") {
   CHECK(with_priority(config::LogLevel::error, "").empty());
 }
 
-TEST_CASE("stderr is the journal when its device and inode are the ones named") {
+TEST_CASE("stderr is the journal when its device and inode are those in JOURNAL_STREAM") {
   CHECK(is_journal("9:1234567", 9, 1234567));
   for (const char* other : {"", "9:1234568", "8:1234567", "9:1234567 ", "91234567", "9:", ":1234567"})
     CHECK_FALSE(is_journal(other, 9, 1234567));
 }
 
-TEST_CASE("a subject that changes each second is heard ten times in ten minutes, and others do not pay for it") {
+TEST_CASE("a subject that changes each second is logged ten times in ten minutes; others are not affected") {
   LogRateLimit rate_limit;
   const auto second = [](std::int64_t n) { return n * 1'000'000'000; };
   int said = 0;

@@ -13,7 +13,7 @@ namespace {
 constexpr std::int64_t millisecond = 1'000'000;
 constexpr std::int64_t second = 1'000 * millisecond;
 
-// A clock pair: the wall runs beside the steady clock at a distance that steps change.
+// A pair of clocks: the wall clock runs at an offset from the steady clock, which steps change.
 struct Clocks {
   std::int64_t steady_ns = 0;
   std::int64_t wall_offset_ms = 0;
@@ -27,7 +27,7 @@ struct Clocks {
 
 }  // namespace
 
-TEST_CASE("the first due time is the next one of the wall clock's grid") {
+TEST_CASE("the first due time is the next multiple of the period on the wall clock") {
   std::mt19937_64 random(1);
   for (int round = 0; round < 2000; ++round) {
     const std::int64_t period = static_cast<std::int64_t>(100 + random() % 59'900) * millisecond;
@@ -41,7 +41,7 @@ TEST_CASE("the first due time is the next one of the wall clock's grid") {
   }
 }
 
-TEST_CASE("nothing drifts over a day, however late each call is taken up") {
+TEST_CASE("due times do not drift over a day, however late each call starts") {
   std::mt19937_64 random(2);
   Clocks clocks{12'345'678'901, 1'795'424'400'123};
   Schedule schedule(second);
@@ -56,7 +56,7 @@ TEST_CASE("nothing drifts over a day, however late each call is taken up") {
   }
 }
 
-TEST_CASE("what was slept through is missed, and is not caught up in a burst") {
+TEST_CASE("due times during a stall count as missed, and there is no burst to catch up") {
   std::mt19937_64 random(3);
   Clocks clocks{0, 1'795'424'400'000};
   Schedule schedule(second);
@@ -64,7 +64,7 @@ TEST_CASE("what was slept through is missed, and is not caught up in a burst") {
   for (int round = 0; round < 1000; ++round) {
     clocks.steady_ns = last + static_cast<std::int64_t>(random() % 20'000) * millisecond;
     const Schedule::Due due = schedule.next(clocks.now());
-    // Every due time between the last one and this one is counted, and at most one of them is still to come late.
+    // Every due time between the last one and this one is counted, and at most one of them is still run late.
     CHECK(due.steady_ns == last + static_cast<std::int64_t>(due.missed + 1) * second);
     CHECK(due.steady_ns > clocks.steady_ns - second);
     CHECK(due.steady_ns <= std::max(clocks.steady_ns, last + second));
@@ -72,7 +72,7 @@ TEST_CASE("what was slept through is missed, and is not caught up in a burst") {
   }
 }
 
-TEST_CASE("a step of the wall clock re-aligns by at most half a period, in both directions, and never goes back") {
+TEST_CASE("a wall clock step re-aligns by at most half a period, either way; due times never decrease") {
   std::mt19937_64 random(4);
   for (const std::int64_t period : {100 * millisecond, second, 5 * second, 60 * second}) {
     Clocks clocks{777 * second, 1'795'424'400'000};

@@ -1,4 +1,4 @@
-// A sink whose commits end when the test says so, and how it says so.
+// A sink whose commits end when the test calls answer(), with success or failure.
 #pragma once
 
 #include <cstdint>
@@ -57,7 +57,7 @@ class HandSink : public storage::Sink {
   }
 
   [[nodiscard]] std::int64_t total(const std::string& key) const { return totals_.at(key); }
-  // As a ledger that is opened again would give them.
+  // The committed rows, as a ledger returns them when it is opened again.
   [[nodiscard]] storage::LedgerRows rows() const {
     storage::LedgerRows rows;
     for (const auto& [key, millionths] : totals_)

@@ -73,7 +73,7 @@ TEST_CASE("a number reads back as the same double") {
   }
 }
 
-TEST_CASE("numbers are spelled as both formats want them") {
+TEST_CASE("numbers are written as both formats require") {
   CHECK(number(std::nan("")) == "NaN");
   CHECK(number(-std::nan("")) == "NaN");
   CHECK(number(std::numeric_limits<double>::infinity()) == "+Inf");
@@ -103,7 +103,7 @@ TEST_CASE("headers of both formats") {
   CHECK(family_header(plain, Format::openmetrics).find("UNIT") == std::string::npos);
 }
 
-TEST_CASE("families come by name, series as they were declared, under one header each") {
+TEST_CASE("families are sorted by name, series in the order of declaration, with one header per family") {
   Latest latest;
   declare_all(latest);
   set(latest, info_shown, 1, 0);
@@ -116,7 +116,7 @@ TEST_CASE("families come by name, series as they were declared, under one header
                                "perjoule_test_energy_joules_total{sensor=\"hot\"} 3.5\n" +
                                family_header(about, Format::text) + "perjoule_test_info{version=\"1\"} 1\n";
   CHECK(text_of(latest, 0) == expected);
-  // Set again in another order: the text does not move.
+  // Set again in another order: the output is the same.
   set(latest, hot, 1, 1);
   set(latest, cold, 2, 1);
   CHECK(text_of(latest, 1) == expected);
@@ -146,7 +146,7 @@ TEST_CASE("a series without labels has no braces") {
   CHECK(labels.empty());
 }
 
-TEST_CASE("staleness is judged when it is read") {
+TEST_CASE("staleness is judged at the time of reading") {
   Latest latest;
   declare_all(latest);
   CHECK(text_of(latest, 0).empty());
@@ -163,7 +163,7 @@ TEST_CASE("staleness is judged when it is read") {
   CHECK(text_of(latest, 1101).empty());
 }
 
-TEST_CASE("touch keeps what was shown, and remove takes it out until it is set again") {
+TEST_CASE("touch keeps a shown series fresh; remove hides it until it is set again") {
   Latest latest;
   declare_all(latest);
   set(latest, hot, 1, 0, 100);
@@ -173,7 +173,7 @@ TEST_CASE("touch keeps what was shown, and remove takes it out until it is set a
   latest.remove(hot);
   latest.touch(std::span(&other, 1), 160);
   CHECK_FALSE(latest.value(hot, 160));
-  // Touching what was never set shows nothing: an absent number is not 0.
+  // Touching a series that was never set shows nothing: an absent number is not 0.
   const Sample never{cold, 5};
   latest.touch(std::span(&never, 1), 160);
   CHECK_FALSE(latest.value(cold, 160));

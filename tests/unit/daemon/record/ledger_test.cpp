@@ -44,7 +44,7 @@ Reading power(double watts, double rate_max = watts_max) {
   return reading;
 }
 
-// The rows as a file would hold them: changed rows replace what was there.
+// The rows as a file keeps them: changed rows replace the old ones.
 struct Kept {
   std::map<std::string, storage::TotalRow> totals;
   std::map<std::string, storage::MeterRow> meters;
@@ -66,7 +66,7 @@ struct Kept {
 
 }  // namespace
 
-TEST_CASE("the first reading is a base; from then on the counter's own steps are booked") {
+TEST_CASE("the first reading is only a base; afterwards the counter's increments are booked") {
   Ledger ledger({}, "boot");
   const EntryId id = ledger.entry("e");
   CHECK(ledger.meter(id, counter(1'000'000), at(0)).interval_us == 0);
@@ -78,9 +78,9 @@ TEST_CASE("the first reading is a base; from then on the counter's own steps are
   CHECK(ledger.total(id) == 250'000);
 }
 
-// Raw counters that wrap and restart, a daemon that is killed between commits, hosts that reboot: what is booked and
-// what is said to be unobserved have to fit the truth at every step.
-TEST_CASE("a random life of a counter conserves energy") {
+// Raw counters that wrap and restart, a daemon that is killed between commits, hosts that reboot: booked energy and
+// unobserved time must agree with the truth at every step.
+TEST_CASE("random wraps, restarts and reboots conserve energy") {
   for (std::uint64_t seed = 0; seed < 200; ++seed) {
     std::mt19937_64 random(seed);
     const auto chance = [&](unsigned percent) { return random() % 100 < percent; };
@@ -89,9 +89,9 @@ TEST_CASE("a random life of a counter conserves energy") {
     std::uint64_t raw = random() % 1'000'000'000;
     int boot = 0;
     Kept kept;
-    std::int64_t lived_us = 0;     // time that passed between readings, over kills too
-    std::int64_t truth_uj = 0;     // energy used in intervals that the ledger has to bridge
-    std::int64_t expected_uj = 0;  // what has to be on the books
+    std::int64_t lived_us = 0;     // time between readings, across kills too
+    std::int64_t truth_uj = 0;     // energy used in intervals that the ledger must bridge
+    std::int64_t expected_uj = 0;  // energy that must be booked
     std::int64_t unobserved_us = 0;
     std::int64_t observed_us = 0;
     auto ledger = std::make_unique<Ledger>(kept.rows(), "boot-0");
@@ -114,7 +114,7 @@ TEST_CASE("a random life of a counter conserves energy") {
         ledger = std::make_unique<Ledger>(kept.rows(), "boot-" + std::to_string(boot));
       } else {
         raw = wrap > 0 ? (raw + used_uj) % (wrap + 1) : raw + used_uj;
-        if (chance(10)) {  // the daemon is killed behind a commit, and starts again
+        if (chance(10)) {  // the daemon is killed after a commit, and starts again
           kept.take(ledger->take_changed());
           ledger = std::make_unique<Ledger>(kept.rows(), "boot-" + std::to_string(boot));
         }
@@ -133,12 +133,12 @@ TEST_CASE("a random life of a counter conserves energy") {
       REQUIRE(ledger->total(id) == expected_uj);
       REQUIRE(expected_uj <= truth_uj);
     }
-    // Every microsecond is observed or said not to be; across a boot the wall clock counts, in milliseconds.
+    // Every microsecond is observed or counted as unobserved; across a boot the wall clock counts, in milliseconds.
     CHECK(std::abs(observed_us + unobserved_us - lived_us) <= 1000 * (boot + 1));
   }
 }
 
-TEST_CASE("a counter that restarts, jumps or may have wrapped twice books nothing and says so") {
+TEST_CASE("a counter that restarts, jumps or may have wrapped twice books nothing and counts the time as unobserved") {
   Ledger ledger({}, "boot");
   const EntryId id = ledger.entry("e");
   const std::uint64_t wrap = 10'000'000;  // 25 ms at 400 W
@@ -157,7 +157,7 @@ TEST_CASE("a counter that restarts, jumps or may have wrapped twice books nothin
   CHECK(ledger.total(id) == 0);
 }
 
-TEST_CASE("integrated power is exact: what a step leaves below a microjoule is carried") {
+TEST_CASE("integrated power is exact: remainders below a microjoule are carried") {
   std::mt19937_64 random(31);
   for (int round = 0; round < 100; ++round) {
     Ledger ledger({}, "boot");
@@ -188,7 +188,7 @@ TEST_CASE("integrated power is exact: what a step leaves below a microjoule is c
   }
 }
 
-TEST_CASE("a longer gap of integrated power holds the last value for thirty seconds at most") {
+TEST_CASE("in a longer gap of integrated power the last value is held for thirty seconds at most") {
   Ledger ledger({}, "boot");
   const EntryId id = ledger.entry("e");
   (void)ledger.integrate(id, power(100), at(0), second_ns);
@@ -202,7 +202,7 @@ TEST_CASE("a longer gap of integrated power holds the last value for thirty seco
   CHECK(cut.unobserved_us == 70'000'000);
 }
 
-TEST_CASE("power that no device can mean changes nothing, and the next good reading bridges it") {
+TEST_CASE("implausible power changes nothing, and the next good reading bridges it") {
   Ledger ledger({}, "boot");
   const EntryId id = ledger.entry("e");
   (void)ledger.integrate(id, power(100), at(0), second_ns);
@@ -214,7 +214,7 @@ TEST_CASE("power that no device can mean changes nothing, and the next good read
   CHECK(ledger.integrate(id, power(100), at(2 * second_ns), second_ns).millionths == 200'000'000);
 }
 
-TEST_CASE("over a restart a counter is bridged and integrated power is not") {
+TEST_CASE("across a restart a counter is bridged and integrated power is not") {
   Kept kept;
   {
     Ledger ledger({}, "boot");
@@ -230,7 +230,7 @@ TEST_CASE("over a restart a counter is bridged and integrated power is not") {
     CHECK(booking.unobserved_us == 1'000'000);
     CHECK(ledger.integrate(ledger.entry("power"), power(100), at(2 * second_ns), second_ns).millionths == 100'000'000);
   }
-  SUBCASE("of the host: the wall clock says how long it was, and a clock that went back says nothing") {
+  SUBCASE("of the host: the wall clock measures the gap; a clock that went back gives 0") {
     Ledger ledger(kept.rows(), "another boot");
     const auto booking = ledger.meter(ledger.entry("counter"), counter(700), {second_ns, wall_start_ms + 90'000});
     CHECK(booking.millionths == 0);
@@ -240,7 +240,7 @@ TEST_CASE("over a restart a counter is bridged and integrated power is not") {
   }
 }
 
-TEST_CASE("what has changed is given once, and again when the commit failed") {
+TEST_CASE("changed rows are returned once, and again when the commit failed") {
   Ledger ledger({}, "boot");
   const EntryId first = ledger.entry("a");
   ledger.book(first, 5);
@@ -295,7 +295,7 @@ TEST_CASE("failing commits in any order lose no row") {
   }
 }
 
-TEST_CASE("loaded rows are the start, whatever they hold") {
+TEST_CASE("the ledger starts from the loaded rows, whatever values they have") {
   storage::LedgerRows rows;
   rows.totals = {{"m{a=\"1\"}", 41}, {"m{a=\"2\"}", -9}, {"n{a=\"1\"}", 7}};
   rows.meters = {{"only a meter", "boot", 100, 0, wall_start_ms, 0}};
@@ -307,7 +307,7 @@ TEST_CASE("loaded rows are the start, whatever they hold") {
   CHECK(ledger.meter(ledger.entry("only a meter"), counter(150), at(second_ns)).millionths == 50);
 }
 
-TEST_CASE("states: offered once per change, again when the commit failed, and given back by their prefix") {
+TEST_CASE("states: returned once per change, again when the commit failed, and found by prefix") {
   storage::LedgerRows loaded;
   loaded.states = {{"alert/a", "firing"}, {"inventory/x", "0"}};
   Ledger ledger(loaded, "boot");

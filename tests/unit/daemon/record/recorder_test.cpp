@@ -61,7 +61,7 @@ struct Daemon {
 
 }  // namespace
 
-TEST_CASE("a persisted counter is shown when the ledger that holds it has been committed, a gauge at once") {
+TEST_CASE("a persisted counter is shown after its ledger commit, a gauge at once") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   daemon.recorder.accept(probe, package(0), at(1));
@@ -79,7 +79,7 @@ TEST_CASE("a persisted counter is shown when the ledger that holds it has been c
   CHECK(daemon.shown(energy_unobserved, {"package-0"}, 2) == 0.0);
 }
 
-TEST_CASE("a reading that comes while a commit is in flight is shown by the next one") {
+TEST_CASE("a reading during a commit is shown after the next commit") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   daemon.recorder.accept(probe, package(0), at(1));
@@ -93,7 +93,7 @@ TEST_CASE("a reading that comes while a commit is in flight is shown by the next
   CHECK(daemon.energy(2) == 70.0);
 }
 
-TEST_CASE("failing commits keep what was shown, and keep it fresh; nothing is lost") {
+TEST_CASE("failing commits leave the shown totals as they are, and fresh; nothing is lost") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   daemon.recorder.accept(probe, package(0), at(0));
@@ -109,7 +109,7 @@ TEST_CASE("failing commits keep what was shown, and keep it fresh; nothing is lo
   daemon.commit(true);
   CHECK(daemon.energy(60) == 600.0);
   CHECK(daemon.sink.total("perjoule_cpu_package_energy_joules_total{package=\"0\",source=\"rapl\"}") == 600'000'000);
-  // A source that has died is not kept fresh by commits.
+  // Commits do not keep the series of a dead source fresh.
   daemon.commit(true);
   CHECK_FALSE(daemon.energy(71));
 }
@@ -125,7 +125,7 @@ TEST_CASE("without storage everything is shown at once") {
   CHECK(daemon.sink.commits.empty());
 }
 
-TEST_CASE("when a device's source changes, the counter of the old source stays with its value") {
+TEST_CASE("when a device's source changes, the counter of the old source keeps its value") {
   Daemon daemon;
   const ProbeId metered = daemon.open();
   daemon.recorder.accept(metered, package(0), at(1));
@@ -148,7 +148,7 @@ TEST_CASE("when a device's source changes, the counter of the old source stays w
   CHECK(daemon.shown(node_energy, {"sum"}, 40) == 50.0);
   CHECK_FALSE(daemon.shown(node_power, {"sum"}, 40));
   CHECK(daemon.shown(node_power, {"modelled"}, 40) == 10.0);
-  // Over a restart too: the ledger knows the sibling, no probe has read it yet.
+  // After a restart too: the ledger has the old counter, although no probe has read it yet.
   Daemon again(true, daemon.sink.rows());
   const ProbeId probe = again.recorder.open({"power_model", "", second_ns, 10 * second_ns});
   Batch batch;
@@ -160,7 +160,7 @@ TEST_CASE("when a device's source changes, the counter of the old source stays w
   CHECK(again.energy(41, "modelled") == 370.0);
 }
 
-TEST_CASE("of two readings of one series in a batch the first counts, on the books too") {
+TEST_CASE("of two readings of one series in a batch only the first counts, in the ledger too") {
   Daemon daemon(false);
   const ProbeId probe = daemon.open();
   const auto accept = [&](std::uint64_t first, std::uint64_t second, std::int64_t seconds) {
@@ -180,7 +180,7 @@ TEST_CASE("of two readings of one series in a batch the first counts, on the boo
   CHECK(daemon.shown(heat, {"a"}, 2) == 40.0);
 }
 
-TEST_CASE("values that are not finite are refused, and the series goes stale") {
+TEST_CASE("values that are not finite are refused, and the series becomes stale") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   Batch good;
@@ -197,7 +197,7 @@ TEST_CASE("values that are not finite are refused, and the series goes stale") {
   CHECK_FALSE(daemon.shown(heat, {"a"}, 12));
 }
 
-TEST_CASE("close takes the probe's series out, also those of a commit that is under way") {
+TEST_CASE("close removes the probe's series, also those of a commit in flight") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   daemon.recorder.accept(probe, package(0), at(1));
@@ -212,14 +212,14 @@ TEST_CASE("close takes the probe's series out, also those of a commit that is un
   CHECK_FALSE(daemon.shown(energy_by_source, {"package-0", "counter"}, 2));
   // A late batch of a closed probe is not accepted.
   CHECK(daemon.recorder.accept(probe, package(60'000'000), at(3)).samples == 0);
-  // The device comes back: its total goes on.
+  // The device returns: its total continues.
   const ProbeId again = daemon.open();
   daemon.recorder.accept(again, package(80'000'000), at(4));
   daemon.commit(true);
   CHECK(daemon.energy(4) == 80.0);
 }
 
-TEST_CASE("beyond the bound of series new readings are refused and counted, and old ones go on") {
+TEST_CASE("over the series limit new readings are refused and counted; known series continue") {
   Daemon daemon(false, {}, 10);
   const ProbeId probe = daemon.open();
   std::uint64_t refused = 0;
@@ -237,7 +237,7 @@ TEST_CASE("beyond the bound of series new readings are refused and counted, and 
   CHECK(daemon.recorder.series().refused() > 0);
 }
 
-TEST_CASE("the last commit holds everything, also while another one is in flight") {
+TEST_CASE("the last commit includes everything, also while another one is in flight") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   daemon.recorder.accept(probe, package(0), at(1));
@@ -247,12 +247,12 @@ TEST_CASE("the last commit holds everything, also while another one is in flight
   daemon.recorder.commit_last();
   REQUIRE(daemon.sink.commits.size() == 2);
   CHECK(daemon.sink.commits[1].history);
-  daemon.sink.commits.pop_front();  // the one in flight never comes back
+  daemon.sink.commits.pop_front();  // the commit in flight never ends
   daemon.sink.answer(true);
   CHECK(daemon.sink.total("perjoule_cpu_package_energy_joules_total{package=\"0\",source=\"rapl\"}") == 50'000'000);
 }
 
-TEST_CASE("what is shown is what is stored: series and groups are described before a tick uses them") {
+TEST_CASE("shown and stored samples agree; series and groups are described before a tick uses them") {
   Daemon daemon;
   const ProbeId probe = daemon.open();
   for (int second = 0; second < 5; ++second)

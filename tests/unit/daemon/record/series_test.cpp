@@ -39,7 +39,7 @@ bool is_utf8(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("whatever bytes come, a label is valid UTF-8 of bounded length without control characters") {
+TEST_CASE("for any input bytes a label is valid UTF-8 of bounded length without control characters") {
   std::mt19937_64 random(11);
   const std::string alphabet = "a\"\\\n\x01\x1F\x7F \xC2\xA9\xE2\x82\xAC\xF0\x9F\x94\x8B\xC0\xED\xA0\x80\xF4\x90\xFF";
   for (int round = 0; round < 20'000; ++round) {
@@ -50,13 +50,13 @@ TEST_CASE("whatever bytes come, a label is valid UTF-8 of bounded length without
     REQUIRE(clean.size() <= bound);
     for (char c : clean)
       REQUIRE((static_cast<unsigned char>(c) >= 0x20));
-    // What is clean stays as it is.
+    // A clean value is not changed.
     REQUIRE(clean_label(clean, bound) == clean);
     if (is_utf8(raw) && raw.size() <= bound) REQUIRE(clean.size() == raw.size());
   }
 }
 
-TEST_CASE("each scalar value of Unicode passes, and is cut as a whole") {
+TEST_CASE("every Unicode scalar value is kept, and cut only as a whole") {
   for (std::uint32_t point = 0x20; point <= 0x10FFFF; point += point < 0x3000 ? 1 : 251) {
     std::string text;
     const auto tail = [&](unsigned shift) { text += static_cast<char>(0x80 | ((point >> shift) & 0x3F)); };
@@ -82,14 +82,14 @@ TEST_CASE("each scalar value of Unicode passes, and is cut as a whole") {
   CHECK(clean_label(std::string(1000, 'x')) == std::string(256, 'x'));
 }
 
-TEST_CASE("label text escapes what would end a value, and keeps the declared order") {
+TEST_CASE("label strings escape what would end a value, and keep the declared order") {
   CHECK(label_text(no_label, "") == "");
   CHECK(label_text(one_label, label_values({R"(a"b\c)"})) == R"(sensor="a\"b\\c")");
   CHECK(label_text(two_labels, label_values({"k10temp", ""})) == R"(chip="k10temp",sensor="")");
   CHECK(label_text(two_labels, label_values({"", "temp1"})) == R"(chip="",sensor="temp1")");
   CHECK(label_text(two_labels, "") == R"(chip="",sensor="")");
 
-  // No value breaks out of its quotes: an unescaped quote stands only where a value begins or ends.
+  // No value escapes its quotes: an unescaped quote occurs only where a value begins or ends.
   std::mt19937_64 random(12);
   for (int round = 0; round < 5000; ++round) {
     std::string raw = hostile(random, "\"\\\n,={}a", 40);
@@ -108,7 +108,7 @@ TEST_CASE("label text escapes what would end a value, and keeps the declared ord
   }
 }
 
-TEST_CASE("a series is one identity for the life of the table") {
+TEST_CASE("a series has one identity for the life of the table") {
   std::vector<std::string> made;
   SeriesTable table(100, [&](SeriesId, const SeriesTable::Series& series) { made.push_back(series.labels); });
   const auto first = table.identify(one_label, label_values({"temp1"}));
@@ -118,7 +118,7 @@ TEST_CASE("a series is one identity for the life of the table") {
   CHECK(table[*first].metric == &one_label);
   CHECK(made == std::vector<std::string>{R"(sensor="temp1")"});
 
-  SUBCASE("values that differ only in what cleaning takes away are one series") {
+  SUBCASE("values that differ only in what cleaning removes are one series") {
     const auto invalid = table.identify(one_label, label_values({"t\xFFz"}));
     CHECK(table.identify(one_label, label_values({"t\xFEz"})) == invalid);
     CHECK(table.identify(one_label, label_values({"t\xEF\xBF\xBDz"})) == invalid);
@@ -126,7 +126,7 @@ TEST_CASE("a series is one identity for the life of the table") {
     CHECK(table.identify(one_label, label_values({longer})) == table.identify(one_label, label_values({longer + "y"})));
     CHECK(table.size() == 3);
   }
-  SUBCASE("values that differ, or stand at another label, are different series") {
+  SUBCASE("different values, or the same value in another label, are different series") {
     std::set<SeriesId> ids;
     for (const auto& values :
          {label_values({"a", "b"}), label_values({"b", "a"}), label_values({"ab", ""}), label_values({"", "ab"})}) {
@@ -136,7 +136,7 @@ TEST_CASE("a series is one identity for the life of the table") {
   }
 }
 
-TEST_CASE("beyond the bound new series are refused and counted; old ones go on") {
+TEST_CASE("over the limit new series are refused and counted; known ones continue") {
   SeriesTable table(3, {});
   for (const char* sensor : {"a", "b", "c"})
     REQUIRE(table.identify(one_label, label_values({sensor})));

@@ -44,7 +44,7 @@ struct Daemon {
 
 }  // namespace
 
-TEST_CASE("a host without GPUs shows no count; with them, how many answer and how many should") {
+TEST_CASE("a host without GPUs shows no counts; a host with GPUs shows those that answer and those expected") {
   Daemon daemon;
   daemon.tick();
   CHECK_FALSE(daemon.shown(gpus));
@@ -67,14 +67,14 @@ TEST_CASE("a host without GPUs shows no count; with them, how many answer and ho
   CHECK(daemon.shown(gpus_expected) == 3);
 }
 
-TEST_CASE("a configured number is shown where no GPU was ever seen") {
+TEST_CASE("a configured number is shown even if no GPU was ever found") {
   Daemon daemon;
   daemon.tick(8);
   CHECK(daemon.shown(gpus) == 0);
   CHECK(daemon.shown(gpus_expected) == 8);
 }
 
-TEST_CASE("the inventory is a state of the ledger: written when it changes, read at the start") {
+TEST_CASE("the inventory is saved in the ledger when it changes, and read at the start") {
   Daemon first;
   first.tick();
   CHECK(first.ledger.take_changed().states.empty());
@@ -93,7 +93,7 @@ TEST_CASE("the inventory is a state of the ledger: written when it changes, read
   CHECK(second.roster.inventory()->boards() == first.roster.inventory()->boards());
 }
 
-TEST_CASE("a request is done once every source has settled, and is done once") {
+TEST_CASE("a request to accept the inventory is executed once, after every source has settled") {
   const Tree tree;
   tree.write("accept-inventory", "");
   Daemon daemon({}, tree.root());
@@ -113,7 +113,7 @@ TEST_CASE("a request is done once every source has settled, and is done once") {
   CHECK(daemon.shown(gpus_expected) == 2);
   tree.write("accept-inventory", "");
   daemon.tick();
-  CHECK(daemon.shown(gpus_expected) == 2);  // it is looked for at a reload
+  CHECK(daemon.shown(gpus_expected) == 2);  // a reload checks for a request
   daemon.roster.look_for_request();
   daemon.tick();
   CHECK(daemon.shown(gpus_expected) == 1);

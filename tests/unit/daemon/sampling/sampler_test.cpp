@@ -1,4 +1,4 @@
-// The sampler on virtual time: hangs, absences, breaks, stops. What devices read stands in other tests.
+// The sampler on virtual time: hangs, absent and broken devices, stops. Other tests cover what the collectors read.
 #include "daemon/sampling/sampler.hpp"
 
 #include <doctest/doctest.h>
@@ -25,22 +25,22 @@ constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
 
 constexpr auto heat = gauge<Unit::celsius>("perjoule_test_celsius", "Heat of a test.", "device");
 
-// What the collectors below play; Entry::make is a plain function and finds it here.
+// What the collectors below do. A global, because Entry::make is a plain function.
 struct Script {
   std::vector<std::string> devices = {"a"};
-  std::optional<Error> look_error;
-  std::int64_t look_ns = milli_ns;
-  std::function<void()> while_looking;
+  std::optional<Error> discovery_error;
+  std::int64_t discovery_ns = milli_ns;
+  std::function<void()> while_discovering;
   std::map<std::string, Error> errors;            // by device: what the next calls return
   std::map<std::string, std::int64_t> durations;  // by device; else 1 ms
-  std::vector<std::int64_t> looks;                // when make was called, since the start
+  std::vector<std::int64_t> discoveries;          // times of the calls of make, since the start
   std::map<std::string, std::vector<std::int64_t>> calls;
-  bool on_lane = false;  // a lane runs work just now
-  int* alive = nullptr;  // collectors that exist
+  bool on_lane = false;  // true while a lane runs work
+  int* alive = nullptr;  // number of collectors that exist
   int ended_on_lane = 0;
-  std::vector<std::vector<std::string>> watched;  // at each look of a source with numbers
+  std::vector<std::vector<std::string>> watched;  // at each discovery of the source with slot numbers
   std::shared_ptr<Inventory> inventory;
-  std::int64_t duration_ns = 0;  // of the call or look that has just run
+  std::int64_t duration_ns = 0;  // of the call or discovery that has just run
   const Clock* clock = nullptr;
   [[nodiscard]] std::int64_t now() const { return clock->now().steady_ns - start.steady_ns; }
 };
@@ -73,10 +73,10 @@ class Scripted : public Collector {
 };
 
 Result<std::vector<Probe>> make(const Options&, const Roots&) {
-  script->looks.push_back(script->now());
-  script->duration_ns = script->look_ns;
-  if (script->while_looking) script->while_looking();
-  if (script->look_error) return *script->look_error;
+  script->discoveries.push_back(script->now());
+  script->duration_ns = script->discovery_ns;
+  if (script->while_discovering) script->while_discovering();
+  if (script->discovery_error) return *script->discovery_error;
   std::vector<Probe> probes;
   for (const std::string& device : script->devices)
     probes.push_back({device, std::make_unique<Scripted>(device)});
@@ -92,7 +92,7 @@ Result<std::vector<Probe>> make_numbered(const Options& options, const Roots& ro
 const Entry known_entry{
     .name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make_numbered = make_numbered};
 
-// Says whether work runs on it.
+// Sets on_lane while work runs on it.
 class WatchedLane : public fakes::VirtualLane {
  public:
   using VirtualLane::VirtualLane;
@@ -169,12 +169,12 @@ TEST_CASE_FIXTURE(Fixture, "a steady device is called once a period, aligned to 
   CHECK(sources.settled());
   for (std::size_t i = 0; i < played.calls["a"].size(); ++i)
     CHECK(played.calls["a"][i] == static_cast<std::int64_t>(i + 1) * second_ns);
-  CHECK(ticks("a") == 9);  // the call at 10 s has not come back
+  CHECK(ticks("a") == 9);  // the call at 10 s has not returned
   CHECK(late_ns == 0);
-  CHECK(played.looks.size() == 1);
+  CHECK(played.discoveries.size() == 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a hang is stuck at its deadline, costs its own series only, and ends within two periods") {
+TEST_CASE_FIXTURE(Fixture, "a call that hangs is stuck at its deadline, affects its own series only and recovers") {
   played.devices = {"a", "b"};
   begin();
   run(5);
@@ -191,7 +191,7 @@ TEST_CASE_FIXTURE(Fixture, "a hang is stuck at its deadline, costs its own serie
   CHECK_FALSE(shown("a"));
   CHECK(status("b").state == SourceState::ok);
   CHECK(shown("b") == 16.0);
-  // It returns at 36.5 s. What it read is too old to be of use.
+  // It returns at 36.5 s. Its result is too old and is discarded.
   clock.run_until(start.steady_ns + 36 * second_ns + 600 * milli_ns);
   CHECK(status("a").state == SourceState::stuck);
   CHECK_FALSE(shown("a"));
@@ -204,7 +204,7 @@ TEST_CASE_FIXTURE(Fixture, "a hang is stuck at its deadline, costs its own serie
   CHECK(ticks("b") == 47);
 }
 
-TEST_CASE_FIXTURE(Fixture, "samples, timeouts and misses are the ticks, whatever calls take") {
+TEST_CASE_FIXTURE(Fixture, "samples + timeouts + missed = ticks, for calls of any duration") {
   std::mt19937_64 random(71);
   begin();
   for (int i = 0; i < 2000; ++i) {
@@ -218,12 +218,12 @@ TEST_CASE_FIXTURE(Fixture, "samples, timeouts and misses are the ticks, whatever
   CHECK(ticks("a") == static_cast<std::uint64_t>((clock.now().steady_ns - start.steady_ns) / second_ns));
   CHECK(status("a").timeouts > 0);
   CHECK(status("a").missed > status("a").timeouts);
-  // No burst: behind a stall the late call and the one that is due follow each other, never three.
+  // No burst: after a stall at most two calls follow each other, the late one and the one that is due.
   for (std::size_t i = 2; i < played.calls["a"].size(); ++i)
     CHECK(played.calls["a"][i] / second_ns > played.calls["a"][i - 2] / second_ns);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a device that is gone is absent, and is looked for again each minute") {
+TEST_CASE_FIXTURE(Fixture, "a device that is gone is absent, and discovery runs again each minute") {
   begin();
   run(10);
   played.errors["a"] = Error{Fault::absent, "gone"};
@@ -236,21 +236,21 @@ TEST_CASE_FIXTURE(Fixture, "a device that is gone is absent, and is looked for a
   const std::size_t calls = played.calls["a"].size();
   run(40);
   CHECK(played.calls["a"].size() == calls);
-  CHECK(played.looks.size() == 1);
+  CHECK(played.discoveries.size() == 1);
   run(10);
-  CHECK(played.looks.size() == 2);
+  CHECK(played.discoveries.size() == 2);
   CHECK(status("").state == SourceState::absent);
   played.devices = {"a"};
   played.errors.clear();
   run(57);
-  CHECK(played.looks.size() == 2);
+  CHECK(played.discoveries.size() == 2);
   run(4);
-  CHECK(played.looks.size() == 3);
+  CHECK(played.discoveries.size() == 3);
   CHECK(status("a").state == SourceState::ok);
   CHECK_FALSE(listed(""));
 }
 
-TEST_CASE_FIXTURE(Fixture, "a device that breaks is built again, at first at once, then with back-off") {
+TEST_CASE_FIXTURE(Fixture, "a device that breaks is rebuilt, at first at once, then with back-off") {
   begin();
   run(20);
   played.errors["a"] = Error{Fault::broken, "EBADF"};
@@ -258,27 +258,27 @@ TEST_CASE_FIXTURE(Fixture, "a device that breaks is built again, at first at onc
   CHECK(status("a").state == SourceState::error);
   CHECK(status("a").what == "EBADF");
   std::vector<std::int64_t> gaps;
-  for (std::size_t i = 2; i < played.looks.size(); ++i)
-    gaps.push_back((played.looks[i] - played.looks[i - 1] + second_ns / 2) / second_ns);
-  CHECK(played.looks[1] / second_ns == 21);
-  // The second look has reset nothing: 5 s, and twice as long each time, up to a minute.
+  for (std::size_t i = 2; i < played.discoveries.size(); ++i)
+    gaps.push_back((played.discoveries[i] - played.discoveries[i - 1] + second_ns / 2) / second_ns);
+  CHECK(played.discoveries[1] / second_ns == 21);
+  // A discovery does not reset the back-off while the device keeps breaking: 5 s, doubled each time, up to a minute.
   CHECK(gaps == std::vector<std::int64_t>{10, 20, 40, 60});
   played.errors.clear();
   run(120);
   CHECK(status("a").state == SourceState::ok);
-  // A minute without a break: the next one is mended at once again.
-  const std::size_t looks = played.looks.size();
+  // After a minute without a failure, the next one is rebuilt at once again.
+  const std::size_t discoveries = played.discoveries.size();
   const std::size_t calls = played.calls["a"].size();
   played.errors["a"] = Error{Fault::broken, "EBADF"};
   run(1);
   played.errors.clear();
   run(8);
-  CHECK(played.looks.size() > looks);
+  CHECK(played.discoveries.size() > discoveries);
   CHECK(played.calls["a"].size() >= calls + 2);
   CHECK(status("a").state == SourceState::ok);
 }
 
-TEST_CASE_FIXTURE(Fixture, "errors of a call: transient ones are counted, denied ones name the remedy") {
+TEST_CASE_FIXTURE(Fixture, "errors of a call: transient errors are counted, denied errors name the remedy") {
   begin();
   run(3);
   played.errors["a"] = Error{Fault::transient, "EIO"};
@@ -296,30 +296,30 @@ TEST_CASE_FIXTURE(Fixture, "errors of a call: transient ones are counted, denied
   CHECK(played.calls["a"].size() == 12);
 }
 
-TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging") {
-  SUBCASE("what make says is the source's state, and it is asked again each minute") {
-    played.look_error = Error{Fault::denied, "EACCES", "setcap"};
-    played.while_looking = [this] { clock.stall(3 * milli_ns); };
+TEST_CASE_FIXTURE(Fixture, "discovery: absent, denied, empty, hanging") {
+  SUBCASE("an error of make sets the source's state, and make is called again each minute") {
+    played.discovery_error = Error{Fault::denied, "EACCES", "setcap"};
+    played.while_discovering = [this] { clock.stall(3 * milli_ns); };
     begin();
     run(30);
     CHECK(status("").state == SourceState::denied);
     CHECK(status("").remedy == "setcap");
     CHECK(status("").duration_seconds.value_or(-1) == 0.003);
     CHECK(sources.settled());
-    played.look_error.reset();
+    played.discovery_error.reset();
     run(32);
     CHECK(status("a").state == SourceState::ok);
     CHECK_FALSE(listed(""));
   }
-  SUBCASE("no device and no error is absent too: readiness does not wait for it") {
+  SUBCASE("no device and no error is absent too, so that readiness does not wait for it") {
     played.devices.clear();
     begin();
     run(2);
     CHECK(status("").state == SourceState::absent);
     CHECK(sources.settled());
   }
-  SUBCASE("a look that hangs is stuck at its deadline, and what it finds in the end is used") {
-    played.look_ns = 100 * second_ns;
+  SUBCASE("a discovery that hangs is stuck at its deadline, and its devices are used when it returns") {
+    played.discovery_ns = 100 * second_ns;
     begin();
     run(4);
     CHECK_FALSE(sources.settled());
@@ -328,16 +328,16 @@ TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging"
     CHECK_FALSE(status("").duration_seconds);
     CHECK(sources.settled());
     run(90);
-    CHECK(played.looks.size() == 1);
+    CHECK(played.discoveries.size() == 1);
     run(8);
     CHECK(status("a").state == SourceState::ok);
     CHECK_FALSE(listed(""));
   }
-  SUBCASE("a later look that hangs and then fails says nothing of devices that are being watched") {
+  SUBCASE("a later discovery that hangs and then fails does not change the state of watched devices") {
     begin();
     run(30);
-    played.look_ns = 20 * second_ns;
-    played.look_error = Error{Fault::transient, "EIO"};
+    played.discovery_ns = 20 * second_ns;
+    played.discovery_error = Error{Fault::transient, "EIO"};
     run(40);
     CHECK(status("").state == SourceState::stuck);
     run(20);
@@ -346,18 +346,18 @@ TEST_CASE_FIXTURE(Fixture, "looking for devices: absent, denied, empty, hanging"
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a look that breaks is repeated with back-off, not with the minute") {
-  played.look_error = Error{Fault::broken, "no driver"};
+TEST_CASE_FIXTURE(Fixture, "a broken discovery is repeated after the back-off, not after a minute") {
+  played.discovery_error = Error{Fault::broken, "no driver"};
   begin();
   run(60);
-  CHECK(played.looks.size() == 4);  // at 0, 5, 15 and 35 s
+  CHECK(played.discoveries.size() == 4);  // at 0, 5, 15 and 35 s
   CHECK(status("").state == SourceState::error);
-  played.look_error.reset();
+  played.discovery_error.reset();
   run(20);
   CHECK(status("a").state == SourceState::ok);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a collector ends on its lane: when it is dropped, and when its source stops") {
+TEST_CASE_FIXTURE(Fixture, "a collector is destroyed on its lane: when it is dropped, and when its source stops") {
   int alive = 0;
   played.alive = &alive;
   played.devices = {"a", "b"};
@@ -375,7 +375,7 @@ TEST_CASE_FIXTURE(Fixture, "a collector ends on its lane: when it is dropped, an
   CHECK(played.ended_on_lane == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a source with numbers is told what is watched, and given the inventory") {
+TEST_CASE_FIXTURE(Fixture, "discovery of a source with slot numbers gets the watched devices and the inventory") {
   played.devices = {"a", "b"};
   begin_known();
   run(61);
@@ -385,16 +385,16 @@ TEST_CASE_FIXTURE(Fixture, "a source with numbers is told what is watched, and g
   CHECK(played.inventory.use_count() > 1);
 }
 
-TEST_CASE_FIXTURE(Fixture, "a nameless device keeps the source's own line") {
+TEST_CASE_FIXTURE(Fixture, "a device without a name uses the status of the source itself") {
   played.devices = {""};
   begin();
   run(130);
   CHECK(status("").state == SourceState::ok);
-  CHECK(played.looks.size() == 3);
+  CHECK(played.discoveries.size() == 3);
   CHECK(ticks("") == 129);
 }
 
-TEST_CASE_FIXTURE(Fixture, "new devices are found by the next look, old ones are left alone") {
+TEST_CASE_FIXTURE(Fixture, "the next discovery finds new devices and does not disturb old ones") {
   begin();
   run(10);
   played.devices = {"a", "b"};
@@ -403,7 +403,7 @@ TEST_CASE_FIXTURE(Fixture, "new devices are found by the next look, old ones are
   CHECK(ticks("a") == 69);
 }
 
-TEST_CASE_FIXTURE(Fixture, "stop during a call abandons it: its series go, and its late return changes nothing") {
+TEST_CASE_FIXTURE(Fixture, "stop abandons a call: its series are removed, and its late return changes nothing") {
   begin();
   run(5);
   played.durations["a"] = 10 * second_ns;
@@ -417,7 +417,7 @@ TEST_CASE_FIXTURE(Fixture, "stop during a call abandons it: its series go, and i
   run(30);
   CHECK(played.calls["a"].size() == calls);
   CHECK(latest.fresh(clock.now().steady_ns) == 0);
-  // Started again, it goes on.
+  // Started again, the source works again.
   played.durations.clear();
   begin();
   run(3);
@@ -427,14 +427,14 @@ TEST_CASE_FIXTURE(Fixture, "stop during a call abandons it: its series go, and i
   CHECK(sampler->running().empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "stop while a look hangs") {
-  played.look_ns = 100 * second_ns;
+TEST_CASE_FIXTURE(Fixture, "stop while a discovery hangs") {
+  played.discovery_ns = 100 * second_ns;
   begin();
   run(10);
   sampler->stop("scripted");
   run(200);
   CHECK(sources.list().empty());
-  CHECK(played.looks.size() == 1);
+  CHECK(played.discoveries.size() == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a loop that was stalled is late once, and does not catch up in a burst") {

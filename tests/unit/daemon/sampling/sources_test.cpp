@@ -32,7 +32,7 @@ struct Fixture {
     REQUIRE(id);
     return latest.value(*id, now.steady_ns + 3600'000'000'000);
   }
-  // The state that is 1; all others have to be there as 0.
+  // The state whose series is 1; all others must exist and be 0.
   std::string hot(std::string_view source, std::string_view device) {
     std::string found;
     for (const SourceState state : source_states) {
@@ -53,7 +53,7 @@ TEST_CASE_FIXTURE(Fixture, "the state is one-hot, and never stale") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "a change is told once, with what was before") {
+TEST_CASE_FIXTURE(Fixture, "a change is reported once, with the status before it") {
   sources.sampled("nvml", "0", {SourceState::ok, "", "", 0, 0}, now);
   sources.sampled("nvml", "0", {SourceState::ok, "", "", 0, 0}, now);
   sources.timed_out("nvml", "0", "hangs", now);
@@ -66,7 +66,7 @@ TEST_CASE_FIXTURE(Fixture, "a change is told once, with what was before") {
                                             "nvml/0: stuck -> error (EIO)", "nvml/0: error -> ok ()"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "calls, timeouts, misses and faults are counted") {
+TEST_CASE_FIXTURE(Fixture, "calls, timeouts, missed ticks and faults are counted") {
   sources.sampled("rapl", "p", {SourceState::ok, "", "", 0.25, 2}, now);
   sources.timed_out("rapl", "p", "hangs", now);
   sources.missed("rapl", "p", 4, now);
@@ -81,19 +81,19 @@ TEST_CASE_FIXTURE(Fixture, "calls, timeouts, misses and faults are counted") {
   CHECK(shown(collector_last_success, {"rapl", "p"}) == 1'795'424'400.5);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what has never happened is absent, not 0") {
+TEST_CASE_FIXTURE(Fixture, "times of events that never happened are absent, not 0") {
   sources.sampled("rapl", "", {SourceState::denied, "EACCES", "setcap", 0.001, 1}, now);
   CHECK_FALSE(shown(collector_last_success, {"rapl", ""}));
   CHECK(sources.list().at({"rapl", ""}).remedy == "setcap");
   sources.timed_out("hwmon", "", "hangs", now);
   CHECK_FALSE(shown(collector_duration, {"hwmon", ""}));
-  // Remedies go with the state that asked for them.
+  // A remedy is removed together with the state that it belongs to.
   sources.sampled("rapl", "", {SourceState::ok, "", "", 0.001, 0}, now);
   CHECK(sources.list().at({"rapl", ""}).remedy.empty());
   CHECK(shown(collector_last_success, {"rapl", ""}));
 }
 
-TEST_CASE_FIXTURE(Fixture, "settled when everything expected has had its first call or deadline") {
+TEST_CASE_FIXTURE(Fixture, "settled when every expected source has had its first call or deadline") {
   CHECK(sources.settled());
   sources.expect("rapl", "");
   sources.expect("nvml", "0");
@@ -107,7 +107,7 @@ TEST_CASE_FIXTURE(Fixture, "settled when everything expected has had its first c
   CHECK(sources.list().size() == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "forget takes every series out, and a source that comes back starts anew") {
+TEST_CASE_FIXTURE(Fixture, "forget removes every series, and a source that returns starts from zero") {
   sources.sampled("rapl", "p", {SourceState::ok, "", "", 0.25, 2}, now);
   sources.sampled("rapl", "q", {SourceState::ok, "", "", 0.25, 2}, now);
   const std::size_t both = latest.fresh(now.steady_ns);
@@ -121,7 +121,7 @@ TEST_CASE_FIXTURE(Fixture, "forget takes every series out, and a source that com
   CHECK(latest.fresh(now.steady_ns) == both);
 }
 
-TEST_CASE("the states that faults ask for") {
+TEST_CASE("the state of each fault") {
   CHECK(state_of(Fault::absent) == SourceState::absent);
   CHECK(state_of(Fault::denied) == SourceState::denied);
   CHECK(state_of(Fault::transient) == SourceState::error);
@@ -129,7 +129,7 @@ TEST_CASE("the states that faults ask for") {
   CHECK(state_of(Fault::timeout) == SourceState::stuck);
 }
 
-TEST_CASE("beyond the bound of series a source still has its state") {
+TEST_CASE("over the series limit a source still has its status in the list") {
   Latest latest;
   SeriesTable table(0, {});
   int changes = 0;
