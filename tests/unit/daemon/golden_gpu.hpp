@@ -1,4 +1,4 @@
-// One GPU that lives through every state in half an hour of virtual time, for the golden scrape of derived families.
+// One GPU that goes through every state in half an hour of virtual time, for the golden scrape of derived families.
 #pragma once
 
 #include <array>

@@ -1,4 +1,4 @@
-// Two hosts as file trees, for the golden scrapes: one whose kernel meters, and one that has nothing but /proc.
+// Two hosts as file trees, for the golden scrapes: one with energy meters, and one with only /proc and a CPU topology.
 #pragma once
 
 #include <fmt/format.h>
@@ -40,7 +40,7 @@ class GoldenHost {
   GoldenHost(const GoldenHost&) = delete;
   GoldenHost& operator=(const GoldenHost&) = delete;
 
-  // The host as it is `seconds` after the start.
+  // Writes the files of the host as they are `seconds` after the start.
   void second(std::uint64_t seconds) const {
     std::string stat = "cpu  0 0 0 0\n";
     for (std::uint64_t cpu = 0; cpu < 4; ++cpu)

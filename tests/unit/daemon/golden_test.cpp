@@ -1,5 +1,5 @@
-// What a scrape shows of known hosts, byte for byte: tests/golden/*.txt. The real collectors, sampler and recorder
-// run on virtual time, so that every number is known. PERJOULE_UPDATE_GOLDEN=1 writes the files anew.
+// Scrapes of known hosts, compared byte for byte with tests/golden/*.txt. The real collectors, sampler and recorder
+// run on virtual time, so that every number is known. PERJOULE_UPDATE_GOLDEN=1 rewrites the files.
 #include <doctest/doctest.h>
 
 #include <cstdlib>
@@ -29,9 +29,9 @@ namespace {
 
 constexpr std::int64_t second_ns = nanoseconds_per_second;
 constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
-constexpr std::uint64_t host_seconds = 31;  // the slowest collector's third sample has come
+constexpr std::uint64_t host_seconds = 31;  // by then the slowest collector has had three samples
 
-// Depends on the process that runs.
+// False for metrics whose value depends on the running process.
 bool is_fixed(const Metric& metric) {
   return !metric.name.starts_with("process_") && metric.name != "perjoule_self_energy_joules_total";
 }
@@ -57,7 +57,7 @@ void feed(Instruments& instruments) {
   instruments.series(50, 0);
 }
 
-// Fires: the reload that the instruments were fed with went well.
+// A rule that fires, because the instruments were given a successful reload.
 alerts::Rule reload_rule() {
   alerts::Rule rule;
   rule.name = "ConfigReloaded";
@@ -156,7 +156,7 @@ Scrapes scrape_gpu() {
   return scrape(setting);
 }
 
-// Equal, or written when the environment asks for it. The first line that differs says more than two whole files.
+// Compares with the file, or rewrites it with PERJOULE_UPDATE_GOLDEN. Reports only the first line that differs.
 void compare(const std::string& name, const std::string& text) {
   const std::string path = std::string(PERJOULE_SOURCE_DIR) + "/tests/golden/" + name;
   if (std::getenv("PERJOULE_UPDATE_GOLDEN") != nullptr) {  // NOLINT(concurrency-mt-unsafe): one thread
@@ -171,7 +171,7 @@ void compare(const std::string& name, const std::string& text) {
   std::size_t at = 0;
   while (at < golden.size() && at < text.size() && golden[at] == text[at])
     ++at;
-  INFO(path << " differs; tests/generate.sh writes it anew");
+  INFO(path << " differs; tests/generate.sh rewrites it");
   if (golden != text) CHECK(line_at(text, at) == line_at(golden, at));
   CHECK(golden.size() == text.size());
 }
@@ -185,7 +185,7 @@ std::set<std::string> families_of(const std::string& text) {
 
 }  // namespace
 
-TEST_CASE("golden scrapes: every metric of the catalogue is in one, and nothing else is") {
+TEST_CASE("golden scrapes: together they have every metric of the catalogue and no other") {
   const Scrapes metered = scrape(GoldenHost(true), true);
   const Scrapes modelled = scrape(GoldenHost(false), false);
   const Scrapes gpu = scrape_gpu();

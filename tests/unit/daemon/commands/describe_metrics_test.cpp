@@ -15,7 +15,7 @@
 
 using namespace perjoule;
 
-TEST_CASE("every family stands in its groups, once in each, and the text shows each of them") {
+TEST_CASE("the reference lists every family once in each of its groups") {
   const std::string text = describe_metrics();
   for (const MetricGroup& group : metric_groups()) {
     CAPTURE(group.name);
@@ -41,7 +41,7 @@ TEST_CASE("every family stands in its groups, once in each, and the text shows e
   }
 }
 
-TEST_CASE("one name is one metric, whoever shows it") {
+TEST_CASE("one name is one metric, in whichever group it is") {
   std::map<std::string_view, const Metric*> metrics;
   for (const MetricGroup& group : metric_groups()) {
     for (const Metric* metric : group.metrics)
@@ -50,7 +50,7 @@ TEST_CASE("one name is one metric, whoever shows it") {
   CHECK(metrics.size() > 40);
 }
 
-TEST_CASE("collect[] knows every collector, node and self, with the families that each shows") {
+TEST_CASE("collect[] accepts every collector, node and self, with the families of each") {
   const auto names = collects();
   for (const Entry* entry : registry()) {
     const auto found = names.find(entry->name);
@@ -64,7 +64,7 @@ TEST_CASE("collect[] knows every collector, node and self, with the families tha
   CHECK(names.size() == registry().size() + 2);
 }
 
-TEST_CASE("the type that describe gives is the one that a scrape shows") {
+TEST_CASE("describe gives the same type as a scrape") {
   const std::string text = describe_metrics();
   CHECK(text.find("| `perjoule_sampling_lateness_seconds` | histogram |") != std::string::npos);
   CHECK(text.find("| `perjoule_node_energy_joules_total` | counter, persisted | source |") != std::string::npos);

@@ -1,4 +1,4 @@
-// The times that `export --from` and `--to` take.
+// The times that `export --from` and `--to` accept.
 #include <doctest/doctest.h>
 
 #include <random>
@@ -9,7 +9,7 @@
 
 using namespace perjoule;
 
-TEST_CASE("times that are read") {
+TEST_CASE("valid times") {
   const struct {
     const char* text;
     std::int64_t milliseconds;
@@ -32,7 +32,7 @@ TEST_CASE("times that are read") {
   }
 }
 
-TEST_CASE("times that are refused") {
+TEST_CASE("invalid times") {
   for (const char* text : {"",
                            "yesterday",
                            "-1",
@@ -66,7 +66,7 @@ TEST_CASE("times that are refused") {
   }
 }
 
-TEST_CASE("hostile text is refused or a time, never more") {
+TEST_CASE("hostile input is refused or read as a time, and does not crash") {
   std::mt19937_64 random(61);
   for (int round = 0; round < 50'000; ++round) {
     const std::string text = hostile(random, "0123456789-:TZ. ", 24);

@@ -14,7 +14,7 @@ constexpr std::int64_t minute_ns = 60 * second_ns;
 
 }  // namespace
 
-TEST_CASE("the floor is learnt within two watts from a GPU that works most of the time") {
+TEST_CASE("the floor of a GPU that works most of the time is learned within two watts") {
   std::mt19937_64 random(11);
   std::normal_distribution<double> noise(0, 1.2);
   for (const double truth : {24.0, 69.7, 131.5}) {
@@ -24,7 +24,7 @@ TEST_CASE("the floor is learnt within two watts from a GPU that works most of th
     for (int hour = 0; hour < 12; ++hour) {
       for (int second = 0; second < 3600; ++second) {
         now_ns += second_ns;
-        // Ten minutes of deep idle in each hour, the first of which are still warm; else work, or a process that waits.
+        // Ten minutes of deep idle in each hour, at first still warm; otherwise work, or a process that waits.
         const bool is_idle = second < 600;
         const double warm = second < 90 ? 15 : 0;
         const double watts =
@@ -40,7 +40,7 @@ TEST_CASE("the floor is learnt within two watts from a GPU that works most of th
   }
 }
 
-TEST_CASE("the floor is unknown until five minutes of deep idle have been seen, and survives as text") {
+TEST_CASE("the floor is unknown until five minutes of deep idle are counted, and survives as a string") {
   IdleFloor floor;
   CHECK_FALSE(floor.watts());
   for (int second = 0; second < 298; ++second)
@@ -53,7 +53,7 @@ TEST_CASE("the floor is unknown until five minutes of deep idle have been seen, 
   CHECK(again.watts().value_or(0) == doctest::Approx(*floor.watts()).epsilon(0.001));
   CHECK(again.text() == floor.text());
 
-  SUBCASE("what no GPU draws is not counted") {
+  SUBCASE("power that no GPU can draw is not counted") {
     const std::string before = floor.text();
     for (const double watts : {-1.0, 2000.0, 1e300, std::numeric_limits<double>::quiet_NaN()})
       floor.add(watts, 1000);
@@ -61,7 +61,7 @@ TEST_CASE("the floor is unknown until five minutes of deep idle have been seen, 
     floor.add(10, -5);
     CHECK(floor.text() == before);
   }
-  SUBCASE("old time fades: a GPU that draws less after a new driver is believed after some days") {
+  SUBCASE("old time loses weight: after some days a lower power, from a new driver, becomes the floor") {
     for (int hour = 0; hour < 24 * 40; ++hour)
       floor.add(40, 3600);
     CHECK(floor.watts().value_or(0) == doctest::Approx(40).epsilon(0.03));
@@ -71,7 +71,7 @@ TEST_CASE("the floor is unknown until five minutes of deep idle have been seen, 
   }
 }
 
-TEST_CASE("the floor's text: hostile bytes give what could be read, and never harm") {
+TEST_CASE("the saved floor: from hostile bytes only what can be read is taken") {
   for (const char* text : {"", " ", ":", "70", "70:", "70:x", "x:1", "-1:5", "99999999999:1", "2000:1", "70:nan",
                            "70:inf", "70:-5", "70:1e400", "\xff\xfe"}) {
     CAPTURE(text);
@@ -89,7 +89,7 @@ TEST_CASE("the floor's text: hostile bytes give what could be read, and never ha
   }
 }
 
-TEST_CASE("waste is what lies above the floor while a GPU only waits") {
+TEST_CASE("waste is the energy above the floor while a GPU is parked or in execution_idle") {
   GpuAccount account(GpuState::parked, IdleFloor{});
   const GpuReading parked{0.0, 1.0, true, 120.0, 700.0};
   const GpuAccount::Entry entry = account.add({120 * second_us, second_us, 0}, parked, second_ns, minute_ns, 70);
@@ -104,7 +104,7 @@ TEST_CASE("waste is what lies above the floor while a GPU only waits") {
   CHECK_FALSE(unknown.floor_watts);
 }
 
-TEST_CASE("the peak of the last five minutes, to ten seconds") {
+TEST_CASE("the peak of the last five minutes, with a resolution of ten seconds") {
   RecentPeak peak;
   CHECK_FALSE(peak.largest(0));
   for (std::int64_t second = 0; second < 600; ++second)
@@ -115,7 +115,7 @@ TEST_CASE("the peak of the last five minutes, to ten seconds") {
   CHECK_FALSE(peak.largest(900 * second_ns));
 }
 
-TEST_CASE("agreement: a counter that is a fifth low shows, after ten minutes and not before") {
+TEST_CASE("agreement: a counter that is a fifth too low is detected after ten minutes and not before") {
   for (const double gain : {1.0, 0.8, 1.25}) {
     Agreement agreement;
     std::int64_t now_ns = 0;

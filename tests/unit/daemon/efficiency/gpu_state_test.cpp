@@ -19,20 +19,20 @@ GpuReading reading(double utilization, double processes, bool clock_idle, double
 
 }  // namespace
 
-TEST_CASE("what a reading looks like") {
+TEST_CASE("the state that one reading indicates") {
   CHECK(looks_like(reading(0, 0, true), {}) == GpuState::deep_idle);
   CHECK(looks_like(reading(0, 2, true), {}) == GpuState::parked);
   CHECK(looks_like(reading(0, 0, false), {}) == GpuState::parked);
   CHECK(looks_like(reading(0.5, 2, false), {}) == GpuState::active);
   CHECK(looks_like(reading(0.5, 0, false), {}) == GpuState::active);
-  // Little work for much power; the line lies at 70 + 0.2 * (700 - 70) = 196 W.
+  // Little work at high power; the threshold is 70 + 0.2 * (700 - 70) = 196 W.
   CHECK(looks_like(reading(0.04, 1, false, 197), 70) == GpuState::execution_idle);
   CHECK(looks_like(reading(0.04, 1, false, 196), 70) == GpuState::active);
   CHECK(looks_like(reading(0.05, 1, false, 300), 70) == GpuState::active);
   CHECK(looks_like(reading(0.04, 0, false, 300), 70) == GpuState::active);
   CHECK(looks_like(reading(0.04, 1, false, 300), {}) == GpuState::active);
 
-  SUBCASE("what the driver does not say is not taken against the GPU") {
+  SUBCASE("missing values do not keep a GPU from deep idle, nor make it execution_idle") {
     GpuReading silent;
     CHECK_FALSE(looks_like(silent, 70));
     silent.utilization = 0;
@@ -42,7 +42,7 @@ TEST_CASE("what a reading looks like") {
   }
 }
 
-TEST_CASE("an idle state is entered when it has held, and left at once") {
+TEST_CASE("an idle state is entered after its condition has held, and left for active at once") {
   GpuStates states;
   std::int64_t now_ns = 0;
   const auto step = [&](std::optional<GpuState> seen, bool is_gap = false) {
@@ -56,7 +56,7 @@ TEST_CASE("an idle state is entered when it has held, and left at once") {
   CHECK(step(GpuState::active) == GpuState::active);
   CHECK(step(GpuState::deep_idle) == GpuState::active);
 
-  SUBCASE("a blink starts the wait anew") {
+  SUBCASE("one other reading restarts the wait") {
     for (int second = 0; second < 59; ++second)
       CHECK(step(GpuState::parked) == GpuState::active);
     CHECK(step(GpuState::active) == GpuState::active);
@@ -64,7 +64,7 @@ TEST_CASE("an idle state is entered when it has held, and left at once") {
       CHECK(step(GpuState::parked) == GpuState::active);
     CHECK(step(GpuState::parked) == GpuState::parked);
   }
-  SUBCASE("silence keeps the state and starts the wait anew") {
+  SUBCASE("a reading without a state keeps the state and restarts the wait") {
     for (int second = 0; second < 59; ++second)
       CHECK(step(GpuState::parked) == GpuState::active);
     CHECK(step({}) == GpuState::active);
@@ -72,7 +72,7 @@ TEST_CASE("an idle state is entered when it has held, and left at once") {
       CHECK(step(GpuState::parked) == GpuState::active);
     CHECK(states.current() == GpuState::parked);
   }
-  SUBCASE("a gap belongs to the state before it, and is no time in which a condition held") {
+  SUBCASE("a gap belongs to the state before it, and restarts the wait") {
     for (int second = 0; second < 70; ++second)
       CHECK(step(GpuState::parked) == (second < 61 ? GpuState::active : GpuState::parked));
     now_ns += 3600 * second_ns;
@@ -84,14 +84,14 @@ TEST_CASE("an idle state is entered when it has held, and left at once") {
   }
 }
 
-TEST_CASE("names come back as states, and nothing else does") {
+TEST_CASE("only the names of states are read back as states") {
   for (const GpuState state : gpu_states)
     CHECK(gpu_state_of(name(state)) == state);
   CHECK_FALSE(gpu_state_of(""));
   CHECK_FALSE(gpu_state_of("idle"));
 }
 
-TEST_CASE("the states partition time and energy to the last unit, whatever is read") {
+TEST_CASE("for any readings the states add up to all time and energy, to the last unit") {
   std::mt19937_64 random(3);
   for (int run = 0; run < 50; ++run) {
     GpuAccount account(GpuState::active, IdleFloor{});

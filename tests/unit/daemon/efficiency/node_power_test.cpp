@@ -43,7 +43,7 @@ void observe(NodePower& node, const Part& part, std::int64_t now_ns, std::option
 
 }  // namespace
 
-TEST_CASE("each source by what feeds it") {
+TEST_CASE("each source is chosen by the readings that it needs") {
   const struct {
     std::vector<Part> parts;
     NodeSource source;
@@ -69,14 +69,14 @@ TEST_CASE("each source by what feeds it") {
   }
 }
 
-TEST_CASE("what is part of no source makes no node") {
+TEST_CASE("readings that belong to no source give no node power") {
   NodePower node;
   for (const char* role : {"cpu", "gpu", "psu_out", "nvme", "other", ""})
     observe(node, sensor(1, role), 0, 100, 1000);
   CHECK_FALSE(node.derive(0));
 }
 
-TEST_CASE("the node's energy is the sum of its members' to the microjoule, derived once per period") {
+TEST_CASE("the node's energy is the sum of its members' to the microjoule, and derived once per period") {
   std::mt19937_64 random(41);
   NodePower node;
   std::int64_t members_uj = 0;
@@ -85,7 +85,7 @@ TEST_CASE("the node's energy is the sum of its members' to the microjoule, deriv
   for (int tick = 0; tick < 1000; ++tick) {
     now_ns += second_ns;
     int derivations = 0;
-    // Two packages with their memory in probes of their own, in either order, the second one sometimes late.
+    // Two packages with their memory, each in its own probe, in either order, the second one sometimes late.
     const bool swapped = random() % 2 == 0;
     for (const unsigned probe : {swapped ? 1U : 0U, swapped ? 0U : 1U}) {
       if (probe == 1 && random() % 10 == 0) continue;
@@ -101,19 +101,19 @@ TEST_CASE("the node's energy is the sum of its members' to the microjoule, deriv
     }
     REQUIRE(derivations == 1);
   }
-  // What came behind the last derivation is booked by the next one.
+  // Energy after the last derivation is booked by the next one.
   observe(node, package(10), now_ns + second_ns, 1, 0);
   node_uj += node.derive(now_ns + second_ns)->booked;
   CHECK(node_uj == members_uj);
 }
 
-TEST_CASE("a member that is silent takes its source out until it speaks, or until its life span is over") {
+TEST_CASE("a source has no power while a member has none, until that member is stale") {
   NodePower node;
   observe(node, package(1), 0, 100, 0);
   observe(node, package(2), 0, 50, 0);
   observe(node, modelled(3), 0, 300, 0);
   CHECK(node.derive(0)->best->source == NodeSource::sum);
-  // A reset: the counter has no rate this time. A sum without it would be a fall in power that did not happen.
+  // After a reset the counter has no rate. A sum without it would show a drop in power that did not happen.
   observe(node, package(1), second_ns, std::nullopt, 0, 1'000'000);
   observe(node, package(2), second_ns, 50, 50);
   observe(node, modelled(3), second_ns, 300, 300);
@@ -122,7 +122,7 @@ TEST_CASE("a member that is silent takes its source out until it speaks, or unti
   CHECK(without->best->source == NodeSource::modelled);
   CHECK(without->best_changed);
   CHECK(without->gone == std::vector<NodeSource>{NodeSource::sum});
-  // Silent for its whole life span: no member any more.
+  // A stale member no longer counts.
   const std::int64_t later = second_ns + stale_ns + 1;
   observe(node, package(2), later, 60, 60);
   observe(node, modelled(3), later, 300, 300);
@@ -132,7 +132,7 @@ TEST_CASE("a member that is silent takes its source out until it speaks, or unti
   CHECK(rest->best->watts == 60);
 }
 
-TEST_CASE("when the source changes, energy is booked under the one that is best then, and no joule twice") {
+TEST_CASE("when the source changes, energy is booked under the source that is best then, and no joule twice") {
   NodePower node;
   const Part meter = sensor(1, "node");
   std::int64_t booked[2] = {0, 0};
@@ -146,13 +146,13 @@ TEST_CASE("when the source changes, energy is booked under the one that is best 
     booked[derived->best->source == NodeSource::meter ? 0 : 1] += derived->booked;
     if (derived->best->source == NodeSource::meter) CHECK(derived->readings.size() == 2);
   }
-  // The meter leads in 70 ticks; while its last value is still fresh nobody derives, then the packages do.
+  // The meter leads in 70 ticks. While its last value is still fresh nothing is derived, then the packages lead.
   CHECK(booked[0] == 70 * 500);
   CHECK(booked[1] > 0);
   CHECK(booked[1] <= 30 * 100);
 }
 
-TEST_CASE("of several meters the largest is shown, one books, and another takes over when that one dies") {
+TEST_CASE("of several meters the largest is shown, one is booked, and another takes over when that one is stale") {
   NodePower node;
   observe(node, sensor(1, "node"), 0, 480, 480);
   observe(node, sensor(2, "node"), 0, 500, 500);
@@ -165,11 +165,11 @@ TEST_CASE("of several meters the largest is shown, one books, and another takes 
     observe(node, sensor(2, "node"), tick * second_ns, 500, 500);
     if (const auto derived = node.derive(tick * second_ns)) booked += derived->booked;
   }
-  // Until the first one has been silent for its life span nobody derives; the other one has all of that time.
+  // Nothing is derived until the first meter is stale; the second one then books all of that time.
   CHECK(booked == 30 * 500);
 }
 
-TEST_CASE("the node's gap is the longest of its members', and only while their source is the best one") {
+TEST_CASE("the node's gap is the longest gap of its members, only while their source is the best one") {
   NodePower node;
   observe(node, package(1), 0, 100, 0);
   observe(node, package(2), 0, 100, 0, 3'000'000);
@@ -177,7 +177,7 @@ TEST_CASE("the node's gap is the longest of its members', and only while their s
   observe(node, package(1), second_ns, 100, 0, 2'000'000);
   observe(node, package(2), second_ns, 100, 0);
   CHECK(node.derive(second_ns)->unobserved_us == 0);
-  // A meter that comes up brings gaps of its own past: they are not the node's.
+  // Gaps of a meter from before it became the best source are not gaps of the node.
   observe(node, sensor(9, "node"), 2 * second_ns, 500, 0, 90'000'000);
   observe(node, package(1), 2 * second_ns, 100, 0);
   const auto changed = node.derive(2 * second_ns);

@@ -1,4 +1,4 @@
-// The derived rows behind the recorder: what a batch leads to, what sums to what, and what stays over a restart.
+// The derived rows with a real recorder: what a batch derives, which sums agree, and what survives a restart.
 #include "daemon/efficiency/rows.hpp"
 
 #include <doctest/doctest.h>
@@ -34,7 +34,7 @@ struct Node {
     cpu = recorder.open({"rapl", "package-0", second_ns, 10 * second_ns});
   }
   [[nodiscard]] Stamp now() const { return {seconds * second_ns, wall_start_ms + seconds * 1000}; }
-  // One second of a GPU with so many watts, and of a package with a hundred.
+  // One second of a GPU with `watts`, and of a package with 100 W.
   void tick(double watts, double utilization, double processes) {
     ++seconds;
     gpu_uj += static_cast<std::uint64_t>(watts * 1e6);
@@ -81,7 +81,7 @@ struct Node {
 
 }  // namespace
 
-TEST_CASE("a GPU's states hold all its energy and time; node, cost and emissions follow from the same joules") {
+TEST_CASE("a GPU's states add up to its energy and time; node, cost and emissions use the same joules") {
   Node node;
   node.settings.price = config::Price{0.25, "EUR"};
   node.settings.carbon = 400;
@@ -114,13 +114,13 @@ TEST_CASE("a GPU's states hold all its energy and time; node, cost and emissions
   CHECK(node.total(emissions, {}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 400).epsilon(1e-4));
   CHECK(node.shown(pue_configured, {}) == 1.5);
 
-  SUBCASE("a device that is closed takes its derived series along, and not the node's") {
+  SUBCASE("closing a device removes its derived series, and not the node's") {
     node.recorder.close(node.gpu);
     CHECK_FALSE(node.shown(gpu_state_seconds, {"0", uuid, "active"}));
     CHECK_FALSE(node.shown(power_headroom, {uuid, "gpu_enforced"}));
     CHECK(node.shown(node_power, {"sum"}));
   }
-  SUBCASE("what a restart has not booked anew is shown all the same") {
+  SUBCASE("after a restart totals are shown even if nothing new was booked") {
     Node again(node.sink.rows());
     again.seconds = node.seconds;
     again.gpu_uj = node.gpu_uj - 120'000'000;
@@ -130,7 +130,7 @@ TEST_CASE("a GPU's states hold all its energy and time; node, cost and emissions
           doctest::Approx(node.total(energy_by_source, {"node", "counter"})).epsilon(1e-3));
     CHECK(again.total(energy_cost, {"EUR"}) == -1);  // a price that is no longer configured is not shown
   }
-  SUBCASE("state, floor and totals are there after a restart, and the gap belongs to the state before") {
+  SUBCASE("state, floor and totals survive a restart, and the gap belongs to the state before it") {
     for (int second = 0; second < 400; ++second)
       node.tick(70, 0, 0);
     const double deep_idle = node.total(gpu_state_seconds, {"0", uuid, "deep_idle"});
@@ -147,7 +147,7 @@ TEST_CASE("a GPU's states hold all its energy and time; node, cost and emissions
   }
 }
 
-TEST_CASE("nothing costs or emits anything until a price and an intensity are configured") {
+TEST_CASE("cost and emissions are absent until a price and an intensity are configured") {
   Node node;
   for (int second = 0; second < 5; ++second)
     node.tick(100, 1, 1);
@@ -158,7 +158,7 @@ TEST_CASE("nothing costs or emits anything until a price and an intensity are co
   CHECK_FALSE(node.shown(idle_waste_energy, {"0", uuid}));
 }
 
-TEST_CASE("a price that changes does not touch the past, and a negative one is a credit") {
+TEST_CASE("a new price does not change past cost, and a negative price is a credit") {
   Node node;
   double cost = 0;
   double credit = 0;
@@ -175,7 +175,7 @@ TEST_CASE("a price that changes does not touch the past, and a negative one is a
   CHECK(node.total(energy_credit, {"USD"}) == doctest::Approx(credit).epsilon(1e-3));
 }
 
-TEST_CASE("a rate loses nothing to rounding, however small the bookings are") {
+TEST_CASE("a rate loses nothing to rounding, for bookings of any size") {
   EnergyRate rate(0.12);
   std::int64_t millionths = 0;
   constexpr std::int64_t step_uj = 7;

@@ -1,4 +1,4 @@
-// What was in a gzip stream of one member.
+// Decompresses a gzip stream of one member.
 #pragma once
 
 #include <doctest/doctest.h>

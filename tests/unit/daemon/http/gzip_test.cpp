@@ -10,7 +10,7 @@ using perjoule::gunzip;
 using perjoule::http::accepts_gzip;
 using perjoule::http::gzip;
 
-TEST_CASE("gzip: what goes in comes out, at every level") {
+TEST_CASE("gzip: decompression gives the input back, at every level") {
   std::mt19937 random(1);
   std::string noise(70000, '\0');
   for (char& c : noise)

@@ -1,4 +1,4 @@
-// Answers that a handler makes later, elsewhere.
+// Responses that a handler gives later, from another thread.
 #include <doctest/doctest.h>
 
 #include <chrono>
@@ -26,7 +26,7 @@ Response text(std::string words) {
   return response;
 }
 
-// "/later": whoever takes the reply answers. "/soon": it is called at once. "/throw-later": asking fails. Else: site().
+// "/later": the test takes the Reply and answers. "/soon": answered at once. "/throw-later": throws. Else: site().
 struct LaterSite {
   explicit LaterSite(Limits limits = {}) {
     server.emplace(std::vector<std::string>{"127.0.0.1:0"}, limits,
@@ -52,7 +52,7 @@ struct LaterSite {
   }
   Reply take() {
     std::unique_lock lock(mutex);
-    if (!came.wait_for(lock, 10s, [this] { return !replies.empty(); })) throw std::runtime_error("nobody asked");
+    if (!came.wait_for(lock, 10s, [this] { return !replies.empty(); })) throw std::runtime_error("no request has come");
     Reply reply = std::move(replies.front());
     replies.pop_front();
     return reply;
@@ -65,7 +65,7 @@ struct LaterSite {
   std::optional<Server> server;
 };
 
-// Until it is so, or ten seconds have passed.
+// Waits until the condition is true, at most ten seconds.
 template <class Condition>
 bool becomes(const Condition& condition) {
   const auto until = std::chrono::steady_clock::now() + 10s;
@@ -76,7 +76,7 @@ bool becomes(const Condition& condition) {
 
 }  // namespace
 
-TEST_CASE("later: the answer comes from another thread, while others are served") {
+TEST_CASE("later: the response comes from another thread, while other clients are served") {
   LaterSite later;
   Client client(*later.server);
   client.send(ask_later);
@@ -100,7 +100,7 @@ TEST_CASE("later: the answer comes from another thread, while others are served"
   CHECK(client.closed());
 }
 
-TEST_CASE("later: requests that are sent ahead are answered in order") {
+TEST_CASE("later: pipelined requests are answered in order") {
   LaterSite later;
   Client client(*later.server);
   client.send(std::string(ask_later) + std::string(ask_now) + std::string(ask_later));
@@ -125,18 +125,18 @@ TEST_CASE("later: a body of 64 KiB reaches the handler, a longer one does not") 
   CHECK(later.replies.empty());
 }
 
-TEST_CASE("later: the client has gone before the answer") {
+TEST_CASE("later: the client closes before the response") {
   LaterSite later;
   std::optional<Client> client(*later.server);
   client->send(ask_later);
   const Reply reply = later.take();
   client.reset();
-  reply(text("for nobody"));
+  reply(text("not received"));
   CHECK(becomes([&] { return later.server->stats().connections_open == 0; }));
   CHECK(Client(*later.server).get("/").body == "hello");
 }
 
-TEST_CASE("later: who waits for an answer is not idle, and gives way to nobody while another is") {
+TEST_CASE("later: a client that waits for its response is not evicted while another is idle") {
   Limits limits;
   limits.connections = 2;
   LaterSite later(limits);
@@ -147,11 +147,11 @@ TEST_CASE("later: who waits for an answer is not idle, and gives way to nobody w
   CHECK(idle.get("/").status == 200);
   CHECK(Client(*later.server).get("/").status == 200);
   CHECK(idle.closed());
-  reply(text("worth the wait"));
-  CHECK(waits.receive().body == "worth the wait");
+  reply(text("after the wait"));
+  CHECK(waits.receive().body == "after the wait");
 }
 
-TEST_CASE("later: none in time is a 503, and the answer that comes too late goes nowhere") {
+TEST_CASE("later: no response in time is a 503, and a response that comes too late is dropped") {
   Limits limits;
   limits.answer_timeout = 20ms;
   LaterSite later(limits);
@@ -166,7 +166,7 @@ TEST_CASE("later: none in time is a 503, and the answer that comes too late goes
   CHECK(client.receive().body == "in time");
 }
 
-TEST_CASE("later: a second answer to the same request is dropped") {
+TEST_CASE("later: a second response to the same request is dropped") {
   LaterSite later;
   Client client(*later.server);
   client.send(ask_later);
@@ -181,7 +181,7 @@ TEST_CASE("later: a second answer to the same request is dropped") {
   CHECK(client.receive().body == "next");
 }
 
-TEST_CASE("later: what is thrown instead of an answer is a 500, and costs no connection") {
+TEST_CASE("later: an exception is a 500, and leaves no connection open") {
   LaterSite later;
   Client client(*later.server);
   CHECK(client.get("/throw-later").status == 500);
@@ -190,7 +190,7 @@ TEST_CASE("later: what is thrown instead of an answer is a 500, and costs no con
   CHECK(becomes([&] { return later.server->stats().connections_open == 0; }));
 }
 
-TEST_CASE("later: a reply outlives the server, which ends at once though an answer is awaited") {
+TEST_CASE("later: a Reply outlives the server, which ends at once although a response is pending") {
   LaterSite later;
   Client client(*later.server);
   client.send(ask_later);
@@ -202,8 +202,8 @@ TEST_CASE("later: a reply outlives the server, which ends at once though an answ
   stopped(text("the server has stopped"));
   CHECK(client.closed());
   later.server.reset();
-  kept(text("the server is no more"));
-  // Dropped last, as by a lane that hung until now.
+  kept(text("the server is destroyed"));
+  // Destroyed last, as by a lane that hung until now.
   stopped = nullptr;
   kept = nullptr;
   CHECK(other.closed());

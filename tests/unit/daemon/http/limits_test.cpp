@@ -1,4 +1,4 @@
-// Every limit of the HTTP server, each met from outside.
+// Every limit of the HTTP server, tested through a client.
 #include <doctest/doctest.h>
 #include <sys/resource.h>
 
@@ -11,7 +11,7 @@ using namespace perjoule::http;
 using namespace perjoule::http::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("limits: a header of 1 MiB is cut at 16 KiB, an endless one with its connection") {
+TEST_CASE("limits: a header of 1 MiB is refused at 16 KiB, an endless one closes its connection") {
   Site site;
   Client client(site.server);
   std::string header = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
@@ -32,7 +32,7 @@ TEST_CASE("limits: a header of 1 MiB is cut at 16 KiB, an endless one with its c
   CHECK(Client(site.server).get("/").status == 200);
 }
 
-TEST_CASE("limits: a body too long") {
+TEST_CASE("limits: a body that is too long") {
   Site site;
   Client client(site.server);
   client.send("POST /p HTTP/1.1\r\nHost: h\r\nContent-Length: 65537\r\nExpect: 100-continue\r\n\r\n");
@@ -43,7 +43,7 @@ TEST_CASE("limits: a body too long") {
   CHECK(fits.receive().body.size() == 65536 + std::string("POST /p loopback []").size());
 }
 
-TEST_CASE("limits: a header that does not come, comes in part, or comes by drops; a body that does not come") {
+TEST_CASE("limits: a header that is missing, incomplete or sent byte by byte; a body that is incomplete") {
   Limits limits;
   limits.header_timeout = 50ms;
   limits.body_timeout = 50ms;
@@ -68,14 +68,14 @@ TEST_CASE("limits: a header that does not come, comes in part, or comes by drops
   CHECK(body.receive().status == 408);
   CHECK(site.server.stats().timeouts == 4);
 
-  // The time runs anew for each request of a connection.
+  // The timeout starts again for each request of a connection.
   Client second(site.server);
   CHECK(second.get("/").status == 200);
   second.send("GET /");
   CHECK(second.receive().status == 408);
 }
 
-TEST_CASE("limits: an idle connection ends without being a fault") {
+TEST_CASE("limits: closing an idle connection is not counted as a timeout") {
   Limits limits;
   limits.idle_timeout = 50ms;
   Site site(limits);
@@ -85,7 +85,7 @@ TEST_CASE("limits: an idle connection ends without being a fault") {
   CHECK(site.server.stats().timeouts == 0);
 }
 
-TEST_CASE("limits: a client that does not take its answer is reset") {
+TEST_CASE("limits: a client that does not receive its response is reset") {
   Limits limits;
   limits.write_timeout = 50ms;
   Site site(limits);
@@ -97,7 +97,7 @@ TEST_CASE("limits: a client that does not take its answer is reset") {
   CHECK(site.server.stats().timeouts == 1);
 }
 
-TEST_CASE("limits: answers that wait for slow clients are refused beyond their number") {
+TEST_CASE("limits: over the limit of responses to slow clients a request gets 503") {
   Limits limits;
   limits.concurrent_requests = 2;
   limits.write_timeout = 60s;
@@ -115,7 +115,7 @@ TEST_CASE("limits: answers that wait for slow clients are refused beyond their n
   CHECK(site.server.stats().connections_evicted == 0);
 }
 
-TEST_CASE("limits: an answer that has long been stalled gives way") {
+TEST_CASE("limits: a response that has been stalled for long is closed for a new request") {
   Limits limits;
   limits.concurrent_requests = 1;
   limits.write_timeout = 2s;
@@ -132,7 +132,7 @@ TEST_CASE("limits: an answer that has long been stalled gives way") {
   CHECK(site.server.stats().timeouts == 0);
 }
 
-TEST_CASE("limits: when all connections are taken, the one idle longest is closed for the new one") {
+TEST_CASE("limits: when all connections are in use, the one idle longest is closed for a new one") {
   Limits limits;
   limits.connections = 8;
   Site site(limits);
@@ -151,7 +151,7 @@ TEST_CASE("limits: when all connections are taken, the one idle longest is close
   CHECK(site.server.stats().connections_open == 8);
 }
 
-TEST_CASE("limits: clients that are silent or never finish a header keep nobody out, however many") {
+TEST_CASE("limits: any number of clients that are silent or never finish a header keep no other client out") {
   Limits limits;
   limits.connections = 8;
   Site site(limits);
@@ -170,7 +170,7 @@ TEST_CASE("limits: clients that are silent or never finish a header keep nobody 
   CHECK(site.server.stats().connections_evicted >= 72);
 }
 
-TEST_CASE("limits: requests above the rate are read later, none is lost") {
+TEST_CASE("limits: requests above the rate are delayed, none is lost") {
   Limits limits;
   limits.requests_per_second = 1000;
   limits.requests_burst = 5;
@@ -187,7 +187,7 @@ TEST_CASE("limits: requests above the rate are read later, none is lost") {
   CHECK(site.server.stats().requests_delayed >= 1);
 }
 
-TEST_CASE("limits: without a free descriptor the longest idle connection gives its own") {
+TEST_CASE("limits: without a free descriptor the longest idle connection is closed") {
   Site site;
   Client idle(site.server);
   CHECK(idle.get("/").status == 200);

@@ -1,4 +1,4 @@
-// The outgoing client against servers in this process: the daemon's own, one that speaks TLS, and hostile ones.
+// The HTTP client against servers in this process: the daemon's own, one with TLS, and hostile ones.
 #include <doctest/doctest.h>
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
@@ -28,7 +28,7 @@ using boost::system::error_code;
 
 namespace {
 
-// Runs one call to its end on a loop of its own.
+// Runs one call to its end on its own loop.
 struct Caller {
   asio::io_context loop{1};
   LaneThreads lanes{loop};
@@ -62,7 +62,7 @@ http::Call get(std::string url, std::chrono::milliseconds deadline = 10s) {
   return call;
 }
 
-// Answers each connection, one after another, on a thread of its own, by `serve`.
+// Serves connections one after another on its own thread, with `serve`.
 class Hostile {
  public:
   explicit Hostile(std::function<void(tcp::socket&)> serve)
@@ -110,7 +110,7 @@ void say(tcp::socket& socket, const std::string& text) {
   asio::write(socket, asio::buffer(text), ignored);
 }
 
-// A key and a certificate for 127.0.0.1 that signs itself.
+// A key and a self-signed certificate for 127.0.0.1.
 struct Identity {
   std::string key;
   std::string certificate;
@@ -161,7 +161,7 @@ void serve_tls(const Identity& identity, tcp::socket& socket) {
 
 }  // namespace
 
-TEST_CASE("client: GET and POST at the daemon's own server") {
+TEST_CASE("client: GET and POST to the daemon's own server") {
   const http::test::Site site;
   const std::string base = "http://127.0.0.1:" + std::to_string(http::test::port_of(site.server));
   Caller caller;
@@ -184,7 +184,7 @@ TEST_CASE("client: GET and POST at the daemon's own server") {
   CHECK(big.error().what.find("the response body is longer than 1048576 bytes") != std::string::npos);
 }
 
-TEST_CASE("client: a name is looked up on a lane, and a name that nobody has is an error") {
+TEST_CASE("client: a name is looked up on a lane, and an unknown name is an error") {
   const http::test::Site site;
   Caller caller;
   const Result<http::Answer> hello =
@@ -197,7 +197,7 @@ TEST_CASE("client: a name is looked up on a lane, and a name that nobody has is 
   CHECK(caller.lanes.drain(5s));
 }
 
-TEST_CASE("client: lookups that hang end at the deadline, and there is a bound of them") {
+TEST_CASE("client: calls whose lookup hangs end at the deadline, and the number of lookups is limited") {
   struct Hung : Lane {
     bool busy() const override { return true; }
     void start(std::function<void()> work, std::function<void()>) override { kept->push_back(std::move(work)); }
@@ -224,7 +224,7 @@ TEST_CASE("client: lookups that hang end at the deadline, and there is a bound o
   CHECK(caller(get("http://hangs/", 50ms)).error().fault == Fault::timeout);
 }
 
-TEST_CASE("client: what is no URL or no header never leaves") {
+TEST_CASE("client: with an invalid URL or header nothing is sent") {
   Caller caller;
   CHECK(caller(get("ftp://x/")).error().fault == Fault::broken);
   for (const auto& [name, value] : {std::pair<std::string, std::string>{"X", "a\r\nY: b"}, {"X: y", "a"}, {"", "a"}}) {
@@ -234,7 +234,7 @@ TEST_CASE("client: what is no URL or no header never leaves") {
   }
 }
 
-TEST_CASE("client: nobody listens") {
+TEST_CASE("client: no server listens") {
   std::string url;
   {
     url = Hostile([](tcp::socket&) {}).url();
@@ -245,7 +245,7 @@ TEST_CASE("client: nobody listens") {
   CHECK(answer.error().what.find("Connection refused") != std::string::npos);
 }
 
-TEST_CASE("client: hostile servers end in an error, in time and within the bounds") {
+TEST_CASE("client: hostile servers lead to an error, in time and within the size limits") {
   const auto bytes = [](std::string text) {
     return [text](tcp::socket& socket) {
       read_head(socket);
@@ -286,7 +286,7 @@ TEST_CASE("client: hostile servers end in an error, in time and within the bound
   }
 }
 
-TEST_CASE("client: a server that says nothing, or one byte now and then, is left at the deadline") {
+TEST_CASE("client: a call to a server that sends nothing, or single bytes slowly, ends at the deadline") {
   const std::function<void(tcp::socket&)> servers[] = {
       [](tcp::socket& socket) {
         read_head(socket);
@@ -312,7 +312,7 @@ TEST_CASE("client: a server that says nothing, or one byte now and then, is left
   }
 }
 
-TEST_CASE("client: an answer that comes before the body is read counts") {
+TEST_CASE("client: a response that comes before the server has read the body counts") {
   const Hostile server([](tcp::socket& socket) {
     read_head(socket);
     say(socket, "HTTP/1.1 413 Too much\r\nContent-Length: 0\r\n\r\n");
@@ -330,7 +330,7 @@ TEST_CASE("client: an answer that comes before the body is read counts") {
   CHECK(answer->status == 413);
 }
 
-TEST_CASE("client: calls in flight end when they are cancelled or the client goes") {
+TEST_CASE("client: calls in flight end when they are cancelled or the client is destroyed") {
   for (const bool destroy : {false, true}) {
     const Hostile server([](tcp::socket& socket) {
       char byte = 0;
@@ -355,7 +355,7 @@ TEST_CASE("client: calls in flight end when they are cancelled or the client goe
   }
 }
 
-TEST_CASE("client: TLS to a server whose authority is trusted, and to no other") {
+TEST_CASE("client: TLS only to a server whose authority is trusted") {
   const Identity identity;
   const Hostile server([&identity](tcp::socket& socket) { serve_tls(identity, socket); });
   Caller trusting(identity.certificate);
@@ -375,7 +375,7 @@ TEST_CASE("client: TLS to a server whose authority is trusted, and to no other")
   CHECK(other_name.error().fault == Fault::broken);
 }
 
-TEST_CASE("client: TLS at a server that has none, and a body that TLS does not end") {
+TEST_CASE("client: TLS to a server without TLS, and a body that is cut without close_notify") {
   const http::test::Site site;
   const Result<http::Answer> none =
       Caller()(get("https://127.0.0.1:" + std::to_string(http::test::port_of(site.server)) + "/"));
@@ -391,7 +391,7 @@ TEST_CASE("client: TLS at a server that has none, and a body that TLS does not e
     error_code error;
     stream.handshake(asio::ssl::stream_base::server, error);
     asio::write(stream, asio::buffer(std::string("HTTP/1.1 200 OK\r\n\r\nhalf of it")), error);
-    socket.shutdown(tcp::socket::shutdown_send, error);  // as somebody in between could
+    socket.shutdown(tcp::socket::shutdown_send, error);  // as an attacker in between could
     char byte = 0;
     socket.read_some(asio::buffer(&byte, 1), error);
   });

@@ -5,7 +5,7 @@
 using perjoule::http::Pace;
 using namespace std::chrono_literals;
 
-TEST_CASE("pace: a burst at once, then the rate, and a pause gives the burst back") {
+TEST_CASE("pace: a burst without delay, then the rate; a pause allows a burst again") {
   Pace::Clock::time_point now{1h};
   Pace pace(10, 5, now);
   for (int i = 0; i < 5; ++i)
@@ -22,7 +22,7 @@ TEST_CASE("pace: a burst at once, then the rate, and a pause gives the burst bac
   CHECK(pace.take(now) > 0ns);
 }
 
-TEST_CASE("pace: no rate is no limit, no burst is one at a time") {
+TEST_CASE("pace: a rate of 0 is no limit, a burst of 0 allows one request at a time") {
   Pace::Clock::time_point now{1h};
   Pace unlimited(0, 1, now);
   for (int i = 0; i < 1000; ++i)

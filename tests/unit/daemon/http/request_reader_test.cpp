@@ -28,7 +28,7 @@ unsigned refused_with(std::string_view text) {
 
 }  // namespace
 
-TEST_CASE("request reader: the same requests however the bytes are cut") {
+TEST_CASE("request reader: the same requests for any split of the bytes") {
   const std::string stream = get + "\r\n" + post + chunked + get;
   for (std::size_t step = 1; step <= stream.size(); ++step) {
     RequestReader reader(header, body);
@@ -51,7 +51,7 @@ TEST_CASE("request reader: the same requests however the bytes are cut") {
   }
 }
 
-TEST_CASE("request reader: states on the way") {
+TEST_CASE("request reader: states while a request arrives") {
   RequestReader reader(header, body);
   CHECK(reader.read("") == State::idle);
   CHECK(reader.read("\r\n") == State::idle);
@@ -67,7 +67,7 @@ TEST_CASE("request reader: states on the way") {
   CHECK(reader.read({}) == State::header);
 }
 
-TEST_CASE("request reader: whether the connection goes on") {
+TEST_CASE("request reader: whether the connection is kept") {
   auto keeps = [](std::string_view text) {
     RequestReader reader(header, body);
     REQUIRE(reader.read(text) == State::complete);
@@ -79,7 +79,7 @@ TEST_CASE("request reader: whether the connection goes on") {
   CHECK(keeps("GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n"));
 }
 
-TEST_CASE("request reader: what is refused, and as what") {
+TEST_CASE("request reader: refused requests and their status") {
   CHECK(refused_with("DELETE / HTTP/1.1\r\n") == 405);
   CHECK(refused_with("OPTIONS * HTTP/1.1\r\n") == 405);
   CHECK(refused_with("get / HTTP/1.1\r\n") == 405);
@@ -96,10 +96,10 @@ TEST_CASE("request reader: what is refused, and as what") {
   CHECK(refused_with("POST / HTTP/1.1\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\n") == 400);
   CHECK(refused_with("POST / HTTP/1.1\r\nContent-Length: -1\r\n\r\n") == 400);
   CHECK(refused_with("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 257\r\n\r\n") == 413);
-  CHECK(refused_with("\x16\x03\x01\x02") == 400);  // a TLS client that took the port for HTTPS
+  CHECK(refused_with("\x16\x03\x01\x02") == 400);  // a TLS client on the HTTP port
 }
 
-TEST_CASE("request reader: the header's limit holds for one field and for many, however they come") {
+TEST_CASE("request reader: the header limit holds for one field and for many, for any split") {
   std::string base = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
   auto of_size = [&](std::size_t size) { return base + std::string(size - base.size() - 4, 'a') + "\r\n\r\n"; };
   CHECK(refused_with(of_size(header + 1)) == 431);
@@ -120,7 +120,7 @@ TEST_CASE("request reader: the header's limit holds for one field and for many, 
   }
 }
 
-TEST_CASE("request reader: a chunked body has bounds too") {
+TEST_CASE("request reader: a chunked body has limits too") {
   std::string base = "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\n";
   CHECK(refused_with(base + "101\r\n") == 413);
   CHECK(refused_with(base + "ffffffffffffffff\r\n") == 413);
@@ -135,7 +135,7 @@ TEST_CASE("request reader: a chunked body has bounds too") {
   CHECK(refused_with(ones + "1\r\nx\r\n") == 413);
 }
 
-TEST_CASE("request reader: no bytes crash it or pass its bounds") {
+TEST_CASE("request reader: random bytes neither crash it nor exceed its limits") {
   std::mt19937 random(42);
   const std::string seeds[] = {get, post, chunked};
   for (int round = 0; round < 5000; ++round) {

@@ -4,7 +4,7 @@
 
 using namespace perjoule::http;
 
-TEST_CASE("response head: length, type, coding, extra fields, and what follows") {
+TEST_CASE("response head: length, type, coding, extra fields, Connection") {
   Response response;
   response.body = make_body("12345");
   response.content_encoding = "gzip";
@@ -19,7 +19,7 @@ TEST_CASE("response head: length, type, coding, extra fields, and what follows")
   CHECK(response_head(response, After::open)->find("Content-") == std::string::npos);
 }
 
-TEST_CASE("response head: nothing that would break the framing") {
+TEST_CASE("response head: refuses everything that would break the framing") {
   for (unsigned status : {0U, 100U, 199U, 600U, 1000U}) {
     Response response;
     response.status = status;
@@ -43,7 +43,7 @@ TEST_CASE("response head: nothing that would break the framing") {
   }
 }
 
-TEST_CASE("response head: the server's own refusals say how to do better and close") {
+TEST_CASE("response head: the server's refusals name allowed methods or a retry time, and close") {
   auto text = refusal(405, "why");
   CHECK(text.starts_with("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 28\r\n"));
   CHECK(text.find("Allow: GET, HEAD, POST, PUT\r\n") != std::string::npos);

@@ -20,7 +20,7 @@ struct Seen {
   std::string why;
 };
 
-// Fed in pieces of `step` bytes; the server then closes.
+// Reads the response in pieces of `step` bytes; then the server closes.
 Seen feed(std::string_view text, std::size_t step = 1 << 20) {
   ResponseReader reader(head_bytes, body_bytes);
   Seen seen;
@@ -44,7 +44,7 @@ const std::string chunked_head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\
 
 }  // namespace
 
-TEST_CASE("an answer ends by its length, its last chunk or the end of the connection, however it arrives") {
+TEST_CASE("a response ends by its length, its last chunk or the end of the connection, for any split") {
   const struct {
     std::string text;
     unsigned status;
@@ -72,7 +72,7 @@ TEST_CASE("an answer ends by its length, its last chunk or the end of the connec
   }
 }
 
-TEST_CASE("what is cut short, too long or no HTTP is refused") {
+TEST_CASE("a response that is cut short, too long or not HTTP is refused") {
   std::string many_fields = "HTTP/1.1 200 OK\r\n";
   for (int i = 0; i < 100; ++i)
     many_fields += "X-" + std::to_string(i) + ": some more text\r\n";
@@ -114,7 +114,7 @@ TEST_CASE("what is cut short, too long or no HTTP is refused") {
   }
 }
 
-TEST_CASE("mutated answers end in an answer within the bounds or in a refusal") {
+TEST_CASE("mutated responses give a response within the limits or a refusal") {
   const std::string good = chunked_head + chunk("hello") + chunk(std::string(40, 'y')) + "0\r\n\r\n";
   std::mt19937 random(11);
   int complete = 0;

@@ -46,7 +46,7 @@ TEST_CASE("server: keep-alive, HEAD, POST, HTTP/1.0 and Connection: close") {
   CHECK(site.server.stats().requests_refused == 0);
 }
 
-TEST_CASE("server: a client that ends its side after the request still gets the answer") {
+TEST_CASE("server: a client that closes its sending side after the request still gets the response") {
   Site site;
   Client client(site.server);
   client.send("GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -64,7 +64,7 @@ TEST_CASE("server: 100 Continue comes before the body is sent") {
   CHECK(client.receive().body == "POST /p loopback [abc]");
 }
 
-TEST_CASE("server: pipelined requests are answered in order, header bytes may come one by one") {
+TEST_CASE("server: pipelined requests are answered in order; header bytes may come one by one") {
   Site site;
   Client client(site.server);
   std::string all;
@@ -90,7 +90,7 @@ TEST_CASE("server: a body larger than the kernel's buffers arrives whole, then t
   CHECK(client.receive().body == "hello");
 }
 
-TEST_CASE("server: a handler's fault is a 500 and is counted, and the server goes on") {
+TEST_CASE("server: an error of the handler is a 500 and is counted, and the server goes on") {
   Site site;
   for (auto path : {"/throw", "/split"}) {
     Client client(site.server);
@@ -103,7 +103,7 @@ TEST_CASE("server: a handler's fault is a 500 and is counted, and the server goe
   CHECK(Client(site.server).get("/").status == 200);
 }
 
-TEST_CASE("server: methods it does not know are told those it does") {
+TEST_CASE("server: an unsupported method gets 405 with the supported ones") {
   Site site;
   Client client(site.server);
   client.send("DELETE / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -114,7 +114,7 @@ TEST_CASE("server: methods it does not know are told those it does") {
   CHECK(site.server.stats().requests_refused == 1);
 }
 
-TEST_CASE("server: hostile bytes end their own connection at most") {
+TEST_CASE("server: hostile bytes end at most their own connection") {
   Limits limits;
   limits.header_timeout = std::chrono::milliseconds(20);
   limits.body_timeout = std::chrono::milliseconds(20);
@@ -132,7 +132,7 @@ TEST_CASE("server: hostile bytes end their own connection at most") {
   CHECK(Client(site.server).get("/").body == "hello");
 }
 
-TEST_CASE("server: two listeners, and the addresses in fact bound") {
+TEST_CASE("server: two listeners, and the addresses actually bound") {
   Server server({"127.0.0.1:0", "127.0.0.1:0"}, {}, site);
   REQUIRE(server.start().has_value());
   REQUIRE(server.addresses().size() == 2);
@@ -145,7 +145,7 @@ TEST_CASE("server: two listeners, and the addresses in fact bound") {
   }
 }
 
-TEST_CASE("server: IPv6, alone and as a part of every interface") {
+TEST_CASE("server: IPv6 only, and IPv6 as part of every interface") {
   Server server({"[::1]:0"}, {}, site);
   if (server.start().has_error()) {
     MESSAGE("skipped: this host has no IPv6");
@@ -164,14 +164,14 @@ TEST_CASE("server: IPv6, alone and as a part of every interface") {
     CHECK(either.get("/x").body == "GET /x loopback []");
   }
 
-  // "[::]" leaves the port free for "0.0.0.0".
+  // "[::]" is IPv6 only, so that "0.0.0.0" can use the same port.
   Server six({"[::]:0"}, {}, site);
   REQUIRE(six.start().has_value());
   Server four({"0.0.0.0:" + std::to_string(port_of(six))}, {}, site);
   CHECK(four.start().has_value());
 }
 
-TEST_CASE("server: an address that cannot be bound says which, why and what next") {
+TEST_CASE("server: the error of an address that cannot be bound names the address, the reason and a remedy") {
   Site site;
   auto address = site.server.addresses()[0];
   Server second({"127.0.0.1:0", address}, {}, test::site);

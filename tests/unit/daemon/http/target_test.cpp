@@ -34,7 +34,7 @@ TEST_CASE("target: origin and absolute form") {
   CHECK(decode_target("/x?a=b=c?d")->query == Query{{"a", "b=c?d"}});
 }
 
-TEST_CASE("target: what is refused") {
+TEST_CASE("target: refused targets") {
   for (auto bad : {"", "*", "metrics", "?a=b", "host:80", "http://", "http:///a", "/%", "/%4", "/%zz", "/%4g", "/a%00b",
                    "/?a=%", "/?%q=1", "/?a=%00", "/a#b", "/a b", "/a\r\nb", "/\x7f"})
     CHECK_FALSE_MESSAGE(decode_target(bad), std::string(bad));
@@ -48,7 +48,7 @@ TEST_CASE("target: at most max_parameters") {
   CHECK_FALSE(decode_query(query + "&a=1"));
 }
 
-TEST_CASE("target: every text but NUL survives escaping, and no bytes crash") {
+TEST_CASE("target: every string without NUL survives escaping, and random bytes do not crash") {
   std::mt19937 random(7);
   for (int round = 0; round < 2000; ++round) {
     std::string name;

@@ -25,7 +25,7 @@ inline std::uint16_t port_of(const Server& server, std::size_t index = 0) {
 }
 
 struct Answer {
-  int status = 0;  // 0: the server closed without one
+  int status = 0;  // 0: the server closed without a response
   std::string head;
   std::string body;
   [[nodiscard]] bool has(std::string_view line) const {
@@ -69,7 +69,7 @@ class Client {
     return ::connect(socket_, static_cast<sockaddr*>(address), family == AF_INET ? sizeof v4 : sizeof v6) == 0;
   }
 
-  // How much of `text` the server's kernel took before it closed.
+  // Returns how many bytes of `text` the server's kernel accepted before it closed.
   std::size_t send(std::string_view text) {
     std::size_t sent = 0;
     while (sent < text.size()) {
@@ -86,7 +86,7 @@ class Client {
     return receive();
   }
 
-  // The next answer; `head` true for the answer of a HEAD request.
+  // The next response; `head`: it is the response to a HEAD request.
   Answer receive(bool head = false) {
     Answer answer;
     std::size_t end;
@@ -104,14 +104,14 @@ class Client {
     return answer;
   }
 
-  // True when the server closes and sends nothing before; false after ten seconds.
+  // True when the server closes and sends nothing before that; false after ten seconds.
   bool closed() {
     if (!kept_.empty()) return false;
     char byte;
     auto n = recv(socket_, &byte, 1, 0);
     return n == 0 || (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK);
   }
-  // The same without taking what the server has sent.
+  // The same without reading what the server has sent.
   bool reset() {
     pollfd entry{socket_, 0, 0};
     return poll(&entry, 1, 10000) == 1 && (entry.revents & (POLLHUP | POLLERR)) != 0;
@@ -143,7 +143,7 @@ class Client {
 
 inline constexpr std::size_t big_body = 32 * 1024 * 1024;  // more than the kernel's buffers of one connection hold
 
-// "/": hello. "/big": big_body bytes. "/throw", "/split": a handler's faults. Others: method, path, query and body.
+// "/": hello. "/big": big_body bytes. "/throw", "/split": errors of the handler. Others: method, path, query and body.
 inline Response site(const Request& request) {
   static const auto big = make_body(std::string(big_body, 'x'));
   Response response;

@@ -35,7 +35,7 @@ TEST_CASE("a URL is scheme, host, port and target") {
   }
 }
 
-TEST_CASE("what is no URL is refused, and its path and password are not repeated") {
+TEST_CASE("invalid URLs are refused, and the error repeats neither path nor password") {
   const std::string long_host(254, 'a');
   for (const std::string& text : {std::string(""),
                                   std::string("http://"),
@@ -66,7 +66,7 @@ TEST_CASE("what is no URL is refused, and its path and password are not repeated
   }
 }
 
-TEST_CASE("whatever comes out can stand in a request line") {
+TEST_CASE("every accepted URL can be written into a request line") {
   std::mt19937 random(7);
   const std::string alphabet("htp:/s@[]a.0%?#& \r\n\t\0\x80\xFF", 24);
   int accepted = 0;

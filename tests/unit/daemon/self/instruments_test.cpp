@@ -33,7 +33,7 @@ bool holds(const std::string& text, std::string_view line) {
   return text.find("\n" + std::string(line) + "\n") != std::string::npos;
 }
 
-// Everything has been seen once.
+// Gives every instrument a value.
 void feed(Instruments& instruments) {
   storage::Report report;
   report.ledger_committed = true;
@@ -84,7 +84,7 @@ TEST_CASE("histograms in both formats: cumulative buckets, canonical bounds, sum
   }
 }
 
-TEST_CASE("what the history refused, dropped and holds") {
+TEST_CASE("samples that the history refused, dropped and holds") {
   Instruments instruments(build);
   feed(instruments);
   feed(instruments);
@@ -97,7 +97,7 @@ TEST_CASE("what the history refused, dropped and holds") {
   CHECK(holds(text, R"(perjoule_storage_retention_seconds{resolution="hour"} 172800)"));
 }
 
-TEST_CASE("queries by the status of their answers, those that had none included") {
+TEST_CASE("queries by the status of their answers, including statuses without any answer") {
   Instruments instruments(build);
   feed(instruments);
   const std::string text = text_of(instruments, Format::text);
@@ -129,10 +129,10 @@ TEST_CASE("OpenMetrics: counters end in _total, every bound is a canonical float
       holds(text, R"(perjoule_build_info{branch="main\\x",compiler="g++ 12",revision="abc\"def",version="1.2.3"} 1)"));
 }
 
-TEST_CASE("every family of the list is written once it has something to say, and no other") {
+TEST_CASE("every family of the list is written once it has a value, and no other family") {
   Instruments instruments(build);
   const std::string empty = text_of(instruments);
-  // Nothing is known of the history yet: a size of 0 would be a lie.
+  // Nothing is known of the history yet: a size of 0 would be wrong.
   for (const char* absent : {"perjoule_storage_size_bytes", "perjoule_storage_series", "perjoule_self_energy"})
     CHECK(empty.find(absent) == std::string::npos);
   feed(instruments);

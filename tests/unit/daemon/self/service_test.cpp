@@ -22,7 +22,7 @@ namespace {
 constexpr Stamp start{5'000'000'000, 1'795'424'400'000};
 constexpr std::int64_t second = nanoseconds_per_second;
 
-// The manager's end.
+// The service manager's end of the socket.
 class Manager {
  public:
   explicit Manager(const std::string& address) : socket_(::socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK, 0)) {
@@ -37,7 +37,7 @@ class Manager {
   Manager(const Manager&) = delete;
   Manager& operator=(const Manager&) = delete;
 
-  // What has come since the last call.
+  // The messages received since the last call.
   [[nodiscard]] std::vector<std::string> heard() const {
     std::vector<std::string> messages;
     std::array<char, 4096> buffer{};
@@ -70,7 +70,7 @@ using Messages = std::vector<std::string>;
 
 }  // namespace
 
-TEST_CASE("the watchdog's time is taken when it is meant for this process") {
+TEST_CASE("the watchdog's interval is used only if it is meant for this process") {
   CHECK(watchdog_interval("30000000", "", 77) == 30'000'000);
   CHECK(watchdog_interval("30000000", "77", 77) == 30'000'000);
   CHECK(watchdog_interval("30000000", "78", 77) == 0);
@@ -78,57 +78,57 @@ TEST_CASE("the watchdog's time is taken when it is meant for this process") {
     CHECK(watchdog_interval(bad, "77", 77) == 0);
 }
 
-TEST_CASE_FIXTURE(Fixture, "ready comes once, when every source has answered") {
-  Service told = service();
-  told.opening("/var/lib/perjoule");
+TEST_CASE_FIXTURE(Fixture, "READY is sent once, when every source has had its first call") {
+  Service notifier = service();
+  notifier.opening("/var/lib/perjoule");
   CHECK(manager.heard() == Messages{"STATUS=opening /var/lib/perjoule\nEXTEND_TIMEOUT_USEC=300000000"});
-  update(told, false);
+  update(notifier, false);
   CHECK(manager.heard() == Messages{"STATUS=cpu ok"});
-  update(told, false);
+  update(notifier, false);
   CHECK(manager.heard().empty());
   shown = "cpu, rapl ok";
-  update(told, true);
+  update(notifier, true);
   CHECK(manager.heard() == Messages{"READY=1", "STATUS=cpu, rapl ok"});
-  update(told, false);
+  update(notifier, false);
   CHECK(manager.heard().empty());
 }
 
-TEST_CASE_FIXTURE(Fixture, "a source that never answers holds ready for ten seconds and no longer") {
-  Service told = service();
+TEST_CASE_FIXTURE(Fixture, "a source that never answers delays READY for ten seconds and no longer") {
+  Service notifier = service();
   clock.run_until(start.steady_ns + Service::ready_wait_ns - second);
-  update(told, false);
+  update(notifier, false);
   CHECK(manager.heard() == Messages{"STATUS=cpu ok"});
   clock.run_until(start.steady_ns + Service::ready_wait_ns);
-  update(told, false);
+  update(notifier, false);
   CHECK(manager.heard().front() == "READY=1");
 }
 
-TEST_CASE_FIXTURE(Fixture, "the status is sent when it has changed, at most each five seconds") {
-  Service told = service();
-  update(told, true);
+TEST_CASE_FIXTURE(Fixture, "the status is sent when it has changed, at most every five seconds") {
+  Service notifier = service();
+  update(notifier, true);
   static_cast<void>(manager.heard());
   Messages said;
   for (int i = 1; i <= 60; ++i) {
     clock.run_until(start.steady_ns + i * second);
     if (i <= 30) shown = fmt::format("{} W", i);
-    update(told, true);
+    update(notifier, true);
     for (const std::string& message : manager.heard())
       said.push_back(message);
   }
   CHECK(said == Messages{"STATUS=5 W", "STATUS=10 W", "STATUS=15 W", "STATUS=20 W", "STATUS=25 W", "STATUS=30 W"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "a reload is told with its time; a refused one stays in the status") {
-  Service told = service();
-  told.reloading();
-  told.reloaded(true);
-  CHECK(manager.heard().empty());  // before ready there is nothing to go back to
-  update(told, true);
+TEST_CASE_FIXTURE(Fixture, "RELOADING is sent with its timestamp; a refused reload stays in the status") {
+  Service notifier = service();
+  notifier.reloading();
+  notifier.reloaded(true);
+  CHECK(manager.heard().empty());  // before READY a reload is not reported
+  update(notifier, true);
   CHECK(manager.heard() == Messages{"READY=1", "STATUS=cpu ok"});
 
-  told.reloading();
-  told.reloaded(false);
-  update(told, true);
+  notifier.reloading();
+  notifier.reloaded(false);
+  update(notifier, true);
   const Messages refused = manager.heard();
   REQUIRE(refused.size() == 3);
   CHECK(refused[0].starts_with("RELOADING=1\nMONOTONIC_USEC="));
@@ -136,16 +136,16 @@ TEST_CASE_FIXTURE(Fixture, "a reload is told with its time; a refused one stays 
   CHECK(refused[1] == "READY=1");
   CHECK(refused[2] == "STATUS=cpu ok; the last reload was refused, see the log");
 
-  told.reloading();
-  told.reloaded(true);
-  update(told, true);
+  notifier.reloading();
+  notifier.reloaded(true);
+  update(notifier, true);
   CHECK(manager.heard().back() == "STATUS=cpu ok");
-  told.stopping();
+  notifier.stopping();
   CHECK(manager.heard() == Messages{"STOPPING=1\nSTATUS=storing the last samples"});
 }
 
-TEST_CASE_FIXTURE(Fixture, "the watchdog is fed at half its time, and not while the loop stalls") {
-  const Service told = service(4'000'000);
+TEST_CASE_FIXTURE(Fixture, "the watchdog is fed at half its interval, and not while the loop stalls") {
+  const Service notifier = service(4'000'000);
   clock.run_until(start.steady_ns + 10 * second);
   CHECK(manager.heard() == Messages(6, "WATCHDOG=1"));  // at 0, 2, 4, 6, 8, 10 s
   clock.stall(60 * second);
@@ -155,12 +155,12 @@ TEST_CASE_FIXTURE(Fixture, "the watchdog is fed at half its time, and not while 
 }
 
 TEST_CASE_FIXTURE(Fixture, "without a watchdog nothing is fed") {
-  const Service told = service();
+  const Service notifier = service();
   clock.run_until(start.steady_ns + 60 * second);
   CHECK(manager.heard().empty());
 }
 
-TEST_CASE("the manager may listen in the abstract namespace; whatever is no address is nobody") {
+TEST_CASE("the manager may listen in the abstract namespace; an invalid address means no manager") {
   asio::io_context loop;
   fakes::VirtualClock clock(loop, start);
   const std::string name = fmt::format("@perjoule-test-{}", ::getpid());
@@ -169,25 +169,25 @@ TEST_CASE("the manager may listen in the abstract namespace; whatever is no addr
   CHECK(manager.heard().size() == 1);
   for (const std::string& address : {std::string(), std::string("@"), std::string("relative"), std::string("vsock:2:1"),
                                      "/" + std::string(200, 'x'), std::string("/nowhere/at/all")}) {
-    Service told(loop, clock, {address, 1'000'000, false});
-    told.opening("x");
-    told.update(true, [] { return std::string("x"); });
-    told.stopping();
+    Service notifier(loop, clock, {address, 1'000'000, false});
+    notifier.opening("x");
+    notifier.update(true, [] { return std::string("x"); });
+    notifier.stopping();
   }
   loop.poll();
 }
 
-TEST_CASE_FIXTURE(Fixture, "a manager that does not read is not waited for, and hears of ready later") {
-  Service told = service();
+TEST_CASE_FIXTURE(Fixture, "the daemon does not wait for a manager that does not read, and sends READY again later") {
+  Service notifier = service();
   for (int i = 0; i < 10'000; ++i)
-    told.opening("x");  // far more than a socket's queue holds
-  update(told, true);
+    notifier.opening("x");  // more messages than the socket's queue holds
+  update(notifier, true);
   CHECK(manager.heard().back() != "READY=1");
-  update(told, true);
+  update(notifier, true);
   CHECK(manager.heard().front() == "READY=1");
 }
 
-TEST_CASE("the status line says what answers, what does not, and how much") {
+TEST_CASE("the status line: sources that work or not, power, addresses, size of the history") {
   Latest latest;
   SeriesTable table(
       1000, [&](SeriesId id, const SeriesTable::Series& series) { latest.declare(id, *series.metric, series.labels); });

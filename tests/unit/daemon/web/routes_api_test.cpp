@@ -1,4 +1,4 @@
-// The /api/v1/ routes: whom they answer, and what comes of a request over a real file.
+// The /api/v1/ routes: which clients they answer, and requests to a real history file.
 #include <doctest/doctest.h>
 
 #include <memory>
@@ -74,7 +74,7 @@ constexpr std::string_view one_series = R"({"__name__":"perjoule_test_power_watt
 
 }  // namespace
 
-TEST_CASE_FIXTURE(Fixture, "api: answers loopback clients only, and none that comes by another name") {
+TEST_CASE_FIXTURE(Fixture, "api: answers only loopback clients that use localhost or an address as Host") {
   const auto status = [&](bool loopback, std::string host) {
     http::Request request = local("/api/v1/labels");
     request.loopback = loopback;
@@ -102,7 +102,7 @@ TEST_CASE_FIXTURE(Fixture, "api: answers loopback clients only, and none that co
 })");
 }
 
-TEST_CASE_FIXTURE(Fixture, "api: JSON that no cache and no browser keeps, for GET, HEAD and the form of a POST") {
+TEST_CASE_FIXTURE(Fixture, "api: JSON with no-store and nosniff, for GET, HEAD and POST with form data") {
   const http::Response got = get("query", {{"query", "perjoule_test_power_watts"}});
   CHECK(got.status == 200);
   CHECK(got.content_type == "application/json");
@@ -122,7 +122,7 @@ TEST_CASE_FIXTURE(Fixture, "api: JSON that no cache and no browser keeps, for GE
     CHECK(call(local("/api/v1/query", method)).status == 405);
 }
 
-TEST_CASE_FIXTURE(Fixture, "api: every endpoint over the file") {
+TEST_CASE_FIXTURE(Fixture, "api: every endpoint with a history file") {
   const auto data = [&](std::string path, query::Parameters parameters = {}) {
     const http::Response got = get(std::move(path), std::move(parameters));
     CHECK(got.status == 200);
@@ -144,7 +144,7 @@ TEST_CASE_FIXTURE(Fixture, "api: every endpoint over the file") {
                                                  R"([[1795392040,"1"],[1795392050,"1"],[1795392060,"1"]]}]})");
 }
 
-TEST_CASE_FIXTURE(Fixture, "api: what is wrong with a request, and what is not supported, has its own status") {
+TEST_CASE_FIXTURE(Fixture, "api: invalid and unsupported requests have different statuses") {
   const auto error = [&](std::string path, query::Parameters parameters) {
     const http::Response got = get(std::move(path), std::move(parameters));
     CHECK(got.content_type == "application/json");
@@ -164,14 +164,14 @@ TEST_CASE_FIXTURE(Fixture, "api: what is wrong with a request, and what is not s
   CHECK(call(form).status == 400);
 }
 
-TEST_CASE_FIXTURE(Fixture, "api: without a history there is none, and says so") {
+TEST_CASE_FIXTURE(Fixture, "api: without storage the API answers 503 and says why") {
   routes.emplace(Setup{clock, latest, instruments, source_status, "/metrics", "1.2.3", {}, {}, {}});
   const http::Response got = get("labels");
   CHECK(got.status == 503);
   CHECK(got.body->find("--no-storage") != std::string::npos);
 }
 
-TEST_CASE_FIXTURE(Fixture, "api: alerts and rules are asked of whoever has the rules, with a history or without") {
+TEST_CASE_FIXTURE(Fixture, "api: alerts and rules are passed to ask_rules, with storage or without") {
   std::string path;
   Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3", {}, {}};
   setup.ask_rules = [&path](std::string asked_path, query::Parameters parameters, query::Reader::Reply reply) {

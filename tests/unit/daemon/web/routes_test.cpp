@@ -88,7 +88,7 @@ bool has(std::string_view text, std::string_view part) {
 
 }  // namespace
 
-TEST_CASE("which format an Accept header gets") {
+TEST_CASE("the format for each Accept header") {
   const struct {
     std::string_view accept;
     Format format;
@@ -115,7 +115,7 @@ TEST_CASE("which format an Accept header gets") {
   }
 }
 
-TEST_CASE_FIXTURE(Fixture, "/metrics in both formats, with the daemon's own") {
+TEST_CASE_FIXTURE(Fixture, "/metrics in both formats, with the daemon's own instruments") {
   const http::Response text = get("/metrics");
   CHECK(text.content_type == "text/plain; version=0.0.4; charset=utf-8");
   CHECK(header(text, "Vary") == "Accept, Accept-Encoding");
@@ -130,7 +130,7 @@ TEST_CASE_FIXTURE(Fixture, "/metrics in both formats, with the daemon's own") {
   CHECK(has(*open.body, "# UNIT perjoule_test_celsius celsius\n"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "gzip when it is accepted, of the same text") {
+TEST_CASE_FIXTURE(Fixture, "gzip when it is accepted, with the same content") {
   http::Request request;
   const std::string plain = *get("/metrics", request).body;
   request.accept_encoding = "gzip";
@@ -180,7 +180,7 @@ TEST_CASE_FIXTURE(Fixture, "collect[] takes one or several collectors, and refus
   CHECK(has(*refused.body, "nvml"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "health answers everybody; ready follows the source_status") {
+TEST_CASE_FIXTURE(Fixture, "health answers any client; ready follows the source_status") {
   CHECK(get("/-/healthy").status == 200);
   CHECK(get("/-/ready").status == 503);
   source_status.set({{}, true, "off"});
@@ -189,7 +189,7 @@ TEST_CASE_FIXTURE(Fixture, "health answers everybody; ready follows the source_s
   CHECK(get("/-/ready").status == 503);
 }
 
-TEST_CASE_FIXTURE(Fixture, "HEAD is answered as GET; other methods are not, and unknown paths are not found") {
+TEST_CASE_FIXTURE(Fixture, "HEAD is answered like GET; other methods are refused, and unknown paths are not found") {
   http::Request head;
   head.method = "HEAD";
   head.loopback = true;
@@ -209,7 +209,7 @@ TEST_CASE_FIXTURE(Fixture, "HEAD is answered as GET; other methods are not, and 
     CHECK(get(path).status == 404);
 }
 
-TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only where it is turned on, with the refusals' text") {
+TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only when it is enabled; the response has the errors") {
   http::Request post;
   post.method = "POST";
   CHECK(get("/-/reload").status == 405);
@@ -227,7 +227,7 @@ TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only where it is turned on, wit
   CHECK(reloads == 2);
 }
 
-TEST_CASE_FIXTURE(Fixture, "the page answers loopback clients only, and runs no script") {
+TEST_CASE_FIXTURE(Fixture, "the page answers loopback clients only, and has no script") {
   CHECK(get("/").status == 403);
   http::Request request;
   request.loopback = true;
@@ -238,7 +238,7 @@ TEST_CASE_FIXTURE(Fixture, "the page answers loopback clients only, and runs no 
   CHECK_FALSE(has(*page.body, "<script"));
 }
 
-TEST_CASE_FIXTURE(Fixture, "the page shows every source with its state in words, and escapes what devices are called") {
+TEST_CASE_FIXTURE(Fixture, "the page shows every source with its state in words, and escapes device names") {
   SourceStatus bad;
   bad.source = "hwmon";
   bad.device = "<script>alert(\"x\")</script>&amp;";
@@ -267,7 +267,7 @@ TEST_CASE_FIXTURE(Fixture, "the page shows every source with its state in words,
     CAPTURE(words);
     CHECK(has(page, words));
   }
-  // Every element that was opened is closed.
+  // Every opened element is closed.
   for (const char* element : {"html", "body", "table", "tbody", "thead", "tr", "td", "th", "code", "h1", "h2", "p"}) {
     std::size_t opened = 0;
     std::size_t closed = 0;
