@@ -1,5 +1,5 @@
-"""Alert rules in the running daemon: an inlet that gets warm fires, a restart neither pages again nor forgets, a reload
-that takes the rule away resolves it, and a rule that is wrong is refused with its place."""
+"""Alert rules in the running daemon: a warm inlet fires, a restart neither notifies again nor forgets, a reload that
+removes the rule resolves it, and an invalid rule is refused with its place."""
 import json
 import pathlib
 import signal

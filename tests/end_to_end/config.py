@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Configuration as a user meets it: what is refused, where a value comes from, and what a reload changes."""
+"""Configuration as a user sees it: errors, the origin of each value, and the effect of a reload."""
 import json
 import re
 import signal

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The store when its files are damaged or not ours, and when its disk is full."""
+"""The store when its files are damaged, foreign or of a newer version, and when its disk is full."""
 import os
 import sqlite3
 import sys
@@ -10,12 +10,12 @@ from meter import FAST, PERSISTED, Meter, grown, not_fallen, package_joules
 
 
 def damaged(path, kind):
-    if kind == "truncated":  # an incomplete copy: its write-ahead log is gone, too
+    if kind == "truncated":  # an incomplete copy: the write-ahead log is missing, too
         os.truncate(path, path.stat().st_size // 2)
         for log in path.parent.glob(f"{path.name}-*"):
             log.unlink()
     elif kind == "foreign":
-        path.write_text("a letter that somebody saved here\n" * 20)
+        path.write_text("a text file with this name\n" * 20)
     else:
         with sqlite3.connect(path) as database:
             database.execute("PRAGMA user_version = 99")
@@ -36,14 +36,14 @@ def kept_aside(binary, directory, name):
         before = set(store.iterdir())
         with Daemon(binary, directory, *flags) as daemon:
             kept = wait_for(lambda: [each for each in set(store.glob(f"{name}.kept-*")) - before
-                                     if not each.name.endswith(("-wal", "-shm"))], f"the {kind} {name} is kept aside")
+                                     if not each.name.endswith(("-wal", "-shm"))], f"the {kind} {name} is set aside")
             equal(len(kept), 1, f"files kept aside of a {kind} {name}")
             equal(kept[0].read_bytes(), was, f"the {kind} {name} as it was")
             said = daemon.lines("level=warn", str(kept[0]))
             equal(len(said), 1, f"lines that say so {said}")
             check(word in said[0], said[0])
             daemon.scrape_until(lambda scrape: (scrape.find("perjoule_storage_size_bytes") or 0) > 0, "it stores")
-            if name == "history.db":  # it costs no joule
+            if name == "history.db":  # no energy is lost with it
                 not_fallen(seen, daemon.scrape())
             seen = grown(daemon, meter, package_joules(daemon.scrape()))
             daemon.stop()

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`perjouled doctor`: what is found, denied or absent, and the command that mends it."""
+"""`perjouled doctor`: sources that are found, denied or absent, and the command that fixes them."""
 import re
 import shutil
 import sys
@@ -28,7 +28,7 @@ def denied(binary, directory):
     tree = Tree(directory)
     energy = tree.package(0, 1000000)
     energy.chmod(0o400)
-    copy = shutil.copy(binary, directory / "perjouled")  # a build below a private home cannot be run by others
+    copy = shutil.copy(binary, directory / "perjouled")  # other users cannot run a build inside a private home
     words = as_nobody()
     ended = run([*words, copy, "doctor", *tree.flags], seconds=15)
     if not words:

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A GPU whose driver calls do not return costs its own series and nothing else.
+"""A GPU whose driver calls do not return affects only its own series.
 
-gpu_hang.py PERJOULED     PERJOULE_HANG_SECONDS=60 makes it as long as the soak run wants
+gpu_hang.py PERJOULED     PERJOULE_HANG_SECONDS=60 makes it as long as in the soak test
 """
 import os
 import statistics
@@ -16,7 +16,7 @@ DEADLINE = 0.9
 SICK = 3
 SECONDS = float(os.environ.get("PERJOULE_HANG_SECONDS", "6"))
 SOAK = SECONDS >= 30
-SLACK = 0.1 if SOAK else 0.5  # beside the other tests the machine has other work, too
+SLACK = 0.1 if SOAK else 0.5  # larger when other tests run at the same time
 
 
 def late(scrape, above):
@@ -26,7 +26,7 @@ def late(scrape, above):
 
 
 def scrapes(daemon, seconds):
-    """Milliseconds of scrapes, ten a second, and the last one."""
+    """Durations in milliseconds of scrapes, ten per second, and the last scrape."""
     lasted = []
     for _ in for_seconds(seconds, every=0.1):
         begin = time.monotonic()
@@ -35,7 +35,7 @@ def scrapes(daemon, seconds):
     return lasted, seen
 
 
-def stamps(scrape):
+def last_success(scrape):
     return {labels["device"]: value for labels, value in scrape["perjoule_collector_last_success_timestamp_seconds"]
             if labels["source"] == "nvml"}
 
@@ -58,15 +58,15 @@ def hung(binary, directory):
         equal(during.state("nvml", uuid(SICK)), "stuck", "state while it hangs")
         equal(during.value("perjoule_gpus"), 7, "GPUs while one hangs")
         equal(during.value("perjoule_gpus_expected"), 8, "GPUs that are expected")
-        equal(during.state("nvml"), None, "the source itself has nothing to say")
+        equal(during.state("nvml"), None, "the source itself has no state")
         check(during.value("perjoule_collector_missed_ticks_total", source="nvml", device=uuid(SICK)) >= SECONDS - 3,
               "ticks of the hung GPU are counted as missed")
         for labels, missed in during["perjoule_collector_missed_ticks_total"]:
             if labels["device"] != uuid(SICK):
                 equal(missed, 0, f"missed ticks of {labels}")
-        for device, stamp in stamps(during).items():
+        for device, time_of_success in last_success(during).items():
             if device != uuid(SICK):
-                check(stamp - stamps(before)[device] >= SECONDS - 1, f"{device} went on")
+                check(time_of_success - last_success(before)[device] >= SECONDS - 1, f"{device} went on")
         delayed = late(during, 0.05) - late(before, 0.05)
         check(delayed <= (0 if SOAK else 2), f"{delayed:.0f} calls began more than 50 ms late")
         slowest = max(sick) if SOAK else sorted(sick)[-2]
@@ -86,7 +86,7 @@ def hung(binary, directory):
         check(took < 2 * PERIOD + SLACK, f"well again after {took:.2f} s")
         daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer again", 2)
         equal(len(daemon.lines(f'msg="nvml {uuid(SICK)} stuck"')), 1, "lines that say so")
-        equal(len(daemon.lines('msg="nvml stuck"')), 0, "a look for devices does not wait for it")
+        equal(len(daemon.lines('msg="nvml stuck"')), 0, "discovery does not wait for it")
         daemon.stop()
 
 
@@ -96,11 +96,11 @@ def stop_while_hung(binary, directory):
         gpus.begin("hang-0")
         daemon.scrape_until(lambda seen: seen.state("nvml", uuid(0)) == "stuck", "the GPU is stuck")
         daemon.stop(within=2.0)
-        check(daemon.lines("still hangs in a driver"), "the log says what was left behind")
+        check(daemon.lines("still hangs in a driver"), "the log reports the thread left behind")
 
 
 def start_while_it_hangs(binary, directory):
-    """Initialisation that does not return: the daemon is ready without GPUs, and finds them when it does."""
+    """NVML initialisation hangs: the daemon becomes ready without GPUs, and finds them when the call returns."""
     gpus = StandIn(binary, directory, "h100_idle")
     gpus.begin("hang-init")
     with Daemon(binary, directory, *Tree(directory).flags, *gpus.flags, environment=gpus.environment) as daemon:

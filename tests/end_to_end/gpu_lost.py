@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""GPUs that go and come back: the counts are right at each step, no total falls, slots stay."""
+"""GPUs that disappear and return: the counts are right at each step, no total decreases, slots stay."""
 import shutil
 import sys
 
@@ -8,7 +8,7 @@ from stand_in import StandIn, counters, on_bus, uuid
 
 
 class Watch:
-    """No persisted counter falls, whatever happens between two looks."""
+    """Checks that no persisted counter decreases from one scrape to the next."""
 
     def __init__(self):
         self.seen = {}
@@ -49,7 +49,7 @@ def lost_and_back(binary, directory):
         seen = wait_counts(daemon, watch, 7, 8, 3)
         equal(seen.state("nvml", uuid(2)), "error", "state of the lost GPU")
         equal([labels for labels, _ in seen["perjoule_gpu_power_watts"] if labels["uuid"] == uuid(2)], [], "its power")
-        check("2" not in slots(seen).values(), "its number is nobody's")
+        check("2" not in slots(seen).values(), "its slot is not given to another GPU")
         check(any("GPU_IS_LOST" in line and "dmesg" in line for line in daemon.lines(f"nvml {uuid(2)} error")),
               "the log says what to do")
         gpus.end("lost-2")
@@ -59,13 +59,13 @@ def lost_and_back(binary, directory):
 
 
 def driver_reload(binary, directory):
-    """On a host whose sysfs shows nothing: boards are found by index. The scenario unloads the driver at second 10."""
+    """On a host whose sysfs is empty GPUs are found by index. The scenario unloads the driver at second 10."""
     tree, gpus, watch = Tree(directory), StandIn(binary, directory, "reload"), Watch()
     with Daemon(binary, directory, *tree.flags, *gpus.flags, environment=gpus.environment) as daemon:
         first = slots(wait_counts(daemon, watch, 4, 4))
         wait_counts(daemon, watch, 0, 4, 15)
         before = watch.energy(uuid(3))
-        seen = wait_counts(daemon, watch, 4, 4, 40)  # looked for after 5, 10, 20 s
+        seen = wait_counts(daemon, watch, 4, 4, 40)  # discovery is repeated after 5, 10, 20 s
         equal(slots(seen), first, "slots")
         daemon.scrape_until(lambda s: (watch.look(s).find("perjoule_gpu_energy_joules_total", uuid=uuid(3)) or 0) >
                             before + 600, "energy goes on", 10)
@@ -84,7 +84,7 @@ def driver_comes_late(binary, directory):
         check(any("modprobe nvidia" in line for line in daemon.lines('msg="nvml error"')), "the remedy")
         gpus.end("unloaded")
         seen = wait_counts(daemon, watch, 8, 8, 20)
-        equal(seen.state("nvml"), None, "the boards speak for themselves")
+        equal(seen.state("nvml"), None, "each GPU has its own state, the source has none")
         daemon.stop()
 
 
@@ -95,13 +95,13 @@ def restart_without_one(binary, directory):
     with Daemon(*start, environment=gpus.environment) as daemon:
         first = wait_counts(daemon, watch, 8, 8)
         daemon.stop()
-    # Slot 1's board is pulled: it is neither on the bus nor known to the driver.
+    # The GPU in slot 1 is removed: it is neither on the bus nor known to the driver.
     gpus.begin("gone-1")
     shutil.rmtree(tree.sysfs / "bus/pci/devices/0000:2a:00.0")
     with Daemon(*start, environment=gpus.environment) as daemon:
         seen = wait_counts(daemon, watch, 7, 8)
         equal(slots(seen), {key: slot for key, slot in slots(first).items() if slot != "1"}, "slots stay")
-        equal(seen.find("perjoule_gpu_energy_joules_total", uuid=uuid(1)), None, "what is gone is absent")
+        equal(seen.find("perjoule_gpu_energy_joules_total", uuid=uuid(1)), None, "a removed GPU has no series")
         daemon.process.kill()
         daemon.wait_exit()
     gpus.end("gone-1")
@@ -134,7 +134,7 @@ def accept_inventory(binary, directory):
     with Daemon(*start, environment=gpus.environment) as daemon:
         equal(slots(wait_counts(daemon, watch, 6, 6)), kept, "slots after a restart")
         daemon.stop()
-    # Without a daemon the next start takes it; a configured number counts more.
+    # Without a running daemon the next start handles the request; a larger configured number takes precedence.
     gpus.begin("gone-7")
     shutil.rmtree(tree.sysfs / "bus/pci/devices/0000:db:00.0")
     done = run(command)

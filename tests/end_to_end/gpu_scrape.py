@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Eight GPUs through the real daemon: every value is the scenario's, in base units."""
+"""Eight GPUs in the real daemon: every value is that of the scenario, in base units."""
 import json
 import sys
 import time
@@ -11,7 +11,7 @@ REASONS = ["hw_power_brake", "hw_thermal", "sw_power_cap", "sw_thermal", "sync_b
 
 
 def expected_gauges(scenario, board):
-    """What the scenario's board has to show: family -> {labels: value}."""
+    """The expected gauges of a GPU of the scenario: family -> {labels: value}."""
     have = json.loads(scenario.read_text())
     have = have["defaults"] | have["gpus"][board]
     power = {"": have["power"]}
@@ -57,7 +57,7 @@ def eight(binary, directory, scenario):
             equal(seen.state("nvml", uuid(board)), "ok", f"state of {board}")
         equal(seen.value("perjoule_gpus_expected"), 8, "GPUs that are expected")
 
-        # Ten seconds of counters: the mean power is the scenario's, and throttle time grows by its share.
+        # Over ten seconds the counters give the scenario's mean power, and throttle time grows by its share.
         begin = time.monotonic()
         while time.monotonic() - begin < 10:
             last = daemon.scrape()
@@ -67,7 +67,7 @@ def eight(binary, directory, scenario):
             joules = (last.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)) -
                       seen.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)))
             seconds = round(joules / wanted, 1)
-            # A counter of the ledger is shown once a second, so that both ends may be one off.
+            # Counters of the ledger are shown once a second, so both ends may be off by one second.
             check(8 <= seconds <= 12.5, f"{joules} J of {board} are {seconds} s at {wanted} W")
             by_source = last.value("perjoule_energy_by_source_joules_total", device=uuid(board), source="counter")
             equal(by_source, last.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)), "energy by source")
@@ -105,7 +105,7 @@ def commands(binary, directory):
 
 
 def variety(binary, directory):
-    """Scenarios whose boards lack or garble things: the daemon is well, and promises nothing that it does not have."""
+    """GPUs that lack values or return garbage: the daemon works, and shows no value that it does not have."""
     for scenario, absent in (("consumer", "perjoule_gpu_module_power_watts"),
                              ("old", "perjoule_gpu_throttled_seconds_total"),
                              ("missing_symbols", "perjoule_gpu_utilization_ratio"),

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A sensor that never answers costs its own series and nothing else. A FIFO without a writer plays it."""
+"""A sensor that never answers affects only its own series. A FIFO without a writer stands in for it."""
 import sys
 import time
 
@@ -7,7 +7,7 @@ from harness import Daemon, Tree, check, equal, for_seconds, main
 
 PERIOD = 1.0
 DEADLINE = {"thermal_zone": 0.5, "rapl": 0.9}
-SLACK = 0.5  # the machine that runs the tests has other work, too
+SLACK = 0.5  # because other tests run at the same time
 FLAGS = ("--collector.thermal_zone.period=1s", "--collector.thermal_zone.deadline=500ms")
 
 
@@ -22,7 +22,7 @@ def host(directory):
 
 
 def tick_times(scrape):
-    """Device -> time of its last success, of every source that delivers."""
+    """(source, device) -> time of its last success."""
     return {(labels["source"], labels["device"]): value
             for labels, value in scrape["perjoule_collector_last_success_timestamp_seconds"]}
 
@@ -39,7 +39,7 @@ def contained(binary, directory, source, device, file, text, family):
         check(took < allowed, f"stuck after {took:.2f} s, {allowed} s are allowed")
         daemon.wait_ready()
 
-        # A scrape may be as old as the daemon's pause between two renderings: older than its being ready.
+        # A scrape may be up to 100 ms old, because renderings are reused, and so older than the moment of readiness.
         before = daemon.scrape_until(lambda seen: ("hwmon", "k10temp") in tick_times(seen), "hwmon delivers")
         lasted = []
         for _ in for_seconds(5, every=0.1):
@@ -47,7 +47,7 @@ def contained(binary, directory, source, device, file, text, family):
             seen = daemon.scrape()
             lasted.append(time.monotonic() - start)
             equal(seen.state(source, device), "stuck", f"state of {device}")
-        # Once in a while the machine itself makes a client wait.
+        # A loaded machine may delay single requests.
         slowest = sorted(lasted)[-2]
         check(slowest < 0.1, f"/metrics took {slowest * 1000:.0f} ms")
         after = daemon.scrape()
@@ -55,9 +55,9 @@ def contained(binary, directory, source, device, file, text, family):
         for labels, missed in after["perjoule_collector_missed_ticks_total"]:
             if (labels["source"], labels["device"]) != (source, device):
                 equal(missed, 0, f"missed ticks of {labels}")
-        for (of, item), stamp in tick_times(after).items():
-            expected = 0 if of == "hwmon" else 3  # hwmon is sampled each five seconds
-            check(stamp - tick_times(before)[of, item] >= expected, f"{of} {item} went on")
+        for (of, item), at in tick_times(after).items():
+            expected = 0 if of == "hwmon" else 3  # hwmon is sampled every five seconds
+            check(at - tick_times(before)[of, item] >= expected, f"{of} {item} went on")
         equal(after.value("perjoule_temperature_celsius", sensor="Tctl"), 52, "another chip")
         equal([labels for labels, _ in after[family[0]] if family[1].items() <= labels.items()], [],
               f"{device} shows nothing")

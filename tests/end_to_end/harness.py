@@ -1,7 +1,7 @@
-"""What the end-to-end tests and the long runs share: start perjouled, scrape it, read what it says, end it.
+"""Shared by the end-to-end tests and the soak tests: start perjouled, scrape it, read its log, end it.
 
-Everything listens on the loopback interface on a port that the kernel picks. A wait polls with a deadline. Every
-process is ended when its `with` block is left, also by a failure.
+Everything listens on the loopback interface, on a port that the kernel chooses. Waits poll with a deadline. Every
+process is ended when its `with` block is left, also after a failure.
 """
 import gzip
 import http.client
@@ -25,7 +25,7 @@ LINE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+)$")
 
 
 class Skip(Exception):
-    """This host cannot run the test; the text says what it lacks."""
+    """This host cannot run the test; the message says what it lacks."""
 
 
 def check(condition, message):
@@ -44,7 +44,7 @@ def wait_for(condition, what, seconds=10.0, every=0.02):
         found = condition()
         if found:
             return found
-        check(time.monotonic() < until, f"waited {seconds} s in vain: {what}")
+        check(time.monotonic() < until, f"not within {seconds} s: {what}")
         time.sleep(every)
 
 
@@ -103,7 +103,7 @@ def clean_environment(extra=None):
 
 
 def as_nobody():
-    """The words before a command that run it without root's rights."""
+    """The prefix of a command that runs it without root's rights."""
     if os.geteuid() != 0:
         return []
     if not shutil.which("setpriv"):
@@ -117,11 +117,11 @@ def run(command, seconds=20, environment=None, **options):
 
 
 class Daemon:
-    """perjouled in the foreground; `flags` replace the defaults below, where they name the same."""
+    """perjouled in the foreground; `flags` override the defaults below."""
 
     def __init__(self, binary, directory, *flags, words=(), environment=None, listen="127.0.0.1:0", wait=True,
                  **options):
-        """`words` stand before the command, as setpriv does; `options` go to Popen."""
+        """`words` are a prefix of the command, such as setpriv; `options` go to Popen."""
         self.log_path = pathlib.Path(directory) / f"log-{time.monotonic_ns()}"
         given = [f"--web.listen-address={listen}", *map(str, flags)]
         if not any(flag.startswith(("--storage.path", "--no-storage")) for flag in given):
@@ -151,7 +151,7 @@ class Daemon:
         return self.log_path.read_text(errors="replace")
 
     def lines(self, *parts):
-        """The lines of the log that hold every part."""
+        """The lines of the log that contain every part."""
         return [line for line in self.log().splitlines() if all(part in line for part in parts)]
 
     def wait_listening(self, seconds=10):
@@ -212,7 +212,7 @@ class Daemon:
 
 
 class Tree:
-    """Fixture roots: `flags` point the daemon at them. Files are plain, but for those that fifo() makes hang."""
+    """Fixture roots: `flags` pass them to the daemon. Files are regular, except those of fifo(), whose reads hang."""
 
     def __init__(self, directory):
         self.sysfs = pathlib.Path(directory) / "sys"
@@ -229,14 +229,14 @@ class Tree:
         return path
 
     def fifo(self, name):
-        """Whoever opens it to read waits until release()."""
+        """A process that opens it for reading blocks until release()."""
         path = self.sysfs / name
         path.unlink(missing_ok=True)
         os.mkfifo(path)
         return path
 
     def release(self, path, text):
-        """The reader that hangs gets `text`, and later ones find it in a regular file."""
+        """The blocked reader gets `text`, and later readers find it in a regular file."""
         aside = path.with_name(path.name + ".aside")
         path.rename(aside)
         path.write_text(f"{text}\n")
@@ -263,7 +263,7 @@ class Tree:
 
 
 def main(tests):
-    """Runs each test with the binary and a directory of its own. Exit 1 when one failed, 77 when none could run."""
+    """Runs each test with the binary and its own directory. Returns 1 if one failed, 77 if all were skipped."""
     if len(sys.argv) < 2:
         print(f"usage: {sys.argv[0]} PERJOULED [TEST...]", file=sys.stderr)
         return 2

@@ -1,4 +1,4 @@
-"""A RAPL package that a test advances, and what /metrics makes of it."""
+"""A RAPL package whose counter a test advances, and the totals of it on /metrics."""
 import os
 
 from harness import Tree, check, wait_for
@@ -14,7 +14,7 @@ class Meter:
     def __init__(self, directory):
         self.tree = Tree(directory)
         self.first = self.microjoules = 5_000_000
-        # Room for 150 J between two readings of 100 ms: at 300 W, 50 J in that time are a jump and not booked.
+        # 1000 W allow 150 J between two readings 100 ms apart. At 300 W, 50 J in that time would count as a jump.
         self.file = self.tree.package(0, self.microjoules, watts=1000)
 
     def advance(self, joules=20.0):
@@ -23,7 +23,7 @@ class Meter:
             os.pwrite(file.fileno(), f"{self.microjoules}\n".encode(), 0)
 
     def joules(self):
-        """What a daemon that missed nothing shows."""
+        """The total of a daemon that has read every increment."""
         return (self.microjoules - self.first) / 1e6
 
 

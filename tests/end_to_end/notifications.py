@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""A sensor crosses a rule's threshold: a webhook and a real Alertmanager learn of the incident once, and of its end."""
+"""A sensor crosses a threshold: a webhook and a real Alertmanager are notified once of the incident and of its end."""
 import contextlib
 import json
 import socket
@@ -17,7 +17,7 @@ DIRECT, VIA_ALERTMANAGER = "/direct", "/alertmanager"
 
 
 class Host:
-    """A tree with one sensor, and the flags of a daemon that watches it ten times a second."""
+    """A tree with one sensor, and the flags of a daemon that reads it ten times a second."""
 
     def __init__(self, directory, hook=None, manager=None):
         directory.mkdir(exist_ok=True)
@@ -49,7 +49,7 @@ def over_a_restart_and_an_outage(binary, directory):
         host = Host(directory / "host", hook, manager)
         with host.daemon(binary) as daemon:
             for _ in for_seconds(0.5):
-                equal(hook.taken, [], "told while all is well")
+                equal(hook.taken, [], "notifications while no alert fires")
             host.heat(85)
             hook.wait(DIRECT, 1)
             hook.wait(VIA_ALERTMANAGER, 1)
@@ -57,7 +57,7 @@ def over_a_restart_and_an_outage(binary, directory):
             daemon.stop()
         with host.daemon(binary) as daemon:
             for _ in for_seconds(1.5):
-                equal(len(hook.posts(DIRECT)), 1, "a restart tells a webhook nothing new")
+                equal(len(hook.posts(DIRECT)), 1, "a restart does not notify a webhook again")
             host.heat(60)
             hook.wait(DIRECT, 2)
             scrape = daemon.scrape_until(
@@ -68,8 +68,8 @@ def over_a_restart_and_an_outage(binary, directory):
             manager.start()
             hook.wait(VIA_ALERTMANAGER, 2, 40)
             wait_for(lambda: pending(daemon, "alertmanager") == 0, "nothing is pending")
-            equal(len(daemon.lines("alerts are delivered to a receiver again")), 1, "lines about its end")
-            time.sleep(2)  # whatever would come twice comes now
+            equal(len(daemon.lines("alerts reach their receiver again")), 1, "lines about its end")
+            time.sleep(2)  # a duplicate would come within this time
             equal(one_incident(hook.alerts(DIRECT), "at the webhook"),
                   one_incident(hook.alerts(VIA_ALERTMANAGER), "through the Alertmanager"), "the same incident")
             daemon.stop()
@@ -95,7 +95,7 @@ def killed_after_it_was_told(binary, directory):
             daemon.kill()
         with host.daemon(binary) as daemon:
             for _ in for_seconds(1.5):
-                equal(len(hook.posts(DIRECT)), 1, "kill -9 tells a webhook nothing twice")
+                equal(len(hook.posts(DIRECT)), 1, "after kill -9 a webhook is not notified twice")
             host.heat(60)
             hook.wait(DIRECT, 2)
             daemon.stop()
@@ -150,7 +150,7 @@ def three_hosts_alike(binary, directory):
 
 
 def nobody_answers_at_the_end(binary, directory):
-    """A POST in flight does not keep the daemon from ending, and is sent again."""
+    """A POST in flight does not delay the end of the daemon, and is sent again after the next start."""
     with socket.socket() as silent:
         silent.bind(("127.0.0.1", 0))
         silent.listen()

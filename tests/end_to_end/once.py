@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""`perjouled once` on the capture of a real host's procfs and sysfs, in its three forms."""
+"""`perjouled once` on the capture of a real host's procfs and sysfs, in its three formats."""
 import json
 import sys
 
@@ -24,20 +24,20 @@ def prometheus(binary, _):
     scrape.value("perjoule_cpu_core_energy_joules_total", package="0")
     equal(scrape.value("perjoule_temperature_celsius", sensor="thermal_zone0"), 49.925, "zone 0")
     equal(scrape.value("perjoule_temperature_celsius", sensor="thermal_zone1"), -44, "zone 1")
-    # The chip hangs below devices/ only: the capture has no class/hwmon.
+    # The chip is found below devices/ only: the capture has no class/hwmon.
     equal(scrape.value("perjoule_temperature_celsius", sensor="Composite", role="nvme"), 43.85, "nvme")
     for device in ("package-0", "package-10"):
         equal(scrape.state("rapl", device), "ok", f"state of {device}")
 
 
 def as_json(binary, _):
-    told = json.loads(once(binary, "json"))
-    zones = {sample["labels"]["sensor"]: sample["value"] for sample in told["samples"]
+    printed = json.loads(once(binary, "json"))
+    zones = {sample["labels"]["sensor"]: sample["value"] for sample in printed["samples"]
              if sample["metric"] == "perjoule_temperature_celsius"}
     equal((zones["thermal_zone0"], zones["thermal_zone1"]), (49.925, -44), "zones")
-    states = {(source["source"], source["device"]): source["state"] for source in told["sources"]}
+    states = {(source["source"], source["device"]): source["state"] for source in printed["sources"]}
     equal(states["rapl", "package-10"], "ok", "state of package-10")
-    check(told["time"] > 1.7e9, "time of the samples")
+    check(printed["time"] > 1.7e9, "time of the samples")
 
 
 def table(binary, _):

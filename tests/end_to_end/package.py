@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The unit and the Debian package, by the tools that judge such things; nothing is installed.
+"""The systemd unit and the Debian package, checked with systemd's and Debian's tools; nothing is installed.
 
 The package is built from the build tree that holds the binary. tests/soak/package.sh installs it and boots with it.
 """
@@ -25,7 +25,7 @@ def need(*tools):
 
 
 def unit_with(directory, *drop_ins):
-    """The unit as it is installed: its drop-ins lie elsewhere until somebody enables them."""
+    """The unit as installed, with the given drop-ins enabled; the package leaves all of them disabled."""
     directory.mkdir()
     folder = directory / "perjouled.service.d"
     folder.mkdir()
@@ -54,7 +54,7 @@ def verify(binary, directory):
 
 
 def scores(_, directory):
-    """The table of deploy/systemd/README.md is what systemd-analyze says."""
+    """The table of deploy/systemd/README.md agrees with systemd-analyze."""
     need("systemd-analyze")
     table = dict(re.findall(r"^\| (?:`(\S+)`|none) \|.*\| ([\d.]+) \|$", (SYSTEMD / "README.md").read_text(),
                             re.MULTILINE))

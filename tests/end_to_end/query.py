@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Prometheus' API over the history of a running daemon, held against what /metrics says."""
+"""Prometheus' API over the history of a running daemon, compared with /metrics."""
 import contextlib
 import csv
 import http.client
@@ -52,7 +52,7 @@ def vector(daemon, query, **parameters):
 
 
 class Watched:
-    """A daemon whose history holds a temperature that stands and a meter that has come to a rest."""
+    """A daemon whose history has a constant temperature and an energy counter that no longer advances."""
 
     def __init__(self, binary, directory):
         self.meter = Meter(directory)
@@ -75,7 +75,7 @@ class Watched:
         self.daemon.kill()
 
     def answered(self, condition, what):
-        """The history comes with the first commit, and a loaded disk takes its time: until then, 503 is an answer."""
+        """Waits for the history's first commit, which takes time on a loaded disk: until then the API gives 503."""
         def look():
             status, _ = ask(self.daemon, "labels")
             check(status in (200, 503), f"status {status}")
@@ -104,14 +104,14 @@ def values(binary, directory):
         equal(got["resultType"], "matrix", "type of a range")
         equal(len(got["result"]), 1, "series of a range")
         points = got["result"][0]["values"]
-        equal([stamp for stamp, _ in points], list(range(points[0][0], end + 1)), "stamps of a range")
+        equal([at for at, _ in points], list(range(points[0][0], end + 1)), "timestamps of a range")
         totals = [float(value) for _, value in points]
         equal(totals, sorted(totals), "a counter does not fall")
         check(totals[-1] <= watched.total and totals[0] >= 0, f"totals {totals}")
 
 
 def resolution(binary, directory):
-    """Roll-ups are taken where they are asked for, and say so; what they say of a steady value is that value."""
+    """Roll-ups are used when requested, with a warning; for a constant value they give that value."""
     with Watched(binary, directory) as watched:
         end = int(time.time())
         asked = {"query": f"max_over_time({HEAT}[1m])", "start": end - 600, "end": end, "step": 60}
@@ -121,7 +121,7 @@ def resolution(binary, directory):
         equal((status, body["status"]), (200, "success"), f"roll-ups: {body}")
         check("minute roll-ups" in body["warnings"][0], body)
         heats = {value for series in exact + body["data"]["result"] for _, value in series["values"]}
-        equal(heats, {"41.5"}, "a temperature that stands")
+        equal(heats, {"41.5"}, "a constant temperature")
 
 
 def listings(binary, directory):
@@ -140,9 +140,9 @@ def listings(binary, directory):
               [{"__name__": TOTAL} | found for found, _ in scrape[TOTAL]], "series")
 
         meta = data(daemon, "metadata", {"metric": TOTAL})
-        told = meta[TOTAL][0]
-        equal((list(meta), told["type"], told["unit"]), ([TOTAL], "counter", "joules"), "metadata")
-        check(f"# HELP {TOTAL} {told['help']}\n" in scrape.text, told)
+        entry = meta[TOTAL][0]
+        equal((list(meta), entry["type"], entry["unit"]), ([TOTAL], "counter", "joules"), "metadata")
+        check(f"# HELP {TOTAL} {entry['help']}\n" in scrape.text, entry)
         build = data(daemon, "status/buildinfo")
         equal(build["version"], scrape["perjoule_build_info"][0][0]["version"], "version")
         check("features" not in build, build)
@@ -186,13 +186,14 @@ def as_promtool_asks(binary, directory):
 
 
 def read_by_others(binary, directory):
-    """A process that has the file open loses its locks with any other descriptor of it that it closes. Whoever closes
-    a file without a lock, as sqlite3 does after a .backup, deletes its log, and later commits are lost."""
+    """POSIX file locks of a process end when it closes any descriptor of the file. If the daemon lost its locks that
+    way, another process that closes the database (sqlite3 after .backup) would delete the write-ahead log, and later
+    commits would be lost."""
     with Watched(binary, directory) as watched:
         history = directory / "store/history.db"
         with contextlib.closing(sqlite3.connect(history)) as reader:
             check(reader.execute("SELECT count(*) FROM series").fetchone()[0] > 0, "series")
-        check(history.with_name("history.db-wal").exists(), "the log is where the daemon writes")
+        check(history.with_name("history.db-wal").exists(), "the write-ahead log still exists")
         watched.meter.advance(20)
         total = watched.meter.joules()
 
@@ -201,7 +202,7 @@ def read_by_others(binary, directory):
             equal(ended.returncode, 0, f"export: {ended.stderr}")
             return float(list(csv.DictReader(io.StringIO(ended.stdout)))[-1]["value"]) == total
 
-        wait_for(stored, "what was sampled since is stored", 30, every=0.2)
+        wait_for(stored, "later samples are stored", 30, every=0.2)
 
 
 def ends_while_asked(binary, directory):

@@ -1,4 +1,4 @@
-"""What is told of alerts: a webhook receiver in this process, and a real Alertmanager that tells the same receiver."""
+"""Receivers of notifications: a webhook in this process, and a real Alertmanager that notifies the same webhook."""
 import contextlib
 import datetime
 import http.server
@@ -15,7 +15,7 @@ from harness import Skip, equal, wait_for
 
 
 class Hook:
-    """Takes every POST. `posts(path)` are the payloads, in order."""
+    """Accepts every POST. `posts(path)` are the payloads, in order."""
 
     def __init__(self):
         self.taken = []
@@ -64,7 +64,7 @@ def free_port():
 
 
 class Alertmanager:
-    """prometheus-alertmanager on the loopback. It can be down for a while, and keeps what it has told in its folder."""
+    """prometheus-alertmanager on the loopback. It can be stopped for a while; its notification log is kept on disk."""
 
     CONFIG = """
 route: {{receiver: hook, group_by: ['...'], group_wait: 0s, group_interval: 1s, repeat_interval: 4h}}
@@ -73,7 +73,7 @@ receivers:
     webhook_configs: [{{url: '{url}', send_resolved: true}}]
 """
 
-    def __init__(self, directory, tells):
+    def __init__(self, directory, webhook_url):
         self.program = shutil.which("prometheus-alertmanager")
         if not self.program:
             raise Skip("needs prometheus-alertmanager")
@@ -81,7 +81,7 @@ receivers:
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}"
         self.process = None
-        (self.directory / "alertmanager.yml").write_text(self.CONFIG.format(url=tells))
+        (self.directory / "alertmanager.yml").write_text(self.CONFIG.format(url=webhook_url))
 
     def __enter__(self):
         return self
@@ -120,15 +120,15 @@ def identity(alert):
     return alert["fingerprint"], seconds(alert["startsAt"])
 
 
-def seconds(stamp):
-    """Of RFC 3339 as Go and perjouled write it: the number of decimals varies."""
-    base, _, fraction = stamp.rstrip("Z").partition(".")
+def seconds(timestamp):
+    """Seconds since the epoch, from RFC 3339 as Go and perjouled write it: the number of decimals varies."""
+    base, _, fraction = timestamp.rstrip("Z").partition(".")
     at = datetime.datetime.strptime(base, "%Y-%m-%dT%H:%M:%S").replace(tzinfo=datetime.timezone.utc).timestamp()
     return at + float(f"0.{fraction or 0}")
 
 
 def one_incident(alerts, message):
-    """Exactly one firing and one resolved, of the same incident. Returns its identity."""
+    """Checks that there are exactly one firing and one resolved, of the same incident. Returns its identity."""
     equal([status for status, _ in alerts], ["firing", "resolved"], message)
     equal(identity(alerts[1][1]), identity(alerts[0][1]), f"{message}: fingerprint and startsAt")
     return identity(alerts[0][1])

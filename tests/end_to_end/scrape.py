@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What a scrape of the running daemon shows on the host that runs the test, and how the other paths answer."""
+"""A scrape of the running daemon on the host of the test, and the answers of the other paths."""
 import collections
 import pathlib
 import subprocess
@@ -60,7 +60,7 @@ def accepted_by_others(binary, directory):
 
 def compression_and_filter(binary, directory):
     with Daemon(binary, directory) as daemon:
-        # The rendering is kept for 100 ms, so that one pair out of a few is of the same one.
+        # A rendering is reused for 100 ms, so at least one of a few pairs of scrapes has the same rendering.
         for _ in range(20):
             plain, packed = daemon.scrape().text, daemon.scrape(compressed=True).text
             if plain == packed:

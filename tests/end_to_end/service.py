@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""What perjouled tells a service manager, heard on a NOTIFY_SOCKET of the test's own, and what it tells journald."""
+"""Messages of perjouled to a service manager, received on a NOTIFY_SOCKET of the test; its log lines for journald."""
 import ctypes
 import os
 import re
@@ -17,7 +17,7 @@ LOG_LINE = re.compile(r"<[3467]>time=\S+ level=(debug|info|warn|error) ")
 
 
 class Manager:
-    """The manager's end of the socket: `messages` holds (time, text) of what has come."""
+    """The manager's end of the socket: `messages` has (time, text) of each message received."""
 
     def __init__(self, directory):
         self.path = str(directory / "notify")
@@ -26,8 +26,8 @@ class Manager:
         self.messages = []
 
     def environment(self, watchdog=None):
-        told = {"NOTIFY_SOCKET": self.path}
-        return told | ({"WATCHDOG_USEC": str(int(watchdog * 1e6))} if watchdog else {})
+        variables = {"NOTIFY_SOCKET": self.path}
+        return variables | ({"WATCHDOG_USEC": str(int(watchdog * 1e6))} if watchdog else {})
 
     def listen(self):
         try:
@@ -89,9 +89,9 @@ def life(binary, directory):
         daemon.process.send_signal(signal.SIGHUP)
         manager.wait("READY=1", 2)
         reload = manager.said("RELOADING=1")
-        equal(len(reload), 1, f"told of the reload: {reload}")
-        stamp = int(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reload[0])[1])
-        check(0 <= time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6 - stamp < 20e6, f"its stamp: {stamp}")
+        equal(len(reload), 1, f"messages about the reload: {reload}")
+        monotonic_us = int(re.fullmatch(r"RELOADING=1\nMONOTONIC_USEC=(\d+)", reload[0])[1])
+        check(0 <= time.clock_gettime(time.CLOCK_MONOTONIC) * 1e6 - monotonic_us < 20e6, f"its time: {monotonic_us}")
 
         config.write_text('{"colectors": {}}')
         daemon.process.send_signal(signal.SIGHUP)
@@ -102,11 +102,11 @@ def life(binary, directory):
 
         daemon.stop()
         equal(manager.listen()[-1][1], "STOPPING=1\nSTATUS=storing the last samples", "the last message")
-        equal(manager.said("WATCHDOG"), [], "nobody asked for it")
+        equal(manager.said("WATCHDOG"), [], "keep-alives without a watchdog")
 
 
 def another_process(binary, directory):
-    """The watchdog of a wrapper is not the daemon's to feed."""
+    """The daemon does not feed a watchdog that is meant for another process."""
     manager = Manager(directory)
     environment = manager.environment(WATCHDOG) | {"WATCHDOG_PID": "1"}
     with Daemon(binary, directory, "--no-storage", environment=environment) as daemon:
@@ -116,7 +116,7 @@ def another_process(binary, directory):
 
 
 def hung_lane(binary, directory):
-    """A sensor that hangs holds READY until its deadline, and does not starve the watchdog."""
+    """A sensor that hangs delays READY until its deadline, and does not keep the watchdog from being fed."""
     manager = Manager(directory)
     tree = Tree(directory)
     tree.zone(0, "acpitz", 27800)
@@ -137,7 +137,7 @@ def hung_lane(binary, directory):
 
 
 def stalled_loop(binary, directory):
-    """Nothing but the loop feeds the watchdog: it starves while the loop stands, though all other threads run."""
+    """Only the loop feeds the watchdog: no keep-alive comes while the loop is stopped and all other threads run."""
     manager = Manager(directory)
     with Daemon(binary, directory, environment=manager.environment(WATCHDOG)) as daemon:
         manager.wait("READY=1")
@@ -148,14 +148,14 @@ def stalled_loop(binary, directory):
                 manager.listen()
             equal(daemon.get("/-/healthy")[0], 200, "the other threads run")
             fed = manager.fed(begin + 0.1)
-            equal(fed, [], "keep-alives while the loop stands")
+            equal(fed, [], "keep-alives while the loop is stopped")
         released = time.monotonic()
         wait_for(lambda: manager.fed(released), "fed again", 5)
         daemon.stop()
 
 
 def journal(binary, directory):
-    """Priorities where stderr is the journal, none where it was sent elsewhere."""
+    """Priorities if stderr is the journal, none if it was redirected."""
     log = directory / "journal"
     log.touch()
     named = "{0.st_dev}:{0.st_ino}".format(log.stat())
@@ -186,7 +186,7 @@ def journal(binary, directory):
 
 
 def nothing_per_poll(binary, directory):
-    """Once the sources are known, a quiet host adds no line, however often it is polled and scraped."""
+    """Once the sources have settled, polls and scrapes add no line to the log."""
     tree = Tree(directory)
     tree.zone(0, "acpitz", 27800)
     broken = tree.zone(1, "x86_pkg_temp", 41000)

@@ -1,4 +1,4 @@
-"""NVIDIA's library as the build's stand-in plays it (tests/nvml/README.md), for tests that drive it."""
+"""Controls the stand-in of NVIDIA's library (tests/nvml/README.md) for tests with GPUs."""
 import pathlib
 
 from harness import REPOSITORY
@@ -36,7 +36,7 @@ class StandIn:
 
 
 def on_bus(tree, boards, driver="nvidia"):
-    """PCI functions below the fixture's sysfs, as the kernel shows them."""
+    """Writes PCI functions to the fixture's sysfs, in the kernel's layout."""
     for board in boards:
         function = f"bus/pci/devices/0000:{PCI[board]}:00.0"
         tree.put(f"{function}/vendor", "0x10de")

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The store over kills and restarts, with a second daemon, and at an orderly end; what `export` makes of it."""
+"""The store across kills and restarts, with a second daemon, and at an orderly end; `export` of it."""
 import csv
 import io
 import re
@@ -18,13 +18,13 @@ def kill_keeps_totals(binary, directory):
     before = None
     for _ in range(3):
         with Daemon(binary, directory, *flags) as daemon:
-            # Once a reading was booked: until then, the device has not been asked, and nothing is shown.
+            # Once a reading was booked: until then nothing is shown, because the device has not been read.
             seen = daemon.scrape_until(lambda scrape: scrape[PERSISTED[0]], "the total")
             if before:
                 not_fallen(before, seen)
             before = grown(daemon, meter, package_joules(seen) + 50)
             daemon.kill()
-        meter.advance(40)  # while nobody looks: the counter bridges it
+        meter.advance(40)  # while no daemon runs: the counter bridges the gap
     with Daemon(binary, directory, *flags) as daemon:
         seen = daemon.scrape_until(lambda scrape: package_joules(scrape) > package_joules(before), "the gap is booked")
         not_fallen(before, seen)
@@ -70,7 +70,7 @@ def no_storage(binary, directory):
 
 def flushed_at_the_end(binary, directory):
     meter = Meter(directory)
-    # With a commit each minute nothing but the end can have written what is found below.
+    # With one commit per minute, only the commit at the end can have written the values checked below.
     flags = ("--storage.commit=60s", "--collector.rapl.period=100ms", *meter.tree.flags)
     with Daemon(binary, directory, *flags) as daemon:
         grown(daemon, meter, 60)
@@ -97,7 +97,7 @@ def export(binary, directory):
     with Daemon(binary, directory, *FAST, *meter.tree.flags) as daemon:
         seen = grown(daemon, meter, 60)
         daemon.scrape_until(lambda scrape: scrape.value("perjoule_storage_appended_samples_total") > 100, "history")
-        # Beside a running daemon, too.
+        # While the daemon runs, too.
         check(exported(binary, directory, "csv").count("\n") > 20, "rows of a running daemon")
         daemon.stop(signal.SIGINT)
     rows = list(csv.DictReader(io.StringIO(exported(binary, directory, "csv"))))

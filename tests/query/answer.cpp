@@ -1,8 +1,9 @@
-// Prometheus' HTTP API over a file, for comparisons with the real one: answer FILE [NOW_SECONDS]
+// Answers requests to Prometheus' HTTP API from a file, for comparison with Prometheus: answer [--time] FILE
+// [NOW_SECONDS]
 //
-// FILE is OpenMetrics text with a stamp on each sample. A line of standard input is a request
-// ("/query?query=up&time=4"); its answer is the status, a space and the body, on one line. With --time: the CPU
-// microseconds of the best of five answers stand between the two.
+// FILE is OpenMetrics text with a timestamp on each sample. A line of standard input is a request
+// ("/query?query=up&time=4"); the answer is one line: the status, a space and the body. With --time the CPU time of the
+// fastest of five runs, in microseconds, is between the two.
 #include <charconv>
 #include <cmath>
 #include <ctime>
@@ -20,7 +21,7 @@ namespace {
 using perjoule::query::Labels;
 using perjoule::storage::Point;
 
-// `a="b",c="d"}` up to the brace; false where it is something else.
+// Reads `a="b",c="d"}` up to the brace; false on anything else.
 bool read_labels(std::string_view& rest, Labels& labels) {
   while (!rest.empty() && rest.front() != '}') {
     const std::size_t equal = rest.find("=\"");
@@ -86,7 +87,7 @@ int main(int count, char** words) {
   }
   std::ifstream file(count > 1 ? words[1] : "");
   if (!file) {
-    std::cerr << "answer: answer [--time] FILE [NOW_SECONDS]\n";
+    std::cerr << "usage: answer [--time] FILE [NOW_SECONDS]\n";
     return 2;
   }
   query::MemorySource source;
@@ -95,7 +96,7 @@ int main(int count, char** words) {
   while (std::getline(file, line)) {
     if (line.empty() || line.front() == '#') continue;
     if (!read_sample(line, all)) {
-      std::cerr << "answer: no sample with a stamp: " << line << '\n';
+      std::cerr << "answer: expected a sample with a timestamp: " << line << '\n';
       return 1;
     }
   }

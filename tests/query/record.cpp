@@ -1,7 +1,7 @@
-// Writes a history.db as the daemon does, from text: record FILE DIRECTORY
+// Writes a history.db like the daemon, from an OpenMetrics file: record FILE DIRECTORY
 //
-// FILE is OpenMetrics text with a stamp on each sample, the samples of a series one after the other. Each series is a
-// group of its own, for all have stamps of their own; commits hold five seconds, and sealing goes on behind them.
+// FILE must have a timestamp on each sample, and the samples of a series one after the other. Each series becomes its
+// own group, because each has its own timestamps. A commit has five seconds of samples; sealing follows each commit.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -27,7 +27,7 @@ struct Series {
   std::vector<storage::Point> points;
 };
 
-// `name{a="b"} 1.5 12.25`; the labels as they stand.
+// Reads `name{a="b"} ` from the line `name{a="b"} 1.5 12.25`; the labels are returned unparsed.
 std::optional<std::pair<std::string, std::string>> read_name(std::string_view& rest) {
   const std::size_t end = rest.find_first_of("{ ");
   if (end == std::string_view::npos) return {};
@@ -68,7 +68,7 @@ std::vector<Series> read(std::ifstream& file) {
     const auto name = read_name(rest);
     const auto point = name ? read_point(rest) : std::nullopt;
     if (!point) {
-      std::cerr << "record: no sample with a stamp: " << line << '\n';
+      std::cerr << "record: expected a sample with a timestamp: " << line << '\n';
       std::exit(1);
     }
     if (all.empty() || all.back().description.metric != name->first || all.back().description.labels != name->second) {
@@ -81,7 +81,7 @@ std::vector<Series> read(std::ifstream& file) {
   return all;
 }
 
-// The usual time from one sample to the next.
+// The median time from one sample to the next.
 std::int64_t period_of(const std::vector<storage::Point>& points) {
   std::vector<std::int64_t> steps;
   for (std::size_t n = 1; n < points.size(); ++n)
@@ -104,7 +104,7 @@ void need(const Result<T>& result) {
 int main(int count, char** words) {
   std::ifstream file(count == 3 ? words[1] : "");
   if (!file) {
-    std::cerr << "record: record FILE DIRECTORY\n";
+    std::cerr << "usage: record FILE DIRECTORY\n";
     return 2;
   }
   const std::vector<Series> all = read(file);
@@ -127,13 +127,13 @@ int main(int count, char** words) {
     frame = {};
     need((*store)->seal());
   };
-  for (const auto& [stamp_ms, sample] : ticks) {
-    if (stamp_ms >= due_ms) {
+  for (const auto& [timestamp_ms, sample] : ticks) {
+    if (timestamp_ms >= due_ms) {
       commit();
-      due_ms = stamp_ms + commit_ms;
+      due_ms = timestamp_ms + commit_ms;
     }
     const auto& [number, value] = sample;
-    frame.ticks.push_back({storage::GroupId{number}, stamp_ms, {{SeriesId{number}, value}}});
+    frame.ticks.push_back({storage::GroupId{number}, timestamp_ms, {{SeriesId{number}, value}}});
   }
   commit();
   const auto size = (*store)->size();

@@ -1,13 +1,13 @@
-// alert_simulation [--seeds=N] [--first=S]: random rules over series that wander about their thresholds, vanish and
-// come back, with reloads and restarts in between. An oracle keeps the whole history and holds each transition against
-// what is written of it:
+// alert_simulation [--seeds=N] [--first=S]: random rules over series that move around their thresholds, disappear and
+// return, with reloads and restarts in between. An oracle keeps the whole history and checks each transition against
+// its definition:
 //
 //   firing     raised at every step for `for`
 //   resolved   on the clear side, or a guard false, at every step for `clear_for`
 //   lost       no data at every step for `hold`
-//   none       over a restart and a reload of the same rules
+//   none       across a restart and a reload of the same rules
 //
-// The failing seed is printed; `--seeds=1 --first=S` plays it again.
+// Prints the failing seed; `--seeds=1 --first=S` repeats it.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -85,7 +85,7 @@ class World {
     }
   }
 
-  // Slow steps about the thresholds, so that much time is spent in the bands.
+  // Slow steps around the thresholds, so that the values are often between raise and clear.
   void wander() {
     for (std::vector<Seen>& series : history_) {
       Seen next = series.empty() ? Seen{110.0, 1.0} : series.back();
@@ -108,7 +108,7 @@ class World {
     return evaluator;
   }
 
-  // Through the texts of the ledger.
+  // Restores the state from the strings saved in the ledger.
   Evaluator restarted(const Evaluator&) {
     ++counts_.restarts;
     restarted_ms_ = now_ms_;
@@ -124,11 +124,11 @@ class World {
     for (int series = 0; series < series_count; ++series) {
       const Seen& seen = history_[static_cast<std::size_t>(series)].back();
       const Labels parsed = *parse_labels(labels(series));
-      tell(evaluator, "perjoule_gpu_power_watts", parsed, seen.value);
-      tell(evaluator, "perjoule_gpu_deep_idle_watts", parsed, seen.guard);
+      observe(evaluator, "perjoule_gpu_power_watts", parsed, seen.value);
+      observe(evaluator, "perjoule_gpu_deep_idle_watts", parsed, seen.guard);
     }
   }
-  void tell(Evaluator& evaluator, std::string_view metric, const Labels& parsed, std::optional<double> value) const {
+  void observe(Evaluator& evaluator, std::string_view metric, const Labels& parsed, std::optional<double> value) const {
     for (const Evaluator::Place& place : evaluator.adopt(metric, parsed))
       evaluator.observe(place, {now_ms_, value.value_or(0), value.has_value()}, now_ms_);
   }

@@ -1,5 +1,5 @@
-// A device whose truth is known: power that is constant between changes, so that its energy is an exact integer, behind
-// a counter that wraps and resets, or behind a power reading.
+// The true power of a simulated device: constant between changes, so that its energy is an exact integer in
+// microjoules. The daemon reads it through a counter that wraps and resets, or as power.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// The disk as the sink sees it: what was committed stays over a kill, what was not is gone; commits take time and fail.
+// A simulated disk: committed data survives a kill, the rest is lost; commits take time and may fail.
 #pragma once
 
 #include <cstdint>
@@ -87,7 +87,7 @@ class DiskSink : public storage::Sink {
     for (const storage::MeterRow& row : rows.meters)
       disk_.meters[row.key] = row;
   }
-  // Ticks may have been dropped from the front since the commit was asked for.
+  // Ticks may have been dropped from the front since the commit was requested.
   std::uint64_t flush(std::size_t ticks) {
     std::uint64_t samples = 0;
     for (std::size_t i = 0; i < ticks && !queue_.empty(); ++i) {

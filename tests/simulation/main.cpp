@@ -1,5 +1,5 @@
-// simulation [--seeds=N] [--first=S] [--seconds=T] [--verbose]: an hour of virtual time per seed. The failing seed is
-// printed; `--seeds=1 --first=S` plays it again.
+// simulation [--seeds=N] [--first=S] [--seconds=T] [--verbose]: an hour of virtual time per seed. Prints the failing
+// seed; `--seeds=1 --first=S` repeats it.
 #include <fmt/format.h>
 
 #include <cstdio>

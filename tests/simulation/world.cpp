@@ -30,12 +30,12 @@ namespace {
 constexpr std::int64_t second_ns = nanoseconds_per_second;
 constexpr std::int64_t deadline_ns = 900 * nanoseconds_per_millisecond;
 constexpr std::int64_t watts_max = 400;
-// A small range, so that an hour holds many wraps: 200 s at full power.
+// A small range, so that the counter wraps many times an hour: after 200 s at full power.
 constexpr std::uint64_t wrap = 80'000'000'000;
 constexpr Stamp start{1'000 * second_ns, 1'795'424'400'000};
 
 class World;
-World* world = nullptr;  // Entry::make is a plain function: it finds the world of the running seed here
+World* world = nullptr;  // the world of the running seed; a global, because Entry::make is a plain function
 
 struct Device {
   std::string name;
@@ -44,18 +44,18 @@ struct Device {
   std::int64_t reset_at_us = 0;  // the counter restarted then
   std::uint64_t reset_offset = 0;
   std::int64_t quiet_until_us = 0;  // absent until then
-  // The call under way, and the last reading that the daemon has taken.
+  // The call in progress, and the last reading that the daemon has accepted.
   std::int64_t call_ns = -1;
   std::int64_t busy_until_ns = 0;
   std::int64_t accepted_us = -1;
   bool reading_ok = false;
   std::uint64_t calls = 0;  // in the life of the running daemon
   bool dropped = false;     // was absent or broken in that life
-  // What nobody can know: a counter that restarts near its wrap, a power that changes between two readings.
+  // Energy that no reader can determine: a counter that restarts near its wrap, power that changes between readings.
   bool reset_since_reading = false;
   std::int64_t undecidable_uj = 0;
   bool unread_since_boot = false;
-  // The first row that reached the disk: energy is compared from there on.
+  // The first row that reached the disk: energy is compared from that time on.
   bool kept = false;
   std::int64_t kept_us = 0;
   std::int64_t kept_uj = 0;
@@ -113,7 +113,7 @@ class World {
     reboot,
     events
   };
-  // At random, and once for certain at a random second of the first half: a seed without the event would prove nothing.
+  // At random, and once for certain at a random second of the first half, so that every seed has every event.
   bool happens(Event event, double probability) {
     const std::int64_t second = (clock_.now().steady_ns - start.steady_ns) / second_ns;
     if (certain_[event] >= 0 && second >= certain_[event]) {
@@ -158,12 +158,12 @@ class World {
   Disk disk_;
   std::string boot_;
   std::unique_ptr<Daemon> daemon_;
-  std::map<std::string, double> shown_;  // largest value a scrape has seen, per persisted series
+  std::map<std::string, double> shown_;  // largest value that was shown, per persisted series
   std::array<std::int64_t, events> certain_{};
-  Device* sampled_ = nullptr;      // whose call the lane is about to time
+  Device* sampled_ = nullptr;      // the device of the call that is about to run on a lane
   std::int64_t epoch_ns_ = 0;      // start of the running daemon
   std::int64_t stepped_ns_ = 0;    // last step of the wall clock
-  std::int64_t realignments_ = 0;  // in its life
+  std::int64_t realignments_ = 0;  // to the wall clock, in the life of the running daemon
   Outcome outcome_;
 };
 
@@ -182,7 +182,7 @@ Result<std::vector<Probe>> make_simulated(const Options&, const Roots&) {
 
 constexpr std::array<const Metric*, 2> simulated_metrics = {&cpu_package_energy, &cpu_package_power};
 const Entry simulated_entry{.name = "simulated",
-                            .help = "Devices whose truth is known.",
+                            .help = "Simulated devices with known energy.",
                             .metrics = simulated_metrics,
                             .options = {},
                             .make = make_simulated};
@@ -201,7 +201,7 @@ Result<std::vector<Probe>> World::make() {
 
 Result<void> World::sample(Device& device, Batch& batch) {
   const std::int64_t at = now_us();
-  if (clock_.now().steady_ns < device.busy_until_ns) violate(device.name + " was called while a call was under way");
+  if (clock_.now().steady_ns < device.busy_until_ns) violate(device.name + " was called during another call");
   sampled_ = &device;
   device.reading_ok = false;
   device.call_ns = clock_.now().steady_ns;
@@ -249,7 +249,8 @@ std::int64_t World::call_duration() {
   return duration_ns;
 }
 
-// The daemon takes this reading: what lies between it and the one before can no longer be told apart by anybody.
+// Called when the daemon accepts a reading. Adds to undecidable_uj the energy since the previous reading that no reader
+// can determine.
 void World::accept(Device& device, std::int64_t at_us) {
   if (device.accepted_us >= 0) {
     const std::int64_t interval_us = at_us - device.accepted_us;
@@ -276,7 +277,7 @@ void World::begin() {
     device.call_ns = -1;
     device.calls = 0;
     device.dropped = false;
-    // What was not committed is forgotten: the next reading is bridged from the row that is on the disk.
+    // Uncommitted rows are lost, so the next reading is bridged from the row on the disk.
     const auto row = disk_.meters.find(total_key(device));
     const std::int64_t base_us = row == disk_.meters.end() ? -1 : row->second.steady_ns / 1000;
     device.unread_since_boot = row != disk_.meters.end() && row->second.boot_id != boot_;
@@ -307,8 +308,8 @@ void World::end() {
   daemon_.reset();
 }
 
-// For every probe each due time has been a sample, a timeout or a miss; and where the probe has lived as long as the
-// daemon, the clock says how many there were, give or take one per alignment to the wall.
+// For every probe each due time is a sample, a timeout or a miss. If the probe has existed as long as the daemon, their
+// number must agree with the elapsed time, give or take one per alignment to the wall clock.
 void World::check_ticks() {
   const std::int64_t life = (clock_.now().steady_ns - epoch_ns_) / second_ns;
   for (const Device& device : devices_) {
@@ -343,14 +344,14 @@ void World::watch_totals() {
     double& most = shown_[name];
     if (value < most) violate(fmt::format("{} fell from {} to {}", name, most, value));
     most = std::max(most, value);
-    // What a scrape has shown is on the disk.
+    // Everything that was shown must be on the disk.
     const auto kept = disk_.totals.find(name);
     if (kept == disk_.totals.end() || static_cast<double>(kept->second) / 1e6 < value)
-      violate(fmt::format("{} = {} was shown before it was kept", name, value));
+      violate(fmt::format("{} = {} was shown before it was committed", name, value));
   });
 }
 
-// A call that is past its deadline shows as stuck, and nothing else does.
+// A device is shown as stuck if and only if its call has exceeded its deadline.
 void World::watch_states() {
   const std::int64_t now = clock_.now().steady_ns;
   for (const Device& device : devices_) {
@@ -364,7 +365,7 @@ void World::watch_states() {
   }
 }
 
-// A gap over a reboot is measured on the wall clock: a step in it, and nobody can say how long the gap was.
+// A gap across a reboot is measured on the wall clock. After a clock step within it, its length cannot be determined.
 void World::lose_sight(Device& device) {
   const auto row = disk_.meters.find(total_key(device));
   if (row == disk_.meters.end()) return;
@@ -447,7 +448,7 @@ Outcome World::run() {
   return std::move(outcome_);
 }
 
-// Energy is the truth less what is declared unobserved, and less what nobody can know; never more.
+// Booked energy is the true energy minus unobserved and undecidable energy, and never more than the truth.
 void World::check_energy() {
   for (const Device& device : devices_) {
     if (!device.kept) {
@@ -470,7 +471,7 @@ void World::check_energy() {
   }
 }
 
-// The energy of the first rows is taken as right; from there on it is compared.
+// The energy of the first row on the disk is the base; from there on energy is compared.
 void World::watch_disk() {
   for (Device& device : devices_) {
     const auto row = disk_.meters.find(total_key(device));

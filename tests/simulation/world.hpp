@@ -1,8 +1,8 @@
-// One seeded hour of a host: devices with known truth, faults, hangs, clock steps, a disk that fails, kills and
-// reboots.
+// One simulated hour of a host, from a seed: devices with known true energy, faults, hangs, clock steps, a disk that
+// fails, kills and reboots.
 //
-// The daemon's own path runs in it (sampler, recorder, ledger, sources) on virtual time; only the edges are played:
-// clock, lanes, disk and hardware. `violations` says what did not hold, with the virtual time at which it did not.
+// The daemon's real sampler, recorder, ledger and sources run on virtual time; only clock, lanes, disk and hardware are
+// simulated. `violations` lists the broken invariants, each with its virtual time.
 #pragma once
 
 #include <array>
@@ -27,7 +27,7 @@ struct Outcome {
 
 [[nodiscard]] Outcome simulate(std::uint64_t seed, std::int64_t seconds);
 
-// Every event that a seed has to have shown, by name.
+// How often each event occurred, by name; every seed must have each event at least once.
 [[nodiscard]] std::vector<std::pair<std::string, std::uint64_t>> occurrences(const Counts& counts);
 
 }  // namespace perjoule::simulation
