@@ -24,7 +24,7 @@ struct Limits {
   std::size_t body_bytes = 64 * 1024;    // longer: 413
   std::size_t connections = 256;         // more: the longest idle one is closed
   // Responses that are being written to slow clients (--web.max-requests). One more: a response that has been stalled
-  // for a tenth of write_timeout is closed to make room; if there is none, the new request gets 503.
+  // for a tenth of write_timeout is closed to make room; otherwise the new request gets 503.
   std::size_t concurrent_requests = 40;
   // From the first byte of a request to the end of its header (then 408), and from the accept to the first byte.
   std::chrono::milliseconds header_timeout{5000};

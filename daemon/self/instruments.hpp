@@ -47,7 +47,7 @@ class Instruments {
   void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
   // Every counter and gauge, with its labels as a string (`a="b"`).
   void visit(const Latest::Each& each) const;
-  // Every family above, for `describe` and the tests.
+  // Every family of the instruments, for `describe` and the tests.
   [[nodiscard]] static std::span<const Metric* const> metrics();
   // True for a family that is written as a histogram. Its Metric has Kind gauge, because Kind has no histogram:
   // collectors read none.

@@ -15,7 +15,7 @@ def damaged(path, kind):
         for log in path.parent.glob(f"{path.name}-*"):
             log.unlink()
     elif kind == "foreign":
-        path.write_text("a text file with this name\n" * 20)
+        path.write_text("some other file of this name\n" * 20)
     else:
         with sqlite3.connect(path) as database:
             database.execute("PRAGMA user_version = 99")

@@ -63,12 +63,12 @@ def eight(binary, directory, scenario):
             last = daemon.scrape()
             time.sleep(0.2)
         for board in range(8):
-            wanted = expected_gauges(gpus.scenario, board)["perjoule_gpu_power_watts"][""]
+            expected_watts = expected_gauges(gpus.scenario, board)["perjoule_gpu_power_watts"][""]
             joules = (last.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)) -
                       seen.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)))
-            seconds = round(joules / wanted, 1)
+            seconds = round(joules / expected_watts, 1)
             # Counters of the ledger are shown once a second, so both ends may be off by one second.
-            check(8 <= seconds <= 12.5, f"{joules} J of {board} are {seconds} s at {wanted} W")
+            check(8 <= seconds <= 12.5, f"{joules} J of {board} are {seconds} s at {expected_watts} W")
             by_source = last.value("perjoule_energy_by_source_joules_total", device=uuid(board), source="counter")
             equal(by_source, last.value("perjoule_gpu_energy_joules_total", uuid=uuid(board)), "energy by source")
         daemon.stop()

@@ -268,10 +268,10 @@ def main(tests):
         print(f"usage: {sys.argv[0]} PERJOULED [TEST...]", file=sys.stderr)
         return 2
     binary = pathlib.Path(sys.argv[1]).resolve()
-    wanted = sys.argv[2:]
+    chosen = sys.argv[2:]
     failed = skipped = ran = 0
     for test in tests:
-        if wanted and test.__name__ not in wanted:
+        if chosen and test.__name__ not in chosen:
             continue
         directory = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-"))
         directory.chmod(0o755)
