@@ -97,9 +97,8 @@ TEST_CASE_FIXTURE(Fixture, "api: answers only loopback clients that use localhos
   request.loopback = false;
   request.host = "gpu-07";
   CHECK(*call(std::move(request)).body ==
-        R"({"status":"error","errorType":"forbidden","error":"this API answers only clients on this host that ask for )"
-        R"(localhost or an IP address (Host was \"gpu-07\")"
-})");
+        R"x({"status":"error","errorType":"forbidden","error":"this API answers only clients on this host that ask )x"
+        R"x(for localhost or an IP address (Host was \"gpu-07\")"})x");
 }
 
 TEST_CASE_FIXTURE(Fixture, "api: JSON with no-store and nosniff, for GET, HEAD and POST with form data") {
