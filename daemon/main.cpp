@@ -133,8 +133,7 @@ void add_commands(CLI::App& app, Arguments& arguments) {
                                    "Validate the configuration and list every error; exit code 78 if there is one.");
   check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
   app.add_subcommand("print-config", "Print the effective configuration, each value with its origin.");
-  auto* describe =
-      app.add_subcommand("describe", "Print a reference: metrics, config, schema, keys, alerts or rules.");
+  auto* describe = app.add_subcommand("describe", "Print a reference: metrics, config, schema, keys, alerts or rules.");
   describe->add_option("what", arguments.describe_what)
       ->required()
       ->check(CLI::IsMember({"metrics", "config", "schema", "keys", "alerts", "rules"}));

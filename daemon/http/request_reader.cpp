@@ -81,8 +81,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
 
   void on_header_impl(error_code& error) override {
     got_header_ = true;
-    if (hosts_ > 1 || (hosts_ == 0 && !taken.http_1_0))
-      refuse(400, "HTTP/1.1 requires exactly one Host field", error);
+    if (hosts_ > 1 || (hosts_ == 0 && !taken.http_1_0)) refuse(400, "HTTP/1.1 requires exactly one Host field", error);
   }
 
   std::size_t on_body_impl(beast::string_view part, error_code&) override {

@@ -27,8 +27,8 @@ inline constexpr auto notification_failures = counter<Unit::none>(
     "kind", "receiver");
 inline constexpr auto notifications_dropped = counter<Unit::none>(
     "perjoule_alert_notifications_dropped_total",
-    "Alerts dropped without delivery: queue limit reached, or rejected by the receiver (HTTP 400, 413, 422).",
-    "kind", "receiver");
+    "Alerts dropped without delivery: queue limit reached, or rejected by the receiver (HTTP 400, 413, 422).", "kind",
+    "receiver");
 inline constexpr auto notifications_pending =
     gauge<Unit::none>("perjoule_alert_notifications_pending",
                       "Incidents whose newest state has not been delivered to the receiver yet.", "kind", "receiver");
