@@ -225,7 +225,8 @@ Problem explain_syntax_error(std::string_view text, std::size_t from, Read read,
                       "write it without the leading 0");
   }
   Found found = find_stray(text, at, read, wants_value, wants_key);
-  const std::string got = c == '"' ? "a string" : text::quoted(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
+  const std::string got =
+      c == '"' ? "a string" : text::quoted(text.substr(at, std::min<std::size_t>(found.end - at, 60)));
   return problem_at(text, at, found.end, fmt::format("expected {}, got {}", want, got), std::move(found.help));
 }
 

@@ -40,10 +40,10 @@ class Derivation {
  public:
   using Values = std::initializer_list<std::string_view>;  // of the labels, in the order of the metric
   virtual ~Derivation() = default;
-  virtual void show(const Metric& gauge, Labels labels, double value) = 0;
+  virtual void show(const Metric& gauge, Values labels, double value) = 0;
   // Adds to a persisted counter. Its total is shown once it is committed; `millionths` may be 0, to show the total.
-  virtual void book(const Metric& counter, Labels labels, std::int64_t millionths) = 0;
-  virtual void remove(const Metric& metric, Labels labels) = 0;
+  virtual void book(const Metric& counter, Values labels, std::int64_t millionths) = 0;
+  virtual void remove(const Metric& metric, Values labels) = 0;
 };
 
 class Row {

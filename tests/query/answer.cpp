@@ -18,7 +18,7 @@
 
 namespace {
 
-using perjoule::query::Labels;
+using perjoule::Labels;
 using perjoule::storage::Point;
 
 // Reads `a="b",c="d"}` up to the brace; false on anything else.
