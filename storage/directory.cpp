@@ -19,7 +19,7 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
   Error error = error_from_errno(number, what.string());
   error.fault = number == EACCES || number == EPERM || number == EROFS ? Fault::denied : Fault::transient;
   if (number == ENOTDIR) {
-    error.remedy = "a file stands where the directory should be: move it, or choose another --storage.path";
+    error.remedy = "a part of this path is a file, not a directory: move the file, or choose another --storage.path";
   } else if (number == ENOSPC) {
     error.remedy = "free space on that file system";
   } else if (number == EROFS) {
@@ -34,7 +34,7 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
   return error;
 }
 
-// mkdir -p with 0750; a race with another maker is fine.
+// mkdir -p with mode 0750. It is no error if another process creates a directory at the same time.
 int make_directories(const std::filesystem::path& path) {
   std::filesystem::path so_far;
   for (const auto& part : path) {
@@ -42,7 +42,7 @@ int make_directories(const std::filesystem::path& path) {
     if (::mkdir(so_far.c_str(), 0750) == 0 || errno == EEXIST) continue;
     const int number = errno;
     struct stat status {};
-    if (::stat(so_far.c_str(), &status) != 0) return number;  // "/" on a read-only root answers EROFS and exists
+    if (::stat(so_far.c_str(), &status) != 0) return number;  // mkdir("/") on a read-only root fails with EROFS
   }
   return 0;
 }
@@ -66,9 +66,9 @@ Result<Directory> Directory::claim(const std::filesystem::path& path) {
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return not_usable(errno, file, path);
     return Error{Fault::denied, fmt::format("{}: in use by the process with pid {}", path.string(), pid_in(lock)),
-                 "stop that process (systemctl stop perjoule), or give this one another --storage.path"};
+                 "stop that process (systemctl stop perjouled), or give this one another --storage.path"};
   }
-  // The pid is only for the message above: a full disk does not stop the claim.
+  // The pid is needed only for the error message above, so the claim holds even if a full disk prevents writing it.
   const std::string pid = fmt::format("{}\n", ::getpid());
   if (::ftruncate(lock, 0) == 0) [[maybe_unused]]
     auto written = ::pwrite(lock, pid.data(), pid.size(), 0);

@@ -1,5 +1,6 @@
-// The directory that holds the two files, claimed by one daemon. The claim (flock on `lock`) ends with the process,
-// however it ends. Any thread.
+// The directory of ledger.db and history.db, claimed by one daemon at a time, because two writers would count energy
+// twice. The claim is an flock on the file `lock` in it: the kernel releases it when the process ends, also after a
+// crash or kill -9. The object owns the claim and releases it when destroyed. Any thread; blocks on the file system.
 #pragma once
 
 #include <filesystem>
@@ -12,10 +13,11 @@ namespace perjoule::storage {
 
 class Directory {
  public:
-  // Makes the directory (0750) where it is missing. Errors say the remedy; the one for a second daemon names its pid.
+  // Creates the directory (mode 0750) if it is missing. Errors carry a remedy; if another process holds the claim, the
+  // error names its pid. Fault denied: permissions, read-only file system or claimed; transient: anything else.
   [[nodiscard]] static Result<Directory> claim(const std::filesystem::path& path);
 
-  // The pid of the process that holds the claim (0 where its file does not say); none when nobody does.
+  // The pid of the process that holds the claim, 0 if the lock file does not contain it; nullopt if there is no claim.
   [[nodiscard]] static std::optional<int> holder(const std::filesystem::path& path);
 
   ~Directory();

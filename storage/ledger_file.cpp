@@ -9,12 +9,12 @@ namespace perjoule::storage {
 
 namespace {
 
-// Pages beyond those in use. Free, they take what rows need whose integers grow longer. Writing them once stretches the
-// WAL to its largest size: what is left before a checkpoint (ledger_format.wal_pages) and one commit that rewrites
-// every row.
+// Free pages kept beyond those in use. Rows grow into them when their integers need more bytes. Writing them once also
+// extends the WAL file to the largest size it will need: the pages below the checkpoint threshold
+// (ledger_format.wal_pages = 64) plus one commit that rewrites every row.
 constexpr std::int64_t reserve_pages = 96;
 
-// Two transactions: a page that is made and freed in one would never reach the WAL.
+// In two transactions, because pages that are allocated and freed within one are never written to the WAL.
 Result<void> write_and_free(Connection& connection, std::int64_t pages) {
   auto made = connection.transaction([&] {
     return connection.run(
@@ -25,16 +25,16 @@ Result<void> write_and_free(Connection& connection, std::int64_t pages) {
 }
 
 Result<void> reserve(Connection& connection) {
-  // What is left of a start that was killed between the two transactions.
+  // An earlier start may have been killed between the two transactions.
   if (auto dropped = connection.run("DROP TABLE IF EXISTS reserve"); !dropped) return dropped;
-  // From its start on, so that a WAL that is stretched already does not grow with each start.
+  // Restart the WAL at its beginning. Otherwise a WAL that is already extended would grow with each start.
   if (auto emptied = connection.run("PRAGMA wal_checkpoint(RESTART)"); !emptied) return emptied;
   auto pages = connection.integer("PRAGMA page_count");
   if (!pages) return pages.error();
   auto free = connection.integer("PRAGMA freelist_count");
   if (!free) return free.error();
   auto reserved = write_and_free(connection, reserve_pages + *pages - *free);
-  // On a full disk the pages that an earlier start set aside have to do.
+  // On a full disk use the free pages that an earlier start reserved.
   if (!reserved && *free > reserve_pages / 2) reserved = write_and_free(connection, *free - 4);
   return reserved;
 }
@@ -59,7 +59,7 @@ Result<LedgerRows> load_rows(Connection& connection) {
                            std::bit_cast<std::uint64_t>(meters->integer(2)), meters->integer(3), meters->integer(4),
                            meters->integer(5)});
   }
-  // A file of the version before, on a disk that may not be written: it could not be migrated.
+  // A version 1 file has no table `state`. It comes here unmigrated if it cannot be written.
   auto has_states = connection.integer("SELECT count(*) FROM sqlite_schema WHERE name = 'state'");
   if (!has_states) return has_states.error();
   if (*has_states == 0) return rows;
@@ -81,7 +81,10 @@ Result<LedgerFile> LedgerFile::open(const std::filesystem::path& path, std::int6
   if (!connection) return connection.error();
   connection->keep_wal();
   if (auto reserved = reserve(*connection); !reserved) {
-    notes.push_back(fmt::format("no space set aside for the ledger: {}", reserved.error().what));
+    notes.push_back(
+        fmt::format("cannot reserve disk space for ledger.db, totals may be lost when the disk is full; free space and "
+                    "restart: {}",
+                    reserved.error().what));
   }
   auto total = connection->prepare(
       "INSERT INTO total VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET millionths = max(millionths, "
@@ -103,7 +106,7 @@ Result<LedgerRows> LedgerFile::load_read_only(const std::filesystem::path& path)
   return load_rows(*connection);
 }
 
-// A close with a size limit would cut the WAL to nothing, and with it the space that it holds.
+// With a journal_size_limit, closing would truncate the WAL and give its reserved disk space back.
 LedgerFile::~LedgerFile() {
   if (connection_.is_open()) [[maybe_unused]]
     auto kept = connection_.run("PRAGMA journal_size_limit=-1");

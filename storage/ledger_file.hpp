@@ -1,7 +1,8 @@
-// ledger.db: totals, meters and states, committed each second. It goes on when the disk is full: the space that
-// rewriting rows takes (its WAL, a reserve of free pages) is allocated when the file is opened, and kept.
+// ledger.db: energy totals, meter readings and small states, committed each second (storage/ledger_rows.hpp).
 //
-// One thread at a time. Blocks.
+// It can still be written when the disk is full: the space that rewriting all rows needs (its write-ahead log and a
+// reserve of free pages) is allocated when the file is opened, and never given back. One thread at a time (the writer,
+// or the loop before the writer starts). Blocks.
 #pragma once
 
 #include <cstdint>
@@ -14,9 +15,10 @@ namespace perjoule::storage {
 
 class LedgerFile {
  public:
-  // `notes`: what was set aside (storage/sqlite/database_file.hpp), or that there was no room for the reserve.
+  // `notes` receives lines for the log: a file that was set aside (storage/sqlite/database_file.hpp), or a disk without
+  // room for the reserve. `now_ms`: wall clock, milliseconds since the epoch.
   [[nodiscard]] static Result<LedgerFile> open(const std::filesystem::path& path, std::int64_t now_ms, Notes& notes);
-  // The rows of a ledger that may not be written at present.
+  // The rows of a ledger that this process may not write, for example because its daemon is running.
   [[nodiscard]] static Result<LedgerRows> load_read_only(const std::filesystem::path& path);
 
   ~LedgerFile();
@@ -26,8 +28,8 @@ class LedgerFile {
   LedgerFile& operator=(const LedgerFile&) = delete;
 
   [[nodiscard]] Result<LedgerRows> load();
-  // One transaction, on disk when it returns. A total that is smaller than the stored one leaves the stored one.
-  // Fault broken: open it anew (it was moved, deleted or damaged).
+  // One transaction; it is on disk when the call returns. A total smaller than the stored one is ignored, so that a
+  // counter never falls. Fault broken: the file was moved, deleted or damaged; open it again.
   [[nodiscard]] Result<void> commit(const LedgerRows& changed);
 
  private:
@@ -37,7 +39,7 @@ class LedgerFile {
         meter_(std::move(meter)),
         state_(std::move(state)),
         forget_(std::move(forget)) {}
-  Connection connection_;  // before its statements: they are closed first
+  Connection connection_;  // declared before its statements, so that they are destroyed first
   Statement total_;
   Statement meter_;
   Statement state_;

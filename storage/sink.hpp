@@ -1,7 +1,7 @@
-// Where the recorder leaves what has to be kept. The loop calls; nothing here blocks.
+// The interface through which the recorder stores ledger rows and history. Called on the loop; no call blocks.
 //
-// `Writer` (storage/writer.hpp) is the real one: a thread with a bounded queue. The simulation has one that keeps rows
-// in memory, fails and is slow as its seed says.
+// `Writer` (storage/writer.hpp) is the real implementation: a thread with a bounded queue. The simulation uses one that
+// keeps rows in memory and fails or is slow as its random seed decides.
 #pragma once
 
 #include <cstdint>
@@ -14,16 +14,16 @@
 namespace perjoule::storage {
 
 struct Report {
-  std::uint64_t generation = 0;  // of the ledger snapshot that this report answers
+  std::uint64_t generation = 0;  // the one passed to the commit() that this report answers
   bool ledger_committed = false;
   bool history_attempted = false;
   bool history_committed = false;
-  std::string error;          // one line; "" when all went well
-  double ledger_seconds = 0;  // how long the commits took
+  std::string error;          // one line; "" without an error
+  double ledger_seconds = 0;  // duration of each commit
   double history_seconds = 0;
   std::uint64_t appended_samples = 0;  // committed to history by this call
-  std::uint64_t dropped_samples = 0;   // dropped since the last report (queue full)
-  // What the history refused, dropped by age or size, and could not read, since the last report.
+  std::uint64_t dropped_samples = 0;   // dropped since the last report because the queue was full
+  // Since the last report: samples refused by the history, raw samples expired by age or size, undecodable frames.
   std::uint64_t refused_samples = 0;
   std::uint64_t expired_samples = 0;
   std::uint64_t undecodable = 0;
@@ -37,12 +37,12 @@ class Sink {
   virtual ~Sink() = default;
   virtual void describe(SeriesDescription series) = 0;
   virtual void describe(GroupDescription group) = 0;
-  // Full queue: the oldest tick is dropped and counted.
+  // When the queue is full, the oldest tick is dropped and counted.
   virtual void push(Tick tick) = 0;
-  // Commits the ledger; when `history` is set, then all ticks pushed before this call. Ticks are committed only after a
-  // ledger that covers them, so that history never runs ahead of the totals.
+  // Commits the ledger and then, if `history` is set, all ticks pushed before this call. Ticks are committed only after
+  // the ledger rows that include them, so that history is never ahead of the totals.
   virtual void commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) = 0;
-  // The retention in force from the next history commit on.
+  // Takes effect with the next history commit.
   virtual void retention(const RetentionPolicy& policy) = 0;
 };
 

@@ -1,7 +1,8 @@
-// What the daemon asks of its history. The writer thread owns a Store; nobody else calls it.
+// The interface of the history. The writer thread owns the daemon's Store, and no other thread calls it.
 //
-// A *group* is what one probe samples together: one stamp for all its series. The daemon names series and groups by
-// small numbers that live as long as the process; a Store maps them to identities that live as long as the file.
+// A *group* is the set of series that one probe samples together, with one timestamp for all. The daemon identifies
+// series and groups by small numbers that are valid for the life of the process; a Store maps them to identities that
+// are valid for the life of the file. All times are wall clock, milliseconds since the epoch.
 #pragma once
 
 #include <array>
@@ -24,10 +25,10 @@ enum class GroupId : std::uint32_t {};
 struct SeriesDescription {
   SeriesId id{};
   std::string metric;
-  std::string labels;  // `a="b",c="d"`, exposition escaping, declaration order; "" without labels
+  std::string labels;  // `a="b",c="d"` with exposition escaping, in declaration order; "" without labels
   Unit unit = Unit::none;
   Kind kind = Kind::gauge;
-  double step = 0;  // values are stored to multiples of it, the nearest; 0: bit for bit
+  double step = 0;  // values are rounded to the nearest multiple of it before they are stored; 0: bit for bit
 };
 
 struct GroupDescription {
@@ -44,14 +45,14 @@ struct Tick {
   std::vector<Sample> samples;
 };
 
-// Everything between two commits. A description comes before, or with, the first tick that uses it.
+// Everything between two commits. A series or group is described before, or in the same frame as, its first tick.
 struct Frame {
   std::vector<SeriesDescription> series;
   std::vector<GroupDescription> groups;
   std::vector<Tick> ticks;
 };
 
-// What `read` hands over: stamps ascend within a series; series come one after the other.
+// A stored sample. `read` passes each series as a whole, with ascending timestamps.
 struct Point {
   std::int64_t wall_ms = 0;
   double value = 0;
@@ -64,11 +65,11 @@ struct Selection {
   Labels labels;                   // all must equal
 };
 
-// Raw samples, minutes, hours.
+// Indexed by resolution: raw samples, minute roll-ups, hour roll-ups.
 template <class T>
 using PerResolution = std::array<T, 3>;
 
-// How long each resolution is kept, counted back from the newest stamp that is believed
+// How long each resolution is kept, counted back from the newest trusted timestamp
 // (storage/history/believed_clock.hpp), and how large history.db and its write-ahead log may grow. 0: no limit.
 struct RetentionPolicy {
   std::int64_t raw_ms = 0;
@@ -83,28 +84,29 @@ struct StoreSize {
   std::int64_t oldest_ms = 0;  // 0: nothing stored
   std::int64_t tail_rows = 0;
   // Since the store was opened.
-  std::uint64_t refused_samples = 0;  // late, out of order
-  std::uint64_t expired_samples = 0;  // raw ones that retention dropped
-  std::uint64_t undecodable = 0;      // frames that were found damaged when their slot was sealed
-  // How far back each resolution reaches at the present rate, by the policy of the last `retain`; empty before the rate
-  // is known, 0 without a limit.
+  std::uint64_t refused_samples = 0;  // late or out of order
+  std::uint64_t expired_samples = 0;  // raw samples dropped by retention
+  std::uint64_t undecodable = 0;      // tail rows found damaged when their slot was sealed
+  // How far back each resolution reaches at the present data rate under the policy of the last `retain`; nullopt until
+  // the rate is known, 0 without a limit.
   std::optional<PerResolution<std::int64_t>> reach_ms;
 };
 
 class Store {
  public:
   virtual ~Store() = default;
-  // One transaction; on an error nothing of the frame is stored, and the caller may offer it again. Ticks of a group
-  // come in the order of their stamps: one that is late is refused and counted, but when the clock went back by more
-  // than a minute, time begins anew there.
+  // One transaction; on an error nothing of the frame is stored and the caller may retry it. Ticks of a group come in
+  // the order of their timestamps. A tick up to a minute behind the newest one is refused and counted; one further back
+  // means that the clock was set back, and it is stored as the start of a new sequence.
   [[nodiscard]] virtual Result<void> append(const Frame& frame) = 0;
-  // Makes chunks and roll-ups of what is old enough, measured by the newest sample; one transaction, a few groups of
-  // one slot. True: more is to do.
+  // Turns samples that are old enough (measured from the newest sample) into chunks and roll-ups; one transaction for
+  // a few groups of one slot. True: call it again, more is due.
   [[nodiscard]] virtual Result<bool> seal() = 0;
-  // Drops the oldest of what is sealed; one transaction, a slot or a few. True: more is to do.
+  // Drops the oldest sealed slots that the policy no longer allows; one transaction for a few slots. True: call it
+  // again, more is due.
   [[nodiscard]] virtual Result<bool> retain(const RetentionPolicy& policy) = 0;
   [[nodiscard]] virtual Result<StoreSize> size() = 0;
-  // Calls `each` for every selected series with its points in time order; stops early when it returns false.
+  // Calls `each` for every selected series with its points in time order; stops when `each` returns false.
   using Each = std::function<bool(const SeriesDescription&, const std::vector<Point>&)>;
   [[nodiscard]] virtual Result<void> read(const Selection& selection, const Each& each) = 0;
 };

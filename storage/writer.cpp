@@ -10,7 +10,8 @@ namespace perjoule::storage {
 
 namespace {
 
-// After each history commit; the rest has time until the next.
+// Calls after each history commit. The number is limited so that ledger commits are not delayed; what is left waits for
+// the next history commit.
 constexpr int seal_calls = 2;
 constexpr int retain_calls = 4;
 
@@ -22,7 +23,7 @@ double seconds_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-// Rows with the flag set (or all of them); clears the flag.
+// Appends the changed rows (or all of them) to `out` and clears their flags.
 template <class Row, class Map>
 void take_rows(Map& known, bool all, std::vector<Row>& out) {
   for (auto& [key, entry] : known) {
@@ -123,8 +124,8 @@ void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, 
   if (!replaced) return;
   Report report;
   report.generation = replaced->generation;
-  report.error = "the disk is slow: the commit before is still running, and a newer one has taken over";
-  post_([tell = std::move(replaced->done), report] { tell(report); });
+  report.error = "the disk is slow: the previous commit is still running, this one was merged into the next";
+  post_([reply = std::move(replaced->done), report] { reply(report); });
 }
 
 void Writer::retention(const RetentionPolicy& policy) {
@@ -153,11 +154,11 @@ void Writer::run() {
     const bool nothing_left = queue_.empty() || queue_.front().number >= request.before;
     all_committed_ = report.ledger_committed && nothing_left;
     lock.unlock();
-    post_([tell = std::move(request.done), report = std::move(report)] { tell(report); });
+    post_([reply = std::move(request.done), report = std::move(report)] { reply(report); });
     lock.lock();
   }
   lock.unlock();
-  // Closing writes, too: it is part of what stop() waits for.
+  // Closing the files also writes (a checkpoint), so stop() waits for it.
   store_.reset();
   ledger_.reset();
   lock.lock();
@@ -196,7 +197,7 @@ Result<void> Writer::commit_ledger() {
   auto committed = ledger_->commit(rows);
   if (committed) return {};
   offer_again(rows);
-  // Without a ledger that knows all rows, the next commit has to offer all.
+  // A file that may be replaced by a new one, or did not get all rows when it was opened, gets all at the next commit.
   if (all || committed.error().fault == Fault::broken) ledger_.reset();
   return committed;
 }
@@ -206,7 +207,7 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
     auto opened = files_.history();
     if (!opened) return opened.error();
     store_ = std::move(*opened);
-    told_ = {};
+    reported_ = {};
     series_stored_ = 0;
     groups_stored_ = 0;
   }
@@ -275,10 +276,10 @@ Result<void> Writer::tend(Report& report) {
   auto size = store_->size();
   if (!size) return size.error();
   report.size = *size;
-  report.refused_samples = size->refused_samples - told_.refused_samples;
-  report.expired_samples = size->expired_samples - told_.expired_samples;
-  report.undecodable = size->undecodable - told_.undecodable;
-  told_ = *size;
+  report.refused_samples = size->refused_samples - reported_.refused_samples;
+  report.expired_samples = size->expired_samples - reported_.expired_samples;
+  report.undecodable = size->undecodable - reported_.undecodable;
+  reported_ = *size;
   return {};
 }
 

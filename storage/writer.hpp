@@ -1,9 +1,11 @@
-// The writer thread and its bounded queue: the Sink of the daemon.
+// The writer thread and its bounded queue: the daemon's Sink.
 //
-// The loop calls describe, push, commit and retention; they copy or move into the queue under a mutex that is never
-// held during I/O. The thread commits the ledger, and only when that is on disk the history of the ticks that were
-// pushed before the same commit call. What fails is kept, within the bound, and offered again at the next commit; a
-// file that could not be opened, or is broken, is opened anew at the next commit, so that storing goes on by itself.
+// The loop calls describe, push, commit, retention and stop. They copy or move into the queue under a mutex that is
+// never held during I/O, so a slow disk does not block the loop (stop waits until its deadline). The thread commits the
+// ledger first. Only when that is on disk does it commit the history of the ticks pushed before the same commit call.
+//
+// Data of a failed commit stays queued, within the limits, and is retried at the next commit. A file that could not be
+// opened, or is broken, is opened again at the next commit, so storing resumes without a restart.
 #pragma once
 
 #include <chrono>
@@ -26,30 +28,31 @@
 
 namespace perjoule::storage {
 
-// How the files are opened; called on the writer's thread, again after each failure.
+// Open the files; called on the writer's thread, and again after each failure.
 struct WriterFiles {
   std::function<Result<std::unique_ptr<LedgerFile>>()> ledger;
   std::function<Result<std::unique_ptr<Store>>()> history;
 };
 
-// ledger.db and history.db in a directory. `now_ms` and `note` (a line for the log) are called on the writer's thread.
+// ledger.db and history.db in `directory`. `now_ms` (wall clock) and `note` (receives a line for the log) are called on
+// the writer's thread.
 [[nodiscard]] WriterFiles files_in(const std::filesystem::path& directory, const std::function<std::int64_t()>& now_ms,
                                    const std::function<void(const std::string&)>& note);
 
-// Ticks that wait, those being committed included.
+// Limits of the ticks in memory, including those being committed. When one is exceeded, the oldest ticks are dropped.
 struct WriterLimits {
   std::size_t ticks = 10'000;
   std::size_t bytes = std::size_t{4} << 20;
-  bool lossless = false;  // series are stored bit for bit, whatever their metrics declare
+  bool lossless = false;  // ignore the metrics' declared steps and store values bit for bit
 };
 
 class Writer final : public Sink {
  public:
   using Post = std::function<void(std::function<void()>)>;  // runs a function on the loop; any thread
 
-  // `ledger`: already open, because the totals were loaded from it; or null.
+  // `ledger`: the ledger from which the caller has loaded the totals, still open; null: the thread opens it.
   Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, WriterLimits limits, Post post);
-  // Waits for the commits that were asked for.
+  // Waits for the requested commits and joins the thread.
   ~Writer() override;
   Writer(const Writer&) = delete;
   Writer& operator=(const Writer&) = delete;
@@ -57,13 +60,13 @@ class Writer final : public Sink {
   void describe(SeriesDescription series) override;
   void describe(GroupDescription group) override;
   void push(Tick tick) override;
-  // One commit may wait while another runs; a further one takes the place of the waiting one, takes over its rows, and
-  // the waiting one's `done` gets a report that says so. Posts `done`.
+  // At most one commit waits while another runs. A further one replaces the waiting one and includes its rows; the
+  // `done` of the replaced one gets a report with an error. `done` is called through Post, on the loop.
   void commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) override;
   void retention(const RetentionPolicy& policy) override;
 
-  // Ends the thread behind the commits that were asked for: call commit with the final rows first. True: all of it is
-  // on disk. False: it was not in time, or failed; when not in time, the destructor waits for the thread.
+  // Ends the thread after the requested commits; call commit with the final rows first. True: everything is on disk.
+  // False: a commit failed, or the deadline passed; after a missed deadline the destructor still waits for the thread.
   [[nodiscard]] bool stop(std::chrono::steady_clock::time_point deadline);
 
  private:
@@ -74,7 +77,7 @@ class Writer final : public Sink {
   struct Request {
     std::uint64_t generation = 0;
     bool history = false;
-    std::uint64_t before = 0;  // ticks with a smaller number are covered by the ledger of this request
+    std::uint64_t before = 0;  // the ledger rows of this request include the ticks with a smaller number
     OnReport done;
   };
   template <class Row>
@@ -92,39 +95,39 @@ class Writer final : public Sink {
   [[nodiscard]] LedgerRows take_changed(bool all);
   void offer_again(const LedgerRows& rows);
   [[nodiscard]] std::deque<Queued> take_ticks(std::uint64_t before);
-  void keep_within_limits();  // with the mutex held
+  void keep_within_limits();  // caller holds the mutex
 
   const WriterFiles files_;
   const WriterLimits limits_;
   const Post post_;
 
   std::mutex mutex_;
-  std::condition_variable changed_;  // something to do, or the thread has ended
+  std::condition_variable changed_;  // there is work, or the thread has ended
   std::deque<Queued> queue_;
-  std::size_t waiting_ticks_ = 0;  // queue and commit in progress
+  std::size_t waiting_ticks_ = 0;  // in the queue and in the commit in progress
   std::size_t waiting_bytes_ = 0;
   std::uint64_t next_number_ = 0;
   std::uint64_t dropped_samples_ = 0;
   std::optional<Request> waiting_;
-  // Every row that was offered since the start: a ledger that has to be made anew gets them all.
+  // Every row received since the start: a ledger file that has to be opened again, possibly new and empty, gets all.
   std::unordered_map<std::string, Known<TotalRow>> totals_;
   std::unordered_map<std::string, Known<MeterRow>> meters_;
   std::unordered_map<std::string, Known<StateRow>> states_;
-  std::vector<SeriesDescription> series_;  // likewise for the history
+  std::vector<SeriesDescription> series_;  // all since the start, for the same reason
   std::vector<GroupDescription> groups_;
   RetentionPolicy policy_;
   bool stopping_ = false;
   bool ended_ = false;
   bool all_committed_ = true;
 
-  // Only the thread's.
+  // Used by the thread alone.
   std::unique_ptr<LedgerFile> ledger_;
   std::unique_ptr<Store> store_;
-  StoreSize told_;  // what the reports have said of store_
+  StoreSize reported_;  // counters of store_ at the last report, to report their increase
   std::size_t series_stored_ = 0;
   std::size_t groups_stored_ = 0;
 
-  std::thread thread_;  // last: it starts when all else stands
+  std::thread thread_;  // declared last, so that it starts when the other members are constructed
 };
 
 }  // namespace perjoule::storage
