@@ -13,47 +13,51 @@ namespace perjoule::storage {
 
 namespace {
 
-constexpr unsigned tokens_max = 252;  // of values up to 64 bits
+constexpr unsigned tokens_max = 252;  // values of 64 bits have the largest token, 251
 constexpr unsigned log_min = 5;
 constexpr unsigned log_max = 10;
 constexpr unsigned log_bits = 4;
 constexpr unsigned token_bits = 8;
 constexpr unsigned parameter_bits = 2;
 constexpr unsigned level_before_first = 12;
-constexpr unsigned quotient_max = 31;  // the largest parameter leaves less of every difference of levels
-constexpr std::size_t never = 1U << 20;
-constexpr unsigned wide = 32;  // more bits below a token go in two parts
+// A level is at most 123 (the token of 2^32 - 1), so with the largest parameter, 3, every quotient is below this.
+constexpr unsigned quotient_max = 31;
+constexpr std::size_t never = 1U << 20;  // cost in bits that excludes a parameter
+constexpr unsigned wide = 32;            // more low bits than this are written in two parts: BitWriter takes 57
 constexpr std::uint64_t wide_mask = 0xffffffff;
 
 struct Token {
   unsigned number = 0;
-  unsigned below = 0;  // bits of the value that it does not tell
+  unsigned below = 0;  // low bits of the value that the token does not contain
 };
 
 Token token_of(std::uint64_t value) {
-  const auto width = static_cast<unsigned>(std::bit_width(value | 2));  // by no branch for the small ones
+  const auto width = static_cast<unsigned>(std::bit_width(value | 2));  // | 2: values below 4 need no branch
   const unsigned below = std::max(width, 3U) - 3;
   return {((width - 2) << 2U) + (static_cast<unsigned>(value >> below) & 3U), below};
 }
 
+// Token::below of a token's number.
 unsigned below(unsigned token) {
   return token < 8 ? 0 : (token >> 2U) - 1;
 }
 
-// The bits that it does tell.
+// The leading bits of the value that the token contains.
 unsigned top(unsigned token) {
   return token < 4 ? token : 4 | (token & 3U);
 }
 
-// How often the tokens from `first` on come in a table of 2^log states.
+// How many of the 2^log states each token has.
 struct Shares {
   unsigned log = 0;
   unsigned first = 0;
   unsigned tokens = 0;
-  std::array<std::uint16_t, tokens_max> states{};  // by token less `first`
+  std::array<std::uint16_t, tokens_max> states{};  // index: token - first
 };
 
-// Makes `shares.states` of levels: in proportion, at least one of each that comes at all. False: they do not fit.
+// Computes `shares.states` from the levels: in proportion to the counts, at least one state for each token that occurs.
+// False: the levels are invalid, or there are more tokens than states. Integers only, so that every decoder gets the
+// same table.
 bool share(Shares& shares, std::span<const std::uint8_t> levels) {
   std::array<std::uint32_t, tokens_max> weights{};
   std::uint64_t all = 0;
@@ -76,7 +80,8 @@ bool share(Shares& shares, std::span<const std::uint8_t> levels) {
     left -= shares.states[n];
     if (shares.states[n] > shares.states[most]) most = n;
   }
-  // What rounding gave or took is taken from the likeliest, or in need from all that have more than one.
+  // The sum must be 2^log. The most frequent token gains or loses the rounding error; if that is not enough, the tokens
+  // with more than one state give some.
   const auto taken = std::max<std::int64_t>(left, 1 - std::int64_t{shares.states[most]});
   shares.states[most] = static_cast<std::uint16_t>(shares.states[most] + taken);
   left -= taken;
@@ -89,9 +94,10 @@ bool share(Shares& shares, std::span<const std::uint8_t> levels) {
   return left == 0;
 }
 
-// Which token each state is of, less the first.
+// The token of each state, less the first token.
 using SpreadTokens = std::array<std::uint8_t, 1U << log_max>;
 
+// Distributes the states of each token over the whole table (RFC 8878, section 4.1.1).
 SpreadTokens spread(const Shares& shares) {
   SpreadTokens tokens;
   const std::uint32_t size = 1U << shares.log;
@@ -145,6 +151,7 @@ bool get_levels(BitReader& bits, std::span<std::uint8_t> levels) {
   return !bits.overrun();
 }
 
+// Writes the table for these token counts, and returns its shares as the decoder will compute them.
 Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitWriter& bits) {
   const auto comes = [](std::uint32_t count) { return count > 0; };
   const auto first = std::find_if(counts.begin(), counts.end(), comes);
@@ -167,16 +174,16 @@ Shares shares_of(std::size_t values, std::span<const std::uint32_t> counts, BitW
   return shares;
 }
 
-// How a token leads from one state to the next, by J. Duda's and Y. Collet's formulas: one addition tells how many bits
-// a state gives, another where it goes.
+// The encoder's state transition for a token; the fields are deltaNbBits and deltaFindState of Y. Collet's
+// FiniteStateEntropy. One addition gives the number of bits to write, another the index of the next state.
 struct Way {
-  std::uint32_t bits = 0;   // plus the state: their number, times 2^16
-  std::uint32_t place = 0;  // plus what is left of the state: where in `Ways::states` the next one stands
+  std::uint32_t bits = 0;   // (state + bits) >> 16 is the number of bits to write
+  std::uint32_t place = 0;  // (state >> number of bits) + place is the index of the next state in `Ways::states`
 };
 
 struct Ways {
   std::array<Way, tokens_max> of_token{};
-  // Of each token in ascending order, one token after the other; each plus the size of the table.
+  // The states of one token after the other, ascending within each, plus the size of the table.
   std::array<std::uint16_t, 1U << log_max> states{};
 
   explicit Ways(const Shares& shares) {
@@ -239,12 +246,12 @@ void AnsEncoder::encode(std::string& out, std::span<const std::uint64_t> values)
 
 namespace {
 
-// What a state says.
+// The decoder's entry for a state.
 struct State {
-  std::uint16_t next = 0;  // less the bits that are read for it
-  std::uint8_t count = 0;  // of those bits
-  std::uint8_t below = 0;  // bits of the value below its token's
-  std::uint32_t top = 0;   // the token's
+  std::uint16_t next = 0;  // the next state is this plus `count` bits of the stream
+  std::uint8_t count = 0;
+  std::uint8_t below = 0;  // low bits of the value to read from the stream
+  std::uint32_t top = 0;   // the leading bits of the value
 };
 using States = std::array<State, 1U << log_max>;
 

@@ -1,4 +1,5 @@
-// Bits into bytes, most significant first, and back. Values only; any thread.
+// Writes bit fields into bytes, most significant bit first, and reads them back. Eight bytes are handled at a time,
+// because sealing and queries spend most of their time here. Any thread; an object belongs to one thread at a time.
 #pragma once
 
 #include <algorithm>
@@ -15,7 +16,7 @@ class BitWriter {
  public:
   explicit BitWriter(std::string& out) : out_(out) {}
 
-  // The `count` low bits of `value`, 0 to 57; bits above them are zero.
+  // Appends the low `count` bits of `value`; `count` is 0 to 57. The caller makes sure that the bits above are zero.
   void put(std::uint64_t value, unsigned count) {
     if (have_ + count > 64) spill();
     held_ = held_ << count | value;
@@ -25,7 +26,7 @@ class BitWriter {
     put(value >> 32U, 32);
     put(value & 0xffffffffU, 32);
   }
-  // The last byte is filled with zeros.
+  // Writes the remaining bits; unused bits of the last byte are zero.
   void flush() {
     spill();
     if (have_ > 0) out_.push_back(static_cast<char>(static_cast<unsigned char>(held_ << (8 - have_))));
@@ -44,28 +45,28 @@ class BitWriter {
   }
   std::string& out_;
   std::uint64_t held_ = 0;
-  unsigned have_ = 0;  // low bits of `held_` that are not yet written
+  unsigned have_ = 0;  // number of low bits of `held_` that are not yet written
 };
 
-// Reads from untrusted bytes: past their end come zeros, and `overrun` says so.
+// Reads from untrusted bytes. Past the end it returns zeros, and `overrun` becomes true.
 class BitReader {
  public:
-  static constexpr unsigned filled = 56;
+  static constexpr unsigned filled = 56;  // bits that fill() guarantees
 
   explicit BitReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
-  // Makes at least `filled` bits ready.
+  // Makes at least `filled` bits available to take() and ones().
   void fill() {
     if (end_ - at_ < 8) return fill_by_byte();
     std::uint64_t next = 0;
     std::memcpy(&next, at_, sizeof next);
     if constexpr (std::endian::native == std::endian::little) next = __builtin_bswap64(next);
-    // What it holds below `have_` bits is what comes next in the bytes, or zero: the same bits may be put there again.
+    // The bits of `held_` behind the first `have_` are zero or already the next bits of the stream, so OR is safe.
     held_ |= next >> have_;
     at_ += (63 - have_) >> 3U;
     have_ |= filled;
   }
-  // Of those that are ready.
+  // Takes `count` of the available bits, 0 to 63.
   std::uint64_t take(unsigned count) {
     const std::uint64_t taken = held_ >> 1U >> (63 - count);
     held_ <<= count;
@@ -80,7 +81,8 @@ class BitReader {
     const std::uint64_t high = get(32);
     return high << 32U | get(32);
   }
-  // Of those that are ready: ones before the next zero, which is taken too; at most `max`, and then no zero is taken.
+  // Counts and takes the ones before the next zero among the available bits, and takes that zero. At `max` ones it
+  // stops and takes no zero.
   unsigned ones(unsigned max) {
     const auto count = std::min(static_cast<unsigned>(std::countl_one(held_)), max);
     take(count < max ? count + 1 : max);
@@ -103,9 +105,9 @@ class BitReader {
   }
   const char* at_;
   const char* end_;
-  std::uint64_t held_ = 0;  // from the highest bit on
-  unsigned have_ = 0;       // of its bits that are ready, 64 at most
-  std::uint64_t lent_ = 0;  // zeros beyond the end that are among those ready
+  std::uint64_t held_ = 0;  // the next bits, starting at the most significant
+  unsigned have_ = 0;       // number of available bits in it, at most 64
+  std::uint64_t lent_ = 0;  // zero bits that were appended past the end of the bytes
 };
 
 }  // namespace perjoule::storage

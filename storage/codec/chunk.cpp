@@ -20,7 +20,7 @@ constexpr unsigned checksum_bytes = 4;
 constexpr std::size_t first_read = 1024;
 constexpr unsigned holes_bit = 8;
 constexpr std::size_t columns_max = 65536;
-constexpr std::size_t raw_from_exceptions = 8;  // one value in so many without a scale makes a column raw
+constexpr std::size_t raw_from_exceptions = 8;  // a column is raw if more than one value in 8 has no exact scale
 
 Error bad(std::string_view what) {
   return {Fault::broken, "history chunk: " + std::string(what)};
@@ -59,7 +59,7 @@ bool get_runs(ByteReader& reader, std::span<std::uint8_t> present) {
   return reader.ok() && at == present.size();
 }
 
-using Exceptions = std::vector<std::pair<std::size_t, double>>;  // place among the values, and the value
+using Exceptions = std::vector<std::pair<std::size_t, double>>;  // position among the values, and the value
 
 bool get_exceptions(ByteReader& reader, std::size_t ticks, Exceptions& exceptions) {
   const std::uint64_t count = reader.varint();
@@ -73,7 +73,7 @@ bool get_exceptions(ByteReader& reader, std::size_t ticks, Exceptions& exception
   return reader.ok();
 }
 
-// Puts the values that integers stand for at the beginning of `values`.
+// Converts the integers back to values, at the beginning of `values`.
 void restore(std::span<const std::int64_t> integers, Form form, double unit, const Exceptions& exceptions,
              std::span<double> values) {
   for (std::size_t n = 0; n < integers.size(); ++n) {
@@ -86,14 +86,14 @@ void restore(std::span<const std::int64_t> integers, Form form, double unit, con
   }
 }
 
-// Moves the first `count` values to the ticks that have one.
+// Moves the first `count` values to the ticks that have a value. Runs from the end, so that it works in place.
 void spread(std::span<const std::uint8_t> present, std::size_t count, std::span<double> values) {
   for (std::size_t tick = present.size(); tick-- > 0;)
     values[tick] = present[tick] != 0 ? values[--count] : 0;
 }
 
-// The smallest scale that is exact for nearly all values; none: it is not worth it. A value does not raise the scale
-// beyond what the largest before it can be counted in.
+// The smallest scale that is exact for nearly all values; nullopt: too many have none. A value does not raise the scale
+// so far that a larger value before it no longer fits into 53 bits; it becomes an exception instead.
 std::optional<unsigned> common_scale(std::span<const double> values) {
   unsigned scale = 0;
   double largest = 0;
@@ -125,7 +125,7 @@ std::optional<std::int64_t> in_steps(double value, double step) {
 
 }  // namespace
 
-// Whoever reads a column reads the stamps with it, and they are a hundredth of the bytes: quick goes before small.
+// Timestamps are decoded with every column but are 1 % of the bytes, so decode speed matters more than size.
 void ChunkWriter::stamps(std::span<const std::int64_t> stamps_ms, std::int64_t period_ms) {
   const std::int64_t period = std::max<std::int64_t>(period_ms, 1);
   integers_.clear();
@@ -146,7 +146,8 @@ void ChunkWriter::stamps(std::span<const std::int64_t> stamps_ms, std::int64_t p
   codec_.encode(body_, others_, Effort::quick);
 }
 
-// Values that cannot be counted keep the integer before them in the sequence, and stand in front of it as they are.
+// Fills `integers_` and `exceptions_`. An exception repeats the integer before it, which costs next to nothing; its
+// value is written in front of the integers. Returns the number of exceptions.
 std::size_t ChunkWriter::count(std::span<const double> values, double step, unsigned scale) {
   integers_.resize(values.size());
   exceptions_.clear();
@@ -191,7 +192,7 @@ void ChunkWriter::column(std::span<const double> values, std::span<const std::ui
     put_little_endian(body_, bits_of(step), 8);
     return put_counted(count(values, step, 0));
   }
-  // Nearly always the first few tell the scale of all.
+  // The scale of the first values nearly always fits all. Only otherwise all are searched.
   auto scale = common_scale(values.first(std::min<std::size_t>(values.size(), 16)));
   std::size_t exceptions = scale ? count(values, 0, *scale) : values.size();
   if (exceptions > 0) {
@@ -244,7 +245,7 @@ void ChunkWriter::encode(std::string& out, const GroupBlock& block, std::int64_t
 namespace {
 
 Error unreadable() {
-  return {Fault::transient, "history chunk: cannot be read"};
+  return {Fault::transient, "history chunk: read from history.db failed"};
 }
 
 }  // namespace
@@ -260,7 +261,7 @@ Result<void> ChunkReader::open(std::string_view chunk) {
 Result<void> ChunkReader::open(std::size_t size, Read read) {
   ticks_ = 0;
   read_ = std::move(read);
-  // Nearly always the stamps come along with the head.
+  // The first read nearly always contains the timestamps, too.
   for (std::size_t taken = first_read;; taken *= first_read) {
     head_.resize(std::min(taken, size));
     if (!read_(0, head_)) {
@@ -269,11 +270,11 @@ Result<void> ChunkReader::open(std::size_t size, Read read) {
     }
     if (read_head(size)) return {};
     parts_.clear();
-    if (taken >= size) return bad("the head makes no sense");
+    if (taken >= size) return bad("invalid head, or not of format 3");
   }
 }
 
-// False: the head is longer than what was read of it, or means nothing.
+// False: the head is longer than the bytes in `head_`, or it is invalid.
 bool ChunkReader::read_head(std::size_t size) {
   ByteReader reader(head_);
   if (static_cast<char>(reader.little_endian(1)) != format) return false;
@@ -287,14 +288,14 @@ bool ChunkReader::read_head(std::size_t size) {
   parts_.resize(static_cast<std::size_t>(count) + 1);
   for (Part& part : parts_)
     part.size = std::min<std::uint64_t>(reader.varint(), size);
-  if (!reader.ok() || parts_.front().size == 0) return false;  // stamps there always are
+  if (!reader.ok() || parts_.front().size == 0) return false;  // there are always timestamps
   const std::size_t head = head_.size() - reader.left();
   if (reader.little_endian(checksum_bytes) != crc32(std::string_view(head_).substr(0, head)) || !reader.ok())
     return false;
   together_ = static_cast<std::size_t>(together);
   std::size_t offset = head + checksum_bytes;
   std::size_t from = offset;
-  std::size_t left = 1;  // of those that share a checksum: the stamps are for themselves
+  std::size_t left = 1;  // parts until the next checksum; the timestamps have their own
   for (Part& part : parts_) {
     part.offset = offset;
     offset += part.size;
@@ -309,7 +310,7 @@ bool ChunkReader::read_head(std::size_t size) {
   return true;
 }
 
-// Fills `loaded_` with the parts from `first` on, which share a checksum.
+// Fills `loaded_` with the parts [first, past), which share a checksum, and verifies it.
 Result<void> ChunkReader::load(std::size_t first, std::size_t past) {
   if (loaded_at_ == first) return {};
   loaded_at_ = parts_.size();
@@ -323,7 +324,7 @@ Result<void> ChunkReader::load(std::size_t first, std::size_t past) {
     if (!read_(offset, loaded_)) return unreadable();
   }
   const std::uint64_t sum = ByteReader(std::string_view(loaded_).substr(size)).little_endian(checksum_bytes);
-  if (sum != crc32(std::string_view(loaded_).substr(0, size))) return bad("a checksum is another");
+  if (sum != crc32(std::string_view(loaded_).substr(0, size))) return bad("checksum mismatch");
   loaded_at_ = first;
   return {};
 }
@@ -337,7 +338,8 @@ Result<void> ChunkReader::stamps(std::vector<std::int64_t>& stamps_ms) {
   const std::string_view beside = reader.bytes(reader.left());
   integers_.resize(ticks_ - 1);
   others_.resize(ticks_ - 1);
-  if (!reader.ok() || !codec_.decode(skips, integers_) || !codec_.decode(beside, others_)) return bad("stamps");
+  if (!reader.ok() || !codec_.decode(skips, integers_) || !codec_.decode(beside, others_))
+    return bad("malformed timestamps");
   stamps_ms.resize(ticks_);
   stamps_ms.front() = static_cast<std::int64_t>(first);
   std::uint64_t grid = first;
@@ -359,14 +361,14 @@ Result<void> ChunkReader::column(std::size_t index, std::vector<double>& values,
   const auto tag = static_cast<unsigned>(reader.little_endian(1));
   const auto form = static_cast<Form>(tag & form_mask);
   const unsigned scale = tag >> 4U;
-  if (!reader.ok() || form > Form::raw || scale > scale_max) return bad("a column of a form that is not known");
-  if ((tag & holes_bit) != 0 && !get_runs(reader, present)) return bad("a column's holes");
+  if (!reader.ok() || form > Form::raw || scale > scale_max) return bad("unknown column form or scale");
+  if ((tag & holes_bit) != 0 && !get_runs(reader, present)) return bad("malformed holes");
   double step = 0;
   if (form == Form::step) step = std::bit_cast<double>(reader.little_endian(8));
   Exceptions exceptions;
-  if (form != Form::raw && !get_exceptions(reader, ticks_, exceptions)) return bad("a column's exceptions");
+  if (form != Form::raw && !get_exceptions(reader, ticks_, exceptions)) return bad("malformed exceptions");
   integers_.resize(static_cast<std::size_t>(std::count(present.begin(), present.end(), 1)));
-  if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("a column's values");
+  if (!reader.ok() || !codec_.decode(reader.bytes(reader.left()), integers_)) return bad("malformed values");
   restore(integers_, form, form == Form::step ? step : powers_of_ten[scale], exceptions, values);
   if ((tag & holes_bit) != 0) spread(present, integers_.size(), values);
   return {};

@@ -1,24 +1,30 @@
-// The codec of a sealed chunk: one slot of one group, one column of stamps and one column per series. Pure; any thread.
+// The codec of a sealed chunk: the samples of one group in one slot, as one column of timestamps and one column per
+// series. The timestamps are shared because a column of them per series would cost as much as the values.
 //
-//   chunk    := head stamps columns*, each followed by its crc32, little-endian; empty columns are nothing at all
-//   head     := 03 varint(together) varint(ticks) varint(columns) varint(size of stamps) varint(size of column)*
-//   columns  := so many as share a checksum because they are read together: column*
-//   stamps   := varint(period) zigzag(stamp 0)
-//               varint(size) integers(periods passed over before each tick but the first)
-//               integers(what the ticks but the first lie beside the grid)
-//   column   := nothing, when no tick has a value
-//             | tag: form (bits 0-2), holes (bit 3), decimal scale (bits 4-7)
-//               runs         with holes only: varint(number) varint(length)*, ticks with a value and without in turn
-//               values of the ticks that have one:
-//                 decimal    varint(exceptions) (varint(distance) double)* integers(v), v / 10^scale the value
-//                 step       as decimal, v * step the value to half a step; before them the step, a double
-//                 raw        integers(the doubles' bits)
-//   integers := storage/codec/integers.hpp
+//   chunk      := head crc32  timestamps crc32  (columns crc32)*
+//   head       := 03 varint(together) varint(ticks) varint(columns)
+//                 varint(size of timestamps) varint(size of column)*
+//   columns    := the next `together` columns (the last time fewer), which share a checksum because they are read
+//                 together; if all of them are empty, there is no crc32 either
+//   timestamps := varint(period) zigzag(timestamp 0)
+//                 varint(size) integers(periods skipped before each tick but the first)
+//                 integers(offset of each tick but the first from the grid of periods)
+//   column     := nothing, if no tick has a value
+//               | tag: form (bits 0-2), holes (bit 3), decimal scale 0 to 9 (bits 4-7)
+//                 runs           with holes only: varint(number) varint(length)*, alternately of ticks with a value
+//                                (the first length may be 0) and of ticks without
+//                 the values that exist, by form:
+//                   0 decimal    exceptions integers(v); the value is v / 10^scale
+//                   1 step       step exceptions integers(v); the value is v * step, rounded to the nearest step
+//                   2 raw        integers(the bits of each double)
+//   exceptions := varint(number) (varint(position - position before) double)*
+//   integers   := storage/codec/integers.hpp
+//   step, double: 8 bytes, little-endian; crc32: 4 bytes, little-endian; sizes: in bytes
 //
-// Without a step every value comes back bit for bit, NaN, infinities and -0 included: what has no decimal scale is an
-// exception, and a column with many of them is raw. With a step (a metric's declared resolution) a value comes back
-// within half of it, and what cannot be counted in steps is an exception, exact. The reader opens one column without
-// the others. Decoding is total: whatever the bytes are, it returns.
+// Without a step every value is restored bit for bit, including NaN, infinities and -0: values without an exact decimal
+// scale are exceptions, and a column with many of them is raw. With a step (a metric's declared resolution) a value is
+// restored within half a step; values that do not fit are exact exceptions. A reader can decode one column without the
+// others. Decoding returns for any bytes, also hostile ones. Pure; one object per thread.
 #pragma once
 
 #include <cstdint>
@@ -38,8 +44,8 @@ inline constexpr std::size_t chunk_ticks_max = 65536;
 
 class ChunkWriter {
  public:
-  // Appends a chunk to `out`. `steps` by column, 0: without loss; empty: all without loss. 1 to chunk_ticks_max ticks,
-  // stamps ascend. `together`, at least 1: how many columns share a checksum.
+  // Appends a chunk to `out`. The block has 1 to chunk_ticks_max ticks with ascending timestamps. `steps` has one step
+  // per column, 0: lossless; empty: all lossless. `together`: how many columns share a checksum, at least 1.
   void encode(std::string& out, const GroupBlock& block, std::int64_t period_ms, std::span<const double> steps,
               Effort effort, std::size_t together = 1);
 
@@ -58,22 +64,23 @@ class ChunkWriter {
   std::vector<std::int64_t> others_;
 };
 
-// Reads from untrusted bytes, and only those that are asked for: a column lies in one page or two of a chunk's dozen.
+// Reads from untrusted bytes, and only the bytes that it needs: a column lies in one or two of the dozen database pages
+// of a chunk.
 class ChunkReader {
  public:
-  // Puts out.size() bytes from `offset` on into `out`; false: they cannot be read, which is Fault::transient, while
-  // bytes that make no sense are Fault::broken.
+  // Copies out.size() bytes from `offset` on into `out`. False: the read failed, which the reader returns as
+  // Fault::transient; invalid bytes are Fault::broken.
   using Read = std::function<bool(std::size_t offset, std::span<char> out)>;
 
-  // Reads the head of a chunk of `size` bytes. What `read` uses outlives the reader's next open().
+  // Reads the head of a chunk of `size` bytes. What `read` refers to must live until the next open().
   [[nodiscard]] Result<void> open(std::size_t size, Read read);
-  // The bytes likewise.
+  // `chunk` must live until the next open().
   [[nodiscard]] Result<void> open(std::string_view chunk);
   [[nodiscard]] std::size_t ticks() const { return ticks_; }
   [[nodiscard]] std::size_t columns() const { return parts_.empty() ? 0 : parts_.size() - 1; }
 
   [[nodiscard]] Result<void> stamps(std::vector<std::int64_t>& stamps_ms);
-  // `index` < columns(). `present` 0: a hole; else 1. Both get ticks() elements.
+  // `index` < columns(). Both vectors get ticks() elements; `present` is 0 for a hole, otherwise 1.
   [[nodiscard]] Result<void> column(std::size_t index, std::vector<double>& values, std::vector<std::uint8_t>& present);
 
  private:
@@ -88,10 +95,10 @@ class ChunkReader {
   IntegerCodec codec_;
   std::size_t ticks_ = 0;
   std::size_t together_ = 1;
-  std::vector<Part> parts_;    // the stamps, and the columns
-  std::string head_;           // and what was read with it
-  std::string loaded_;         // the bytes of some parts
-  std::size_t loaded_at_ = 0;  // the first of them; behind the last: none are
+  std::vector<Part> parts_;    // the timestamps, then the columns
+  std::string head_;           // the head and the bytes that were read with it
+  std::string loaded_;         // the bytes of the parts that share one checksum
+  std::size_t loaded_at_ = 0;  // index of the first of these parts; parts_.size(): nothing is loaded
   std::vector<std::int64_t> integers_;
   std::vector<std::int64_t> others_;
 };

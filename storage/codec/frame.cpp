@@ -19,7 +19,7 @@ constexpr char format = 1;
 constexpr unsigned holes_bit = 8;
 constexpr unsigned frame_scale_max = 6;
 
-// The smallest scale that is exact for all values, and their integers.
+// The smallest scale that is exact for all values; fills `integers`. nullopt: there is none.
 std::optional<unsigned> scale_all(std::span<const double> values, std::vector<std::uint64_t>& integers) {
   integers.resize(values.size());
   unsigned scale = 0;
@@ -30,12 +30,12 @@ std::optional<unsigned> scale_all(std::span<const double> values, std::vector<st
       continue;
     }
     if (++scale > frame_scale_max) return std::nullopt;
-    n = 0;  // what was exact at a smaller scale may be too large for this one
+    n = 0;  // start again: values that were exact at the smaller scale may be too large at this one
   }
   return scale;
 }
 
-// Writes into room that was made for the largest there may be.
+// Writes without checking bounds: the caller has made room for the longest possible encoding.
 class Cursor {
  public:
   explicit Cursor(char* at) : at_(at) {}
@@ -56,7 +56,8 @@ class Cursor {
   char* at_;
 };
 
-// By value: what is written may lie anywhere, for all that a compiler knows of bytes, but not in a copy.
+// The cursor is passed by value, for speed: a store through char* may alias a referenced cursor and forces the compiler
+// to reload it, but cannot alias a local copy.
 Cursor put_differences(Cursor out, std::span<const std::uint64_t> integers, bool second) {
   std::uint64_t last = 0;
   std::uint64_t last_step = 0;
@@ -69,7 +70,7 @@ Cursor put_differences(Cursor out, std::span<const std::uint64_t> integers, bool
   return out;
 }
 
-// Whether differences of differences are shorter than differences. The first two are the same either way.
+// Whether differences of differences take fewer bytes than differences. The first two values are coded the same.
 bool second_is_shorter(std::span<const std::uint64_t> integers) {
   std::size_t delta = 0;
   std::size_t acceleration = 0;
@@ -81,12 +82,12 @@ bool second_is_shorter(std::span<const std::uint64_t> integers) {
   return acceleration < delta;
 }
 
-// The column of one group that is being written.
+// Writes the columns of one group; keeps its buffers from one column to the next.
 class ColumnWriter {
  public:
   explicit ColumnWriter(Cursor& out) : out_(out) {}
 
-  // `present`: empty if all are.
+  // `present`: empty if every tick has a value.
   void put(std::span<const double> values, std::span<const std::uint8_t> present) {
     present_ = {};
     if (std::find(present.begin(), present.end(), 0) != present.end()) {
@@ -138,7 +139,7 @@ Error bad(std::string what) {
   return {Fault::broken, "history frame: " + std::move(what)};
 }
 
-// Sums of differences; the counterpart of `put_differences`.
+// Reads what `put_differences` wrote.
 class Summer {
  public:
   Summer(ByteReader& reader, bool second) : reader_(reader), second_(second) {}
@@ -163,7 +164,7 @@ struct Decoded {
   std::vector<std::uint8_t> present;
 };
 
-// False: the bytes mean nothing. `all`: no holes.
+// False: the bytes are invalid. `all`: there are no holes.
 bool read_values(ByteReader& reader, Form form, unsigned scale, bool all, Decoded& out) {
   Summer summer(reader, form == Form::acceleration);
   bool exact = true;
@@ -189,27 +190,28 @@ bool read_values(ByteReader& reader, Form form, unsigned scale, bool all, Decode
   return exact && reader.ok();
 }
 
-// In one register: an optional goes through memory in two parts, and waits for both.
+// A tag, or the invalid one. An integer in one register, because std::optional<Tag> was stored to and loaded from
+// memory in two parts, which took a tenth of the time of ingestion.
 class Tag {
  public:
   static Tag read(ByteReader& reader) {
     const Tag tag(static_cast<unsigned>(reader.little_endian(1)));
     const bool good = reader.ok() && tag.form() <= Form::raw_constant && tag.scale() <= frame_scale_max &&
                       (tag.form() != Form::empty || tag.bits_ == 0);
-    return good ? tag : Tag(senseless);
+    return good ? tag : Tag(invalid);
   }
-  explicit operator bool() const { return bits_ != senseless; }
+  explicit operator bool() const { return bits_ != invalid; }
   [[nodiscard]] Form form() const { return static_cast<Form>(bits_ & 7); }
   [[nodiscard]] bool holes() const { return (bits_ & holes_bit) != 0; }
   [[nodiscard]] unsigned scale() const { return bits_ >> 4; }
 
  private:
-  static constexpr unsigned senseless = 256;
+  static constexpr unsigned invalid = 256;
   explicit Tag(unsigned bits) : bits_(bits) {}
   unsigned bits_;
 };
 
-// Passes over a column that nobody wants.
+// Skips a column that the reader does not need.
 bool skip_column(ByteReader& reader, std::size_t ticks) {
   const auto tag = Tag::read(reader);
   if (!tag) return false;
@@ -245,16 +247,16 @@ bool read_column(ByteReader& reader, Decoded& out, bool& empty) {
   return read_values(reader, tag.form(), tag.scale(), !tag.holes(), out);
 }
 
-// No `wanted`: all columns.
+// `wanted` nullopt: all columns.
 Result<void> read_group(ByteReader body, std::int64_t base_ms, std::optional<Wanted> wanted, Decoded& out,
                         const std::function<void(const ColumnView&)>& each) {
   const auto group = static_cast<std::int64_t>(body.varint());
   const std::uint64_t ticks = body.varint();
   const std::uint64_t columns = body.varint();
-  // Each stamp and each column takes a byte at least, so that what is allocated is no more than what came.
+  // Each timestamp and each column takes at least one byte, so allocations are bounded by the size of the input.
   if (!body.ok() || ticks == 0 || ticks > frame_ticks_max || columns > frame_columns_max ||
       ticks + columns > body.left()) {
-    return bad("sizes that cannot be");
+    return bad("implausible number of ticks or columns");
   }
   out.stamps_ms.resize(static_cast<std::size_t>(ticks));
   out.values.resize(out.stamps_ms.size());
@@ -266,13 +268,13 @@ Result<void> read_group(ByteReader body, std::int64_t base_ms, std::optional<Wan
     bool empty = true;
     const bool skipped = wanted && (wanted->empty() || wanted->front() != column);
     const bool good = skipped ? skip_column(body, out.stamps_ms.size()) : read_column(body, out, empty);
-    if (!good) return bad("a column that cannot be");
+    if (!good) return bad("malformed column");
     if (!empty) each({group, column, out.stamps_ms, out.values, out.present});
     if (!wanted || skipped) continue;
     *wanted = wanted->subspan(1);
     if (wanted->empty()) return {};
   }
-  if (!wanted && body.left() != 0) return bad("bytes behind the last column");
+  if (!wanted && body.left() != 0) return bad("unexpected bytes after the last column");
   return {};
 }
 
@@ -322,10 +324,10 @@ void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& bl
 
 namespace {
 
-// `want` says of a group whether it is wanted, and which columns: nullopt is all.
+// `want` returns for a group whether to decode it, and which columns; nullopt: all.
 template <class Want>
 Result<void> decode(std::string_view frame, const Want& want, const std::function<void(const ColumnView&)>& each) {
-  if (frame.empty() || frame[0] != format) return bad("of another format");
+  if (frame.empty() || frame[0] != format) return bad("unknown format, expected 1");
   ByteReader reader(frame.substr(1));
   const auto base_ms = static_cast<std::int64_t>(reader.zigzagged());
   Decoded decoded;
@@ -337,10 +339,10 @@ Result<void> decode(std::string_view frame, const Want& want, const std::functio
     if (!reader.ok()) break;
     const auto [wanted, columns] = want(static_cast<std::int64_t>(ByteReader(body).varint()));
     if (!wanted) continue;
-    if (crc32(body) != crc) return bad("wrong checksum");
+    if (crc32(body) != crc) return bad("checksum mismatch");
     if (auto read = read_group(ByteReader(body), base_ms, columns, decoded, each); !read) return read;
   }
-  if (!reader.ok()) return bad("cut off");
+  if (!reader.ok()) return bad("truncated");
   return {};
 }
 

@@ -1,28 +1,29 @@
-// The codec of a tail frame: what was sampled between two commits, bit-exact, in about two bytes a sample. Pure; any
-// thread.
+// The codec of a tail frame: the samples between two commits, bit-exact, in about two bytes a sample. It favours speed
+// and low write volume; sealing codes the samples again, more densely (chunk.hpp). Pure; any thread.
 //
 //   frame   := 01                     format
-//              zigzag(base)           milliseconds since the epoch
+//              zigzag(base)           timestamp, milliseconds since the epoch
 //              group*
-//              zeros to fill the row up; or none
+//              zeros or nothing       padding of the row
 //   group   := varint(size of body) crc32(body), little-endian
 //              body
 //   body    := varint(grp.id) varint(ticks) varint(columns)
-//              zigzag(stamp 0 - base) zigzag(first difference) zigzag(difference of differences)*
+//              zigzag(timestamp 0 - base) zigzag(first difference) zigzag(difference of differences)*
 //              column*
 //   column  := tag: form (bits 0-2), holes (bit 3), decimal scale 0 to 6 (bits 4-6)
-//              bitmap                 with holes only: bit n % 8 of byte n / 8 says that tick n has a value
-//              values of the ticks that have one:
-//                empty          nothing; no tick has a value, and the holes bit is not set
-//                constant       zigzag(v)
-//                delta          zigzag(v 0) zigzag(difference)*
-//                acceleration   zigzag(v 0) zigzag(first difference) zigzag(difference of differences)*
-//                raw            the double, 8 bytes little-endian, each
-//                raw_constant   the double, once
-//   v       := value * 10^scale, |v| < 2^53, where v / 10^scale gives the same double back, bit for bit
+//              bitmap                 with holes only: bit n % 8 of byte n / 8 is set if tick n has a value
+//              the values that exist, by form:
+//                0 empty          nothing; no tick has a value, and the holes bit is not set
+//                1 constant       zigzag(v)
+//                2 delta          zigzag(v 0) zigzag(difference)*
+//                3 acceleration   zigzag(v 0) zigzag(first difference) zigzag(difference of differences)*
+//                4 raw            each double, 8 bytes little-endian
+//                5 raw_constant   the double, once
+//   v       := value * 10^scale, |v| < 2^53, where v / 10^scale gives the same double, bit for bit
 //
-// Each group stands for itself and has its own checksum, so that a reader skips what it does not want. Decoding is
-// total: whatever the bytes are, it returns, and allocates no more than a few times frame_ticks_max doubles.
+// Each group has its own checksum and does not depend on the others, so a reader skips the groups that it does not
+// need. Decoding returns for any bytes, also hostile ones, and allocates at most a few times frame_ticks_max doubles.
+// All errors are Fault::broken.
 #pragma once
 
 #include <cstdint>
@@ -39,15 +40,15 @@ namespace perjoule::storage {
 inline constexpr std::size_t frame_ticks_max = 65536;  // of one group
 inline constexpr std::size_t frame_columns_max = 65536;
 
-// Ticks of one group. A cell of column c at tick t stands at c * ticks + t.
+// Ticks of one group. The value of column c at tick t is at index c * ticks + t.
 struct GroupBlock {
   std::int64_t group = 0;
   std::vector<std::int64_t> stamps_ms;
   std::size_t columns = 0;
   std::vector<double> values;
-  std::vector<std::uint8_t> present;  // 0: a hole
+  std::vector<std::uint8_t> present;  // 1: has a value; 0: a hole
 
-  // All holes; keeps the memory.
+  // Makes all cells holes; keeps the allocated memory.
   void reset(std::int64_t id, std::size_t column_count, std::size_t tick_count);
 };
 
@@ -55,7 +56,7 @@ void begin_frame(std::string& frame, std::int64_t base_ms);
 // 1 to frame_ticks_max ticks, at most frame_columns_max columns.
 void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& block);
 
-// Columns of a group, ascending.
+// Numbers of the columns of a group that a reader needs, ascending.
 using Wanted = std::span<const std::size_t>;
 
 struct ColumnView {
@@ -66,8 +67,8 @@ struct ColumnView {
   std::span<const std::uint8_t> present;
 };
 
-// Calls `each` for the columns of the groups that `want` accepts, or for those that it names; empty columns are left
-// out. On an error what came before it was good.
+// Calls `each` for every column of the groups that `want` accepts (decode_frame), or for the columns that it returns
+// (decode_columns); empty columns are left out. On an error, the columns passed before it are valid.
 [[nodiscard]] Result<void> decode_frame(std::string_view frame, const std::function<bool(std::int64_t group)>& want,
                                         const std::function<void(const ColumnView&)>& each);
 

@@ -14,9 +14,9 @@ namespace perjoule::storage {
 namespace {
 
 constexpr unsigned orders = 3;
-constexpr unsigned form_rice = 2;             // and 4 and 6, by order
-constexpr unsigned form_ans = 8;              // to 10
-constexpr std::size_t ans_least_values = 64;  // fewer are not worth a table
+constexpr unsigned form_rice = 2;             // 2, 4, 6 for order 0, 1, 2
+constexpr unsigned form_ans = 8;              // 8, 9, 10
+constexpr std::size_t ans_least_values = 64;  // with fewer values the table costs more than it saves
 
 std::uint64_t bits_of(std::int64_t value) {
   return static_cast<std::uint64_t>(value);
@@ -26,8 +26,8 @@ std::uint64_t magnitude(std::uint64_t value) {
   return std::min(value, 0 - value);
 }
 
-// Puts the values' distances from the first, in steps of their greatest common divisor, and returns it; 0: they are all
-// equal.
+// Fills `out` with the values' distances from the first, divided by their greatest common divisor, and returns the
+// divisor; 0: all values are equal.
 std::uint64_t put_distances(std::span<const std::int64_t> values, std::vector<std::uint64_t>& out) {
   out.resize(values.size());
   std::uint64_t step = 0;
@@ -44,7 +44,7 @@ std::uint64_t put_distances(std::span<const std::int64_t> values, std::vector<st
   return step;
 }
 
-// What an order would leave in bits, near enough to choose by.
+// The order (0 to 2) whose residuals have the fewest bits in total, which estimates the coded size well enough.
 unsigned best_order(std::span<const std::uint64_t> values) {
   std::array<std::uint64_t, orders> cost{};
   std::uint64_t before = 0;
@@ -63,7 +63,8 @@ unsigned best_order(std::span<const std::uint64_t> values) {
   return static_cast<unsigned>(std::min_element(cost.begin(), cost.end()) - cost.begin());
 }
 
-// From the last on, so that each finds those before it as they were. The first, which is 0, stays.
+// Replaces values by zigzag residuals, in place. Runs from the last to the first, because each needs the unchanged
+// values before it. The first value, a distance of 0, stays.
 void put_residuals(std::span<std::uint64_t> values, unsigned order) {
   for (std::size_t n = values.size() - 1; n > 0; --n) {
     std::uint64_t residual = values[n];
@@ -85,7 +86,8 @@ void IntegerCodec::encode(std::string& out, std::span<const std::int64_t> values
   }
   const unsigned order = best_order(residuals_);
   put_residuals(residuals_, order);
-  // The first residuals are the start itself, which is no sample of what follows.
+  // The first residuals (the start value, and for order 2 the first difference) are written apart: they are unlike the
+  // others and would spoil the parameters.
   const std::size_t skipped = order == 2 ? 2 : 1;
   const auto rest = std::span<const std::uint64_t>(residuals_).subspan(skipped);
   const bool with_table = effort == Effort::thorough && rest.size() >= ans_least_values;

@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t block_values = 64;
 constexpr unsigned parameter_bits = 6;
 constexpr unsigned all_zero = 63;
-constexpr unsigned parameter_max = 56;  // what BitWriter takes at once
+constexpr unsigned parameter_max = 56;  // BitWriter and BitReader take at least so many bits at once
 constexpr unsigned escape = 20;
 
 std::uint64_t cost(std::span<const std::uint64_t> block, unsigned parameter) {
@@ -29,7 +29,7 @@ struct Choice {
   std::uint64_t bits = 0;
 };
 
-// The best parameter lies at the logarithm of the mean or one beside it.
+// Near the minimum: the bit width of the mean, or one or two below it.
 Choice choose(std::span<const std::uint64_t> block) {
   std::uint64_t sum = 0;
   for (const std::uint64_t value : block)

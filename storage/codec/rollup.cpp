@@ -12,10 +12,11 @@ std::int64_t floor_to(std::int64_t stamp_ms, std::int64_t width_ms) {
   return stamp_ms - (rest < 0 ? rest + width_ms : rest);
 }
 
+// Adds `value`, which held for `seconds`, to the bucket's mean.
 void weigh(Bucket& bucket, double value, double seconds) {
   if (seconds <= 0) return;
   const double all = bucket.seconds + seconds;
-  // Not the sum over the whole: an infinity that stood would be taken off an infinity.
+  // Weighted parts instead of mean += (value - mean) * share, which is NaN (inf - inf) when both are infinite.
   bucket.mean = bucket.seconds > 0 ? bucket.mean * (bucket.seconds / all) + value * (seconds / all) : value;
   bucket.seconds = all;
 }
@@ -36,7 +37,7 @@ void merge(Bucket& into, const Bucket& later) {
 
 namespace {
 
-// The buckets of one call, the last of them open: what stood in it is summed up first and divided once.
+// The buckets of one call. The last one is open: its integral is summed up, and divided once when it is closed.
 class OpenBuckets {
  public:
   OpenBuckets(std::vector<Bucket>& out, std::int64_t width_ms) : out_(out), width_ms_(width_ms) {}

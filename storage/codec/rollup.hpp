@@ -1,10 +1,10 @@
-// Roll-ups: what a series did in a minute or an hour. Made from samples; buckets of one hour merge without loss, so
-// that an hour is made of its slots as they are sealed. Pure; any thread.
+// Roll-ups: a summary of a series over a minute or an hour, computed from samples. Buckets with the same start merge
+// without loss, so an hour is built slot by slot as its slots are sealed. Pure; any thread.
 //
-// A value stands from its sample until the next one, at most `hold_ms`: a longer silence is not observed. `mean` weighs
-// by that time and `seconds` says how much of the bucket was observed; mean * seconds is the integral, joules for a
-// power. What a counter grew between two samples belongs to the bucket of the later one, so that increases add up over
-// buckets and slots; a fall is a restart at 0, as Prometheus counts it. NaN is a hole.
+// A value holds from its sample until the next one, at most `hold_ms`; a longer gap is not observed time. `mean` is
+// weighted by time, and `seconds` is the observed time in the bucket, so mean * seconds is the integral (joules, for a
+// power in watts). The increase of a counter between two samples belongs to the bucket of the later one, so increases
+// add up over buckets and slots. A falling counter has restarted at 0, as in Prometheus. NaN is a hole.
 #pragma once
 
 #include <cstdint>
@@ -17,26 +17,26 @@ namespace perjoule::storage {
 inline constexpr std::int64_t minute_ms = 60'000;
 inline constexpr std::int64_t hour_ms = 3'600'000;
 
-inline constexpr std::int64_t hold_periods = 3;  // so long a sample stands
+inline constexpr std::int64_t hold_periods = 3;  // hold_ms in sampling periods: two missed samples are bridged
 
 struct Bucket {
-  std::int64_t start_ms = 0;  // a multiple of the width, inclusive; the end is not
-  double min = 0;             // min, max, last and count are of the samples whose stamps lie inside
+  std::int64_t start_ms = 0;  // a multiple of the width; the bucket is [start, start + width)
+  double min = 0;             // min, max, last and count are of the samples whose timestamps lie inside
   double max = 0;
   double last = 0;
-  std::int64_t count = 0;  // 0: the series only stood into this bucket; min, max and last are the value that stood
-  double mean = 0;         // the plain value where `seconds` is 0
+  std::int64_t count = 0;  // 0: only an earlier value held into this bucket; it is min, max and last
+  double mean = 0;         // the last value, not weighted, if `seconds` is 0
   double seconds = 0;
-  double increase = 0;  // what a counter grew; 0 for a gauge
+  double increase = 0;  // of a counter; 0 for a gauge
 };
 
-// The sample before the ones to come: carried from one slot to the next.
+// The last sample of a slot, which the roll-up of the next slot starts from.
 struct Carried {
   std::int64_t stamp_ms = 0;
   double value = 0;
 };
 
-// The samples of one series in one slot: stamps ascend within [from_ms, until_ms), `present` 0 is a hole.
+// The samples of one series in one slot: timestamps ascend within [from_ms, until_ms), `present` 0 is a hole.
 struct SlotSamples {
   std::int64_t from_ms = 0;
   std::int64_t until_ms = 0;
@@ -47,13 +47,13 @@ struct SlotSamples {
 
 class Rollup {
  public:
-  // Both > 0. `hold_ms` is a few periods of the series.
+  // Both > 0. `hold_ms` is hold_periods times the sampling period.
   Rollup(std::int64_t width_ms, std::int64_t hold_ms) : width_ms_(width_ms), hold_ms_(hold_ms) {}
 
-  // Appends the slot's buckets to `out` in time order. A bucket wider than a slot is begun by one call and continued by
-  // the next: merge what has the same start. `before` is the newest sample of the slots before, and becomes that of
-  // this one; it stands into this slot from `from_ms` on, because the call for its own slot has weighed it up to there.
-  // A slot that this is not called for observed nothing.
+  // Appends the slot's buckets to `out` in time order. If a bucket is wider than a slot, each of its slots appends a
+  // part: merge parts with the same start. `before` is the newest sample of the earlier slots; the call sets it to the
+  // newest of this one. It holds into this slot only from `from_ms` on, because the call for its own slot has counted
+  // the time up to there. A slot without a call has no observed time.
   void add(const SlotSamples& slot, std::optional<Carried>& before, bool counter, std::vector<Bucket>& out) const;
 
  private:
@@ -61,7 +61,7 @@ class Rollup {
   std::int64_t hold_ms_;
 };
 
-// `later` is of the same start, and its samples come behind those of `into`.
+// `later` has the same start, and its samples are newer than those of `into`.
 void merge(Bucket& into, const Bucket& later);
 
 }  // namespace perjoule::storage

@@ -12,8 +12,8 @@ namespace perjoule::storage {
 namespace {
 
 enum Part : std::size_t { min, max, mean, last, count, seconds, increase };
-constexpr unsigned mean_digits = 2;  // more than the values have
-constexpr unsigned mean_places = 3;  // from which on no more are kept
+constexpr unsigned mean_digits = 2;  // decimal places that a mean has beyond those of the values
+constexpr unsigned mean_places = 3;  // limit of these additional places
 
 double part_of(const Bucket& bucket, std::size_t part) {
   switch (part) {
@@ -38,7 +38,7 @@ bool same(double a, double b) {
   return std::bit_cast<std::uint64_t>(a) == std::bit_cast<std::uint64_t>(b);
 }
 
-// Decimal places of the values that the buckets know.
+// Decimal places of the sampled values in the buckets; nullopt: more than scale_max.
 std::optional<unsigned> places_of(std::span<const Bucket> buckets) {
   unsigned places = 0;
   for (const Bucket& bucket : buckets) {
@@ -98,7 +98,7 @@ void RollupWriter::fill(std::size_t series, std::span<const Bucket> buckets) {
   }
 }
 
-// Columns that say what another one does.
+// Makes the columns empty that repeat another one.
 void RollupWriter::leave_out_repeated(std::size_t series) {
   const std::size_t ticks = block_.stamps_ms.size();
   const auto leave_out = [&](std::size_t column, const auto& expected) {
@@ -130,7 +130,7 @@ Result<void> RollupReader::open(std::string_view blob) {
 
 Result<void> RollupReader::read_common() {
   if (chunk_.columns() == 0 || chunk_.columns() % parts != 0)
-    return Error{Fault::broken, "history roll-up: columns that cannot be"};
+    return Error{Fault::broken, "history roll-up: number of columns is not a multiple of 7"};
   if (auto read = chunk_.stamps(starts_ms_); !read) return read;
   for (std::size_t n = 0; n < common_.size(); ++n) {
     if (auto read = chunk_.column(count + n, common_[n].values, common_[n].present); !read) return read;
@@ -160,7 +160,7 @@ Result<void> RollupReader::read(std::size_t index, std::vector<Bucket>& out) {
     const double samples = value(count, common_[0]);
     bucket.count = samples >= 0 && samples < static_cast<double>(exact_limit) ? static_cast<std::int64_t>(samples) : 0;
     bucket.seconds = value(seconds, common_[1]);
-    bucket.increase = columns_[increase].values[at];  // 0 where there is none
+    bucket.increase = columns_[increase].values[at];  // 0 where the column has no value
     out.push_back(bucket);
   }
   return {};

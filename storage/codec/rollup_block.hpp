@@ -1,15 +1,17 @@
-// The codec of a blob of minute roll-ups: the buckets of one group in one slot. Pure; any thread.
+// The codec of a blob of minute roll-ups: the buckets of one group in one slot. Pure; one object per thread.
 //
-// It is a chunk (storage/codec/chunk.hpp) whose stamps are the buckets' starts and which has seven columns for each
-// series, with one checksum:
+// The blob is a chunk (storage/codec/chunk.hpp) whose timestamps are the starts of the buckets. Each series has seven
+// columns, which share a checksum:
 //
 //   min max mean last count seconds increase
 //
-// A column without a value says the same as one that is there: max as min, last as max, mean as min, count and seconds
-// as those of the first series, increase nothing. A bucket that the series has not is a hole in min. Without loss, but
-// for what floating point makes of decimal numbers: mean is rounded to a hundredth of the last decimal place of the
-// series' values in the slot, no finer than a thousandth where they are not; increase to that place. A series that grew
-// in the slot has no mean (NaN): of a counter it says nothing.
+// An empty column repeats another one: max is min, last is max, mean is min, count and seconds are those of the first
+// series, increase is 0. A hole in min means that the series has no such bucket.
+//
+// All but mean and increase are lossless. mean is rounded to two decimal places more than the values of the series have
+// in the slot, but to at most three, or as many as the values have; increase is rounded to the decimal places of the
+// values, which removes the error of subtracting doubles. A series with an increase has no mean (NaN): the mean of a
+// counter has no meaning.
 #pragma once
 
 #include <cstdint>
@@ -25,7 +27,8 @@ namespace perjoule::storage {
 
 class RollupWriter {
  public:
-  // Appends a blob. `series` by column of the group: its buckets in time order, of `width_ms`; at least one has one.
+  // Appends a blob. `series` has the buckets of each column of the group, in time order, `width_ms` wide; at least one
+  // series has a bucket.
   void encode(std::string& out, std::span<const std::vector<Bucket>> series, std::int64_t width_ms);
 
  private:
@@ -38,7 +41,7 @@ class RollupWriter {
 
 class RollupReader {
  public:
-  // As ChunkReader's.
+  // See ChunkReader::open.
   [[nodiscard]] Result<void> open(std::size_t size, ChunkReader::Read read);
   [[nodiscard]] Result<void> open(std::string_view blob);
   [[nodiscard]] std::size_t series() const { return chunk_.columns() / parts; }

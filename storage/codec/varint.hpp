@@ -1,6 +1,6 @@
-// Integers of seven bits a byte, least significant first, the high bit set on all bytes but the last; signed ones
-// zigzag (0, -1, 1, -2, ...), so that what is near zero is one byte. Differences wrap, so that any 64-bit value
-// round-trips. Values only; any thread.
+// Variable-length integers (LEB128, as in Protocol Buffers): seven bits a byte, least significant first, the high bit
+// set on all bytes but the last. Signed integers are zigzag coded (0, -1, 1, -2, ... as 0, 1, 2, 3, ...), so values near
+// zero take one byte. Differences wrap, so any 64-bit value round-trips. Any thread.
 #pragma once
 
 #include <array>
@@ -24,11 +24,11 @@ constexpr std::size_t varint_size(std::uint64_t value) {
 
 inline constexpr std::size_t varint_bytes_max = 10;
 
-// Writes where there is room for the longest, for a byte behind a short one may be touched too; returns where it ends.
+// Returns the end of what it wrote. `at` must have room for varint_bytes_max: it may write a byte past that end.
 inline char* put_varint(char* at, std::uint64_t value) {
   for (; value >= 1U << 14; value >>= 7)
     *at++ = static_cast<char>(static_cast<unsigned char>(value | 0x80));
-  // One byte or two, without a branch that noise would mislead.
+  // One byte or two without a branch: the length of noisy values is unpredictable.
   const auto rest = static_cast<unsigned>(value);
   const unsigned more = rest >= 0x80 ? 1 : 0;
   at[0] = static_cast<char>(static_cast<unsigned char>((rest & 0x7f) | more << 7));
@@ -41,13 +41,13 @@ inline void put_varint(std::string& out, std::uint64_t value) {
   out.append(bytes.data(), static_cast<std::size_t>(put_varint(bytes.data(), value) - bytes.data()));
 }
 
-// Reads from untrusted bytes. The first read that does not fit makes `ok()` false for good; reads then give 0.
+// Reads from untrusted bytes. A read past the end makes `ok()` false for good; this and later reads return 0.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}
 
   std::uint64_t varint() {
-    if (!rest_.empty() && static_cast<unsigned char>(rest_.front()) < 0x80) {  // nearly all
+    if (!rest_.empty() && static_cast<unsigned char>(rest_.front()) < 0x80) {  // the common case: one byte
       const auto byte = static_cast<unsigned char>(rest_.front());
       rest_.remove_prefix(1);
       return byte;
@@ -70,7 +70,7 @@ class ByteReader {
       value = value << 8 | static_cast<unsigned char>(taken[n]);
     return value;
   }
-  // Passes over so many integers.
+  // Skips `count` integers.
   void skip_varints(std::size_t count) {
     std::size_t at = 0;
     for (; count > 0 && at < rest_.size(); ++at)
