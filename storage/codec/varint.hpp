@@ -1,6 +1,6 @@
 // Variable-length integers (LEB128, as in Protocol Buffers): seven bits a byte, least significant first, the high bit
-// set on all bytes but the last. Signed integers are zigzag coded (0, -1, 1, -2, ... as 0, 1, 2, 3, ...), so values near
-// zero take one byte. Differences wrap, so any 64-bit value round-trips. Any thread.
+// set on all bytes but the last. Signed integers are zigzag coded (0, -1, 1, -2, ... as 0, 1, 2, 3, ...), so values
+// near zero take one byte. Differences wrap, so any 64-bit value round-trips. Any thread.
 #pragma once
 
 #include <array>

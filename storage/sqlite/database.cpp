@@ -11,7 +11,7 @@ namespace perjoule::storage {
 
 namespace {
 
-constexpr int busy_timeout_ms = 250;
+constexpr int busy_timeout_ms = 250;  // how long to wait for a lock of another process, such as the sqlite3 shell
 
 Cause cause_of(int code) {
   switch (code & 0xff) {
@@ -53,7 +53,7 @@ Error error_of(Cause cause, std::string what) {
   }
 }
 
-// Percent-encoding for a file: URI, which is the only way to ask for immutable.
+// `path` as a file: URI, percent-encoded. SQLite accepts `immutable` only in a URI.
 std::string immutable_uri(std::string_view path) {
   std::string uri = "file:";
   for (char c : path) {
@@ -94,7 +94,8 @@ void Statement::close() {
   statement_ = nullptr;
 }
 
-// A bind fails only on a wrong index or without memory; the statement's step then says so or NOT NULL does.
+// The results of binding are not checked: it fails only on a wrong index or without memory, and then step() fails, too,
+// for example on a NOT NULL constraint.
 Statement& Statement::bind(int index, std::int64_t value) {
   sqlite3_bind_int64(statement_, index, value);
   return *this;
@@ -167,7 +168,7 @@ Result<bool> Blob::open(const Connection& connection, const char* table, std::in
   close();
   const int code = sqlite3_blob_open(connection.handle_->database, "main", table, "d", row, 0, &blob_);
   if (code == SQLITE_OK) return true;
-  // That is what SQLite says of a table that is missing, too, but ours has its tables.
+  // SQLite returns the same code for a missing table, but our files have all tables.
   if (code == SQLITE_ERROR) {
     close();
     return false;
@@ -283,14 +284,14 @@ Result<void> Connection::run_kept(const char* sql) {
   return statement ? statement->run() : statement.error();
 }
 
-// SQLite puts a page that it could not read among the damages: by the code of the error, in an overflow or free list
-// without it, and among the pointers to parents like a wrong one. That the disk gives pages at all, and further looks,
-// tell the last apart.
+// quick_check reports an unreadable page as corruption: with an error code, as "failed to get page", or as "Failed to
+// read ptrmap", which may also be a damaged ptrmap page. For the last, we test whether the disk still reads page 1 and
+// check again: an I/O error shows itself in one of these reads, real damage is reported each time.
 Result<std::string> Connection::quick_check() {
   constexpr std::string_view marker = "error code=";
-  constexpr int looks = 4;
+  constexpr int checks = 4;
   Result<std::string> report = std::string();
-  for (int look = 0; look < looks; ++look) {
+  for (int check = 0; check < checks; ++check) {
     report = text("PRAGMA quick_check(1)");
     if (!report || *report == "ok") return report;
     int code = SQLITE_OK;
@@ -300,12 +301,12 @@ Result<std::string> Connection::quick_check() {
     if (report->find("failed to get page") != std::string::npos) code = SQLITE_IOERR_READ;
     if (code != SQLITE_OK && cause_of(code) != Cause::corrupt) {
       handle_->cause = cause_of(code);
-      return Error{Fault::transient, fmt::format("{}: the disk does not give all of it: {}", handle_->path, *report),
-                   "look for errors of the disk in the kernel's log; move the file away to begin a new one"};
+      return Error{Fault::transient, fmt::format("{}: cannot read all pages (I/O error): {}", handle_->path, *report),
+                   "check the kernel log for disk errors (journalctl -k); move the file away to start a new one"};
     }
     if (report->find("Failed to read ptrmap") == std::string::npos) return report;
     sqlite3_db_release_memory(handle_->database);
-    if (auto gives = integer("PRAGMA user_version"); !gives) return gives.error();
+    if (auto page_1 = integer("PRAGMA user_version"); !page_1) return page_1.error();
   }
   return report;
 }
@@ -338,7 +339,8 @@ void Connection::keep_wal() {
   sqlite3_file_control(handle_->database, "main", SQLITE_FCNTL_PERSIST_WAL, &keep);
 }
 
-// SQLite has rolled back by itself after some errors (full disk, failed I/O); the cause of the first error is kept.
+// After some errors (full disk, failed I/O) SQLite has rolled back already. Errors of ROLLBACK are ignored, so that
+// cause() stays that of the first error.
 void Connection::roll_back() {
   if (sqlite3_get_autocommit(handle_->database) == 0) {
     sqlite3_exec(handle_->database, "ROLLBACK", nullptr, nullptr, nullptr);

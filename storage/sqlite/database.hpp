@@ -1,8 +1,9 @@
-// RAII over SQLite: one connection, its statements, its errors. The only home of sqlite3.h.
+// RAII wrappers of SQLite: connections, statements, blobs, errors. No other file includes sqlite3.h.
 //
-// A connection and its statements belong to one thread at a time (SQLite's own mutexes are off). A statement must not
-// outlive its connection. Faults: broken = the file is corrupt, gone, moved or may not be written, so close it and open
-// anew; denied = it may not be opened; transient = full disk, failed I/O, lock: the same call may succeed later.
+// A connection and its statements belong to one thread at a time (SQLite's mutexes are off). A statement must not
+// outlive its connection. All calls may block on the disk. Faults: broken = the file is corrupt, deleted, moved or not
+// writable, so close it and open it again; denied = it cannot be opened; transient = full disk, failed I/O or a lock:
+// the same call may succeed later.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ struct Handle {
   sqlite3* database = nullptr;
   std::string path;
   Cause cause = Cause::none;
-  std::map<const char*, sqlite3_stmt*> kept;  // those that nobody uses, by their text
+  std::map<const char*, sqlite3_stmt*> kept;  // kept statements not in use at present, by the address of their SQL
   Handle() = default;
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
@@ -52,15 +53,15 @@ class Statement {
   Statement(const Statement&) = delete;
   Statement& operator=(const Statement&) = delete;
 
-  // Parameters count from 1. The bytes of a text or blob must live until the next reset.
+  // Parameters count from 1. The bytes of a string or blob must live until the next reset.
   Statement& bind(int index, std::int64_t value);
   Statement& bind(int index, double value);  // NaN becomes NULL
   Statement& bind(int index, std::string_view text);
   Statement& bind_blob(int index, std::string_view bytes);
 
-  // True: a row stands ready. False: done; the statement is reset, its bindings are cleared.
+  // True: a row is available. False: done; the statement is reset and its bindings are cleared.
   [[nodiscard]] Result<bool> step();
-  // Runs a statement that gives no rows.
+  // Runs a statement to its end and ignores its rows.
   [[nodiscard]] Result<void> run();
   void reset();
 
@@ -80,10 +81,11 @@ class Statement {
   }
   database_detail::Handle* handle_ = nullptr;
   sqlite3_stmt* statement_ = nullptr;
-  const char* kept_as_ = nullptr;  // null: it is not kept
+  const char* kept_as_ = nullptr;  // key in Handle::kept; null: the statement is finalized when it is closed
 };
 
-// Bytes of one blob after the other, read in place: only the pages that are asked for are touched.
+// Reads parts of a blob in place: only the pages that hold the requested bytes are read. One Blob opens one row after
+// another, which is faster than a new one for each.
 class Blob {
  public:
   Blob() = default;
@@ -91,7 +93,7 @@ class Blob {
   Blob(const Blob&) = delete;
   Blob& operator=(const Blob&) = delete;
 
-  // Column d of a row; false: there is no such row, which takes ten times as long to find out as to open one.
+  // Opens column `d` of a row. False: there is no such row; finding that out takes ten times as long as opening one.
   [[nodiscard]] Result<bool> open(const Connection& connection, const char* table, std::int64_t row);
   [[nodiscard]] std::size_t size() const;
   [[nodiscard]] bool read(std::size_t offset, std::span<char> out) const;
@@ -103,30 +105,31 @@ class Blob {
 
 class Connection {
  public:
-  // read_only: beside a running writer. immutable: no locks and no WAL, for a file in a directory that may not be
-  // written.
+  // read_only: also beside a running writer. immutable: without locks and WAL, for a file in a directory in which this
+  // process cannot create the WAL index.
   enum class Mode : std::uint8_t { read_write, read_only, immutable };
   [[nodiscard]] static Result<Connection> open(const std::filesystem::path& path, Mode mode);
-  // Reads the first bytes of any file into `out`; returns how many there are. The locks that this process has on the
-  // file would go with any other descriptor that it closes (sqlite.org/howtocorrupt.html, section 2.2), and without
-  // them another process that closes the file deletes its write-ahead log.
+  // Reads the first bytes of any file into `out` and returns how many it read. It reads through SQLite, because closing
+  // a descriptor of its own would release the POSIX locks that this process holds on the file
+  // (sqlite.org/howtocorrupt.html, section 2.2); another process that closes the file would then delete the WAL.
   [[nodiscard]] static Result<std::size_t> peek(const std::filesystem::path& path, std::span<unsigned char> out);
 
   [[nodiscard]] Result<void> run(const std::string& sql);            // one or several statements; rows are dropped
   [[nodiscard]] Result<std::int64_t> integer(std::string_view sql);  // first column of the first row; 0 without a row
   [[nodiscard]] Result<std::string> text(std::string_view sql);
   [[nodiscard]] Result<Statement> prepare(std::string_view sql);
-  // For what is asked again and again: the connection keeps the statement for the next call. `sql` is a literal, by
-  // whose address it is found.
+  // A prepared statement that is reused: when it is destroyed, the connection keeps it for the next call. `sql` must be
+  // a string literal; its address is the key.
   [[nodiscard]] Result<Statement> keep(const char* sql);
   [[nodiscard]] static Result<std::int64_t> integer(Result<Statement> statement);
   [[nodiscard]] static Result<std::int64_t> integer(Result<Statement> statement, std::int64_t bound);  // to ?1
-  // Looks through the whole file: "ok", or the first thing that is wrong with it. A page that the disk does not give is
-  // an error, and says nothing about the file.
+  // Checks the whole file: "ok", or the first defect. A page that cannot be read because of an I/O error is returned as
+  // an error, not as a defect, so that the file is not set aside for it.
   [[nodiscard]] Result<std::string> quick_check();
 
-  // BEGIN, `body`, COMMIT; on an error of either ROLLBACK, and the error is returned. deferred: the body's first
-  // statement takes the lock, and settings of a file that does not exist yet can be part of the transaction.
+  // BEGIN, `body`, COMMIT. On an error of any of them it rolls back and returns that error. immediate: BEGIN takes the
+  // write lock. deferred: the body's first statement takes it, so that the body can first set the page size and similar
+  // settings of a new file.
   enum class Begin : std::uint8_t { immediate, deferred };
   template <class Body>
   [[nodiscard]] Result<void> transaction(const Body& body, Begin begin = Begin::immediate) {
@@ -138,15 +141,15 @@ class Connection {
   }
 
   [[nodiscard]] std::int64_t last_id() const;
-  [[nodiscard]] std::int64_t changes() const;                        // rows that the last statement changed
+  [[nodiscard]] std::int64_t changes() const;                        // rows changed by the last statement
   [[nodiscard]] Cause cause() const { return handle_->cause; }       // of the last failure
   [[nodiscard]] bool is_open() const { return handle_ != nullptr; }  // false once moved from
   [[nodiscard]] bool writable() const;
-  // An error when the file is no longer where it was opened: what is written to it would be lost.
+  // An error if the path no longer names the open file: writes to the moved or deleted file would be lost.
   [[nodiscard]] Result<void> in_place();
-  // Closing then neither moves the WAL into the file nor deletes it.
+  // Closing will neither checkpoint nor delete the WAL, so that a damaged file is set aside unchanged.
   void leave_as_is();
-  // Leaves the WAL and its index in place at close, so that a start on a full disk finds their space allocated.
+  // Closing will leave the WAL and its index in place, so that their space is allocated when the disk is full at start.
   void keep_wal();
 
  private:

@@ -21,7 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kept_max = 16;
-// Memory stays bounded whatever the file's size: 1 MiB of pages, nothing mapped, no temporary files.
+// Bounds memory whatever the size of the file: 1 MiB of pages, no memory mapping, and no temporary files on disk, which
+// may be full.
 constexpr const char* bounded_memory = "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
 constexpr std::array companions = {"-wal", "-shm", "-journal"};
 
@@ -39,9 +40,10 @@ std::uint32_t big_endian(const unsigned char* bytes) {
   return std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 | std::uint32_t{bytes[2]} << 8 | bytes[3];
 }
 
-// Why the file cannot be ours, from its first bytes, before SQLite touches it (a roll-back would change a stranger's
-// file). Source: sqlite.org/fileformat2.html, section 1.3. `application_id` is written before the file enters WAL mode.
-Result<std::optional<std::string>> stranger(const fs::path& path, const Format& format) {
+// Why the file cannot be ours; nullopt: it may be. Decided from its first bytes before SQLite opens it, because opening
+// could change a foreign file (by rolling back its journal). Our main file always contains `application_id`, because
+// that is written before the file enters WAL mode. Source: sqlite.org/fileformat2.html, section 1.3.
+Result<std::optional<std::string>> why_foreign(const fs::path& path, const Format& format) {
   struct stat status {};
   if (::stat(path.c_str(), &status) != 0) {
     if (errno == ENOENT) return std::optional<std::string>();
@@ -50,13 +52,13 @@ Result<std::optional<std::string>> stranger(const fs::path& path, const Format& 
   if (!S_ISREG(status.st_mode)) return std::optional<std::string>("it is not a regular file");
   if (status.st_size == 0) {
     if (size_or_zero(beside(path, "-wal")) == 0) return std::optional<std::string>();
-    return std::optional<std::string>("it is empty beside a write-ahead log");
+    return std::optional<std::string>("it is empty beside a write-ahead log that is not");
   }
   if (::access(path.c_str(), R_OK) != 0) return error_from_errno(errno, path.string());
   std::array<unsigned char, 100> header{};
   const auto count = Connection::peek(path, header);
   if (!count) return count.error();
-  // The power went while the file was made: SQLite will undo that.
+  // The power failed while the file was created: SQLite will roll the journal back.
   const bool blank = std::all_of(header.begin(), header.end(), [](unsigned char byte) { return byte == 0; });
   if (blank && size_or_zero(beside(path, "-journal")) > 0) return std::optional<std::string>();
   if (*count != header.size() || std::memcmp(header.data(), "SQLite format 3", 16) != 0) {
@@ -82,8 +84,9 @@ Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t
     if (name.starts_with(path.filename().string() + ".kept-") && !companion) ++kept;
   }
   if (kept >= kept_max) {
-    return Error{Fault::denied, fmt::format("{}: {}, and {} files are kept aside already", path.string(), why, kept),
-                 fmt::format("look at {}.kept-* and remove what is not needed", path.string())};
+    return Error{Fault::denied,
+                 fmt::format("{}: {}, and it is not renamed: {} kept files exist already", path.string(), why, kept),
+                 fmt::format("remove the {}.kept-* files that are not needed", path.string())};
   }
   fs::path target = stem;
   for (int n = 1; fs::exists(fs::symlink_status(target, error)); ++n)
@@ -92,12 +95,12 @@ Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t
   if (error) return error_from_errno(error.value(), fmt::format("rename {} to {}", path.string(), target.string()));
   for (const char* suffix : companions)
     fs::rename(beside(path, suffix), beside(target, suffix), error);
-  notes.push_back(fmt::format("{}: {}; it is kept as {} and a new {} was made", path.string(), why, target.string(),
-                              path.filename().string()));
+  notes.push_back(fmt::format("{}: {}; it was renamed to {} and a new {} was created", path.string(), why,
+                              target.string(), path.filename().string()));
   return {};
 }
 
-// Empty when all is well with an open file of ours; else why it has to be set aside.
+// Why an open file of ours has to be set aside; "": it is good.
 Result<std::string> damage(Connection& connection, const Format& format) {
   auto version = connection.integer("PRAGMA user_version");
   if (version && *version > static_cast<std::int64_t>(format.migrations.size())) {
@@ -110,8 +113,9 @@ Result<std::string> damage(Connection& connection, const Format& format) {
   return fmt::format("it is damaged ({})", check.error().what);
 }
 
-// New files are made outside WAL mode, so that their first bytes name us from the first moment on. auto_vacuum writes
-// these bytes, so it is set in the transaction that names us, and before that has begun to write.
+// A new file is created outside WAL mode, so that application_id is in the main file from the first commit on.
+// auto_vacuum writes the header, so it is set in the same transaction as application_id, and before the transaction
+// writes anything else.
 Result<void> migrate(Connection& connection, const Format& format) {
   auto version = connection.integer("PRAGMA user_version");
   if (!version) return version.error();
@@ -131,9 +135,9 @@ Result<void> migrate(Connection& connection, const Format& format) {
 Result<Connection> open_writable(const fs::path& path) {
   auto connection = Connection::open(path, Connection::Mode::read_write);
   if (!connection) return connection;
-  // SQLite opens what it may not write read-only, without a word.
+  // SQLite silently opens a file read-only if it may not write it.
   if (!connection->writable()) {
-    return Error{Fault::denied, fmt::format("{}: may not be written", path.string()),
+    return Error{Fault::denied, fmt::format("{}: no write permission, or a read-only file system", path.string()),
                  "chown it to the daemon's user, or mount its file system read-write"};
   }
   return connection;
@@ -142,19 +146,19 @@ Result<Connection> open_writable(const fs::path& path) {
 }  // namespace
 
 Result<Connection> open_database(const fs::path& path, const Format& format, std::int64_t now_ms, Notes& notes) {
-  auto why = stranger(path, format);
+  auto why = why_foreign(path, format);
   if (!why) return why.error();
   if (*why) {
     if (auto kept = keep_aside(path, **why, now_ms, notes); !kept) return kept.error();
   }
   auto connection = open_writable(path);
   if (!connection) return connection;
-  auto harm = damage(*connection, format);
-  if (!harm) return harm.error();
-  if (!harm->empty()) {
+  auto problem = damage(*connection, format);
+  if (!problem) return problem.error();
+  if (!problem->empty()) {
     connection->leave_as_is();
     { const Connection closed = std::move(*connection); }
-    if (auto kept = keep_aside(path, *harm, now_ms, notes); !kept) return kept.error();
+    if (auto kept = keep_aside(path, *problem, now_ms, notes); !kept) return kept.error();
     connection = open_writable(path);
     if (!connection) return connection;
   }
@@ -168,20 +172,21 @@ Result<Connection> open_database(const fs::path& path, const Format& format, std
 }
 
 Result<Connection> open_database_read_only(const fs::path& path, const Format& format) {
-  // SQLite says of a missing file what it says of a forbidden one.
+  // Check first, because SQLite returns the same error for a missing file and for one without permission.
   std::error_code unknown;
   if (!fs::exists(path, unknown) && !unknown) {
     return Error{Fault::absent, fmt::format("{}: no such file", path.string()),
-                 "name the daemon's directory with --storage.path; a daemon that has just started makes it within "
-                 "--storage.commit"};
+                 "give the daemon's directory with --storage.path; a daemon that has just started creates the file "
+                 "within --storage.commit"};
   }
-  auto why = stranger(path, format);
+  auto why = why_foreign(path, format);
   if (!why) return why.error();
   if (*why) return Error{Fault::broken, fmt::format("{}: {}", path.string(), **why)};
   auto connection = Connection::open(path, Connection::Mode::read_only);
   if (!connection) return connection;
   auto version = connection->integer("PRAGMA user_version");
-  // Without a running daemon there may be no WAL index, and it cannot be made in a directory that may not be written.
+  // Without a running daemon there may be no WAL index (-shm), and it cannot be created in a read-only directory. With
+  // an empty or missing WAL, the main file is complete and can be read without it.
   const bool no_index = connection->cause() == Cause::cannot_open || connection->cause() == Cause::read_only;
   if (!version && no_index && size_or_zero(beside(path, "-wal")) == 0) {
     connection = Connection::open(path, Connection::Mode::immutable);
@@ -190,10 +195,10 @@ Result<Connection> open_database_read_only(const fs::path& path, const Format& f
   }
   if (!version) return version.error();
   if (*version < 1 || *version > static_cast<std::int64_t>(format.migrations.size())) {
-    return Error{Fault::broken, fmt::format("{}: has format {}, this version reads {}", path.string(), *version,
+    return Error{Fault::broken, fmt::format("{}: has format {}, this version reads 1 to {}", path.string(), *version,
                                             format.migrations.size())};
   }
-  // Enough for the pages that a dashboard asks for again and again.
+  // 2 MiB of pages: enough for those that a refreshing dashboard reads repeatedly.
   if (auto set = connection->run(fmt::format("{}; PRAGMA cache_size=-2048", bounded_memory)); !set) return set.error();
   return connection;
 }

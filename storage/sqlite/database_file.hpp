@@ -1,9 +1,9 @@
-// Opening a database file of ours without ever losing what stands in its place.
+// Opens ledger.db or history.db, and never deletes or overwrites a file that it cannot use.
 //
 // A file that is not ours, is damaged, or was written by a newer version is renamed (with its -wal, -shm and -journal)
-// to `NAME.kept-2026-11-24T10-11-12Z` and a fresh one is made; `notes` then gets a line for the log. An older file of
-// ours is migrated. At most 16 kept files: beyond that opening fails until somebody looks at them. Blocks (it checks
-// the whole file); the caller holds the directory's lock (storage/directory.hpp).
+// to `NAME.kept-2026-11-24T10-11-12Z`, and a new one is created; `notes` then gets a line for the log. A file of an
+// older version is migrated. At most 16 kept files: with more, opening fails until the operator removes some. Blocks:
+// it checks the whole file. To write, the caller holds the directory's lock (storage/directory.hpp). Any thread.
 #pragma once
 
 #include <cstdint>
@@ -18,12 +18,14 @@ namespace perjoule::storage {
 
 using Notes = std::vector<std::string>;  // one line each, for the log
 
-// WAL, synchronous=FULL: a commit survives power loss. `now_ms` names a kept file.
+// WAL with synchronous=FULL: a commit survives power loss. With NORMAL only checkpoints are synced, and a power loss
+// would cost everything since the last one: ten minutes and more with few series. `now_ms` (wall clock) is the time in
+// the name of a kept file.
 [[nodiscard]] Result<Connection> open_database(const std::filesystem::path& path, const Format& format,
                                                std::int64_t now_ms, Notes& notes);
 
-// For reading beside a running daemon, or after it. Refuses what `open_database` would have set aside. A file of an
-// older version comes as it is: its reader asks which tables there are.
+// For reading, while a daemon is running or not. Refuses files that `open_database` would set aside. A file of an older
+// version is not migrated; the caller has to check which tables exist. Fault absent: there is no file.
 [[nodiscard]] Result<Connection> open_database_read_only(const std::filesystem::path& path, const Format& format);
 
 }  // namespace perjoule::storage

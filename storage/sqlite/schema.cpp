@@ -46,7 +46,8 @@ CREATE TABLE roll_1h(start_s INTEGER NOT NULL, series INTEGER NOT NULL, min REAL
 
 }  // namespace
 
-// "pjLg" and "pjHi". The ledger's WAL is small, because its whole space is allocated beforehand.
+// The application ids are "pjLg" and "pjHi" in ASCII. The ledger's WAL is small (64 pages before a checkpoint), because
+// its whole space is allocated when the file is opened (storage/ledger_file.cpp).
 const Format ledger_format{"ledger", 0x706a4c67, ledger_migrations, 64};
 const Format history_format{"history", 0x706a4869, history_migrations, 1000};
 
