@@ -19,7 +19,7 @@ constexpr char format = 1;
 constexpr unsigned holes_bit = 8;
 constexpr unsigned frame_scale_max = 6;
 
-// The smallest scale that is exact for all values; fills `integers`. nullopt: there is none.
+// The smallest scale that is exact for all values; fills `integers`. nullopt: no scale is.
 std::optional<unsigned> scale_all(std::span<const double> values, std::vector<std::uint64_t>& integers) {
   integers.resize(values.size());
   unsigned scale = 0;
@@ -247,7 +247,7 @@ bool read_column(ByteReader& reader, Decoded& out, bool& empty) {
   return read_values(reader, tag.form(), tag.scale(), !tag.holes(), out);
 }
 
-// `wanted` nullopt: all columns.
+// Decodes the columns that the caller needs; nullopt: all.
 Result<void> read_group(ByteReader body, std::int64_t base_ms, std::optional<Wanted> wanted, Decoded& out,
                         const std::function<void(const ColumnView&)>& each) {
   const auto group = static_cast<std::int64_t>(body.varint());
@@ -324,7 +324,7 @@ void append_group(std::string& frame, std::int64_t base_ms, const GroupBlock& bl
 
 namespace {
 
-// `want` returns for a group whether to decode it, and which columns; nullopt: all.
+// The callback returns for a group whether to decode it, and which columns; nullopt: all.
 template <class Want>
 Result<void> decode(std::string_view frame, const Want& want, const std::function<void(const ColumnView&)>& each) {
   if (frame.empty() || frame[0] != format) return bad("unknown format, expected 1");

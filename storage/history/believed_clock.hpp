@@ -1,9 +1,10 @@
-// The time from which retention counts ages: the newest stamp, unless the clock has just stepped ahead.
+// The time from which retention counts ages: the newest timestamp, unless the clock has just stepped ahead.
 //
-// A clock that is a year ahead for ten minutes would age everything. So a stamp more than two hours ahead of what is
-// believed is not believed until stamps have gone on behind it for a day; meanwhile nothing ages beyond what was
-// believed before. A clock that goes back is believed at once: that ages nothing. A daemon that was off for longer than
-// two hours forgets, for a day, no more than it had. Values only; any thread.
+// If the clock were a year ahead for ten minutes, retention would delete everything. So a timestamp more than two hours
+// ahead of the trusted time is not trusted until timestamps have followed it for a day; until then the trusted time
+// stands still, and nothing more expires. A clock that goes back is trusted at once, because that expires nothing.
+// After the daemon was off for more than two hours, retention pauses for a day for the same reason. All times are wall
+// clock, milliseconds since the epoch. One thread at a time (the writer).
 #pragma once
 
 #include <cstdint>
@@ -12,13 +13,13 @@ namespace perjoule::storage {
 
 class BelievedClock {
  public:
-  static constexpr std::int64_t sudden_ms = 2 * 3'600'000;
-  static constexpr std::int64_t proof_ms = 24 * 3'600'000;
+  static constexpr std::int64_t sudden_ms = 2 * 3'600'000;  // a larger step ahead is not trusted
+  static constexpr std::int64_t proof_ms = 24 * 3'600'000;  // until the new time has gone on for so long
 
-  // What a later process goes on from; 0: none.
+  // Stored in the file, so that a later process continues with it; 0: none.
   struct State {
-    std::int64_t believed_ms = 0;
-    std::int64_t step_ms = 0;  // the first stamp behind a step ahead that is not believed
+    std::int64_t believed_ms = 0;  // the trusted time
+    std::int64_t step_ms = 0;      // the first timestamp after a step ahead that is not trusted yet
     std::int64_t newest_ms = 0;
   };
 
@@ -36,10 +37,11 @@ class BelievedClock {
     }
     state_.newest_ms = stamp_ms;
   }
-  // 0 before the first stamp.
+  // The trusted time; 0 before the first timestamp.
   [[nodiscard]] std::int64_t now_ms() const { return state_.believed_ms; }
   [[nodiscard]] const State& state() const { return state_; }
-  // Whether `kept` would lead a later process astray.
+  // Whether the state has changed so much since `kept` was stored that it should be stored again: at the first
+  // timestamp, at a step, and once an hour.
   [[nodiscard]] bool differs(const State& kept) const {
     const bool is_new = kept.newest_ms == 0 && state_.newest_ms != 0;
     return is_new || kept.step_ms != state_.step_ms || is_sudden(kept.newest_ms, state_.newest_ms, sudden_ms / 2);

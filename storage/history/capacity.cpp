@@ -10,7 +10,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::int64_t hour_slots = hour_ms / slot_ms;
-constexpr std::int64_t until_sealed_ms = 2 * slot_ms;  // behind an hour's end; sealing is staggered
+constexpr std::int64_t until_sealed_ms = 2 * slot_ms;  // after the end of an hour, because sealing is staggered
 
 }  // namespace
 
@@ -24,7 +24,7 @@ PerResolution<std::int64_t> reach_ms(const PerResolution<double>& per_hour, cons
   PerResolution<bool> settled{};
   auto left = static_cast<double>(bytes);
   double shares = 1;
-  // Whoever needs less than its share leaves the rest to the others, which then may need less than theirs.
+  // A resolution that needs less than its share leaves the rest to the others, which then may need less than theirs.
   for (bool again = true; again;) {
     again = false;
     const double whole = left / shares;
@@ -56,7 +56,7 @@ Result<void> Capacity::look(Connection& connection, std::int64_t now_ms) {
                                           fmt::arg("before", from - slot_key(1, 0)),
                                           fmt::arg("start_s", hour * hour_ms / 1000), fmt::arg("row", hour_row_bytes)));
   };
-  // With something before it, it was not begun in its middle.
+  // The four slots of the hour and the one before must have data: otherwise recording may have begun within the hour.
   auto slots = ask("SELECT count(DISTINCT k >> 24) FROM chunk WHERE k >= {before} AND k < {until}");
   if (!slots) return slots.error();
   hour_ = hour;

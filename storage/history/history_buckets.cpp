@@ -1,4 +1,4 @@
-// HistoryReader's minutes and hours: from their roll-ups, and behind them from what is not sealed yet.
+// The part of HistoryReader that reads minutes and hours: from roll-ups, and after them from unsealed samples.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -11,7 +11,7 @@ namespace perjoule::storage {
 
 namespace {
 
-// Where one group takes over from another, each has a part of the minute.
+// Merges buckets with the same start: where one grp replaces another, each has a part of the minute.
 void join_parts(std::vector<Bucket>& buckets) {
   const auto earlier = [](const Bucket& a, const Bucket& b) { return a.start_ms < b.start_ms; };
   if (!std::is_sorted(buckets.begin(), buckets.end(), earlier))
@@ -48,9 +48,9 @@ Result<std::vector<std::vector<Bucket>>> HistoryReader::buckets(std::span<const 
   return out;
 }
 
-// Where each series stood at the end of what is sealed of it: the last sample of its newest slot.
+// The last sealed sample of each series, from its newest sealed slot.
 Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Groups& groups, std::size_t series) {
-  std::vector<std::int64_t> newest(series, 0);  // first slot that is not sealed
+  std::vector<std::int64_t> newest(series, 0);  // first unsealed slot
   for (const auto& [grp, group] : groups) {
     for (const Column& column : group.columns)
       newest[column.series] = std::max(newest[column.series], group.sealed);
@@ -76,17 +76,17 @@ Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Gro
   return carried;
 }
 
-// As sealing will do it.
+// Appends the buckets of unsealed samples, computed as sealing will compute them.
 Result<void> HistoryReader::add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
                                          std::int64_t width_ms, std::span<std::vector<Bucket>> out) {
-  // The last bucket that is wanted may reach beyond what is sealed, though it begins in it.
+  // The last bucket of the range may begin in a sealed slot and end in an unsealed one.
   const auto ends_before = [&](const auto& group) {
     const std::int64_t sealed_ms = slot_start(group.second.sealed);
     return range.to_ms < sealed_ms && range.to_ms / width_ms * width_ms + width_ms <= sealed_ms;
   };
   if (std::all_of(groups.begin(), groups.end(), ends_before)) return {};
   std::vector<std::vector<Point>> points(ids.size());
-  // What is not sealed before the range goes with it: counters grow from there, and values stand into it.
+  // Includes the unsealed samples before the range: increases of counters start there, and values hold into the range.
   Taking taking{points, {INT64_MIN, INT64_MAX}, SIZE_MAX, ids.size(), 0};
   if (range.to_ms < INT64_MAX - width_ms) taking.range.to_ms = range.to_ms + width_ms;
   if (auto taken = take_tail(groups, taking); !taken) return taken;
@@ -122,7 +122,7 @@ Result<std::vector<Bucket>> HistoryReader::roll_up(std::span<const Point> points
   auto kind = connection_.integer(fmt::format("SELECT kind FROM series WHERE id = {}", id));
   if (!kind) return kind.error();
   const bool counter = *kind == static_cast<std::int64_t>(Kind::counter);
-  // What a clock that went back left behind lies in the future.
+  // After the clock went back, the sample before may lie in the future; it does not hold into these points.
   if (before && before->stamp_ms >= stamps_ms_.front()) before.reset();
   std::vector<Bucket> buckets;
   const std::int64_t from_ms = slot_start(slot_of(stamps_ms_.front()));
@@ -130,7 +130,7 @@ Result<std::vector<Bucket>> HistoryReader::roll_up(std::span<const Point> points
   return buckets;
 }
 
-// Adds to `count` what it takes.
+// Appends the buckets in the range to `out`, and adds their number to `count`.
 Result<void> HistoryReader::take_minute_blob(const Blob& blob, const Group& group, Range range,
                                              std::span<std::vector<Bucket>> out, std::size_t& count) {
   const auto read = [&](std::size_t offset, std::span<char> bytes) { return blob.read(offset, bytes); };
@@ -143,7 +143,7 @@ Result<void> HistoryReader::take_minute_blob(const Blob& blob, const Group& grou
     const auto before = static_cast<std::ptrdiff_t>(buckets.size());
     if (auto taken = minutes_.read(column.column, buckets); !taken) {
       if (taken.error().fault != Fault::broken) return taken;
-      whole = taken;  // the others have checksums of their own; all need the first one's, which open() looks at
+      whole = taken;  // go on: the others have their own checksums; open() has checked the first, which all need
       continue;
     }
     buckets.erase(std::remove_if(buckets.begin() + before, buckets.end(), outside), buckets.end());

@@ -15,7 +15,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::size_t series_per_pass = 64;
-constexpr std::int64_t reserved_slots = 24;  // no more room than for these is asked for at once
+constexpr std::int64_t reserved_slots = 24;  // memory for points is reserved for at most so many slots at once
 constexpr std::size_t points_per_pass = std::size_t{2} << 20;
 
 Unit unit_of(std::string_view word) {
@@ -42,12 +42,13 @@ Result<Connection> open_history(const std::filesystem::path& path) {
   if (!version) return version.error();
   if (*version < static_cast<std::int64_t>(history_format.migrations.size())) {
     return Error{Fault::broken, fmt::format("{}: has the older format {}", path.string(), *version),
-                 "start perjouled once: it brings the file to its own format"};
+                 "start perjouled once: it migrates the file"};
   }
   return connection;
 }
 
-// Several groups may hold a series, and after the clock was set back they overlap: of two points one is given.
+// Several grp rows may contain a series, and after the clock was set back their times overlap. Of two points with one
+// timestamp, one is kept.
 void HistoryReader::put_in_order(std::vector<Point>& points) {
   const auto earlier = [](const Point& a, const Point& b) { return a.wall_ms < b.wall_ms; };
   const auto same = [](const Point& a, const Point& b) { return a.wall_ms == b.wall_ms; };
@@ -56,7 +57,7 @@ void HistoryReader::put_in_order(std::vector<Point>& points) {
 }
 
 Error HistoryReader::too_many(std::size_t max) {
-  return {Fault::absent, fmt::format("more than {} samples in the range", max)};
+  return {Fault::absent, fmt::format("more than {} samples or buckets in the range", max)};
 }
 
 Result<void> HistoryReader::snapshot(const std::function<Result<void>()>& body) {
@@ -71,7 +72,7 @@ Result<void> HistoryReader::snapshot(const std::function<Result<void>()>& body) 
 }
 
 Result<void> HistoryReader::in_time() const {
-  if (late_ && late_()) return Error{Fault::timeout, "history: the answer took too long"};
+  if (late_ && late_()) return Error{Fault::timeout, "history: the query took too long"};
   return {};
 }
 
@@ -129,7 +130,8 @@ Result<std::vector<std::vector<Point>>> HistoryReader::raw(std::span<const std::
   return points;
 }
 
-// Fills `points` for the first of `ids`, in order; returns of how many.
+// Fills `points` for the first of `ids`, in order, and returns for how many: fewer than all if there are more than
+// `points_max` points, but at least one.
 Result<std::size_t> HistoryReader::collect(std::span<const std::int64_t> ids, Range range, std::size_t points_max,
                                            std::span<std::vector<Point>> points) {
   Taking taking{points, range, points_max, ids.size(), 0};
@@ -155,7 +157,8 @@ void HistoryReader::give_way(Taking& taking) {
   }
 }
 
-// Opens a row of a slot; false: there is none. Rows that are missing come together, and then a look is cheaper first.
+// Opens the row of a slot. False: there is no such row. Missing rows come in sequences, and opening a missing one is
+// slow (database.hpp), so after a missing row the next is first tested with a statement.
 Result<bool> HistoryReader::open_slot(Blob& blob, const SlotTable& table, std::int64_t key, bool& in_gap) {
   if (in_gap) {
     auto exists = Connection::integer(connection_.keep(table.exists), key);
@@ -167,8 +170,8 @@ Result<bool> HistoryReader::open_slot(Blob& blob, const SlotTable& table, std::i
   return opened;
 }
 
-// Calls `take(blob, group, slots left)` for what is sealed of the groups in the range. What is damaged of a blob is
-// left out, and the blob is counted; one that cannot be read is an error.
+// Calls `take(blob, group, slots left)` for each blob of the groups in the range. If `take` returns Fault::broken, the
+// blob is counted as damaged; any other error ends the call.
 Result<void> HistoryReader::for_each_slot(const SlotTable& table, const Groups& groups, Range range, const Take& take) {
   auto oldest = Connection::integer(connection_.keep(table.oldest));
   if (!oldest) return oldest.error();
@@ -214,7 +217,7 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
     if (column.series >= taking.taken || column.column >= chunk_.columns()) continue;
     if (auto decoded = chunk_.column(column.column, values_, present_); !decoded) {
       if (decoded.error().fault != Fault::broken) return decoded;
-      whole = decoded;  // the others have checksums of their own
+      whole = decoded;  // go on: the other columns have their own checksums
       continue;
     }
     std::vector<Point>& points = taking.points[column.series];
@@ -232,7 +235,7 @@ Result<void> HistoryReader::take_chunk(const Blob& blob, const Group& group, std
   return whole;
 }
 
-// What of a frame's column lies in the range and is not sealed.
+// Takes the points of a frame's column that are in the range and not sealed.
 void HistoryReader::take_column(const ColumnView& view, const Group& group, Taking& taking) {
   const auto column = std::lower_bound(group.columns.begin(), group.columns.end(), view.column,
                                        [](const Column& a, std::size_t b) { return a.column < b; });
@@ -265,9 +268,9 @@ Result<void> HistoryReader::take_rows(std::span<const std::int64_t> rows, const 
   return {};
 }
 
-// Rows keep what has been sealed until they are written over: those that hold nothing else are left alone.
+// Rows keep sealed samples until they are overwritten, so rows before the first unsealed slot are not read.
 Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
-  std::map<std::int64_t, std::int64_t> unsealed_ms;  // since when, by bundle
+  std::map<std::int64_t, std::int64_t> unsealed_ms;  // by bundle: start of the first unsealed slot of these groups
   for (const auto& [grp, group] : groups) {
     for (const std::int64_t bundle : {group.bundle, bundle_of_all}) {
       const auto at = unsealed_ms.try_emplace(bundle, INT64_MAX).first;
@@ -284,7 +287,7 @@ Result<void> HistoryReader::take_tail(const Groups& groups, Taking& taking) {
   return {};
 }
 
-// In the order in which they were written.
+// In the order of writing.
 Result<std::vector<std::int64_t>> HistoryReader::rows_of(std::int64_t bundle, Range range) {
   auto rows = connection_.keep(
       "SELECT id FROM tail WHERE id >= ?1 AND id < ?2 AND last_ms >= ?3 AND first_ms <= ?4 ORDER BY number");
@@ -316,7 +319,7 @@ Result<void> HistoryReader::read(const Selection& selection, const Store::Each& 
     if (!taken) return taken.error();
     for (std::size_t n = 0; n < *taken; ++n) {
       if (!points[n].empty() && !each(rest[n].description, points[n])) return {};
-      std::vector<Point>().swap(points[n]);  // `= {}` would keep the memory
+      std::vector<Point>().swap(points[n]);  // frees the memory; `= {}` would keep it
     }
     rest = rest.subspan(*taken);
   }
@@ -333,7 +336,7 @@ Result<std::int64_t> HistoryReader::oldest_ms(Connection& connection, Resolution
   auto key = Connection::integer(connection.keep(raw ? "SELECT min(k) FROM chunk" : "SELECT min(k) FROM roll_1m"));
   if (!key) return key;
   if (*key != 0 || !raw) return slot_start(slot_of_key(*key));
-  // Rows of the tail that are free may still hold what chunks do not any more.
+  // Free rows of the tail may still have samples whose chunks have expired: ignore them.
   return connection.integer(
       fmt::format("SELECT min(first_ms) FROM tail WHERE last_ms >= {} * ifnull("
                   "(SELECT min(sealed) FROM grp WHERE sealed > 0 AND closed_seq IS NULL), 0)",

@@ -1,8 +1,10 @@
-// Reads the history of an open history.db, sealed or not, as one: chunks and, behind what is sealed of a group, the
-// tail; minutes and hours from their roll-ups.
+// Reads the history of an open history.db as one, sealed or not. Raw samples come from chunks and, after the sealed
+// slots of a group, from the tail; minutes and hours come from roll-ups, and for unsealed slots from samples.
 //
-// Each call reads one snapshot of the file and holds it no longer than the call. One thread at a time; blocks. The
-// connection may be the writer's own, outside a transaction, or one that was opened for reading beside it.
+// Each call reads one snapshot of the file and ends it when it returns, because an open snapshot stops checkpoints and
+// lets the write-ahead log grow. One thread at a time; blocks. The connection is the writer's own, outside a
+// transaction, or a read-only one beside it. Damaged chunks and frames are left out and counted (undecodable); a chunk
+// that cannot be read because of an I/O error is an error. Times are wall clock, milliseconds since the epoch.
 #pragma once
 
 #include <cstdint>
@@ -23,7 +25,7 @@
 
 namespace perjoule::storage {
 
-// A series of the file: `description.id` means nothing here.
+// A series of the file. `description.id` is no number of this process: it repeats `id`.
 struct StoredSeries {
   std::int64_t id = 0;
   SeriesDescription description;
@@ -32,33 +34,33 @@ struct StoredSeries {
 enum class Resolution : std::uint8_t { raw, minute, hour };
 
 struct Range {
-  std::int64_t from_ms = 0;  // both inclusive; buckets are counted by their start
+  std::int64_t from_ms = 0;  // both are inclusive; a bucket is in the range if its start is
   std::int64_t to_ms = INT64_MAX;
 };
 
-// history.db for reading beside the daemon that writes it, or without one. Errors are open_database_read_only's; a file
-// of an older format is one, too.
+// Opens history.db for reading, while a daemon is running or not. Errors are those of open_database_read_only; a file
+// of an older format is an error, too.
 [[nodiscard]] Result<Connection> open_history(const std::filesystem::path& path);
 
 class HistoryReader {
  public:
-  // `late` is asked now and then: true ends the call with Fault::timeout.
+  // `late` is called between rows and blobs; if it returns true, the call ends with Fault::timeout.
   explicit HistoryReader(Connection& connection, std::function<bool()> late = {})
       : connection_(connection), late_(std::move(late)) {}
 
-  // In the order of metric, then labels; `metric` "": all.
+  // Ordered by metric, then labels; `metric` "": all.
   [[nodiscard]] Result<std::vector<StoredSeries>> series(std::string_view metric);
-  // The points of each of `ids` in the order of their stamps, no two of the same. Fault::absent when there are more
-  // than `points_max` in all: a narrower range may be asked for.
+  // The points of each of `ids` with strictly ascending timestamps. Fault::absent: there are more than `points_max` in
+  // total; the caller may ask for a narrower range.
   [[nodiscard]] Result<std::vector<std::vector<Point>>> raw(std::span<const std::int64_t> ids, Range range,
                                                             std::size_t points_max);
-  // Likewise the buckets; `resolution` is minute or hour. Those of what is not sealed yet are made from its samples.
+  // The same for buckets; `resolution` is minute or hour. Buckets of unsealed slots are computed from their samples.
   [[nodiscard]] Result<std::vector<std::vector<Bucket>>> buckets(std::span<const std::int64_t> ids, Range range,
                                                                  Resolution resolution, std::size_t buckets_max);
-  // As Store::read says.
+  // See Store::read.
   [[nodiscard]] Result<void> read(const Selection& selection, const Store::Each& each);
 
-  // Where a resolution begins, to a slot or an hour; 0: it has nothing.
+  // The start of the oldest slot (raw, minute) or hour of a resolution; 0: it has no data.
   [[nodiscard]] static Result<std::int64_t> oldest_ms(Connection& connection, Resolution resolution = Resolution::raw);
   [[nodiscard]] std::uint64_t undecodable() const { return undecodable_; }
 
@@ -73,10 +75,11 @@ class HistoryReader {
     std::int64_t bundle = 0;
     std::int64_t period_ms = 0;
     std::vector<Column> columns;
-    std::vector<std::size_t> wanted;  // their numbers
+    std::vector<std::size_t> wanted;  // the numbers of these columns, for decode_columns()
   };
-  using Groups = std::map<std::int64_t, Group>;  // by grp: the older first
-  // The first series are `taken`; the later ones give way when the points get too many.
+  using Groups = std::map<std::int64_t, Group>;  // by grp id, usually the oldest first
+  // What is collected: the points of the first `taken` series. If there are more than `points_max` points, the later
+  // half of these series is dropped, so that memory is bounded; the caller reads them in another pass.
   struct Taking {
     std::span<std::vector<Point>> points;
     Range range;
@@ -90,8 +93,8 @@ class HistoryReader {
                                             std::span<std::vector<Point>> points);
   struct SlotTable {
     const char* name;
-    const char* oldest;  // its statements
-    const char* exists;
+    const char* oldest;  // statement: the smallest key
+    const char* exists;  // statement: whether key ?1 exists
   };
   using Take = std::function<Result<void>(const Blob&, const Group&, std::size_t slots_left)>;
   [[nodiscard]] Result<bool> open_slot(Blob& blob, const SlotTable& table, std::int64_t key, bool& in_gap);
@@ -111,7 +114,7 @@ class HistoryReader {
   [[nodiscard]] Result<std::vector<std::optional<Carried>>> last_sealed(const Groups& groups, std::size_t series);
   [[nodiscard]] Result<void> add_unsealed(const Groups& groups, std::span<const std::int64_t> ids, Range range,
                                           std::int64_t width_ms, std::span<std::vector<Bucket>> out);
-  // Of what is not sealed of series `id`; `before` stood when it began.
+  // Buckets of the unsealed points of series `id`; `before` is the last sealed sample.
   [[nodiscard]] Result<std::vector<Bucket>> roll_up(std::span<const Point> points, std::optional<Carried> before,
                                                     std::int64_t id, const Rollup& rollup);
   static void give_way(Taking& taking);
@@ -123,7 +126,7 @@ class HistoryReader {
   Connection& connection_;
   std::function<bool()> late_;
   std::uint64_t undecodable_ = 0;
-  // Kept between chunks for their memory.
+  // Kept from chunk to chunk to reuse their memory.
   ChunkReader chunk_;
   RollupReader minutes_;
   std::vector<std::int64_t> stamps_ms_;

@@ -38,7 +38,7 @@ void Identities::Columns::add(SeriesId series, std::size_t column, double step) 
 
 namespace {
 
-// The number behind the last one; when those are used up, the first that is free.
+// The id after the largest; when the ids are used up, the smallest free one.
 Result<std::int64_t> free_grp(Connection& connection) {
   auto last = connection.integer("SELECT max(id) FROM grp");
   if (!last) return last;
@@ -47,11 +47,11 @@ Result<std::int64_t> free_grp(Connection& connection) {
       "SELECT id + 1 FROM grp AS g WHERE id < 16777215 AND NOT EXISTS(SELECT 1 FROM grp WHERE id = g.id + 1) "
       "ORDER BY id LIMIT 1");
   if (!gap) return gap;
-  if (*gap == 0) return Error{Fault::transient, "history: 16 million memberships at once are too many"};
+  if (*gap == 0) return Error{Fault::transient, "history: all 16777215 ids of table grp are in use"};
   return *gap;
 }
 
-// The newest bundle that has room for so many series more, or the next one.
+// The newest bundle if it has room for `series` more series, otherwise a new one.
 Result<std::int64_t> open_bundle(Connection& connection, std::size_t series) {
   auto newest = connection.integer("SELECT max(bundle) FROM grp");
   if (!newest) return newest;
@@ -79,7 +79,7 @@ bool holds_all(const Identities::Columns& columns, std::span<const Tick* const> 
   return true;
 }
 
-// Each once, in the order of the first tick that has it.
+// The series in these ticks, each once, in the order of their first occurrence.
 std::vector<SeriesId> present_in(std::span<const Tick* const> ticks) {
   std::vector<SeriesId> present;
   std::unordered_set<SeriesId> seen;
@@ -150,7 +150,7 @@ Result<Identities::Group*> Identities::stage(GroupId id) {
     const auto kept = kept_.groups.find(id);
     if (kept == kept_.groups.end()) {
       return Error{Fault::transient,
-                   fmt::format("history: group {} was not described", static_cast<std::uint32_t>(id))};
+                   fmt::format("history: group {} was not described before its tick", static_cast<std::uint32_t>(id))};
     }
     staged = staged_.groups.emplace(id, kept->second).first;
   }
@@ -197,9 +197,9 @@ Result<void> Identities::look_up(Group& group) {
   const bool same_period = find_grp_.integer(2) == group.description.period_ms;
   find_grp_.reset();
   group.columns.count = members.size();
-  // No column is known then, so that `replace` closes the row.
+  // If the sampling period has changed, or the row is of version 1, no column is mapped: `replace` then closes the row.
   if (!same_period || group.columns.bundle == bundle_of_all) return {};
-  // The row of an earlier run knows its columns by file id; they get the names of this run.
+  // The row of an earlier run lists file ids. Map its columns to the series numbers of this process.
   std::unordered_map<std::int64_t, std::size_t> column_of;
   for (std::size_t column = 0; column < members.size(); ++column)
     column_of.emplace(members[column], column);
@@ -218,8 +218,8 @@ Result<void> Identities::replace(Connection& connection, Group& group, std::span
   for (SeriesId series : present_in(ticks)) {
     const File file = file_of(series);
     if (file.id == 0) {
-      return Error{Fault::transient,
-                   fmt::format("history: series {} was not described", static_cast<std::uint32_t>(series))};
+      return Error{Fault::transient, fmt::format("history: series {} was not described before its sample",
+                                                 static_cast<std::uint32_t>(series))};
     }
     fresh.add(series, members.size(), file.step);
     members.push_back(file.id);

@@ -1,8 +1,9 @@
-// From the numbers that live as long as the process to those that live as long as the file: series ids and, for a
-// group, the grp row whose members are the columns of its frames.
+// Maps the numbers of series and groups that are valid for the process to ids that are valid for the file: series ids
+// and, for a group, the id of its grp row. A grp row is a *membership*: its members are the columns of the group's
+// frames and chunks. It never changes, so columns keep their meaning; if the group changes, it gets a new row.
 //
-// Changes are made inside the store's transaction and count once `keep` says that it was committed; `forget` takes them
-// back. One thread at a time.
+// Changes are made inside the store's transaction. They take effect with keep(), after it was committed; forget()
+// discards them. One thread at a time (the writer).
 #pragma once
 
 #include <cstdint>
@@ -19,11 +20,11 @@
 
 namespace perjoule::storage {
 
-// The members column of a grp row.
+// The column `members` of a grp row: the differences of the series ids, zigzag varints.
 [[nodiscard]] std::string pack_members(std::span<const std::int64_t> members);
 [[nodiscard]] std::vector<std::int64_t> unpack_members(std::string_view packed);
 
-// Calls `each(column, series)` for each in order.
+// Calls `each(column, series)` for each member in order; stops at the first malformed byte.
 template <class Each>
 void for_each_member(std::string_view packed, const Each& each) {
   ByteReader reader(packed);
@@ -41,15 +42,15 @@ class Identities {
    public:
     std::int64_t grp = 0;
     std::int64_t bundle = 0;
-    std::size_t count = 0;  // a grp from an earlier run may have columns whose series nobody has described since
+    std::size_t count = 0;  // may include columns of an earlier run whose series this process has not described
 
     static constexpr std::size_t none = SIZE_MAX;
 
     void add(SeriesId series, std::size_t column, double step);
-    // What a column's values are stored to multiples of; 0: bit for bit.
+    // A column's values are rounded to multiples of it; 0: stored bit for bit.
     [[nodiscard]] double step(std::size_t column) const { return steps_[column]; }
-    // `expected`: the column to try first, which then is the one behind the one found: a probe names its series in the
-    // same order at each tick, and then nothing is looked up.
+    // `expected`: the column to try first; set to the column after the one found. A probe lists its series in the same
+    // order at each tick, so the hash table is rarely needed.
     [[nodiscard]] std::size_t find(SeriesId series, std::size_t& expected) const {
       std::size_t column = expected;
       if (column >= series_of_.size() || series_of_[column] != series) {
@@ -61,7 +62,7 @@ class Identities {
     }
 
    private:
-    std::vector<SeriesId> series_of_;  // by column, as far as described
+    std::vector<SeriesId> series_of_;  // by column, as far as described by this process
     std::vector<double> steps_;
     std::unordered_map<SeriesId, std::size_t> of_;
   };
@@ -71,28 +72,27 @@ class Identities {
   [[nodiscard]] Result<void> describe(const SeriesDescription& series);
   void describe(const GroupDescription& group);
 
-  // The columns that group `id` had at the last keep(); null where it has none, or others are about to take their
-  // place.
+  // The columns that group `id` had at the last keep(); null if it had none or they are changed in this transaction.
   [[nodiscard]] const Columns* settled(GroupId id) const;
-  // The columns for these ticks of group `id`. A grp row never changes: when a series is new to the group, or `renew`
-  // is set, the ones present make a new row, and the old one is closed.
+  // The columns for these ticks of group `id`. If a series is new to the group, or `renew` is set, the series in the
+  // ticks get a new grp row, and the old one is closed.
   [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const Tick* const> ticks,
                                                bool renew);
-  // The row that group `id` has at the moment; 0: none.
+  // The id of the current grp row of group `id`; 0: none.
   [[nodiscard]] Result<std::int64_t> grp_of(GroupId id);
   void keep();
   void forget();
 
-  // File ids of the series that this process has described: they stay, whatever retention drops.
+  // File ids of the series that this process has described. Retention must not delete them.
   [[nodiscard]] std::unordered_set<std::int64_t> series_in_use() const;
-  // The grp rows that its groups have at the moment.
+  // Ids of the current grp rows of this process's groups. Retention must not delete them.
   [[nodiscard]] std::unordered_set<std::int64_t> groups_in_use() const;
 
  private:
   struct Group {
     GroupDescription description;
     Columns columns;
-    bool looked_up = false;  // grp 0 then means that there is none yet
+    bool looked_up = false;  // the file was searched for a grp row; if columns.grp is still 0, it has no such row
   };
   struct File {
     std::int64_t id = 0;  // 0: not described
@@ -109,7 +109,7 @@ class Identities {
   [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks);
 
   Names kept_;
-  Names staged_;  // what differs from kept_ since the last keep
+  Names staged_;  // changes to kept_ since the last keep()
   Statement insert_series_;
   Statement insert_grp_;
   Statement close_grp_;

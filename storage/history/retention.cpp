@@ -14,7 +14,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::int64_t page_bytes = 4096;
-constexpr int slots_by_size = 4;  // a call
+constexpr int slots_by_size = 4;  // dropped per call
 constexpr std::size_t rows_per_call = 64;
 constexpr std::size_t rows_at_once = 16;
 constexpr std::int64_t vacuum_pages = 256;
@@ -95,7 +95,7 @@ bool Retention::expired(Level level, const RetentionLimits& limits) const {
 }
 
 Retention::Level Retention::largest() const {
-  std::size_t found = raw;
+  std::size_t found = raw;  // the largest relative to its share
   for (std::size_t level = 0; level < levels; ++level) {
     if (static_cast<double>(stocks_[level].bytes) / resolution_shares[level] >
         static_cast<double>(stocks_[found].bytes) / resolution_shares[found]) {
@@ -160,7 +160,7 @@ Result<bool> Retention::drop(Connection& connection, const RetentionLimits& limi
   return more;
 }
 
-// The oldest of what is sealed goes first; without anything sealed, rows of the tail.
+// Drops sealed slots first; rows of the tail only if nothing is sealed.
 Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& tail) {
   std::size_t rows = 0;
   for (int slots = 0;;) {
@@ -194,6 +194,8 @@ Result<bool> Retention::shrink(Connection& connection, std::int64_t bytes) {
   return surplus > vacuum_pages;
 }
 
+// Once per process: sets last_slot of series that have no grp row but were in use by an earlier process when they lost
+// their last one, so that they are deleted once their hour roll-ups have expired.
 Result<void> Retention::sweep(Connection& connection, const std::unordered_set<std::int64_t>& used) {
   if (swept_) return {};
   auto series = connection.prepare("SELECT id FROM series WHERE last_slot IS NULL");
@@ -230,7 +232,7 @@ Result<void> Retention::drop_groups(Connection& connection, std::span<const Gone
   return {};
 }
 
-// Memberships that nothing is stored of any more; then series that are in none and have no hour left.
+// Deletes grp rows without stored data, then series without a grp row and without hour roll-ups.
 Result<void> Retention::drop_identities(Connection& connection, const Tail& tail,
                                         const std::unordered_set<std::int64_t>& groups_in_use,
                                         const std::unordered_set<std::int64_t>& series_in_use) {

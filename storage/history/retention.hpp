@@ -1,9 +1,9 @@
-// What the history forgets: by age at each resolution, and by size so that no resolution starves another.
+// Deletes old history: by age at each resolution, and by size, so that no resolution takes the space of another.
 //
-// When the file is too large, the resolution that is furthest above its share gives up its oldest slot: raw samples own
-// half of the budget, minutes three eighths, hours an eighth; what one does not use the others may. The budget is for
-// the file and its write-ahead log together. Pages that become free are used again; the file shrinks only after the
-// budget did, a bounded number of pages at a time. One thread at a time, inside the store's transaction.
+// If the file is too large, the resolution that is furthest above its share loses its oldest slot. Raw samples have 1/2
+// of the size limit, minutes 3/8, hours 1/8; unused shares are lent to the others. The limit covers the file and its
+// write-ahead log together. Freed pages are reused; the file itself shrinks only after the limit was lowered, a bounded
+// number of pages at a time, so that a commit stays short. One thread at a time, inside the store's transactions.
 #pragma once
 
 #include <cstdint>
@@ -19,8 +19,8 @@
 
 namespace perjoule::storage {
 
-// Of a budget of `bytes_max` for all: the write-ahead log is held to `wal`, the file to `file`, and retention begins at
-// `used`, so that a commit and a sealing find room.
+// How a size limit of `bytes_max` is divided. The write-ahead log gets `wal` bytes and the file `file`. Retention drops
+// data while more than `used` bytes of the file are in use, so that the next commit and sealing find room.
 struct Budget {
   std::int64_t wal = 0;
   std::int64_t file = 0;
@@ -28,7 +28,7 @@ struct Budget {
 };
 [[nodiscard]] Budget budget_of(std::int64_t bytes_max);
 
-// What lies before these stamps may go; the file and its write-ahead log fit `bytes_max`.
+// Data before these times expires; the file and its write-ahead log must fit into `bytes_max`. The defaults: no limit.
 struct RetentionLimits {
   std::int64_t raw_from_ms = INT64_MIN;
   std::int64_t minute_from_ms = INT64_MIN;
@@ -38,25 +38,26 @@ struct RetentionLimits {
 
 class Retention {
  public:
-  // Looks at the whole file once: a second for each few gigabytes.
+  // Reads the sizes of all stored data, once at start: about a second for a few gigabytes.
   [[nodiscard]] static Result<Retention> load(Connection& connection);
 
-  // After a sealing was committed.
+  // To be called after a sealing was committed.
   void add(const Sealer::Written& written);
-  // Whether `drop` would find something to do.
+  // Whether `drop` has something to do.
   [[nodiscard]] Result<bool> is_due(Connection& connection, const RetentionLimits& limits);
-  // Drops at most one slot of each resolution by age and a few by size. What is not sealed yet goes only when nothing
-  // else is left: its minutes and hours may have long to live. True: more is to do.
+  // Drops at most one slot of each resolution by age, and a few slots by size. Unsealed samples are dropped only by
+  // size, and only if nothing else is left, because their minute and hour roll-ups may have to be kept for long. Then
+  // deletes the grp and series rows that nothing refers to; those in use by this process stay. True: call it again.
   [[nodiscard]] Result<bool> drop(Connection& connection, const RetentionLimits& limits, Tail& tail,
                                   const std::unordered_set<std::int64_t>& groups_in_use,
                                   const std::unordered_set<std::int64_t>& series_in_use);
-  // Memberships that went since this was asked last: their numbers may be given out again.
+  // Ids of grp rows that were deleted since the last call. They may be reused, so caches must forget them.
   [[nodiscard]] std::vector<std::int64_t> take_gone() { return std::exchange(gone_, {}); }
-  // Raw samples that went, likewise.
+  // Raw samples that were dropped since the last call.
   [[nodiscard]] std::uint64_t take_expired() { return std::exchange(expired_samples_, 0); }
-  // What of `bytes_max` is left to the resolutions beside the tail, the identities and the trees themselves.
+  // The part of `bytes_max` that remains for the resolutions after the tail, the identities and the B-trees.
   [[nodiscard]] Result<std::int64_t> room_for_resolutions(Connection& connection, std::int64_t bytes_max) const;
-  // Where the oldest slot begins that raw samples are sealed of; 0: none.
+  // Start of the oldest slot with sealed raw samples; 0: no such slot.
   [[nodiscard]] std::int64_t oldest_ms() const;
 
  private:
@@ -72,7 +73,7 @@ class Retention {
   [[nodiscard]] Result<bool> fit(Connection& connection, const Budget& budget, Tail& tail);
   [[nodiscard]] bool expired(Level level, const RetentionLimits& limits) const;
   [[nodiscard]] Level largest() const;
-  struct Gone {  // a membership
+  struct Gone {  // a grp row to delete
     std::int64_t grp = 0;
     std::int64_t sealed = 0;
     std::vector<std::int64_t> members;
@@ -88,8 +89,8 @@ class Retention {
   Stock stocks_[levels];
   std::uint64_t expired_samples_ = 0;
   std::vector<std::int64_t> gone_;
-  bool dropped_ = false;  // something, since identities were looked at
-  bool swept_ = false;    // series that lost their last grp while an earlier process used them are marked
+  bool dropped_ = false;  // data was dropped since identities were last checked
+  bool swept_ = false;    // sweep() has run in this process
 };
 
 }  // namespace perjoule::storage

@@ -1,5 +1,7 @@
 #include "storage/history/sealer.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "storage/history/identities.hpp"
@@ -9,7 +11,7 @@ namespace perjoule::storage {
 
 namespace {
 
-constexpr std::size_t shapes_max = 8192;  // more are looked up again
+constexpr std::size_t shapes_max = 8192;  // with more the cache is emptied, which bounds memory
 
 }  // namespace
 
@@ -46,7 +48,7 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
     blocks_[n].begin(due.groups[n], (*shape)->members.size(), slot_start(due.slot), slot_start(due.slot + 1));
     block_of[due.groups[n]] = &blocks_[n];
   }
-  SlotBlock* into = nullptr;  // of the group whose columns come
+  SlotBlock* into = nullptr;  // of the group that is being decoded
   const auto want = [&](std::int64_t grp) {
     const auto found = block_of.find(grp);
     if (found == block_of.end()) return false;
@@ -77,7 +79,7 @@ Result<const Sealer::Shape*> Sealer::shape_of(std::int64_t grp) {
 Result<Sealer::Shape> Sealer::load(std::int64_t grp) {
   auto row = select_grp_.bind(1, grp).step();
   if (!row) return row.error();
-  if (!*row) return Error{Fault::broken, "history: a frame of a grp that is not there"};
+  if (!*row) return Error{Fault::broken, fmt::format("history: the tail has samples of unknown grp {}", grp)};
   Shape shape;
   shape.period_ms = std::max<std::int64_t>(select_grp_.integer(0), 1);
   const auto members = unpack_members(select_grp_.blob(1));
@@ -94,7 +96,7 @@ Result<Sealer::Shape> Sealer::load(std::int64_t grp) {
   return shape;
 }
 
-// Where the series stood at the end of the last slot, which another process sealed.
+// The last samples of the series in the last sealed slot, which an earlier process sealed.
 Result<void> Sealer::load_carried(std::int64_t grp, std::int64_t slot, const Shape& shape) {
   auto row = select_chunk_.bind(1, slot_key(slot, grp)).step();
   if (!row) return row.error();
@@ -125,7 +127,7 @@ void Sealer::roll_up(const Shape& shape, std::int64_t slot, bool ends, const Gro
     const Member& member = shape.members[c];
     const auto known = carried_.find(member.series);
     std::optional<Carried> before;
-    // What a clock that went back left behind lies in the future.
+    // After the clock went back, the sample before may lie in the future; it does not hold into this slot.
     if (known != carried_.end() && known->second.stamp_ms < block.stamps_ms.front()) before = known->second;
     buckets_[c].clear();
     minute.add({slot_start(slot), until_ms, block.stamps_ms, std::span(block.values).subspan(c * ticks, ticks),
@@ -156,7 +158,7 @@ Result<void> Sealer::write_hours(const Shape& shape) {
   for (std::size_t c = 0; c < buckets_.size(); ++c) {
     const auto& minutes = buckets_[c];
     if (minutes.empty()) continue;
-    Bucket hour = minutes.front();  // a slot lies in one hour
+    Bucket hour = minutes.front();  // a slot never spans two hours
     for (std::size_t n = 1; n < minutes.size(); ++n)
       merge(hour, minutes[n]);
     hour.start_ms = hour.start_ms / hour_ms * hour_ms;
@@ -165,7 +167,8 @@ Result<void> Sealer::write_hours(const Shape& shape) {
   return {};
 }
 
-// The slots of an hour come one after the other; a clock that went back may bring one again, of another grp.
+// Merges into the row that the earlier slots of the hour have left. After the clock went back, a slot may occur again,
+// with another grp.
 Result<void> Sealer::write_hour(std::int64_t series, Bucket hour) {
   auto row = select_hour_.bind(1, hour.start_ms / 1000).bind(2, series).step();
   if (!row) return row.error();

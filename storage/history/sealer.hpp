@@ -1,8 +1,8 @@
-// Seals slots: what the tail holds of some groups becomes a chunk, roll-ups by the minute and by the hour each, and
-// leaves the tail.
+// Seals slots: the samples of a group in a slot move from the tail into a chunk, a blob of minute roll-ups and rows of
+// hour roll-ups.
 //
-// What is written depends on the file alone: nothing is lost, and nothing counted twice, when the process ends between
-// two slots. One thread at a time, inside the store's transaction.
+// What is written depends on the file alone, so nothing is lost or counted twice if the process ends between two slots.
+// One thread at a time (the writer), inside the store's transactions.
 #pragma once
 
 #include <cstdint>
@@ -25,16 +25,16 @@ class Sealer {
  public:
   [[nodiscard]] static Result<Sealer> make(Connection& connection);
 
-  // On an error the transaction has to be rolled back and the tail loaded anew.
+  // On an error the caller must roll the transaction back, load the tail again and call forget().
   [[nodiscard]] Result<void> seal(Tail& tail, const Tail::Due& due);
-  // What is known beside the file; after a rollback, too.
+  // Drops what is cached from the file.
   void forget() {
     shapes_.clear();
     carried_.clear();
     written_ = {};
   }
   void forget(std::int64_t grp) { shapes_.erase(grp); }
-  // Bytes of blobs and hour rows that were written since this was asked last.
+  // Bytes of blobs and number of new hour rows since the last call.
   struct Written {
     std::int64_t slot = 0;
     std::int64_t raw_bytes = 0;
@@ -56,7 +56,7 @@ class Sealer {
   [[nodiscard]] Result<const Shape*> shape_of(std::int64_t grp);
   [[nodiscard]] Result<Shape> load(std::int64_t grp);
   [[nodiscard]] Result<void> load_carried(std::int64_t grp, std::int64_t slot, const Shape& shape);
-  // `ends`: another grp goes on behind the block's last tick.
+  // `ends`: another grp replaced this one after the block's last tick.
   [[nodiscard]] Result<void> write(const Shape& shape, std::int64_t slot, bool ends, const GroupBlock& block);
   void roll_up(const Shape& shape, std::int64_t slot, bool ends, const GroupBlock& block);
   [[nodiscard]] Result<void> write_hours(const Shape& shape);
@@ -70,7 +70,8 @@ class Sealer {
   Statement select_hour_;
   Statement insert_hour_;
   std::unordered_map<std::int64_t, Shape> shapes_;
-  std::unordered_map<std::int64_t, Carried> carried_;  // by series, over its grps
+  // The newest sealed sample by series, not by grp, so that roll-ups continue when one grp replaces another.
+  std::unordered_map<std::int64_t, Carried> carried_;
   Written written_;
   ChunkWriter chunk_;
   RollupWriter minutes_;

@@ -13,10 +13,10 @@ namespace perjoule::storage {
 
 namespace {
 
-// A stamp that lies further back says that the clock was set; a nearer one, that a sample is late.
+// A timestamp further back means that the clock was set back; a nearer one, that the sample is late.
 constexpr std::int64_t set_back_ms = 60'000;
-// A group that was silent for longer, or whose clock stepped ahead, has a new membership: the slots of one lie
-// together.
+// A group that was silent for longer, or whose clock stepped ahead, gets a new grp row. Sealing and reading visit all
+// slots from the first to the last of a grp, so these must not be years apart.
 constexpr std::int64_t silent_ms = 24 * hour_ms;
 constexpr std::int64_t wal_bytes_max = 8 << 20;
 
@@ -26,7 +26,8 @@ std::int64_t file_bytes(const std::filesystem::path& path) {
   return error ? 0 : static_cast<std::int64_t>(size);
 }
 
-// The nearest multiple, as a decimal that prints as one.
+// The nearest multiple of `step`. For a step of 0.1 it divides by 10, because 3 * 0.1 is 0.30000000000000004 but 3 / 10
+// is 0.3, which the codec stores as an integer.
 double to_step(double value, double step) {
   if (step <= 0) return value;
   if (step >= 1) return std::nearbyint(value / step) * step;
@@ -35,7 +36,7 @@ double to_step(double value, double step) {
 }
 
 Error opened_read_only(const std::filesystem::path& path) {
-  return {Fault::denied, fmt::format("{}: was opened for reading", path.string())};
+  return {Fault::denied, fmt::format("{}: cannot write, it was opened read-only", path.string())};
 }
 
 }  // namespace
@@ -136,8 +137,8 @@ Result<void> SqliteStore::encode(const Frame& frame) {
   return {};
 }
 
-// In runs of ascending stamps: each but the first begins where the clock went back, or stepped far ahead. Those that
-// are taken move to the front.
+// Encodes the ticks in runs of ascending timestamps. A new run begins where the clock went back or stepped far ahead.
+// Late ticks are refused; the accepted ones are moved to the front of `ticks`.
 Result<void> SqliteStore::encode_group(std::span<const Tick*> ticks) {
   const GroupId group = ticks.front()->group;
   auto grp = identities_->grp_of(group);
@@ -172,11 +173,12 @@ Result<const Identities::Columns*> SqliteStore::change_columns(GroupId group, st
   if (!columns) return columns;
   if (*before != 0 && (*columns)->grp != *before) tail_.closed(*before);
   if ((*columns)->count > frame_columns_max)
-    return Error{Fault::transient, fmt::format("history: {} series of one group are too many", (*columns)->count)};
+    return Error{Fault::transient,
+                 fmt::format("history: {} series in one group, the limit is {}", (*columns)->count, frame_columns_max)};
   return columns;
 }
 
-// Fills `block_`; false: a series has no column.
+// Fills `block_`. False: a series has no column.
 bool SqliteStore::fill_block(const Identities::Columns& columns, std::span<const Tick* const> run) {
   block_.reset(columns.grp, columns.count, run.size());
   const std::span values(block_.values);
@@ -198,7 +200,8 @@ bool SqliteStore::fill_block(const Identities::Columns& columns, std::span<const
 Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const> run, bool renew) {
   if (run.empty()) return {};
   if (run.size() > frame_ticks_max)
-    return Error{Fault::transient, fmt::format("history: {} ticks of one group at once are too many", run.size())};
+    return Error{Fault::transient, fmt::format("history: {} ticks of one group in one commit, the limit is {}",
+                                               run.size(), frame_ticks_max)};
   const Identities::Columns* columns = renew ? nullptr : identities_->settled(group);
   if (columns == nullptr || !fill_block(*columns, run)) {
     auto changed = change_columns(group, run, renew);
@@ -287,7 +290,8 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
   return more;
 }
 
-// The log is begun anew when half of its share is full, so that the largest transaction finds room.
+// Bounds the write-ahead log to its part of the size limit. It is checkpointed when it is half full, so that the
+// largest transaction has room.
 Result<void> SqliteStore::bound_log(std::int64_t bytes_max) {
   if (bytes_max == log_bounded_for_) return {};
   const std::int64_t wal = bytes_max == INT64_MAX ? wal_bytes_max : std::min(budget_of(bytes_max).wal, wal_bytes_max);

@@ -1,5 +1,5 @@
-// The Store over history.db (tables: storage/sqlite/schema.hpp, frames: storage/codec/frame.hpp). One thread at a time;
-// blocks.
+// The Store over history.db (tables: storage/sqlite/schema.hpp). One thread at a time: the writer's, or that of an
+// export with a store of its own. Blocks on the disk.
 #pragma once
 
 #include <cstdint>
@@ -26,23 +26,24 @@ class SqliteStore final : public Store {
  public:
   [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open(const std::filesystem::path& path, std::int64_t now_ms,
                                                                  Notes& notes);
-  // For `read` and `size` beside a running daemon.
+  // For `read` and `size` only, also while a daemon is running.
   [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open_read_only(const std::filesystem::path& path);
 
-  // Fault broken: open the store anew (its file was moved, deleted or damaged). Each series at most once in a tick.
+  // Fault broken: the file was moved, deleted or damaged; open the store again. A tick has each series at most once.
   [[nodiscard]] Result<void> append(const Frame& frame) override;
   [[nodiscard]] Result<bool> seal() override;
   [[nodiscard]] Result<bool> retain(const RetentionPolicy& policy) override;
   [[nodiscard]] Result<StoreSize> size() override;
-  // In the order of metric, then labels; series without a point in the range are left out. Of points of one series with
-  // the same stamp (the clock was set back) one is given. Holds 2 Mi points or one series, whichever is more.
+  // In the order of metric, then labels; series without a point in the range are left out. If a series has several
+  // points with one timestamp (the clock was set back), one of them is passed. Holds at most 2 Mi points in memory, or
+  // one series if that has more.
   [[nodiscard]] Result<void> read(const Selection& selection, const Each& each) override;
 
-  // Frames and chunks that could not be decoded, at least in part, and were left out.
+  // Number of frames and chunks that could not be decoded, at least in part; what could not is left out.
   [[nodiscard]] std::uint64_t undecodable() const { return tail_.undecodable() + reader_undecodable_; }
 
  private:
-  // What one row of the tail gets.
+  // What is written to one row of the tail.
   struct Bundle {
     std::string frame;
     std::int64_t base_ms = 0;
@@ -52,7 +53,7 @@ class SqliteStore final : public Store {
   SqliteStore(std::filesystem::path path, Connection connection)
       : path_(std::move(path)), connection_(std::move(connection)) {}
   [[nodiscard]] Result<void> prepare_writing();
-  // Runs `body` as a transaction. What memory knows of the file is read anew when one has failed.
+  // Runs `body` as a transaction. If it fails, the state in memory is loaded again before the next one.
   template <class Body>
   [[nodiscard]] Result<void> change(const Body& body);
   [[nodiscard]] Result<void> append_in_transaction(const Frame& frame);
@@ -69,23 +70,23 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> bound_log(std::int64_t bytes_max);
 
   std::filesystem::path path_;
-  Connection connection_;  // before what holds its statements
+  Connection connection_;  // declared before the members that hold its statements, so that they are destroyed first
   std::optional<Identities> identities_;
   Tail tail_;
   std::optional<Sealer> sealer_;
   std::optional<Retention> retention_;
-  bool stale_ = true;        // tail_, sealer_ and retention_ have to be read from the file
-  std::int64_t now_ms_ = 0;  // the newest sample's
+  bool stale_ = true;        // tail_, sealer_ and retention_ have to be loaded from the file
+  std::int64_t now_ms_ = 0;  // time of the newest sample; 0: none in this process
   BelievedClock clock_;
   RetentionPolicy policy_;  // of the last `retain`
   Capacity capacity_;
-  BelievedClock::State clock_kept_;     // in the file
-  std::int64_t log_bounded_for_ = 0;    // the budget
-  std::optional<std::int64_t> series_;  // in the file, as counted last
+  BelievedClock::State clock_kept_;     // as stored in the file
+  std::int64_t log_bounded_for_ = 0;    // size limit for which bound_log() has set the WAL's limits
+  std::optional<std::int64_t> series_;  // number of series in the file; nullopt: count again
   std::uint64_t refused_samples_ = 0;
   std::uint64_t expired_samples_ = 0;
   std::uint64_t reader_undecodable_ = 0;
-  // Of the frame being appended; kept for the next, so that a steady state allocates little.
+  // Of the frame being appended; kept for the next one, to allocate little memory in a steady state.
   std::map<std::int64_t, Bundle> bundles_;
   std::uint64_t refusing_ = 0;
   GroupBlock block_;

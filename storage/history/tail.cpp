@@ -10,17 +10,19 @@ namespace perjoule::storage {
 
 namespace {
 
-// Samples may come late by as much; the slots of the other groups follow one after the other, eight groups at a time.
+// A slot is sealed 30 s after its end at the earliest, because samples of slow probes arrive late. Groups follow every
+// 15 s, eight at a time, over 10 minutes: sealing all at once would stall the writer and delay ledger commits.
 constexpr std::int64_t late_ms = 30'000;
 constexpr std::int64_t stagger_ms = 15'000;
 constexpr std::int64_t stagger_steps = 40;
-// Numbers of this size and stamps of this century take the same bytes in a row, so that rows do not change their size.
+// SQLite stores integers in as many bytes as they need. Numbers from here on take six, like timestamps of this century,
+// so all rows of a blob size have the same size and can be overwritten in place.
 constexpr std::int64_t first_number = std::int64_t{1} << 32;
-// A free row that nothing has written over for so long is too many.
+// A row that was free for so many slots and not overwritten is deleted.
 constexpr std::int64_t free_slots = 4;
 
-// What a row of an SQLite page has for the blob: a quarter or a half of the page, most of it, or whole overflow pages
-// behind the least that a row keeps at home (sqlite.org/fileformat2.html, section 1.6).
+// The blob sizes that fill pages of 4096 bytes well: an eighth, a quarter, a half or the whole of a page, or whole
+// overflow pages behind the part that SQLite keeps in the row (sqlite.org/fileformat2.html, section 1.6).
 std::size_t padded_size(std::size_t size) {
   for (const std::size_t room : {480U, 960U, 1960U, 3960U}) {
     if (size <= room) return room;
@@ -54,7 +56,7 @@ void SlotBlock::grow(std::size_t ticks) {
   const std::size_t room = std::max<std::size_t>({ticks, room_ * 2, 64});
   block_.values.resize(block_.columns * room);
   block_.present.resize(block_.columns * room);
-  // From the last column on, so that none is written over before it has moved.
+  // From the last column to the first, so that none is overwritten before it has moved.
   for (std::size_t column = block_.columns; column-- > 0;) {
     const auto move = [&](auto& cells) {
       const auto from = cells.begin() + static_cast<std::ptrdiff_t>(column * room_);
@@ -72,7 +74,7 @@ void SlotBlock::open_frame(std::span<const std::int64_t> stamps_ms) {
   opened_ = true;
   start_ = block_.stamps_ms.size();
   const std::int64_t after_ms = start_ > 0 ? block_.stamps_ms.back() + 1 : from_ms_;
-  // A file of version 1 may hold a clock that went back: what comes before it in the frame is taken.
+  // In a frame of version 1 the clock may go back: only the ticks before that are used.
   const auto ascending = std::is_sorted_until(stamps_ms.begin(), stamps_ms.end(), std::less_equal<>());
   const auto first = std::lower_bound(stamps_ms.begin(), ascending, std::max(from_ms_, after_ms));
   const auto end = std::lower_bound(first, ascending, until_ms_);
@@ -171,8 +173,9 @@ Result<void> Tail::load_rows(Connection& connection) {
   return {};
 }
 
-// A row that is longer than a slot may span a step of the clock: there each stamp is looked at. What cannot be decoded
-// is counted when its slot is sealed.
+// For a row that spans at most a slot, first_ms and last_ms are exact enough for each group. A longer row may span a
+// clock step; then its timestamps are decoded, so that it does not wait for all the slots in between. What cannot be
+// decoded is counted when its slot is sealed.
 std::vector<Tail::Held> Tail::held_in(std::string_view frame, std::int64_t first_ms, std::int64_t last_ms) const {
   std::vector<Held> held;
   const bool is_long = last_ms - first_ms > slot_ms;
@@ -182,7 +185,7 @@ std::vector<Tail::Held> Tail::held_in(std::string_view frame, std::int64_t first
     return is_long;
   };
   const auto look = [&](const ColumnView& view) {
-    if (!held.empty() && held.back().grp == view.group) return;  // its columns have the same stamps
+    if (!held.empty() && held.back().grp == view.group) return;  // its columns have the same timestamps
     held.push_back({view.group, view.stamps_ms.front(), view.stamps_ms.front()});
     for (const std::int64_t stamp_ms : view.stamps_ms) {
       if (stamp_ms < held.back().first_ms || stamp_ms - held.back().last_ms > slot_ms)
@@ -280,11 +283,12 @@ Result<void> Tail::remove(const Row& row) {
   return delete_.bind(1, row.id).run();
 }
 
-// A row that is free now. Those that version 1 wrote are never written over.
+// Frees a row, and deletes the oldest free one if it is too old. Rows of version 1 are deleted, not reused: they belong
+// to no bundle.
 Result<void> Tail::release(Row row, std::int64_t slot) {
   if (bundle_of_row(row.id) == bundle_of_all) return remove(row);
   free_.push_back(std::move(row));
-  // Either way: what a clock that stepped ahead left behind is as old as it is young.
+  // Absolute distance: after a forward clock step, an old row may carry a future timestamp.
   if (std::abs(slot_of(free_.front().last_ms) - slot) < free_slots) return {};
   if (auto removed = remove(free_.front()); !removed) return removed;
   free_.pop_front();
@@ -309,7 +313,7 @@ Result<void> Tail::sealed(const Due& due) {
   return {};
 }
 
-// After rows went without being sealed: what nothing holds any more does not wait.
+// After rows were dropped unsealed: slots without a row no longer wait.
 void Tail::forget_waiting_without_row() {
   waiting_.clear();
   for (const Row& row : rows_) {

@@ -30,7 +30,7 @@
 //   roll_1m k            as in chunk
 //           d            storage/codec/rollup_block.hpp
 //   roll_1h start_s      start of the hour, seconds since the epoch
-//           series min max mean last count seconds increase   storage/codec/rollup.hpp; plain rows for anyone's SQL:
+//           series min max mean last count seconds increase   storage/codec/rollup.hpp; plain rows, for SQL by hand:
 //             SELECT datetime(start_s, 'unixepoch'), labels, mean FROM roll_1h JOIN series ON id = series
 //             WHERE metric = 'perjoule_gpu_power_watts'
 //   meta    name value   clock_believed_ms, clock_step_ms, clock_newest_ms: storage/history/believed_clock.hpp
