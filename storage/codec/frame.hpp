@@ -67,8 +67,8 @@ struct ColumnView {
   std::span<const std::uint8_t> present;
 };
 
-// Calls `each` for every column of the groups that the first callback accepts (decode_frame), or for the columns that it
-// returns (decode_columns); empty columns are left out. On an error, the columns passed before it are valid.
+// Calls `each` for every column of the groups that the first callback accepts (decode_frame), or for the columns that
+// it returns (decode_columns); empty columns are left out. On an error, the columns passed before it are valid.
 [[nodiscard]] Result<void> decode_frame(std::string_view frame, const std::function<bool(std::int64_t group)>& want,
                                         const std::function<void(const ColumnView&)>& each);
 

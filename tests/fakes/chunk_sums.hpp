@@ -1,4 +1,4 @@
-// Checksums of a chunk put right, for tests that hand out wrong bytes: hardly any pass them otherwise.
+// Corrects the checksums of a damaged chunk, so that tests with wrong bytes reach the decoder behind the checksums.
 #pragma once
 
 #include <algorithm>
@@ -19,7 +19,7 @@ inline void put_checksum(std::string& bytes, std::size_t from, std::size_t size,
   bytes.replace(at, sum.size(), sum);
 }
 
-// What the head says of the sizes becomes true. Nothing happens where it says nothing.
+// Makes the chunk's size and checksums match the sizes in its head. Does nothing if the head cannot be read.
 inline void mend_chunk(std::string& bytes) {
   ByteReader reader(bytes);
   reader.little_endian(1);

@@ -22,8 +22,8 @@ enum class Verdict : std::uint8_t {
   go,
   io,
   full,
-  cut,  // it is under way when the power goes
-  off,  // the power is gone
+  cut,  // the power fails during this operation
+  off,  // the power is off
 };
 
 std::filesystem::path make_directory() {
@@ -61,7 +61,7 @@ int code_of(Operation operation, Verdict verdict) {
 struct Disk::Shim {
   enum class Plan : std::uint8_t { none, one, from, random };
 
-  // The verdict over the next operation. With the mutex held.
+  // Decides about the next operation. The caller holds the mutex.
   Verdict next(Operation operation, const std::string& path) {
     if (off) return Verdict::off;
     ++operations;
@@ -96,7 +96,7 @@ struct Disk::Shim {
 
   bool remembering = false;
   std::filesystem::path directory;
-  std::string inside;  // directory and a slash
+  std::string inside;  // the directory with a trailing slash
   sqlite3_vfs* real = nullptr;
   sqlite3_vfs vfs{};
 
@@ -124,15 +124,15 @@ namespace {
 
 using Shim = Disk::Shim;
 
-// Lies in the memory that SQLite gives to xOpen; the real VFS's file follows it.
+// Placed in the memory that SQLite passes to xOpen; the real VFS's file follows it.
 struct OpenFile {
   sqlite3_file base{};
   Shim* shim = nullptr;
   sqlite3_file* real = nullptr;
   std::string path;
-  Durability::File content;      // null when nothing is remembered
-  std::int64_t* size = nullptr;  // in the shim's sizes
-  bool syncs_directory = false;  // at its next sync, as unix does for a new WAL or journal
+  Durability::File content;      // null for Memory::forgetful
+  std::int64_t* size = nullptr;  // points into Shim::sizes
+  bool syncs_directory = false;  // its next sync also syncs the directory, as SQLite does for a new WAL or journal
 };
 
 constexpr std::size_t open_file_bytes = (sizeof(OpenFile) + 15) / 16 * 16;
@@ -163,7 +163,7 @@ int x_read(sqlite3_file* file, void* to, int count, sqlite3_int64 offset) {
   return open.real->pMethods->xRead(open.real, to, count, offset);
 }
 
-// What the file holds in a range, as far as it reaches.
+// The bytes of the file in a range.
 std::string bytes_between(OpenFile& open, std::int64_t begin, std::int64_t end) {
   if (end <= begin) return {};
   std::string bytes(static_cast<std::size_t>(end - begin), '\0');
@@ -191,7 +191,7 @@ int x_write(sqlite3_file* file, const void* from, int count, sqlite3_int64 offse
   const Verdict verdict = open.shim->next(Operation::write, open.path);
   if (verdict == Verdict::off) return SQLITE_IOERR_WRITE;
   if (verdict == Verdict::io || verdict == Verdict::full) {
-    // By turns, so that the same number meets the same disk again.
+    // Nothing or the first half, decided by the operation's number, so that a run can be repeated.
     write_through(open, bytes, open.shim->operations % 2 == 0 ? count / 2 : 0, offset);
     return code_of(Operation::write, verdict);
   }
@@ -258,7 +258,7 @@ int x_shm_unmap(sqlite3_file* file, int remove) {
   return real_of(file)->pMethods->xShmUnmap(real_of(file), remove);
 }
 
-// Version 2: nothing is mapped, so that every byte passes by.
+// Version 2 of the interface has no memory mapping, so all I/O goes through these functions.
 constexpr sqlite3_io_methods methods = {2,
                                         x_close,
                                         x_read,

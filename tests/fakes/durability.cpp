@@ -47,7 +47,7 @@ void redo(std::string& bytes, const Change& change) {
   }
 }
 
-// Some of its sectors.
+// Applies some of the change's sectors.
 void tear(std::string& bytes, const Change& change, std::mt19937_64& random) {
   const auto sector = index(sector_bytes);
   const std::size_t begin = index(change.offset);
@@ -64,7 +64,7 @@ void tear(std::string& bytes, const Change& change, std::mt19937_64& random) {
 Durability::File Durability::opened(const std::string& path, bool existed) {
   File& file = names_[path];
   if (file != nullptr && existed) return file;
-  if (file != nullptr) durable_.erase(path);  // somebody else has moved it, for good
+  if (file != nullptr) durable_.erase(path);  // it was moved without SQLite; that counts as durable
   file = std::make_shared<Content>();
   if (existed) {
     durable_[path] = file;
@@ -129,7 +129,7 @@ std::size_t Durability::lost_at_most() const {
 
 Durability::Names Durability::surviving_names(std::mt19937_64& random, Survival survival, std::uint64_t until) const {
   Names names = wreck_.durable;
-  std::map<std::string, bool> ended;  // a name's changes survive in their order, up to some moment
+  std::map<std::string, bool> ended;  // the changes of a name survive in order, up to a random one
   for (const auto& change : wreck_.changes) {
     if (survival == Survival::none) break;
     if (survival == Survival::prefix && change.order >= until) break;
@@ -171,7 +171,7 @@ void Durability::rewrite(std::uint64_t seed, Survival survival) {
     if (count < wreck_.orders.size()) until = wreck_.orders[count];
   }
   const Names names = surviving_names(random, survival, until);
-  std::map<std::string, bool> stale;  // every name that leads, or led, to a file of ours
+  std::map<std::string, bool> stale;  // every name that belongs, or belonged, to one of these files
   for (const auto& [path, file] : wreck_.names)
     stale[path] = true;
   for (const auto& [path, file] : wreck_.durable)

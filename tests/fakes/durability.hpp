@@ -1,11 +1,11 @@
-// What of a directory's files survives a power cut: the model behind Disk (tests/fakes/disk.hpp).
+// Models which contents of a directory survive a power cut; used by Disk (tests/fakes/disk.hpp).
 //
-// The real files hold what a process sees. Beside them stands, for every file, how each write and truncation since its
-// last sync can be undone, and for the directory, which names were made and removed since its last sync. Memory is
-// bounded by what is written between two syncs. One thread at a time; the caller says what it does to the files.
+// The real files have the contents that a process sees. This model records, for each file, how to undo each write and
+// truncation since its last sync, and for the directory, the names created and removed since its last sync. Its memory
+// is bounded by the bytes written between two syncs. One thread at a time; the caller reports each change to the files.
 //
-// A file's own sync does not make its name durable, as POSIX has it. A write survives whole, not at all, or in some of
-// its sectors; where two unsynced writes overlap, the later one lies on top if both survive.
+// As in POSIX, syncing a file does not make its name durable. A write survives completely, not at all, or in some of
+// its sectors. Where two unsynced writes overlap and both survive, the later one wins.
 #pragma once
 
 #include <cstddef>
@@ -19,12 +19,12 @@
 
 namespace perjoule::fakes {
 
-// What survives of what was not synced.
+// Which of the unsynced changes survive.
 enum class Survival : std::uint8_t {
   none,
-  half,    // each write by a coin, some torn: later ones may survive where earlier ones do not
-  prefix,  // all up to some moment, over all files; the write at that moment torn
-  all,     // a cut that loses nothing: what a killed process leaves
+  half,    // each write at random, some torn: later ones may survive when earlier ones do not
+  prefix,  // all up to some moment, in all files; the write at that moment is torn
+  all,     // nothing is lost, as after kill -9
 };
 
 constexpr std::int64_t sector_bytes = 512;
@@ -34,16 +34,16 @@ namespace durability_detail {
 struct Change {
   std::uint64_t order = 0;
   bool truncation = false;
-  std::int64_t offset = 0;  // of a truncation: the new size
+  std::int64_t offset = 0;  // for a truncation: the new size
   std::int64_t size_before = 0;
-  std::string before;  // what it covered or cut off
-  std::string after;   // what it wrote
+  std::string before;  // the bytes that it overwrote or cut off
+  std::string after;   // the bytes that it wrote
 };
 
-// A file without its name.
+// A file, independent of its name (an inode).
 struct Content {
   std::vector<Change> pending;
-  std::string removed;  // the bytes, once no name leads to it any more
+  std::string removed;  // the contents, after the last name was removed
 };
 
 struct NameChange {
@@ -58,21 +58,21 @@ class Durability {
  public:
   using File = std::shared_ptr<durability_detail::Content>;
 
-  // A file was opened; `existed`: before that.
+  // A file was opened; `existed`: it was there before.
   File opened(const std::string& path, bool existed);
-  // `size_before` and `before` (the bytes that are covered or cut off) as they were.
+  // A write or truncation; `before`: the bytes that are overwritten or cut off.
   void wrote(durability_detail::Content& file, std::int64_t offset, std::int64_t size_before, std::string before,
              std::string after);
   void truncated(durability_detail::Content& file, std::int64_t size, std::int64_t size_before, std::string before);
   static void synced(durability_detail::Content& file) { file.pending.clear(); }
-  // Call it before the file is unlinked: its bytes are read.
+  // Call it before the file is unlinked, because it reads the contents.
   void removing(const std::string& path);
   void synced_directory();
 
-  // The power is gone: reads the files as they are. What is noted from here on concerns the time after.
+  // The power fails: reads the files as they are. Changes reported later belong to the time after the cut.
   void cut();
-  // Rewrites the files to what survived the last cut; any number of times, each from the state at that cut. Deletes
-  // what came beside them since.
+  // Rewrites the files to what survived the last cut, and deletes files created since. May be called repeatedly; each
+  // call starts from the state at that cut.
   void rewrite(std::uint64_t seed, Survival survival);
   // Writes, truncations, creations and removals that were not durable at the last cut.
   [[nodiscard]] std::size_t lost_at_most() const;
@@ -81,10 +81,10 @@ class Durability {
   using Names = std::map<std::string, File>;
   struct Wreck {
     std::map<durability_detail::Content*, std::string> bytes;
-    Names names;    // as they were
-    Names durable;  // as the directory was last synced
+    Names names;    // at the cut
+    Names durable;  // at the last sync of the directory
     std::vector<durability_detail::NameChange> changes;
-    std::vector<std::uint64_t> orders;  // of all that was not durable, ascending
+    std::vector<std::uint64_t> orders;  // of all changes that were not durable, ascending
   };
 
   [[nodiscard]] Names surviving_names(std::mt19937_64& random, Survival survival, std::uint64_t until) const;

@@ -1,4 +1,4 @@
-// A lane whose call a test makes, and lets return, by hand. It keeps what it was given, as a call that hangs does.
+// A lane whose call the test runs and completes by hand. Until then it keeps its arguments, like a call that hangs.
 #pragma once
 
 #include <functional>
@@ -13,7 +13,7 @@ class HandLane : public Lane {
  public:
   struct Call {
     std::function<void()> work;
-    std::function<void()> done;  // empty once the lane is gone
+    std::function<void()> done;  // empty after the lane was destroyed
     bool busy = false;
     int calls = 0;
 

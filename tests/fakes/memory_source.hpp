@@ -1,4 +1,4 @@
-// A history in memory, for tests of queries.
+// A query source over samples in memory, for tests of queries.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +14,7 @@ namespace perjoule::query {
 
 class MemorySource final : public Source {
  public:
-  // Labels in any order; stamps have to ascend.
+  // Labels in any order; timestamps must ascend.
   void add(Labels labels, std::vector<storage::Point> points) {
     std::sort(labels.begin(), labels.end());
     const auto at = std::lower_bound(all_.begin(), all_.end(), labels,
@@ -57,7 +57,7 @@ class MemorySource final : public Source {
   std::optional<Error> error;
   std::string warning;
   bool rolled_up = false;
-  std::vector<Want> wants;  // what was asked; the matchers are gone by now
+  std::vector<Want> wants;  // the requests so far; their matchers no longer exist
 
  private:
   using At = std::vector<storage::Point>::const_iterator;

@@ -1,4 +1,4 @@
-// NVML as a table of functions that a test fills: one board, whose answers are members of FakeNvml.
+// A fake NVML: a table of functions for one board, whose answers the test sets in members of FakeNvml.
 #pragma once
 
 #include <cstring>
@@ -10,7 +10,7 @@
 
 namespace perjoule::fakes {
 
-// The table's functions are plain: they find the fake of the running test here. One at a time.
+// The table's functions are plain C functions and find the fake of the running test here. One at a time.
 struct FakeNvml;
 inline FakeNvml* fake_nvml = nullptr;  // NOLINT(cppcoreguidelines-avoid-non-const-global-variables)
 
@@ -20,9 +20,9 @@ struct FakeNvml {
   FakeNvml(const FakeNvml&) = delete;
   FakeNvml& operator=(const FakeNvml&) = delete;
 
-  std::map<std::string, nvml::Return> results;       // by name below; success where none is named
-  std::map<std::uint32_t, nvml::FieldValue> fields;  // field + 1000 * scope; not supported where none is
-  std::map<std::string, std::uint64_t> numbers;      // by name below
+  std::map<std::string, nvml::Return> results;       // by the names below; default: success
+  std::map<std::uint32_t, nvml::FieldValue> fields;  // by field + 1000 * scope; default: not supported
+  std::map<std::string, std::uint64_t> numbers;      // by the names below
   std::map<std::string, int> calls;
   std::string uuid = "GPU-fake";
 

@@ -1,4 +1,4 @@
-// What a batch holds, as lines that a test compares and a human reads:
+// The contents of a batch as lines of text, which a test compares:
 //   perjoule_temperature_celsius{chip="x",sensor="temp1",role="cpu"} 45.5
 //   perjoule_cpu_package_energy_joules_total{...} meter 12 wrap 100 max 95 package-0 counter rate perjoule_..._watts
 #pragma once
@@ -50,8 +50,7 @@ inline bool contains(const std::vector<std::string>& all, std::string_view wante
   return std::find(all.begin(), all.end(), wanted) != all.end();
 }
 
-// Bytes that a parser has no reason to expect: half of them drawn from `alphabet`, so that some get past the first
-// check.
+// Random bytes for a parser. Half of them are drawn from `alphabet`, so that some pass its first checks.
 inline std::string hostile(std::mt19937_64& random, std::string_view alphabet, std::size_t size_max = 80) {
   std::string text(random() % (size_max + 1), '\0');
   for (char& c : text) {

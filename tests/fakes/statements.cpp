@@ -11,7 +11,7 @@ namespace perjoule::fakes {
 
 namespace {
 
-// SQLite's hook for new connections has no argument of its own.
+// A global, because SQLite's hook for new connections (sqlite3_auto_extension) passes no user data.
 struct Watched {
   Statements::Watcher watcher;
   std::vector<sqlite3*> open;

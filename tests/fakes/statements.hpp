@@ -1,8 +1,9 @@
-// Which statement SQLite is running, and a cache so small that a transaction writes while it runs.
+// Observes the SQLite statements of this process, and can make the page cache so small that a transaction writes to
+// disk while it runs.
 //
-// While an object lives, every connection that is opened in this process tells it of each statement as it begins: what
-// storage/ does between BEGIN and COMMIT is seen so without a change to it. One object at a time; the connections
-// belong to the thread that made it.
+// While an object lives, every connection opened in this process reports each statement as it begins. So tests see what
+// storage/ does between BEGIN and COMMIT without changing it. One object at a time; the connections belong to the
+// thread that created it.
 #pragma once
 
 #include <functional>
@@ -12,15 +13,15 @@ namespace perjoule::fakes {
 
 class Statements {
  public:
-  // Called before each statement with its text, which stays good for the call. The callee must not use the connection.
+  // Called before each statement with its SQL, valid during the call. The callee must not use the connection.
   using Watcher = std::function<void(std::string_view sql)>;
   explicit Statements(Watcher watcher);
   ~Statements();
   Statements(const Statements&) = delete;
   Statements& operator=(const Statements&) = delete;
 
-  // The connections that are open keep so few pages from now on that what a transaction changes goes to the WAL at
-  // once, and not only as it commits. Between two statements.
+  // From now on the open connections cache so few pages that a transaction writes its changes to the WAL at once, not
+  // only at its commit. Call it between two statements.
   static void spill_early();
 };
 

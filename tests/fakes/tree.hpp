@@ -1,4 +1,4 @@
-// A small file tree in a directory of its own, gone when the test ends: a host's /sys or /proc as a literal map.
+// A host's /sys or /proc, built from a literal map in a temporary directory that is removed when the test ends.
 #pragma once
 
 #include <sys/stat.h>
@@ -35,7 +35,7 @@ class Tree {
 
   [[nodiscard]] const std::filesystem::path& root() const { return root_; }
   [[nodiscard]] std::filesystem::path at(std::string_view path) const { return root_ / path; }
-  // The tree holds proc/ and sys/.
+  // For a tree with proc/ and sys/.
   [[nodiscard]] Roots roots() const {
     Roots roots;
     roots.procfs = root_ / "proc";
@@ -43,7 +43,7 @@ class Tree {
     return roots;
   }
 
-  // Written in place: a descriptor that a driver keeps open sees the new text, as it does in sysfs.
+  // Written in place, so that a driver's open descriptor reads the new content, as in sysfs.
   void write(std::string_view path, std::string_view text) const {
     std::filesystem::create_directories(at(path).parent_path());
     std::ofstream(at(path), std::ios::binary | std::ios::trunc) << text;

@@ -1,4 +1,4 @@
-// Time that only a test moves. Alarms end when `run_until` has brought the clock to them, in order, on one thread.
+// Virtual time, advanced by the test alone. Alarms expire when `run_until` reaches their time, in order, on one thread.
 #pragma once
 
 #include <algorithm>
@@ -25,7 +25,7 @@ class VirtualClock : public Clock {
   [[nodiscard]] Stamp now() const override { return now_; }
   [[nodiscard]] std::unique_ptr<Alarm> alarm() override { return std::make_unique<VirtualAlarm>(*this); }
 
-  // Calls `event` when the clock has come to `steady_ns`; times of the past are now.
+  // Calls `event` when the clock reaches `steady_ns`; immediately if that is in the past.
   void at(std::int64_t steady_ns, std::function<void()> event) {
     events_.emplace(std::pair(std::max(steady_ns, now_.steady_ns), sequence_++), std::move(event));
   }
@@ -33,7 +33,7 @@ class VirtualClock : public Clock {
     wall_offset_ns_ += milliseconds * 1'000'000;
     move(now_.steady_ns);
   }
-  // The loop does nothing for a while: whatever was due in between comes late.
+  // The loop stalls for this long: everything due in between happens late.
   void stall(std::int64_t nanoseconds) { move(now_.steady_ns + nanoseconds); }
 
   void run_until(std::int64_t steady_ns) {
@@ -102,7 +102,7 @@ class VirtualClock : public Clock {
   std::map<std::pair<std::int64_t, std::uint64_t>, std::function<void()>> events_;
 };
 
-// A lane on virtual time: the work runs at once, its return comes `duration(now)` later.
+// A lane on virtual time: the work runs at once, and its result arrives `duration(now)` later.
 class VirtualLane : public Lane {
  public:
   using Duration = std::function<std::int64_t()>;
