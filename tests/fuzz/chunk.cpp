@@ -1,9 +1,9 @@
-// libFuzzer target: any bytes as a sealed chunk, as a blob of minute roll-ups or as a tail frame. The first byte says
-// which, and whether sizes and checksums are put right first: hardly any bytes pass them otherwise. A chunk is read as
-// a whole and piece by piece, which has to say the same. tests/soak/fuzz.sh builds and runs it.
+// libFuzzer target: decodes any bytes as a sealed chunk, a blob of minute roll-ups or a tail frame. The first byte
+// selects which, and whether sizes and checksums are corrected first, because hardly any bytes have good ones. A chunk
+// is read as a whole and in pieces, with equal results. tests/soak/fuzz.sh builds and runs it, and reads these lines:
 //
 // sources: storage/codec/ans_coder.cpp storage/codec/chunk.cpp storage/codec/frame.cpp storage/codec/integers.cpp
-// storage/codec/rice.cpp sources: storage/codec/rollup.cpp storage/codec/rollup_block.cpp collectors/result.cpp
+// sources: storage/codec/rice.cpp storage/codec/rollup.cpp storage/codec/rollup_block.cpp collectors/result.cpp
 // libraries: -lfmt
 // length: 768
 // seeds: itself
@@ -26,8 +26,8 @@ using namespace perjoule::storage;
 
 enum class Kind : std::uint8_t { chunk, rollup, frame };
 constexpr unsigned kinds = 3;
-constexpr unsigned mended = 0x40;        // bit of the first byte
-constexpr std::size_t cells_max = 8192;  // read of one input, and one column more: 65,536 ticks are a byte or two
+constexpr unsigned corrected = 0x40;     // bit of the first byte: correct sizes and checksums first
+constexpr std::size_t cells_max = 8192;  // bounds what is read of one input: 65,536 ticks can be a byte or two
 
 void mend_frame(std::string& bytes) {
   ByteReader reader(bytes);
@@ -88,7 +88,7 @@ void try_chunk(const std::string& bytes) {
     if (!whole.good[c]) continue;
     if (whole.present[c] != pieces.present[c] || !same(whole.values[c], pieces.values[c])) std::abort();
   }
-  // A disk that fails at any place is an error, and nothing else.
+  // A read that fails at any place must give an error, not a crash.
   int reads = 2;
   const auto failing = [&](std::size_t offset, std::span<char> out) { return --reads > 0 && read(offset, out); };
   if (reader.open(bytes.size(), failing)) {
@@ -120,7 +120,7 @@ void try_frame(const std::string& bytes) {
       bytes, [](std::int64_t group) { return group % 2 == 0; }, each);
 }
 
-// Columns of every form: constant, counter, decimals, noise, holes, values that no scale fits, exceptions among others.
+// Columns of every form: constant, counter, decimals, noise, holes, values without a scale, some exceptions.
 GroupBlock block_of(std::mt19937& random, std::size_t columns, std::size_t ticks) {
   GroupBlock block;
   block.reset(1 + random() % 300, columns, ticks);
@@ -144,7 +144,7 @@ GroupBlock block_of(std::mt19937& random, std::size_t columns, std::size_t ticks
 std::string seed_of(Kind kind, std::mt19937& random) {
   const std::size_t ticks = random() % 4 == 0 ? 1 : 2 + random() % 100;
   const GroupBlock block = block_of(random, 1 + random() % 3, ticks);
-  std::string out(1, static_cast<char>(mended | static_cast<unsigned>(kind)));
+  std::string out(1, static_cast<char>(corrected | static_cast<unsigned>(kind)));
   if (kind == Kind::chunk) {
     const std::vector<double> steps(block.columns, random() % 3 == 0 ? 0.5 : 0);
     ChunkWriter writer;
@@ -187,7 +187,7 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
   if (size == 0) return 0;
   const auto kind = static_cast<Kind>((data[0] & 0x3fU) % kinds);
   std::string bytes(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if ((data[0] & mended) != 0) kind == Kind::frame ? mend_frame(bytes) : mend_chunk(bytes);
+  if ((data[0] & corrected) != 0) kind == Kind::frame ? mend_frame(bytes) : mend_chunk(bytes);
   bytes.shrink_to_fit();
   if (kind == Kind::chunk) try_chunk(bytes);
   if (kind == Kind::rollup) try_rollup(bytes);

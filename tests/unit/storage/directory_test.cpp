@@ -9,7 +9,7 @@
 
 namespace perjoule::storage {
 
-TEST_CASE("directory: it is made with 0750, with its parents") {
+TEST_CASE("directory: it is created with mode 0750, with its parents") {
   Scratch scratch;
   auto directory = Directory::claim(scratch / "a" / "b");
   REQUIRE(directory);
@@ -19,7 +19,7 @@ TEST_CASE("directory: it is made with 0750, with its parents") {
   CHECK(read_file(scratch / "a" / "b" / "lock") == fmt::format("{}\n", ::getpid()));
 }
 
-TEST_CASE("directory: the second claim names the holder, and a released one can be claimed") {
+TEST_CASE("directory: a second claim fails with the holder's pid; after a release it succeeds") {
   Scratch scratch;
   {
     auto first = Directory::claim(scratch.path());
@@ -34,7 +34,7 @@ TEST_CASE("directory: the second claim names the holder, and a released one can 
   CHECK(Directory::claim(scratch.path()));
 }
 
-TEST_CASE("directory: a file in its place, a read-only disk") {
+TEST_CASE("directory: a file in its place or a read-only disk is an error with a remedy") {
   Scratch scratch;
   write_file(scratch / "file", "x");
   auto in_file = Directory::claim(scratch / "file");

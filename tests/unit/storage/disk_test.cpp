@@ -1,4 +1,4 @@
-// The hostile disk itself: it has to lose, tear and reorder before a store that survives it has shown anything.
+// Tests of the simulated disk: unless it loses, tears and reorders writes, a store that survives it proves nothing.
 #include "tests/fakes/disk.hpp"
 
 #include <doctest/doctest.h>
@@ -20,7 +20,7 @@ using storage::read_file;
 using storage::Scratch;
 using storage::write_file;
 
-// A bare connection that remembers its last code.
+// A plain SQLite connection that remembers its last result code.
 class Raw {
  public:
   explicit Raw(const std::filesystem::path& path) { code = sqlite3_open(path.c_str(), &database_); }
@@ -52,7 +52,7 @@ struct Wrecked {
   int stored = -1;
 };
 
-// Commits rows of several pages until the power goes at an operation.
+// Commits rows of several pages until the power is cut at an operation.
 int commit_until_cut(Disk& disk, const std::string& settings, std::uint64_t at) {
   int acknowledged = 0;
   Raw raw(disk / "raw.db");
@@ -100,7 +100,7 @@ Tally tally(const std::vector<Wrecked>& all) {
 
 constexpr const char* wal = "PRAGMA journal_mode=WAL; PRAGMA wal_autocheckpoint=20;";
 
-// A write of three sectors at an offset, as the disk would note it.
+// A write of three sectors at an offset, as the disk reports it to the model.
 void write_sectors(Durability& model, const Durability::File& file, const std::string& path, std::size_t offset,
                    char letter) {
   std::string bytes = read_file(path);
@@ -113,7 +113,7 @@ void write_sectors(Durability& model, const Durability::File& file, const std::s
 
 }  // namespace
 
-TEST_CASE("disk: what is not synced is lost, torn and reordered; what is synced stays") {
+TEST_CASE("disk: unsynced writes are lost, torn and reordered; synced ones stay") {
   Scratch scratch;
   const std::string path = scratch / "file";
   Durability model;
@@ -154,7 +154,7 @@ TEST_CASE("disk: what is not synced is lost, torn and reordered; what is synced 
   CHECK(half.contains("aaa"));      // all lost
   CHECK(half.contains("aaa.ccc"));  // the second write without the first
   CHECK(std::any_of(half.begin(), half.end(), [](const auto& each) { return each.starts_with("ba"); }));  // torn
-  CHECK(half.contains("addd"));  // the last without what came before
+  CHECK(half.contains("addd"));  // the last write without the earlier ones
   CHECK(half.contains("bddd"));
   CHECK(prefix.contains("aaa"));
   CHECK(prefix.contains("bab"));
@@ -166,7 +166,7 @@ TEST_CASE("disk: what is not synced is lost, torn and reordered; what is synced 
   CHECK_FALSE(prefix.contains("addd"));
 }
 
-TEST_CASE("disk: a name that was made or removed without a sync of its directory may be lost") {
+TEST_CASE("disk: a file created or removed without a sync of its directory may be lost or come back") {
   Scratch scratch;
   Durability model;
   const std::string old = scratch / "old";
@@ -192,8 +192,8 @@ TEST_CASE("disk: a name that was made or removed without a sync of its directory
   CHECK_FALSE(std::filesystem::exists(fresh));
 }
 
-TEST_CASE("disk: SQLite without syncs is corrupted by some cuts, with FULL by none") {
-  // With a rollback journal FULL does not sync the directory behind the journal's removal: EXTRA does.
+TEST_CASE("disk: SQLite with synchronous=OFF is corrupted by some cuts, with FULL or EXTRA by none") {
+  // With a rollback journal, FULL does not sync the directory after removing the journal; EXTRA does.
   const std::pair<std::string, std::string> modes[] = {{"PRAGMA journal_mode=DELETE;", "EXTRA"}, {wal, "FULL"}};
   for (const auto& each_mode : modes) {
     const std::string mode = each_mode.first;
@@ -217,7 +217,7 @@ TEST_CASE("disk: SQLite without syncs is corrupted by some cuts, with FULL by no
   }
 }
 
-TEST_CASE("disk: WAL with NORMAL loses commits and corrupts nothing") {
+TEST_CASE("disk: WAL with synchronous=NORMAL loses commits and corrupts nothing") {
   auto wrecked = wreck_often(std::string(wal) + "PRAGMA synchronous=NORMAL;", 16);
   int lost = 0;
   for (const auto& [survival, each] : wrecked) {
@@ -227,7 +227,7 @@ TEST_CASE("disk: WAL with NORMAL loses commits and corrupts nothing") {
   CHECK(lost > 8);
 }
 
-TEST_CASE("disk: the n-th operation fails, as EIO and as a full disk; healed, it goes on") {
+TEST_CASE("disk: the n-th operation fails, with EIO or ENOSPC; afterwards the database works again") {
   Disk disk;
   {
     Raw raw(disk / "raw.db");
@@ -260,7 +260,7 @@ TEST_CASE("disk: the n-th operation fails, as EIO and as a full disk; healed, it
   }
 }
 
-TEST_CASE("disk: all operations fail until it is healed, or a seeded few") {
+TEST_CASE("disk: all operations fail until it recovers, or a random few") {
   std::set<std::string> runs;
   for (const std::uint64_t seed : {7U, 7U, 8U}) {
     Disk disk;
@@ -286,7 +286,7 @@ TEST_CASE("disk: all operations fail until it is healed, or a seeded few") {
   CHECK(runs.size() == 2);
 }
 
-TEST_CASE("disk: it counts by kind, and only what lies in its directory") {
+TEST_CASE("disk: it counts operations by kind, and only those in its directory") {
   Scratch elsewhere;
   Disk disk;
   {
@@ -303,7 +303,7 @@ TEST_CASE("disk: it counts by kind, and only what lies in its directory") {
        {Operation::open, Operation::read, Operation::write, Operation::sync, Operation::truncate, Operation::remove})
     sum += disk.operations(kind);
   CHECK(disk.bytes() == static_cast<std::int64_t>(std::filesystem::file_size(disk / "raw.db")));
-  CHECK(disk.bytes_peak() > disk.bytes());  // the journal stood beside it
+  CHECK(disk.bytes_peak() > disk.bytes());  // it included the journal
   CHECK(disk.operations(Operation::open) == 2);
   CHECK(disk.operations(Operation::remove) == 1);
   CHECK(disk.operations(Operation::sync) >= 2);

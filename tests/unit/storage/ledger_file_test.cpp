@@ -36,7 +36,7 @@ LedgerRows reopened(const std::filesystem::path& path) {
 
 }  // namespace
 
-TEST_CASE("ledger file: what was committed comes back, whatever its numbers") {
+TEST_CASE("ledger file: committed rows are read back, with any numbers") {
   Scratch scratch;
   LedgerRows rows;
   rows.totals = {{"a", 0}, {"b", INT64_MAX}, {"c", INT64_MIN}, {"d{x=\"\xc3\xa9\\\"\"}", 42}};
@@ -63,7 +63,7 @@ TEST_CASE("ledger file: what was committed comes back, whatever its numbers") {
   CHECK(read.meters[0].power_microwatts == -1);
 }
 
-TEST_CASE("ledger file: states come back, the newest text of each, and an empty text forgets") {
+TEST_CASE("ledger file: the newest value of each state is read back, and an empty one deletes it") {
   Scratch scratch;
   {
     Notes notes;
@@ -80,7 +80,7 @@ TEST_CASE("ledger file: states come back, the newest text of each, and an empty 
   CHECK(read.states[1].text == "0 \xc3\xa9");
 }
 
-TEST_CASE("ledger file: one of the version before is migrated, or read as it is where it may not be written") {
+TEST_CASE("ledger file: a version 1 file is migrated, or read as it is if it cannot be written") {
   Scratch scratch;
   Format before = ledger_format;
   before.migrations = ledger_format.migrations.first(1);
@@ -102,7 +102,7 @@ TEST_CASE("ledger file: one of the version before is migrated, or read as it is 
   CHECK(ledger->load()->states.at(0).text == "v");
 }
 
-TEST_CASE("ledger file: a total never goes down, a meter may") {
+TEST_CASE("ledger file: a total never falls, a meter may") {
   Scratch scratch;
   Notes notes;
   auto ledger = LedgerFile::open(scratch / "ledger.db", now_ms, notes);
@@ -115,7 +115,7 @@ TEST_CASE("ledger file: a total never goes down, a meter may") {
   CHECK(rows->meters.at(0).raw == 3);
 }
 
-TEST_CASE("ledger file: a total goes on, and so does a start, when the disk is full") {
+TEST_CASE("ledger file: on a full disk totals are still committed, also after a restart") {
   SmallDisk disk("4m");
   if (!disk) return;
   std::int64_t value = 1000;
@@ -127,7 +127,7 @@ TEST_CASE("ledger file: a total goes on, and so does a start, when the disk is f
       FAIL_CHECK(note);
     REQUIRE(ledger->commit(sample_rows(500, value)));
     disk.fill();
-    // The integers grow from two bytes to eight meanwhile.
+    // Meanwhile the integers grow from two bytes to eight.
     for (int n = 0; n < 2000; ++n) {
       value += value / 64 + 1;
       CAPTURE(n);
@@ -147,7 +147,7 @@ TEST_CASE("ledger file: a total goes on, and so does a start, when the disk is f
     for (int n = 0; n < 200; ++n)
       REQUIRE(ledger->commit(sample_rows(500, ++value)));
   }
-  // New rows do not fit for ever; old ones stay, and with room all goes on.
+  // At some point new rows no longer fit. Old rows stay, and with free space commits succeed again.
   Notes notes;
   auto ledger = LedgerFile::open(disk / "ledger.db", now_ms, notes);
   REQUIRE(ledger);
@@ -162,7 +162,7 @@ TEST_CASE("ledger file: a total goes on, and so does a start, when the disk is f
   CHECK(ledger->load()->totals.size() == 2000);
 }
 
-TEST_CASE("ledger file: starts do not make it grow") {
+TEST_CASE("ledger file: it does not grow with each start") {
   Scratch scratch;
   std::uintmax_t size = 0;
   for (int start = 0; start < 8; ++start) {
@@ -178,7 +178,7 @@ TEST_CASE("ledger file: starts do not make it grow") {
   }
 }
 
-TEST_CASE("ledger file: a damaged one is kept, a deleted one is noticed") {
+TEST_CASE("ledger file: a damaged file is set aside, a deleted one is detected") {
   Scratch scratch;
   const auto path = scratch / "ledger.db";
   write_file(path, std::string(9000, 'j'));
@@ -194,7 +194,7 @@ TEST_CASE("ledger file: a damaged one is kept, a deleted one is noticed") {
   CHECK(lost.error().fault == Fault::broken);
 }
 
-TEST_CASE("ledger file: rows can be read while the disk is read-only") {
+TEST_CASE("ledger file: rows can be read from a read-only disk") {
   SmallDisk disk("4m");
   if (!disk) return;
   {

@@ -1,4 +1,4 @@
-// The daemon's loop, for tests of what posts to it.
+// A stand-in of the daemon's loop, for tests of code that posts to it.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -13,7 +13,7 @@
 
 namespace perjoule::storage {
 
-// Runs what was posted, on the test's thread.
+// Runs the posted functions, on the test's thread.
 class Loop {
  public:
   Writer::Post post() {
@@ -25,7 +25,7 @@ class Loop {
       arrived_.notify_all();
     };
   }
-  // A bound for a writer that never answers; a test that passes does not wait for it.
+  // A timeout in case the writer never answers; a test that passes does not wait for it.
   void run_one() {
     std::unique_lock lock(mutex_);
     REQUIRE(arrived_.wait_for(lock, std::chrono::seconds(60), [this] { return !posted_.empty(); }));

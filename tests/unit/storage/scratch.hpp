@@ -1,4 +1,4 @@
-// Directories that tests of storage write into.
+// Temporary directories for tests of storage.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -28,7 +28,7 @@ namespace perjoule::storage {
 class Scratch {
  public:
   Scratch() {
-    // In memory where it can be: a commit waits for the disk, and these tests commit thousands of times.
+    // In memory if possible, because a commit waits for the disk, and these tests commit thousands of times.
     const bool memory = ::access("/dev/shm", W_OK) == 0;
     const std::filesystem::path parent = memory ? "/dev/shm" : std::filesystem::temp_directory_path();
     std::string pattern = (parent / "perjoule-storage-XXXXXX").string();
@@ -47,7 +47,7 @@ class Scratch {
   std::filesystem::path path_;
 };
 
-// A small file system of its own: a disk that can be full, or read-only. Needs root.
+// A small tmpfs: a disk that can be full or read-only. Needs root.
 class SmallDisk {
  public:
   explicit SmallDisk(const std::string& size) {
@@ -66,7 +66,7 @@ class SmallDisk {
   bool read_only(bool on) {
     return ::mount("none", path().c_str(), nullptr, on ? MS_REMOUNT | MS_RDONLY : MS_REMOUNT, nullptr) == 0;
   }
-  // Writes until nothing fits any more.
+  // Writes until the disk is full.
   void fill() const {
     std::ofstream file(*this / "ballast", std::ios::binary | std::ios::app);
     const std::string page(4096, 'x');

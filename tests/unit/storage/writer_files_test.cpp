@@ -8,7 +8,7 @@
 
 namespace perjoule::storage {
 
-TEST_CASE("writer: on real files, over a full disk, nothing is lost and nothing doubled") {
+TEST_CASE("writer: on real files, nothing is lost or stored twice when the disk is full for a while") {
   SmallDisk disk("8m");
   if (!disk) return;
   RandomHistory history(21);

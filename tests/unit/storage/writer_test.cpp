@@ -13,7 +13,7 @@ namespace perjoule::storage {
 
 namespace {
 
-// A disk that is slow, full or broken when the test says so. It outlives the stores that are opened on it.
+// A simulated disk that is slow, full or broken when the test requests it. It outlives the stores opened on it.
 struct Disk {
   std::mutex mutex;
   std::condition_variable changed;
@@ -37,7 +37,7 @@ struct Disk {
     std::unique_lock lock(mutex);
     REQUIRE(changed.wait_for(lock, std::chrono::seconds(60), [this] { return waiting > 0; }));
   }
-  // Where the writer's thread stands while the disk is slow.
+  // The writer's thread blocks here while the disk is slow.
   void gate(std::unique_lock<std::mutex>& lock) {
     ++waiting;
     changed.notify_all();
@@ -139,7 +139,7 @@ using Numbers = std::vector<std::int64_t>;
 
 }  // namespace
 
-TEST_CASE("writer: the ledger first, then the ticks that were pushed before the commit") {
+TEST_CASE("writer: it commits the ledger first, then the ticks that were pushed before the commit") {
   Bench bench;
   bench.writer.describe(describe_series(1));
   bench.writer.describe(GroupDescription{GroupId{1}, "rapl", "package-0", 1000});
@@ -170,7 +170,7 @@ TEST_CASE("writer: the ledger first, then the ticks that were pushed before the 
   CHECK(bench.disk.frames[1].series.empty());
 }
 
-TEST_CASE("writer: without a ledger no history; both go on when they can") {
+TEST_CASE("writer: no history is committed without a ledger; both resume when the files work again") {
   Bench bench;
   bench.disk.set([&] { bench.disk.ledger_fails = true; });
   bench.push(1);
@@ -198,7 +198,7 @@ TEST_CASE("writer: without a ledger no history; both go on when they can") {
   CHECK(bench.stored() == Numbers{1, 2});
 }
 
-TEST_CASE("writer: what history refused is kept in order, within the bound, and the oldest is dropped and counted") {
+TEST_CASE("writer: ticks of a failed commit stay queued in order; over the limit the oldest are dropped and counted") {
   Bench bench({4, std::size_t{1} << 20});
   bench.disk.set([&] { bench.disk.append_fails = Fault::transient; });
   for (int n = 1; n <= 3; ++n)
@@ -228,7 +228,7 @@ TEST_CASE("writer: what history refused is kept in order, within the bound, and 
   CHECK(narrow.stored().back() == 100);
 }
 
-TEST_CASE("writer: a tick that fits only while nothing is being committed is dropped, not what is being committed") {
+TEST_CASE("writer: if ticks in a running commit leave no room, the new tick is dropped") {
   Bench bench({2, std::size_t{1} << 20});
   bench.push(1);
   bench.push(2);
@@ -245,7 +245,7 @@ TEST_CASE("writer: a tick that fits only while nothing is being committed is dro
   CHECK(bench.stored() == Numbers{1, 2, 4});
 }
 
-TEST_CASE("writer: a store that broke is opened anew and gets every description again") {
+TEST_CASE("writer: a broken store is opened again and gets every description again") {
   Bench bench;
   bench.writer.describe(describe_series(1));
   bench.writer.describe(GroupDescription{GroupId{1}, "rapl", "package-0", 1000});
@@ -263,7 +263,7 @@ TEST_CASE("writer: a store that broke is opened anew and gets every description 
   CHECK(bench.stored() == Numbers{1, 2});
 }
 
-TEST_CASE("writer: a ledger that was deleted is made anew with every row") {
+TEST_CASE("writer: a deleted ledger is created again with every row") {
   Bench bench;
   bench.commit(false, {{{"a", 1}, {"b", 2}}, {{"a", "boot", 1, 2, 3, 4}}});
   std::filesystem::remove(bench.scratch / "ledger.db");
@@ -278,7 +278,7 @@ TEST_CASE("writer: a ledger that was deleted is made anew with every row") {
   CHECK(rows.meters.size() == 1);
 }
 
-TEST_CASE("writer: while the disk is slow one commit waits, and a newer one takes it over") {
+TEST_CASE("writer: while the disk is slow one commit waits, and a newer one replaces it and includes its rows") {
   Bench bench;
   bench.disk.set([&] { bench.disk.slow = true; });
   bench.push(1);
@@ -303,7 +303,7 @@ TEST_CASE("writer: while the disk is slow one commit waits, and a newer one take
   CHECK(bench.ledger_rows().totals.size() == 2);
 }
 
-TEST_CASE("writer: sealing and retention run behind each history commit, a bounded number of times") {
+TEST_CASE("writer: sealing and retention run after each history commit, a bounded number of times") {
   Bench bench;
   bench.push(10'000);
   bench.commit(true);
@@ -320,7 +320,7 @@ TEST_CASE("writer: sealing and retention run behind each history commit, a bound
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "retain") == 8);
 }
 
-TEST_CASE("writer: what a store counts is reported once, also over a store that had to be opened anew") {
+TEST_CASE("writer: a store's counts are reported once, also when the store had to be opened again") {
   Bench bench;
   bench.disk.size.refused_samples = 3;
   bench.disk.size.expired_samples = 10;
@@ -348,7 +348,7 @@ TEST_CASE("writer: what a store counts is reported once, also over a store that 
   CHECK(report.undecodable == 5);
 }
 
-TEST_CASE("writer: stop waits for what was asked, says whether it is on disk, and no longer than its deadline") {
+TEST_CASE("writer: stop waits for the requested commits up to its deadline, and returns whether they are on disk") {
   const auto far = std::chrono::steady_clock::now() + std::chrono::seconds(60);
   {
     Bench bench;

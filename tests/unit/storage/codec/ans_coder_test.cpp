@@ -27,7 +27,7 @@ std::optional<Values> decoded(std::string_view bytes, std::size_t count) {
   return values;
 }
 
-// Widths that are likely about one, far apart, or any.
+// Values of mostly one width, of two distant widths, or of any width.
 Values draw(std::mt19937_64& random) {
   const std::size_t count = 1 + random() % (random() % 8 == 0 ? 20'000 : 1000);
   const auto width = static_cast<unsigned>(random() % 65);
@@ -45,7 +45,7 @@ Values draw(std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("ans: whatever goes in comes out") {
+TEST_CASE("ans: any values round-trip") {
   std::mt19937_64 random(31);
   for (int run = 0; run < 4000; ++run) {
     const Values values = draw(random);
@@ -55,7 +55,7 @@ TEST_CASE("ans: whatever goes in comes out") {
   CHECK(decoded("", 0) == Values());
 }
 
-TEST_CASE("ans: each token at once, and one token alone") {
+TEST_CASE("ans: all tokens together, and each token alone") {
   Values each = {0, ~std::uint64_t{0}};
   for (unsigned bit = 0; bit < 64; ++bit) {
     for (const std::uint64_t below : {0U, 1U, 2U, 3U})
@@ -67,14 +67,14 @@ TEST_CASE("ans: each token at once, and one token alone") {
   CHECK(decoded(encoded(one), one.size()) == one);
 }
 
-TEST_CASE("ans: what comes once among many is not lost") {
+TEST_CASE("ans: a value that occurs once among many round-trips") {
   Values values(60'000, 1);
   for (unsigned bit = 0; bit < 64; ++bit)
     values[100 * bit] = std::uint64_t{1} << bit;
   CHECK(decoded(encoded(values), values.size()) == values);
 }
 
-TEST_CASE("ans: within a fiftieth of the entropy, far below Rice where odds are skewed") {
+TEST_CASE("ans: the size is within 2 % of the entropy, far below Rice for skewed distributions") {
   std::mt19937_64 random(29);
   Values skewed;
   Values fair;
@@ -90,7 +90,7 @@ TEST_CASE("ans: within a fiftieth of the entropy, far below Rice where odds are 
   CHECK(encoded(skewed).size() * 2 < rice.size());
 }
 
-TEST_CASE("ans: hostile bytes are refused or give values") {
+TEST_CASE("ans: hostile bytes are refused or decode to some values") {
   std::mt19937_64 random(37);
   Values values(300);
   for (int run = 0; run < 100'000; ++run) {

@@ -52,7 +52,7 @@ GroupBlock random_block(std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("chunk: one small fraction does not turn large values into exceptions") {
+TEST_CASE("chunk: one value with many decimals does not turn large values into exceptions") {
   GroupBlock block;
   block.reset(7, 1, 900);
   for (std::size_t n = 0; n < 900; ++n) {
@@ -65,7 +65,7 @@ TEST_CASE("chunk: one small fraction does not turn large values into exceptions"
   CHECK(bytes.size() < 900);
 }
 
-TEST_CASE("chunk: every value comes back bit for bit, every hole as a hole, every stamp as it was") {
+TEST_CASE("chunk: values, holes and timestamps round-trip bit for bit") {
   std::mt19937_64 random(31);
   ChunkWriter writer;
   ChunkReader reader;
@@ -96,7 +96,7 @@ TEST_CASE("chunk: every value comes back bit for bit, every hole as a hole, ever
   }
 }
 
-TEST_CASE("chunk: with a step a value comes back within half of it, and what has no steps as it was") {
+TEST_CASE("chunk: with a step a value is restored within half a step, and an exception exactly") {
   std::mt19937_64 random(37);
   ChunkWriter writer;
   ChunkReader reader;
@@ -122,7 +122,7 @@ TEST_CASE("chunk: with a step a value comes back within half of it, and what has
   }
 }
 
-TEST_CASE("chunk: hostile bytes are refused or read, and never harm") {
+TEST_CASE("chunk: hostile bytes are refused or decoded, without access out of bounds") {
   std::mt19937_64 random(41);
   ChunkWriter writer;
   ChunkReader reader;
@@ -147,8 +147,8 @@ TEST_CASE("chunk: hostile bytes are refused or read, and never harm") {
   CHECK(reader.open("").has_error());
 }
 
-TEST_CASE("chunk: one without stamps is broken, and nothing behind its end is asked for") {
-  std::string bytes("\3\1\1\0\0", 5);  // one tick, no column, stamps of no bytes
+TEST_CASE("chunk: a chunk without timestamps is broken, and nothing after its end is read") {
+  std::string bytes("\3\1\1\0\0", 5);  // one tick, no column, timestamps of no bytes
   put_little_endian(bytes, crc32(bytes), 4);
   bool beyond = false;
   ChunkReader reader;
@@ -161,7 +161,7 @@ TEST_CASE("chunk: one without stamps is broken, and nothing behind its end is as
   CHECK_FALSE(beyond);
 }
 
-TEST_CASE("chunk: a bit that has changed is noticed where it is read, and harms nothing else") {
+TEST_CASE("chunk: a changed bit is detected in the column that has it, and the others are read") {
   std::mt19937_64 random(43);
   ChunkWriter writer;
   ChunkReader reader;
@@ -183,7 +183,7 @@ TEST_CASE("chunk: a bit that has changed is noticed where it is read, and harms 
   }
 }
 
-TEST_CASE("chunk: a bit that has changed is noticed by all columns that share its checksum, and by no other") {
+TEST_CASE("chunk: a changed bit is detected by all columns that share its checksum, and by no other") {
   std::mt19937_64 random(53);
   ChunkWriter writer;
   ChunkReader reader;
@@ -196,7 +196,7 @@ TEST_CASE("chunk: a bit that has changed is noticed by all columns that share it
   for (double& value : block.values)
     value = static_cast<double>(random() % 1000);
   std::fill(block.present.begin(), block.present.end(), std::uint8_t{1});
-  std::fill_n(block.present.begin() + 50 * 7, 50 * 7, std::uint8_t{0});  // the second seven have nothing
+  std::fill_n(block.present.begin() + 50 * 7, 50 * 7, std::uint8_t{0});  // the second seven columns are empty
   std::string sound;
   writer.encode(sound, block, 1000, {}, Effort::quick, 7);
   for (int run = 0; run < 500; ++run) {
@@ -211,7 +211,7 @@ TEST_CASE("chunk: a bit that has changed is noticed by all columns that share it
   }
 }
 
-TEST_CASE("chunk: reading one column touches its bytes and the head's") {
+TEST_CASE("chunk: reading one column reads only its bytes and the head") {
   std::mt19937_64 random(47);
   ChunkWriter writer;
   GroupBlock block;

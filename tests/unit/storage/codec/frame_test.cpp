@@ -95,7 +95,7 @@ GroupBlock random_block(std::mt19937_64& random, std::int64_t id) {
 
 }  // namespace
 
-TEST_CASE("varint: every size round-trips, and what is cut or too long is refused") {
+TEST_CASE("varint: every size round-trips, and truncated or too long ones are refused") {
   for (unsigned bits = 0; bits <= 64; ++bits) {
     for (std::uint64_t value :
          {bits == 0 ? 0 : ~std::uint64_t{0} >> (64 - bits), bits == 64 ? 0 : std::uint64_t{1} << bits}) {
@@ -121,7 +121,7 @@ TEST_CASE("varint: every size round-trips, and what is cut or too long is refuse
   CHECK_FALSE(larger.ok());
 }
 
-TEST_CASE("frame: whatever was put in comes out, bit for bit") {
+TEST_CASE("frame: any values round-trip bit for bit") {
   for (std::uint64_t seed = 0; seed < 400; ++seed) {
     CAPTURE(seed);
     std::mt19937_64 random(seed);
@@ -141,7 +141,7 @@ TEST_CASE("frame: whatever was put in comes out, bit for bit") {
   }
 }
 
-TEST_CASE("frame: a group that is not wanted is not decoded") {
+TEST_CASE("frame: a group that the reader does not need is not decoded") {
   std::mt19937_64 random(7);
   std::string frame;
   begin_frame(frame, 0);
@@ -153,7 +153,7 @@ TEST_CASE("frame: a group that is not wanted is not decoded") {
   CHECK_FALSE(other);
 }
 
-TEST_CASE("frame: a changed bit is found, a cut is found") {
+TEST_CASE("frame: a changed bit and a truncation are detected") {
   std::mt19937_64 random(11);
   GroupBlock block = random_block(random, 3);
   while (block.columns < 5)
@@ -176,8 +176,8 @@ TEST_CASE("frame: a changed bit is found, a cut is found") {
   }
 }
 
-// The checksum would hide the decoder from hostile bytes, so it is made right for them.
-TEST_CASE("frame: hostile bytes give an error or values, never more than they may") {
+// The checksum is corrected, because otherwise hostile bytes would not reach the decoder.
+TEST_CASE("frame: hostile bytes give an error or values within the limits") {
   const auto crc = [](std::string_view bytes) {
     std::uint32_t value = ~0U;
     for (char c : bytes) {
@@ -220,7 +220,7 @@ TEST_CASE("frame: hostile bytes give an error or values, never more than they ma
   CHECK(good < 29000);
 }
 
-TEST_CASE("frame: a usual mix takes about two bytes a sample at five ticks a frame") {
+TEST_CASE("frame: a typical mix takes about two bytes a sample at five ticks a frame") {
   std::mt19937_64 random(3);
   GroupBlock block;
   block.reset(1, 84, 5);

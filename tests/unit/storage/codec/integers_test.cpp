@@ -28,7 +28,7 @@ std::int64_t draw(std::mt19937_64& random, unsigned width) {
   return static_cast<std::int64_t>(width == 0 ? 0 : random() >> (64 - width)) * (random() % 2 == 0 ? 1 : -1);
 }
 
-// What sensors do: noise, ramps, steps, constants, extremes; any length.
+// Shapes of sensor data: noise, ramps, steps, constants, extremes; any length.
 Values telemetry(std::mt19937_64& random) {
   const std::size_t count = random() % 1000;
   const auto width = static_cast<unsigned>(random() % 65);
@@ -52,7 +52,7 @@ Values telemetry(std::mt19937_64& random) {
 
 }  // namespace
 
-TEST_CASE("integers: whatever goes in comes out, by either effort") {
+TEST_CASE("integers: any values round-trip, with either effort") {
   std::mt19937_64 random(17);
   for (int run = 0; run < 4000; ++run) {
     const Values values = telemetry(random);
@@ -60,13 +60,13 @@ TEST_CASE("integers: whatever goes in comes out, by either effort") {
       const std::string bytes = encoded(values, effort);
       CHECK(decoded(bytes, values.size()) == values);
     }
-    // Which of the coders is smaller is judged by a part of the values.
+    // The coder is chosen by an estimate from a part of the values.
     const std::size_t quick = encoded(values, Effort::quick).size();
     CHECK(encoded(values, Effort::thorough).size() <= quick + quick / 50);
   }
 }
 
-TEST_CASE("integers: of a column that is quiet for long and then busy, each stretch costs what it holds") {
+TEST_CASE("integers: in a column that is quiet for long and then busy, each part costs what it needs") {
   std::mt19937_64 random(5);
   Values values;
   for (int n = 0; n < 900; ++n)
@@ -76,8 +76,8 @@ TEST_CASE("integers: of a column that is quiet for long and then busy, each stre
   CHECK(thorough < 300 * 13 / 8 + 100);
 }
 
-TEST_CASE("integers: a part of the values that misleads costs nothing") {
-  // Each fourth block of 64 is quiet, and there a table is worth most.
+TEST_CASE("integers: a misleading estimate costs little") {
+  // Each fourth block of 64, which the estimate reads, is quiet; an ANS table is worth most there.
   std::mt19937_64 random(9);
   Values bursts;
   Values cycle;
@@ -91,7 +91,7 @@ TEST_CASE("integers: a part of the values that misleads costs nothing") {
   CHECK(encoded(cycle, Effort::thorough).size() < 280);
 }
 
-TEST_CASE("integers: a constant is a few bytes, a steady counter is few bits a value") {
+TEST_CASE("integers: a constant takes a few bytes, a steady counter a few bits a value") {
   CHECK(encoded(Values(900, 0)).size() == 1);
   CHECK(encoded(Values(900, -42)).size() <= 3);
   Values counter;
@@ -104,7 +104,7 @@ TEST_CASE("integers: a constant is a few bytes, a steady counter is few bits a v
   CHECK(encoded(coarse).size() < 900 / 2);
 }
 
-TEST_CASE("integers: hostile bytes are refused or give values, and never more than asked for") {
+TEST_CASE("integers: hostile bytes are refused or decode to the requested number of values") {
   std::mt19937_64 random(23);
   IntegerCodec codec;
   Values values(300);

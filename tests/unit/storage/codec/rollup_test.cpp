@@ -26,14 +26,14 @@ struct Series {
   }
 };
 
-// As a store does it: slot by slot, what has the same start merged.
+// As the sealer does: slot by slot, parts with the same start merged.
 std::vector<Bucket> rolled_up(const Series& series, std::int64_t width_ms, std::int64_t hold_ms, bool counter,
                               std::int64_t slot_width_ms = slot_ms) {
   const Rollup rollup(width_ms, hold_ms);
   std::optional<Carried> before;
   std::vector<Bucket> all;
   std::size_t at = 0;
-  // Slots without a sample as well: a value may stand into one.
+  // Includes slots without a sample, because a value may hold into one.
   for (std::int64_t from_ms = series.stamps_ms[0] / slot_width_ms * slot_width_ms;
        from_ms <= series.stamps_ms.back() + hold_ms; from_ms += slot_width_ms) {
     std::size_t end = at;
@@ -83,7 +83,7 @@ double integral(const std::vector<Bucket>& buckets) {
 
 }  // namespace
 
-TEST_CASE("rollup: a minute by hand") {
+TEST_CASE("rollup: a minute calculated by hand") {
   Series series;
   series.add(day_ms, 100);
   series.add(day_ms + 10'000, 200);
@@ -98,16 +98,16 @@ TEST_CASE("rollup: a minute by hand") {
   CHECK(minutes[0].last == 50);
   CHECK(minutes[0].count == 3);
   CHECK(minutes[0].increase == 0);
-  // 100 for 10 s, 200 for the 25 s that it may stand, 50 for the last second.
+  // 100 for 10 s, 200 for the 25 s that it may hold, 50 for the last second.
   CHECK(minutes[0].seconds == doctest::Approx(36));
   CHECK(minutes[0].mean == doctest::Approx((100 * 10 + 200 * 25 + 50) / 36.0));
-  // 50 stands one second into the next minute, 70 for 25 s; 50 is no sample of it.
+  // 50 holds one second into the next minute, 70 for 25 s; 50 is not counted as a sample of it.
   CHECK(minutes[1].min == 70);
   CHECK(minutes[1].seconds == doctest::Approx(26));
   CHECK(minutes[1].mean == doctest::Approx((50 + 70 * 25) / 26.0));
 }
 
-TEST_CASE("rollup: a restart of a counter counts from 0, across minutes and slots") {
+TEST_CASE("rollup: a counter that falls has restarted at 0, across minutes and slots") {
   Series series;
   const double values[] = {1000, 1010, 1030, 5, 15};
   for (std::size_t n = 0; n < std::size(values); ++n)
@@ -118,7 +118,7 @@ TEST_CASE("rollup: a restart of a counter counts from 0, across minutes and slot
     CHECK(minute.seconds == doctest::Approx(minute.start_ms < day_ms + slot_ms - minute_ms ? 30 : 60));
 }
 
-TEST_CASE("rollup: what is not a number is a hole, what is infinite is not") {
+TEST_CASE("rollup: NaN is a hole, infinity is not") {
   Series series;
   series.add(day_ms, std::numeric_limits<double>::quiet_NaN());
   CHECK(rolled_up(series, minute_ms, 2500, false).empty());
@@ -132,7 +132,7 @@ TEST_CASE("rollup: what is not a number is a hole, what is infinite is not") {
   CHECK(minutes[0].mean == std::numeric_limits<double>::infinity());
 }
 
-TEST_CASE("rollup: whatever the slots and the width, counts, extremes, integrals and increases are the same") {
+TEST_CASE("rollup: counts, extremes, integrals and increases do not depend on slots and width") {
   std::mt19937_64 random(17);
   for (int run = 0; run < 200; ++run) {
     const bool counter = run % 2 == 0;

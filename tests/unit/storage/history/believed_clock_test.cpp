@@ -16,7 +16,7 @@ BelievedClock clock_at(std::int64_t stamp_ms) {
   return clock;
 }
 
-// A stamp each five seconds.
+// A timestamp each five seconds.
 void run(BelievedClock& clock, std::int64_t from_ms, std::int64_t for_ms) {
   for (std::int64_t at_ms = from_ms; at_ms <= from_ms + for_ms; at_ms += 5'000)
     clock.advance(at_ms);
@@ -24,7 +24,7 @@ void run(BelievedClock& clock, std::int64_t from_ms, std::int64_t for_ms) {
 
 }  // namespace
 
-TEST_CASE("believed clock: the newest stamp, also where it goes back") {
+TEST_CASE("believed clock: it is the newest timestamp, also after a step back") {
   BelievedClock clock;
   CHECK(clock.now_ms() == 0);
   clock.advance(start_ms);
@@ -35,17 +35,17 @@ TEST_CASE("believed clock: the newest stamp, also where it goes back") {
   CHECK(clock.now_ms() == start_ms - year_ms);
 }
 
-TEST_CASE("believed clock: a year ahead for a while is not believed, and leaves nothing behind") {
+TEST_CASE("believed clock: a year ahead for a while is not trusted, and has no effect afterwards") {
   BelievedClock clock = clock_at(start_ms);
   run(clock, start_ms + year_ms, 23 * hour_ms);
   CHECK(clock.now_ms() == start_ms);
   clock.advance(start_ms + 23 * hour_ms);
-  CHECK(clock.now_ms() == start_ms);  // that is more than two hours as well, and waits for its own day
+  CHECK(clock.now_ms() == start_ms);  // this step is more than two hours, too, and needs its own day
   run(clock, start_ms + 23 * hour_ms, 24 * hour_ms);
   CHECK(clock.now_ms() == start_ms + 47 * hour_ms);
 }
 
-TEST_CASE("believed clock: stamps that go on for a day behind the step are believed") {
+TEST_CASE("believed clock: timestamps that follow a step for a day are trusted") {
   BelievedClock clock = clock_at(start_ms);
   run(clock, start_ms + year_ms, 24 * hour_ms - 1);
   CHECK(clock.now_ms() == start_ms);
@@ -53,17 +53,17 @@ TEST_CASE("believed clock: stamps that go on for a day behind the step are belie
   CHECK(clock.now_ms() == start_ms + year_ms + 24 * hour_ms);
 }
 
-TEST_CASE("believed clock: a second step ahead is no proof of the first") {
+TEST_CASE("believed clock: a second step ahead does not confirm the first") {
   BelievedClock clock = clock_at(start_ms);
   clock.advance(start_ms + year_ms);
   clock.advance(start_ms + 2 * year_ms);
   CHECK(clock.now_ms() == start_ms);
-  clock.advance(start_ms + year_ms + hour_ms);  // and back, still ahead
+  clock.advance(start_ms + year_ms + hour_ms);  // back again, but still ahead
   run(clock, start_ms + year_ms + hour_ms, 23 * hour_ms);
   CHECK(clock.now_ms() == start_ms);
 }
 
-TEST_CASE("believed clock: a later process goes on from what was kept, an hour old at most") {
+TEST_CASE("believed clock: a later process continues from the stored state, which is an hour old at most") {
   BelievedClock clock = clock_at(start_ms);
   const BelievedClock::State kept = clock.state();
   run(clock, start_ms, hour_ms);
@@ -74,7 +74,7 @@ TEST_CASE("believed clock: a later process goes on from what was kept, an hour o
   const BelievedClock::State hour_later = clock.state();
   clock.advance(start_ms + year_ms);
   CHECK(clock.differs(hour_later));
-  // Restarts each hour do not keep a true step from being believed.
+  // A real step is trusted after a day even with a restart each hour.
   for (std::int64_t hour = 0; hour < 24; ++hour) {
     BelievedClock again(clock.state());
     run(again, start_ms + year_ms + hour * hour_ms, hour_ms);

@@ -11,26 +11,26 @@ namespace perjoule::storage {
 
 using Spans = PerResolution<std::int64_t>;
 
-TEST_CASE("capacity: ages hold where the budget does, and shares where it does not") {
+TEST_CASE("capacity: the reach is the age if the budget suffices, otherwise what the share holds") {
   constexpr std::int64_t day_ms = 24 * hour_ms;
   const Spans ages = {10 * day_ms, 100 * day_ms, 1000 * day_ms};
-  // 240, 24 and 2.4 bytes a day.
+  // The resolutions need 240, 24 and 2.4 bytes a day.
   const PerResolution<double> per_hour = {10, 1, 0.1};
   CHECK(reach_ms(per_hour, ages, 1'000'000) == ages);
   CHECK(reach_ms(per_hour, ages, INT64_MAX) == ages);
   CHECK(reach_ms(per_hour, {0, 0, 0}, INT64_MAX) == Spans{0, 0, 0});
   CHECK(reach_ms(per_hour, {0, 0, 0}, 8 * 240) == Spans{4 * day_ms, 30 * day_ms, 100 * day_ms});
-  // The minutes leave 240 of their 720 to the others, four parts and one.
+  // The minutes lend 240 of their 720 bytes to the others, four parts to raw samples and one to hours.
   CHECK(reach_ms(per_hour, {0, 20 * day_ms, 0}, 8 * 240) ==
         Spans{1440 * 8 / 10 * hour_ms / 10, 20 * day_ms, 1440 * 2 / 10 * hour_ms * 10});
 }
 
-TEST_CASE("capacity: nothing to keep needs nothing") {
+TEST_CASE("capacity: without data nothing is limited") {
   CHECK(reach_ms({0, 0, 0}, {hour_ms, 0, hour_ms}, 1000) == Spans{hour_ms, 0, hour_ms});
   CHECK(reach_ms({5, 0, 0}, {0, 0, 0}, 1000) == Spans{200 * hour_ms, 0, 0});
 }
 
-TEST_CASE("capacity: what a store foretells comes true") {
+TEST_CASE("capacity: the reach that a store predicts comes true") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   RandomHistory history(4, 2, 60'000);

@@ -1,4 +1,4 @@
-// What a clock that is wrong for a while leaves of the history.
+// A clock that is wrong for a while must not cost history.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -40,7 +40,7 @@ class OneSeries {
     }
     return frame;
   }
-  // As the writer does it.
+  // In the order in which the writer calls the store.
   void run(std::int64_t from_ms, std::int64_t for_ms, const RetentionPolicy& policy = {}) {
     for (std::int64_t at_ms = from_ms; at_ms < from_ms + for_ms; at_ms += period_ms) {
       REQUIRE(store_->append(frame({at_ms})));
@@ -62,7 +62,7 @@ class OneSeries {
 
 }  // namespace
 
-TEST_CASE("clock steps: a year ahead for a while, over a restart, costs nothing") {
+TEST_CASE("clock steps: a year ahead for a while, including a restart, loses nothing") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   one.run(history_start_ms, 6 * hour_ms, days);
@@ -77,7 +77,7 @@ TEST_CASE("clock steps: a year ahead for a while, over a restart, costs nothing"
   CHECK(one.store().size()->refused_samples == 0);
 }
 
-TEST_CASE("clock steps: a start with a clock that is a year ahead costs nothing") {
+TEST_CASE("clock steps: a start with a clock that is a year ahead loses nothing") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   one.run(history_start_ms, 6 * hour_ms, days);
@@ -87,7 +87,7 @@ TEST_CASE("clock steps: a start with a clock that is a year ahead costs nothing"
   CHECK(one.store().size()->expired_samples == 0);
 }
 
-TEST_CASE("clock steps: ahead for more than a day, and what is old goes") {
+TEST_CASE("clock steps: after more than a day ahead, old data expires") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   one.run(history_start_ms, 6 * hour_ms, days);
@@ -99,11 +99,11 @@ TEST_CASE("clock steps: ahead for more than a day, and what is old goes") {
   CHECK(one.ask("SELECT min(start_s) FROM roll_1h") * 1000 >= history_start_ms + year_ms - hour_ms);
 }
 
-TEST_CASE("clock steps: a commit that spans one waits for the slots that it has, and no others") {
+TEST_CASE("clock steps: a commit that spans a step waits only for the slots that it has samples of") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   REQUIRE(one.store().append(one.frame({history_start_ms, history_start_ms + year_ms})));
-  one.reopen();  // what waits is read from the file
+  one.reopen();  // the waiting slots are loaded from the file
   REQUIRE(one.store().append(one.frame({history_start_ms + 1'000, history_start_ms + 2 * hour_ms})));
   int calls = 0;
   while (*one.store().seal())
@@ -114,7 +114,7 @@ TEST_CASE("clock steps: a commit that spans one waits for the slots that it has,
   CHECK(one.ask("SELECT count(*) FROM grp") == 3);
 }
 
-TEST_CASE("clock steps: a row of version 1 that spans one waits for the slots that it has, and no others") {
+TEST_CASE("clock steps: a version 1 row that spans a step waits only for the slots that it has samples of") {
   Scratch scratch;
   Cells expected;
   const std::vector<std::vector<std::int64_t>> rows = {{history_start_ms, history_start_ms + 10'000},
@@ -134,7 +134,7 @@ TEST_CASE("clock steps: a row of version 1 that spans one waits for the slots th
   CHECK(left == expected);
 }
 
-TEST_CASE("clock steps: a group that was silent for days begins anew, and its slots lie together") {
+TEST_CASE("clock steps: a group that was silent for days gets a new grp row") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   one.run(history_start_ms, hour_ms);
@@ -146,7 +146,7 @@ TEST_CASE("clock steps: a group that was silent for days begins anew, and its sl
   CHECK(read_all(one.store()) == one.expected());
 }
 
-TEST_CASE("clock steps: a clock that began in 1970 keeps retention from nothing") {
+TEST_CASE("clock steps: a clock that began in 1970 does not prevent retention") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   one.run(1'000, 2 * hour_ms, days);
@@ -157,7 +157,7 @@ TEST_CASE("clock steps: a clock that began in 1970 keeps retention from nothing"
   CHECK(read_all(one.store()) == only_from(one.expected(), one.store().size()->oldest_ms));
 }
 
-TEST_CASE("retention: what waits to be sealed gives its minutes and hours first, however old it is") {
+TEST_CASE("retention: unsealed samples are rolled up before they expire, whatever their age") {
   Scratch scratch;
   OneSeries one(scratch / "history.db");
   for (std::int64_t at_ms = history_start_ms; at_ms < history_start_ms + 6 * hour_ms; at_ms += period_ms)

@@ -1,4 +1,4 @@
-// What a store says that it refused, dropped and could not read: once each, whatever the disk does.
+// A store's counts of refused, expired and undecodable data: each is counted once, whatever the disk does.
 #include <doctest/doctest.h>
 
 #include <numeric>
@@ -13,7 +13,7 @@
 
 namespace perjoule::storage {
 
-TEST_CASE("counts: samples that expire count once, however often the disk refuses to drop them") {
+TEST_CASE("counts: expired samples are counted once, however often dropping them fails") {
   fakes::Disk disk(fakes::Disk::Memory::forgetful);
   auto store = open_store(disk / "history.db");
   RandomHistory history(5, 3, 10'000);
@@ -36,7 +36,7 @@ TEST_CASE("counts: samples that expire count once, however often the disk refuse
   CHECK(store->size()->expired_samples > 0);
 }
 
-TEST_CASE("counts: a damaged row counts once, though each group of it is sealed by itself") {
+TEST_CASE("counts: a damaged row is counted once, though its groups are sealed separately") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   RandomHistory history(6, 40, 60'000);
@@ -45,7 +45,7 @@ TEST_CASE("counts: a damaged row counts once, though each group of it is sealed 
   REQUIRE(store->append(first));
   const std::int64_t rows = number(path, "SELECT count(*) FROM tail");
   store.reset();
-  // The first group of each row has another checksum.
+  // Changes the checksum of the first group of each row.
   REQUIRE(Connection::open(path, Connection::Mode::read_write)
               ->run("UPDATE tail SET d = CAST(substr(d, 1, 40) || x'5555' || substr(d, 43) AS BLOB)"));
   store = open_store(path);
@@ -59,15 +59,15 @@ TEST_CASE("counts: a damaged row counts once, though each group of it is sealed 
 
 namespace {
 
-// Where the second column of a chunk begins, or the columns of the second series of a roll-up: those of the first also
-// say what others share.
+// Offset of the second column of a chunk, or of the columns of the second series of a roll-up. The first series of a
+// roll-up also has the counts and seconds of the others.
 std::size_t second_part(std::string_view chunk) {
   ByteReader reader(chunk);
   reader.little_endian(1);  // format
   const std::uint64_t together = reader.varint();
   reader.varint();  // ticks
   const std::uint64_t columns = reader.varint();
-  std::size_t before = 3 * 4;  // checksums of the head, the stamps and the first part
+  std::size_t before = 3 * 4;  // checksums of the head, the timestamps and the first part
   for (std::uint64_t n = 0; n <= columns; ++n) {
     const std::uint64_t size = reader.varint();
     if (n <= together) before += size;
@@ -75,7 +75,7 @@ std::size_t second_part(std::string_view chunk) {
   return chunk.size() - reader.left() + before;
 }
 
-// Puts a wrong byte there.
+// Changes the byte there.
 void damage(const std::filesystem::path& path, const std::string& table, std::int64_t key) {
   auto connection = Connection::open(path, Connection::Mode::read_write);
   REQUIRE(connection);
@@ -93,7 +93,7 @@ void damage(const std::filesystem::path& path, const std::string& table, std::in
   REQUIRE(update->bind(1, key).bind_blob(2, blob).run());
 }
 
-// Of one group, sealed as far as it goes; returns when it ends.
+// Writes one group and seals all that is due. Returns the time of its end.
 std::int64_t write_an_hour(const std::filesystem::path& path, std::uint64_t seed) {
   RandomHistory history(seed, 1, 10'000);
   auto store = open_store(path);
@@ -122,7 +122,7 @@ std::int64_t samples(const std::vector<Bucket>& buckets) {
 
 }  // namespace
 
-TEST_CASE("counts: a damaged column costs its own series only, and its blob counts once") {
+TEST_CASE("counts: a damaged column loses only its own series, and its blob is counted once") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   const std::int64_t end_ms = write_an_hour(path, 8);
@@ -151,7 +151,7 @@ TEST_CASE("counts: a damaged column costs its own series only, and its blob coun
   check("chunk", [&](HistoryReader& reader) { return reader.raw(ids, all, 100'000); });
 }
 
-TEST_CASE("counts: what is read of damaged blobs is bounded like the rest") {
+TEST_CASE("counts: the limit of buckets also applies to damaged blobs") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   const std::int64_t end_ms = write_an_hour(path, 9);
@@ -169,7 +169,7 @@ TEST_CASE("counts: what is read of damaged blobs is bounded like the rest") {
   CHECK(refused.error().fault == Fault::absent);
 }
 
-TEST_CASE("counts: a stamp before 1970 is refused, and ages nothing") {
+TEST_CASE("counts: a timestamp before 1970 is refused, and expires nothing") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   RandomHistory history(7, 1, 10'000);

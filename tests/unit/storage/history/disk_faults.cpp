@@ -32,7 +32,7 @@ void arm(Disk& disk, std::uint64_t number, Outage outage, DiskFault fault) {
   }
 }
 
-// Notes what fails first.
+// Records the operation that fails first.
 class First {
  public:
   First(Disk& disk, std::uint64_t number) {
@@ -54,7 +54,7 @@ std::string title(const Script& script, std::uint64_t number, Outage outage, Dis
                      fault == DiskFault::full ? "ENOSPC" : "EIO", number, what);
 }
 
-// Every frame acknowledged: what has to be there once a disk is healed.
+// All frames acknowledged: what the store must have after the disk has recovered.
 Course whole(const Script& script, std::int64_t oldest_ms) {
   Course course;
   course.frames.assign(script.frames().size(), FrameState::acknowledged);
@@ -72,7 +72,7 @@ void count(const Disk& disk, Outage outage, const std::string& first, DiskFaults
   }
 }
 
-// The daemon's loop: runs what the writer posts.
+// A stand-in of the daemon's loop: runs the functions that the writer posts.
 class Mailbox {
  public:
   Writer::Post post() {
@@ -97,7 +97,7 @@ class Mailbox {
   std::deque<std::function<void()>> posted_;
 };
 
-// A daemon that pushes and commits on a disk.
+// Pushes ticks and commits like a daemon, on a simulated disk.
 class Daemon {
  public:
   Daemon(const Script& script, Disk& disk, DiskFaults& out)
@@ -126,13 +126,13 @@ class Daemon {
     int more = 0;
     while (!commit() && more < commits_to_recover)
       ++more;
-    if (more == commits_to_recover) problems_.push_back("a healed disk does not store it: " + report_.error);
+    if (more == commits_to_recover) problems_.push_back("commits fail after the disk recovered: " + report_.error);
     if (dropped_ > 0) problems_.push_back(fmt::format("{} samples were dropped", dropped_));
     auto rows = LedgerFile::load_read_only(disk_ / "ledger.db");
     if (!rows) {
       problems_.push_back(rows.error().what);
     } else if (rows->totals.size() != 1 || rows->totals[0].millionths != total_) {
-      problems_.emplace_back("the ledger's total is not the last one");
+      problems_.emplace_back("the ledger's total is not the last committed one");
     }
   }
   [[nodiscard]] const std::vector<std::string>& problems() const { return problems_; }
@@ -148,7 +148,7 @@ class Daemon {
     writer_.commit(++generation_, std::move(rows), true, [this](Report report) { report_ = std::move(report); });
     mailbox_.run_one();
     dropped_ += report_.dropped_samples;
-    // "no room for the ledger's reserve" is all right on a disk that was full.
+    // The note that no space could be reserved for the ledger is expected on a disk that was full.
     if (note_.find(".kept-") != std::string::npos) problems_.push_back(std::exchange(note_, {}));
     return report_.history_committed;
   }
@@ -157,14 +157,14 @@ class Daemon {
   Disk& disk_;
   DiskFaults& out_;
   std::vector<std::string> problems_;
-  std::string note_;  // the writer's thread writes it before it posts
+  std::string note_;  // set by the writer's thread before it posts
   Report report_;
   std::int64_t total_ = 0;
   std::uint64_t generation_ = 0;
   std::uint64_t dropped_ = 0;
   int refused_ = 0;
   Mailbox mailbox_;
-  Writer writer_;  // last: its thread uses the rest
+  Writer writer_;  // declared last, because its thread uses the other members
 };
 
 }  // namespace

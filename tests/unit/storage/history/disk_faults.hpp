@@ -1,5 +1,5 @@
-// Operations that fail under a store that plays a script (tests/unit/storage/history/script.hpp), and under the real
-// writer.
+// Plays a script (tests/unit/storage/history/script.hpp) on a disk whose operations fail: with the store alone, and with
+// the real writer. Problems are lines of text, so that a soak can use it, too. One thread at a time.
 #pragma once
 
 #include <cstdint>
@@ -12,29 +12,29 @@
 namespace perjoule::storage {
 
 enum class Outage : std::uint8_t {
-  single,   // that operation alone
-  lasting,  // all from it on, until the store's user has tried for a while
-  random,   // one in 25 from the start; the number is the seed
+  single,   // one operation fails
+  lasting,  // all from this one on fail, until the player has retried for a while
+  random,   // each fails with probability 1/25 from the start; the number is the seed
 };
 [[nodiscard]] const char* name(Outage outage);
 
 struct DiskFaults {
-  std::map<std::string, int> runs;  // by what failed first: "sync wal"
+  std::map<std::string, int> runs;  // by the operation that failed first: "sync wal"
   std::uint64_t failed = 0;         // operations
   std::uint64_t retries = 0;
   std::uint64_t reopened = 0;
-  std::uint64_t without = 0;  // runs in which nothing failed: a full disk lets the operation through
+  std::uint64_t without = 0;  // runs without a failure: a full disk allows that operation
   std::vector<std::string> problems;
 };
 
-// One run of the script. Adds to `out`.
+// Plays the script once with the store alone. Adds to `out`.
 void play_with_fault(const Script& script, std::uint64_t number, Outage outage, fakes::DiskFault fault,
                      DiskFaults& out);
 
 // The same ticks through Writer, with its thread, a ledger beside the history, and a commit for each frame.
 void write_with_fault(const Script& script, std::uint64_t number, Outage outage, fakes::DiskFault fault,
                       DiskFaults& out);
-// How many operations that takes without a fault.
+// The number of disk operations of such a run without a fault.
 [[nodiscard]] std::uint64_t operations_of_writer(const Script& script);
 
 }  // namespace perjoule::storage

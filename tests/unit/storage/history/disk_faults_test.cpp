@@ -1,4 +1,4 @@
-// tests/soak/disk_faults.sh shows every operation of two sealing windows.
+// A sample of operations. tests/soak/disk_faults.sh makes every operation of two sealing windows fail.
 #include "tests/unit/storage/history/disk_faults.hpp"
 
 #include <doctest/doctest.h>
@@ -16,7 +16,7 @@ void check(const DiskFaults& faults) {
 
 }  // namespace
 
-TEST_CASE("disk faults: any operation of a short run fails, once or for a while") {
+TEST_CASE("disk faults: nothing is lost when any operation of a short run fails, once or for a while") {
   Shape shape;
   shape.frames = 12;
   shape.seconds = 20;
@@ -43,7 +43,7 @@ TEST_CASE("disk faults: any operation of a short run fails, once or for a while"
   CHECK(faults.retries > operations / 2);
 }
 
-TEST_CASE("disk faults: operations fail at random") {
+TEST_CASE("disk faults: nothing is lost when operations fail at random") {
   Shape shape;
   const Script script(shape);
   DiskFaults faults;
@@ -53,7 +53,7 @@ TEST_CASE("disk faults: operations fail at random") {
   CHECK(faults.failed > 50);
 }
 
-TEST_CASE("disk faults: the writer goes on") {
+TEST_CASE("disk faults: the writer recovers") {
   Shape shape;
   shape.frames = 12;
   shape.seconds = 10;

@@ -81,7 +81,7 @@ TEST_CASE("export: CSV") {
         "2026-11-24T10:11:12.007Z,perjoule_up,\"\",1\n");
 }
 
-TEST_CASE("export: a closed pipe ends it, and a long history comes in pieces") {
+TEST_CASE("export: a closed pipe ends it, and a long history is written in pieces") {
   Scratch scratch;
   auto store = small_store(scratch / "history.db");
   for (int n = 0; n < 20; ++n) {
@@ -118,7 +118,7 @@ TEST_CASE("export: Prometheus loads it") {
   const int status = std::system(run.c_str());
   CAPTURE(read_file(scratch / "log"));
   CHECK(status == 0);
-  std::filesystem::create_directory(scratch / "tsdb" / "wal");  // dump wants one
+  std::filesystem::create_directory(scratch / "tsdb" / "wal");  // `promtool tsdb dump` requires a wal directory
   const std::string dump = fmt::format("promtool tsdb dump {0}/tsdb >{0}/dump 2>&1", scratch.path().string());
   CHECK(std::system(dump.c_str()) == 0);
   const std::string dumped = read_file(scratch / "dump");

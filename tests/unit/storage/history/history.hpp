@@ -1,4 +1,4 @@
-// Random histories for tests of the store, and what has to come back of them.
+// Random histories for tests of the store, and the samples that must be read back.
 #pragma once
 
 #include <fmt/format.h>
@@ -17,7 +17,7 @@ namespace perjoule::storage {
 
 inline constexpr std::int64_t history_start_ms = 1795424400000;
 
-// Identity (metric{labels}) -> stamp -> bits of the value.
+// Identity (metric{labels}) -> timestamp -> bits of the value.
 using Cells = std::map<std::string, std::map<std::int64_t, std::uint64_t>>;
 
 inline std::string identity(const SeriesDescription& series) {
@@ -34,13 +34,13 @@ inline SeriesDescription describe_series(std::uint32_t id) {
   return series;
 }
 
-// A daemon that samples some groups each second; series come and go, values are mostly tame.
+// Frames of a daemon that samples some groups each second. Series come and go; values are mostly ordinary.
 class RandomHistory {
  public:
   explicit RandomHistory(std::uint64_t seed, std::uint32_t group_count = 4, std::int64_t period_ms = 1000)
       : random_(seed), groups_(group_count), period_ms_(period_ms) {}
 
-  // The process starts again: numbers are given out anew, identities stay.
+  // Restarts the process: series and groups get new numbers, identities stay.
   void restart() {
     described_series_.clear();
     described_groups_.clear();
@@ -108,7 +108,7 @@ inline Cells read_all(Store& store, const Selection& selection = {}) {
     auto& of_series = cells[identity(series)];
     std::int64_t before = INT64_MIN;
     for (const auto& point : points) {
-      CHECK_MESSAGE(point.wall_ms > before, "stamps have to ascend");
+      CHECK_MESSAGE(point.wall_ms > before, "timestamps must ascend");
       before = point.wall_ms;
       of_series[point.wall_ms] = std::bit_cast<std::uint64_t>(point.value);
     }

@@ -1,4 +1,4 @@
-// What tests of the store ask of history.db. Each requires that it succeeds.
+// Helpers that query and prepare history.db for tests of the store. Each fails the test on an error.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -42,7 +42,7 @@ inline std::int64_t number(const std::filesystem::path& path, std::string_view s
   return *value;
 }
 
-// A file of version 1 whose tail has a row for each of `rows`, with one sample of describe_series(1) at each stamp.
+// Writes a version 1 file with a tail row for each of `rows`, with a sample of describe_series(1) at each timestamp.
 inline void write_version_1(const std::filesystem::path& path, std::span<const std::vector<std::int64_t>> rows,
                             Cells& expected) {
   Format first = history_format;

@@ -1,4 +1,4 @@
-// A process that appends is killed at any moment: what was acknowledged is there, and the files are whole.
+// A process that appends is killed at random moments: every acknowledged frame is stored, and the files are intact.
 #include <doctest/doctest.h>
 #include <signal.h>
 #include <sys/wait.h>
@@ -17,9 +17,9 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::uint64_t commits = 400;
-constexpr std::int64_t period_ms = 5000;  // 400 commits are eleven slots
+constexpr std::int64_t period_ms = 5000;  // 400 commits span eleven slots
 
-// Appends frame after frame and says the number of each that was acknowledged. Never returns.
+// Appends frame after frame and writes the number of each acknowledged one to a pipe. Never returns.
 [[noreturn]] void append_for_ever(const std::filesystem::path& directory, std::uint64_t seed, int acknowledged) {
   Notes notes;
   auto ledger = LedgerFile::open(directory / "ledger.db", 0, notes);
@@ -37,7 +37,7 @@ constexpr std::int64_t period_ms = 5000;  // 400 commits are eleven slots
 
 }  // namespace
 
-TEST_CASE("kill: every acknowledged frame is there, and both files are whole") {
+TEST_CASE("kill: every acknowledged frame is stored, and both files are intact") {
   std::mt19937_64 random(1);
   int in_the_middle = 0;
   for (std::uint64_t seed = 1; seed <= 40; ++seed) {
@@ -53,7 +53,7 @@ TEST_CASE("kill: every acknowledged frame is there, and both files are whole") {
     const std::uint64_t until = random() % commits;
     while (last < until && ::read(ends[0], &last, sizeof last) == sizeof last) {
     }
-    // Between the acknowledgement and the kill the child goes on: some work here moves the moment about.
+    // The child continues between its acknowledgement and the kill; some work here varies the moment of the kill.
     random.discard(random() % 300000);
     ::kill(child, SIGKILL);
     int status = 0;
@@ -74,7 +74,7 @@ TEST_CASE("kill: every acknowledged frame is there, and both files are whole") {
     REQUIRE(totals);
     if (last > 0) CHECK(totals->totals.at(0).millionths >= static_cast<std::int64_t>(last));
 
-    // The frame behind the last acknowledged one may be there or not, but only whole.
+    // The frame after the last acknowledged one is stored completely or not at all.
     RandomHistory again(seed, 4, period_ms);
     const Cells stored = read_all(**store);
     const std::int64_t oldest_ms = (*store)->size()->oldest_ms;

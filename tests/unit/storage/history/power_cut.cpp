@@ -13,7 +13,7 @@ using fakes::Survival;
 
 constexpr std::pair<Survival, int> fates[] = {{Survival::none, 1}, {Survival::prefix, 3}, {Survival::half, 4}};
 
-// The power goes once more, while the store recovers from the first time, or just after.
+// Cuts the power a second time, while the store recovers from the first cut or just after.
 void cut_again(const Script& script, fakes::Disk& disk, std::uint64_t seed, Course course, const std::string& where,
                PowerCuts& out) {
   disk.after_cut(seed, Survival::half);
@@ -41,7 +41,7 @@ void cut_at(const Script& script, std::uint64_t number, Phase phase, PowerCuts& 
   player.play();
   const std::string where = fmt::format("seed {}, operation {} ({}): ", script.shape().seed, number, name(phase));
   if (!disk.is_cut()) {
-    out.problems.push_back(where + "the script ended before it");
+    out.problems.push_back(where + "the script ended before this operation");
     return;
   }
   for (const auto& problem : player.problems())
@@ -58,7 +58,7 @@ void cut_at(const Script& script, std::uint64_t number, Phase phase, PowerCuts& 
       if (problem.empty()) continue;
       out.problems.push_back(fmt::format("{}{} {}: {}", where, name(survival), seed, problem));
     }
-    if (disk.unsynced() == 0) break;  // all fates are the same
+    if (disk.unsynced() == 0) break;  // all outcomes are the same
   }
   if (disk.unsynced() == 0) ++out.without_loss;
   cut_again(script, disk, number, player.course(), where, out);
@@ -79,7 +79,7 @@ std::map<Phase, std::vector<std::uint64_t>> numbers_of(const Script& script) {
 
 }  // namespace
 
-// Only a store that spills writes while it rolls up: what belongs to that phase is cut on a script of its own.
+// Only a store with a tiny cache writes while it rolls up, so cuts in that phase use a script of their own.
 void cut_power(const Shape& shape, int count, PowerCuts& out) {
   const Script script(shape);
   Shape spilling = shape;

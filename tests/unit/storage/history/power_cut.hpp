@@ -1,9 +1,8 @@
-// Power cuts under a store that plays a script (tests/unit/storage/history/script.hpp): chosen by phase, each looked at
-// under several fates of what had not been synced: none of it kept, the first part,
-// or half of its blocks.
+// Power cuts while a store plays a script (tests/unit/storage/history/script.hpp). Cuts are chosen by phase. Each is
+// examined with several outcomes for the unsynced changes: none of them survives, the first part, or random ones.
 //
-// What must hold for each disk: it opens, nothing acknowledged is missing, nothing is there that was never written, and
-// the recovery survives a second cut. Used by the unit test for some tens of cuts and by tests/soak/power_cut for
+// For each outcome the store must open, nothing acknowledged may be missing, nothing may be there that was never
+// written, and the recovery must survive a second cut. The unit test makes some tens of cuts, tests/soak/power_cut
 // hundreds. Blocks; one thread at a time.
 #pragma once
 
@@ -21,12 +20,12 @@ struct PowerCuts {
   int examined = 0;        // disks that were opened after a cut
   int without_loss = 0;    // cuts at which nothing was unsynced
   int unacknowledged = 0;  // cuts within an append
-  int cut_again = 0;       // cuts that were followed by one in the recovery
+  int cut_again = 0;       // cuts that were followed by a second one during recovery
   std::vector<std::string> problems;
 };
 
-// `count` cuts on the script of this shape, by turns in each phase that it has. Adds to `out`, where an empty
-// `problems` means that every disk was sound.
+// Makes `count` cuts on the script of this shape, in each of its phases in turn. Adds to `out`; if `problems` stays
+// empty, every disk was good.
 void cut_power(const Shape& shape, int count, PowerCuts& out);
 
 }  // namespace perjoule::storage

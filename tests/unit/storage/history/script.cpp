@@ -254,10 +254,10 @@ std::string examine(const Script& script, const fakes::Disk& disk, Course course
     auto more = seal(**store);
     if (!more) return more.error().what;
     if (!*more) break;
-    if (call == calls_of_seal_max) return "sealing does not come to its end";
+    if (call == calls_of_seal_max) return "sealing does not end";
   }
-  if (auto problem = script.compare(**store, course); !problem.empty()) return "after going on: " + problem;
-  if ((*store)->undecodable() > 0) return "it holds frames that cannot be decoded";
+  if (auto problem = script.compare(**store, course); !problem.empty()) return "after the spare frame: " + problem;
+  if ((*store)->undecodable() > 0) return "it has frames that cannot be decoded";
   return "";
 }
 

@@ -1,8 +1,9 @@
-// A random history as a script of steps, played on a store that lies on a hostile disk, and what has to be there after.
+// A random history as a script of steps, a player that runs it on a store on a simulated disk, and the check of what
+// must be stored afterwards.
 //
-// The player does what storage/writer.cpp does: a store that is broken is opened anew, what was refused is offered
-// again, and errors of sealing and retention are left for the next call. It never throws and asserts nothing: problems
-// are lines, so that tests and soaks can use it. One thread.
+// The player does what storage/writer.cpp does: it opens a broken store again, retries refused frames, and leaves errors
+// of sealing and retention for the next call. It never throws and asserts nothing; problems are lines of text, so that
+// tests and soaks can use it. One thread.
 #pragma once
 
 #include <cstdint>
@@ -19,14 +20,14 @@
 
 namespace perjoule::storage {
 
-// What the store was doing. rollup: the part of a seal whose statements are about roll_1m and roll_1h, told apart where
-// a script spills. checkpoint: the part of a commit, a seal, a retention or a close that writes the database.
+// What the store was doing. rollup: the part of a seal with statements about roll_1m and roll_1h, distinguished only if
+// a script spills. checkpoint: the part of a commit, a seal, a retention or a close that writes to the database file.
 enum class Phase : std::uint8_t { opening, commit, seal, rollup, retention, closing, checkpoint };
 inline constexpr Phase phases[] = {Phase::opening,   Phase::commit,  Phase::seal,      Phase::rollup,
                                    Phase::retention, Phase::closing, Phase::checkpoint};
 [[nodiscard]] const char* name(Phase phase);
 
-// What a store is asked between two commits. A store that does not seal has nothing to do.
+// Calls seal() on stores that have it; other stores have nothing to seal.
 template <class AnyStore>
 constexpr bool seals = requires(AnyStore& store) {
   store.seal();
@@ -48,16 +49,16 @@ struct Shape {
   std::int64_t keep_ms = 600'000;  // what retention leaves, counted from the newest frame
   std::size_t retain_every = 5;    // frames; 0: never
   std::size_t reopen_every = 12;   // frames, on average; 0: never
-  // SQLite's cache is so small that a seal writes its roll-ups while it makes them, and not only as it commits.
+  // Makes SQLite's cache so small that a seal writes its roll-ups while it computes them, not only at its commit.
   bool spills = false;
 };
 
 enum class FrameState : std::uint8_t { unseen, offered, acknowledged };
 
-// What happened to a history: the player writes it down.
+// What happened to a history, recorded by the player.
 struct Course {
   std::vector<FrameState> frames;
-  std::int64_t oldest_ms = INT64_MIN;  // retention was told to drop what is older
+  std::int64_t oldest_ms = INT64_MIN;  // retention was asked to drop older samples
 };
 
 class Script {
@@ -65,22 +66,22 @@ class Script {
   struct Step {
     enum class Kind : std::uint8_t { append, seal, retain, reopen };
     Kind kind = Kind::append;
-    std::size_t frame = 0;  // append: which; else the last one that was offered
+    std::size_t frame = 0;  // append: its frame; otherwise the last one offered before
   };
 
   explicit Script(const Shape& shape);
   [[nodiscard]] const Shape& shape() const { return shape_; }
   [[nodiscard]] const std::vector<Step>& steps() const { return steps_; }
-  // The frame behind those of the steps is a spare one: it shows that a store goes on.
+  // The frame after those of the steps is a spare one, to test that a store can still append.
   [[nodiscard]] const std::vector<Frame>& frames() const { return frames_; }
   [[nodiscard]] std::size_t spare() const { return frames_.size() - 1; }
-  // For a store that was opened anew: with the descriptions of all frames up to this one.
+  // The frame with the descriptions of all frames up to it, for a store that was opened again.
   [[nodiscard]] Frame fully_described(std::size_t frame) const;
   [[nodiscard]] std::int64_t last_ms(std::size_t frame) const { return frames_[frame].ticks.back().wall_ms; }
   [[nodiscard]] std::size_t cells() const;
 
-  // Empty when the store holds every acknowledged cell that retention was not told to drop, bit for bit, of each frame
-  // that was offered and not acknowledged all or nothing, and nothing else.
+  // "" if the store has, bit for bit, every acknowledged cell that retention was not asked to drop; all or nothing of
+  // each frame that was offered but not acknowledged; and nothing else. Otherwise the first difference.
   [[nodiscard]] std::string compare(Store& store, const Course& course) const;
 
  private:
@@ -89,7 +90,7 @@ class Script {
     std::uint64_t bits = 0;
     std::size_t frame = 0;
   };
-  using Cells = std::vector<Cell>;  // of one series, in the order of their stamps
+  using Cells = std::vector<Cell>;  // of one series, in the order of their timestamps
   [[nodiscard]] static std::string compare_series(const Cells& cells, const std::vector<Point>& points,
                                                   const Course& course, std::vector<std::size_t>& found);
 
@@ -104,7 +105,7 @@ class Player {
  public:
   Player(const Script& script, fakes::Disk& disk);
 
-  // Until the end of the script, or until the power is cut; the store is closed then.
+  // Plays until the end of the script or until the power is cut; then the store is closed.
   void play();
   [[nodiscard]] Phase phase() const { return phase_ == Phase::seal && rolls_up_ ? Phase::rollup : phase_; }
   [[nodiscard]] const Course& course() const { return course_; }
@@ -123,9 +124,9 @@ class Player {
   fakes::Disk& disk_;
   Phase phase_ = Phase::opening;
   bool rolls_up_ = false;
-  std::unique_ptr<fakes::Statements> statements_;  // of a script that spills
+  std::unique_ptr<fakes::Statements> statements_;  // only if the script spills
   std::unique_ptr<SqliteStore> store_;
-  bool described_ = false;  // to this store
+  bool described_ = false;  // the current store has all descriptions
   Course course_;
   std::vector<std::string> problems_;
   std::string last_error_;
@@ -133,14 +134,14 @@ class Player {
   std::uint64_t reopened_ = 0;
 };
 
-// Whether a statement is part of a roll-up, when sealing runs it.
+// Whether a statement of sealing reads or writes roll-ups.
 [[nodiscard]] bool is_rollup(std::string_view sql);
 
-// Where the history lies on a disk.
+// The path of the history on a disk.
 [[nodiscard]] std::filesystem::path history_on(const fakes::Disk& disk);
 
-// Opens the history without faults: "" when it is whole, holds what it has to (Script::compare), was not set aside, and
-// goes on: it takes the spare frame, seals and still holds everything.
+// Opens the history without faults: "" if it is intact, was not set aside, has what it must (Script::compare), and still
+// does after the spare frame was appended and sealed. Otherwise the first problem.
 [[nodiscard]] std::string examine(const Script& script, const fakes::Disk& disk, Course course);
 
 // The phase of each operation of the script on a disk without faults; the first is number 1, at [0].

@@ -1,4 +1,4 @@
-// Chunks, roll-ups and retention of the store, by what comes back.
+// Tests chunks, roll-ups and retention of the store through what is read back.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -24,7 +24,7 @@ RetentionPolicy size_limit(std::int64_t bytes_max) {
 
 using Buckets = std::map<std::int64_t, Bucket>;
 
-// What the samples of one series give, the long way: each value stands until the next, at most three periods.
+// The buckets of one series, computed slowly: each value holds until the next, at most three periods.
 Buckets expected_buckets(const std::map<std::int64_t, std::uint64_t>& points, std::int64_t period_ms,
                          std::int64_t width_ms, bool counter) {
   Buckets buckets;
@@ -80,7 +80,7 @@ Read read_buckets(const std::filesystem::path& path, Resolution resolution) {
 
 }  // namespace
 
-TEST_CASE("sealing: a random history over restarts comes back bit for bit, sealed or not") {
+TEST_CASE("sealing: a random history with restarts is read back bit for bit, sealed or not") {
   for (std::uint64_t seed = 1; seed <= 8; ++seed) {
     CAPTURE(seed);
     Scratch scratch;
@@ -104,7 +104,7 @@ TEST_CASE("sealing: a random history over restarts comes back bit for bit, seale
     CHECK(store->undecodable() == 0);
     CHECK(store->size()->refused_samples == 0);
     CHECK(number(path, "SELECT count(*) FROM chunk") > 20);
-    // The tail is written over, not added to: it holds two slots and what the sealing waits for.
+    // Rows of the tail are overwritten, not added: it has two slots and what sealing waits for.
     CHECK(number(path, "SELECT count(*) FROM tail") < 60);
     CHECK(number(path, "SELECT count(*) FROM roll_1m") == number(path, "SELECT count(*) FROM chunk"));
 
@@ -118,7 +118,7 @@ TEST_CASE("sealing: a random history over restarts comes back bit for bit, seale
   }
 }
 
-TEST_CASE("sealing: minutes and hours are what their samples give, over restarts") {
+TEST_CASE("sealing: minutes and hours match their samples, also over restarts") {
   for (std::uint64_t seed = 1; seed <= 4; ++seed) {
     CAPTURE(seed);
     Scratch scratch;
@@ -150,7 +150,7 @@ TEST_CASE("sealing: minutes and hours are what their samples give, over restarts
         const auto& points = history.cells().at(identity(series));
         const auto expected = expected_buckets(points, 10'000, width_ms, counter);
         for (const Bucket& bucket : read.buckets[s]) {
-          // The newest sample still stands.
+          // The newest sample still holds.
           if (bucket.count == 0 || bucket.start_ms + width_ms > points.rbegin()->first) continue;
           const Bucket& wanted = expected.at(bucket.start_ms);
           ++compared;
@@ -159,7 +159,7 @@ TEST_CASE("sealing: minutes and hours are what their samples give, over restarts
           CHECK(bucket.last == wanted.last);
           CHECK(bucket.count == wanted.count);
           CHECK(bucket.seconds == doctest::Approx(wanted.seconds).epsilon(1e-6));
-          if (any_bits.contains(identity(series))) continue;  // only the above are exact
+          if (any_bits.contains(identity(series))) continue;  // only the checks above are exact
           CHECK(bucket.increase == doctest::Approx(wanted.increase).epsilon(1e-9));
           if (!counter) CHECK(bucket.mean == doctest::Approx(wanted.mean).epsilon(1e-5));
         }
@@ -169,7 +169,7 @@ TEST_CASE("sealing: minutes and hours are what their samples give, over restarts
   }
 }
 
-TEST_CASE("sealing: every group gets its turn, a slot goes once, and nothing is left behind") {
+TEST_CASE("sealing: every group is sealed, each slot once, and no waiting row is left") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   RandomHistory history(3, 40, 30'000);
@@ -190,7 +190,7 @@ TEST_CASE("sealing: every group gets its turn, a slot goes once, and nothing is 
                                  newest - 1)) == 0);
 }
 
-TEST_CASE("retention: by age each resolution has its own end, a slot at a time") {
+TEST_CASE("retention: by age, each resolution has its own limit and loses a slot at a time") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   RandomHistory history(9, 4, 10'000);
@@ -227,7 +227,7 @@ TEST_CASE("retention: by age each resolution has its own end, a slot at a time")
   CHECK(*store->retain(policy) == false);
 }
 
-TEST_CASE("retention: by size the file and its log fit, each resolution has its share, identities go with their data") {
+TEST_CASE("retention: by size, file and log fit, each resolution has its share, identities go with their data") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   auto store = open_store(path);
@@ -251,18 +251,18 @@ TEST_CASE("retention: by size the file and its log fit, each resolution has its 
   CHECK(raw / (raw + minutes) > 0.5);
   CHECK(minutes / (raw + minutes) > 0.25);
   CHECK(number(path, "SELECT count(*) FROM roll_1h") > 0);
-  // Memberships whose last slot is gone are gone.
+  // grp rows without data are deleted.
   CHECK(number(path, "SELECT count(*) FROM grp WHERE sealed > 0 AND sealed <= (SELECT min(k) >> 24 FROM chunk)") <= 4);
   CHECK(*open_database_read_only(path, history_format)->text("PRAGMA integrity_check") == "ok");
 
-  // A smaller budget shrinks the file, step by step.
+  // A smaller limit shrinks the file, step by step.
   while (*store->retain(size_limit(600 * 1024))) {
   }
   CHECK(number(path, "PRAGMA page_count") * 4096 <= 450 * 1024);
   CHECK(only_from(history.cells(), store->size()->oldest_ms) == read_all(*store));
 }
 
-TEST_CASE("retention: a budget that holds nothing leaves nothing, and the store goes on") {
+TEST_CASE("retention: with a limit too small for any data everything expires, and the store still appends") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   RandomHistory history(11, 2, 10'000);
@@ -284,13 +284,13 @@ TEST_CASE("retention: a budget that holds nothing leaves nothing, and the store 
   CHECK(read_all(*store) == fresh.cells());
 }
 
-TEST_CASE("retention: series that come and go for ever do not fill the file") {
+TEST_CASE("retention: series that come and go do not fill the file") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   auto store = open_store(path);
   for (std::uint32_t n = 0; n < 400; ++n) {
     if (n % 10 == 0) {
-      store.reset();  // the numbers of a process are its own
+      store.reset();  // numbers are valid for one process
       store = open_store(path);
     }
     Frame frame;
@@ -308,7 +308,7 @@ TEST_CASE("retention: series that come and go for ever do not fill the file") {
   CHECK(number(path, "SELECT count(*) FROM grp") < 60);
 }
 
-TEST_CASE("retention: a membership that takes over the number of one that is gone has its own series") {
+TEST_CASE("retention: a grp row that reuses the id of a deleted one has its own series") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   const auto frame_of = [](std::uint32_t id, std::int64_t wall_ms, bool describe) {
@@ -324,7 +324,7 @@ TEST_CASE("retention: a membership that takes over the number of one that is gon
   REQUIRE(store->append(frame_of(1, history_start_ms, true)));
   REQUIRE(store->append(frame_of(2, history_start_ms, true)));
   store = open_store(path);
-  // The new process seals the second group and never samples it.
+  // The new process seals the second group but never samples it.
   std::int64_t at_ms = history_start_ms + 60'000;
   for (bool first = true; at_ms < history_start_ms + 6 * hour_ms; at_ms += 60'000, first = false) {
     REQUIRE(store->append(frame_of(1, at_ms, first)));
@@ -346,7 +346,7 @@ TEST_CASE("retention: a membership that takes over the number of one that is gon
     CHECK(buckets.size() >= 1);
 }
 
-TEST_CASE("sealing: a file of version 1 is taken over, sealed, and nothing of it is lost") {
+TEST_CASE("sealing: a version 1 file is migrated and sealed, and nothing of it is lost") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   Cells expected;

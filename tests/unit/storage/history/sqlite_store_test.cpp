@@ -25,7 +25,7 @@ std::unique_ptr<SqliteStore> open_store(const std::filesystem::path& path) {
 
 }  // namespace
 
-TEST_CASE("store: a random history in random frames, over restarts, comes back bit for bit") {
+TEST_CASE("store: a random history in random frames, with restarts, is read back bit for bit") {
   for (std::uint64_t seed = 1; seed <= 12; ++seed) {
     CAPTURE(seed);
     Scratch scratch;
@@ -56,7 +56,7 @@ TEST_CASE("store: a random history in random frames, over restarts, comes back b
   }
 }
 
-TEST_CASE("store: a membership that stays makes no new row, over restarts neither") {
+TEST_CASE("store: a group that does not change gets no new grp row, not even after restarts") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   Frame frame;
@@ -105,7 +105,7 @@ TEST_CASE("store: selection by metric and labels") {
   CHECK(calls == 3);
 }
 
-TEST_CASE("store: a tick of what was not described is an error that stores nothing, and can be mended") {
+TEST_CASE("store: a tick of an undescribed series is an error that stores nothing; described, it can be retried") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   Frame frame;
@@ -123,14 +123,14 @@ TEST_CASE("store: a tick of what was not described is an error that stores nothi
   CHECK_FALSE(store->append(unknown));
 }
 
-TEST_CASE("store: late samples are refused and counted; a clock that is set back begins anew") {
+TEST_CASE("store: late samples are refused and counted; after the clock was set back, samples are stored again") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   Frame frame;
   frame.groups = {{GroupId{1}, "rapl", "package-0", 1000}};
   frame.series = {describe_series(1)};
   Cells expected;
-  // Back by 52 s: late. By 100 s: the clock. Again up to what was there before: both stand, and one of 101 is given.
+  // Back by 52 s: late. Back by 100 s: a clock step. Both sequences are stored; of two samples at 101 one is read back.
   for (std::int64_t second : {100, 101, 102, 50, 102, 2, 3, 2, 101, 103, 104}) {
     frame.ticks = {{GroupId{1}, 1'000'000'000 + second * 1000, {{SeriesId{1}, static_cast<double>(second)}}}};
     REQUIRE(store->append(frame));
@@ -148,7 +148,7 @@ TEST_CASE("store: late samples are refused and counted; a clock that is set back
   CHECK(*reader->integer("SELECT count(*) FROM grp WHERE closed_seq IS NULL") == 1);
 }
 
-TEST_CASE("store: the clock goes back in the middle of a frame") {
+TEST_CASE("store: the clock may go back in the middle of a frame") {
   Scratch scratch;
   auto store = open_store(scratch / "history.db");
   Frame frame;
@@ -180,7 +180,7 @@ TEST_CASE("store: a frame that cannot be decoded is left out and counted") {
   CHECK(store->undecodable() == 1);
 }
 
-TEST_CASE("store: read beside the writer, and after it") {
+TEST_CASE("store: a reader works beside the writer and after it") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   RandomHistory history(4);
@@ -204,7 +204,7 @@ TEST_CASE("store: read beside the writer, and after it") {
   CHECK_FALSE(std::filesystem::exists(scratch / "none.db"));
 }
 
-TEST_CASE("store: a full disk is an error that stores nothing; with room it goes on") {
+TEST_CASE("store: a full disk is an error that stores nothing; with free space the retry succeeds") {
   SmallDisk disk("2m");
   if (!disk) return;
   auto store = open_store(disk / "history.db");

@@ -1,4 +1,4 @@
-// Opening a database on a disk that fails or loses its power: what is ours is never set aside for it.
+// Opening a database on a disk that fails or loses power: our file is never set aside because of that.
 #include <doctest/doctest.h>
 #include <fmt/format.h>
 
@@ -14,7 +14,7 @@ using fakes::Disk;
 using fakes::DiskFault;
 using fakes::Survival;
 
-// Deep tables, overflow pages and a list of free pages: every kind of page that a check reads.
+// Multi-level tables, overflow pages and a free list: every kind of page that a check reads.
 void fill(const Disk& disk) {
   Notes notes;
   auto connection = open_database(disk / "history.db", history_format, 0, notes);
@@ -26,10 +26,10 @@ void fill(const Disk& disk) {
 
 }  // namespace
 
-TEST_CASE("opening: a read that fails is an error, and nothing is set aside") {
+TEST_CASE("opening: a failed read is an error, and nothing is set aside") {
   Disk disk;
   fill(disk);
-  // A close that fails leaves the WAL for the next opening, which then reads other pages.
+  // A close that fails leaves the WAL, and the next opening then reads other pages.
   for (const bool lasting : {false, true}) {
     std::uint64_t failed = 1;
     for (std::uint64_t number = 1; failed > 0; ++number) {
@@ -52,7 +52,7 @@ TEST_CASE("opening: a read that fails is an error, and nothing is set aside") {
   }
 }
 
-TEST_CASE("opening: the power goes while the file is made; it is made anew, and nothing is set aside") {
+TEST_CASE("opening: after a power cut while the file is created, it is created again, and nothing is set aside") {
   for (const Format* format : {&history_format, &ledger_format}) {
     bool cut = true;
     for (std::uint64_t number = 1; cut; ++number) {

@@ -29,7 +29,7 @@ void make_marked(const std::filesystem::path& path) {
   REQUIRE(connection->run("INSERT INTO meta VALUES('mark', 'ours')"));
 }
 
-// What stands at `path` has to be kept with these bytes, and a fresh file has to work.
+// The file in place of history.db must be set aside with these bytes, and a new file must work.
 void check_kept(const Scratch& scratch, const std::string& bytes, const std::string& why) {
   CAPTURE(why);
   Notes notes;
@@ -45,7 +45,7 @@ void check_kept(const Scratch& scratch, const std::string& bytes, const std::str
 
 }  // namespace
 
-TEST_CASE("database file: a new one has our marks, pages and journal, and opens again without a word") {
+TEST_CASE("database file: a new file has our ids, page size and journal mode, and opens again without a note") {
   Scratch scratch;
   make_marked(scratch / "history.db");
   Notes notes;
@@ -62,10 +62,10 @@ TEST_CASE("database file: a new one has our marks, pages and journal, and opens 
   CHECK(*connection->text("PRAGMA journal_mode") == "wal");
 }
 
-TEST_CASE("database file: what is not ours is kept") {
+TEST_CASE("database file: a foreign file is set aside") {
   Scratch scratch;
   const auto path = scratch / "history.db";
-  SUBCASE("text") {
+  SUBCASE("a text file") {
     write_file(path, "not a database at all\n");
     check_kept(scratch, "not a database at all\n", "not an SQLite database");
   }
@@ -103,7 +103,7 @@ TEST_CASE("database file: an empty file becomes a database") {
   CHECK(count_kept(scratch.path()) == 0);
 }
 
-TEST_CASE("database file: an empty file beside a log is kept, with its log") {
+TEST_CASE("database file: an empty file beside a write-ahead log is set aside, with its log") {
   Scratch scratch;
   write_file(scratch / "history.db", "");
   write_file(scratch / "history.db-wal", "what was committed");
@@ -111,7 +111,7 @@ TEST_CASE("database file: an empty file beside a log is kept, with its log") {
   CHECK(read_file(scratch / "history.db.kept-2026-11-24T10-11-12Z-wal") == "what was committed");
 }
 
-TEST_CASE("database file: truncated anywhere or overwritten in the middle, it is kept") {
+TEST_CASE("database file: a file truncated anywhere or overwritten in the middle is set aside") {
   Scratch whole;
   make_marked(whole / "history.db");
   const std::string bytes = read_file(whole / "history.db");
@@ -131,7 +131,7 @@ TEST_CASE("database file: truncated anywhere or overwritten in the middle, it is
   check_kept(scratch, damaged, "damaged");
 }
 
-TEST_CASE("database file: one of a newer version is kept, with what its log holds") {
+TEST_CASE("database file: a file of a newer version is set aside, with its log") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   make_marked(path);
@@ -153,7 +153,7 @@ TEST_CASE("database file: one of a newer version is kept, with what its log hold
   CHECK(*kept->text("SELECT value FROM meta WHERE name='from'") == "the future");
 }
 
-TEST_CASE("database file: kept files never overwrite each other, and there is an end to them") {
+TEST_CASE("database file: kept files never overwrite each other, and their number is limited") {
   Scratch scratch;
   for (int n = 0; n < 16; ++n) {
     write_file(scratch / "history.db", fmt::format("junk number {}", n));
@@ -173,7 +173,7 @@ TEST_CASE("database file: kept files never overwrite each other, and there is an
   CHECK(read_file(scratch / "history.db") == "junk");
 }
 
-TEST_CASE("database file: a migration is applied once, to what is there") {
+TEST_CASE("database file: a migration is applied once, and keeps the data") {
   Scratch scratch;
   make_marked(scratch / "history.db");
   std::vector<std::string_view> migrations(history_format.migrations.begin(), history_format.migrations.end());
@@ -210,7 +210,7 @@ TEST_CASE("database file: a failed migration leaves the file as it was") {
   CHECK(*connection->integer("SELECT count(*) FROM sqlite_schema WHERE name='half'") == 0);
 }
 
-TEST_CASE("database: causes and faults can be told apart") {
+TEST_CASE("database: errors have the right cause and fault") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   make_marked(path);
@@ -243,8 +243,7 @@ TEST_CASE("database: causes and faults can be told apart") {
   CHECK(moved.error().fault == Fault::broken);
 }
 
-// Any other process that closes the file deletes the log of a writer without a lock, and what is in it.
-TEST_CASE("database: a kept statement is as new each time, and holds nothing while nobody uses it") {
+TEST_CASE("database: a kept statement is clean at each use, and holds no lock while it is not in use") {
   Scratch scratch;
   make_marked(scratch / "history.db");
   Notes notes;
@@ -254,7 +253,7 @@ TEST_CASE("database: a kept statement is as new each time, and holds nothing whi
   {
     auto statement = connection->keep(sql);
     REQUIRE(statement);
-    REQUIRE(*statement->bind(1, std::string_view("mark")).step());  // not to its end
+    REQUIRE(*statement->bind(1, std::string_view("mark")).step());  // not run to its end
     auto other = connection->keep(sql);                             // while the first is in use
     REQUIRE(other);
     CHECK_FALSE(*other->step());  // nothing is bound
@@ -272,7 +271,8 @@ TEST_CASE("database: a kept statement is as new each time, and holds nothing whi
   CHECK_FALSE(connection->keep("SELECT nonsense"));
 }
 
-TEST_CASE("database file: opened for reading in the same process, it keeps the writer's lock") {
+// Without the lock, another process that closes the file would delete the writer's WAL with all its commits.
+TEST_CASE("database file: reading it in the same process does not release the writer's lock") {
   Scratch scratch;
   const auto path = scratch / "history.db";
   Notes notes;
@@ -306,7 +306,7 @@ TEST_CASE("database file: opened for reading in the same process, it keeps the w
   CHECK(locked());
 }
 
-TEST_CASE("database file: on a read-only disk it can be read, and says so when it should be written") {
+TEST_CASE("database file: on a read-only disk it can be read, and opening it to write is an error that says so") {
   SmallDisk disk("2m");
   if (!disk) return;
   make_marked(disk / "history.db");
