@@ -1,5 +1,5 @@
-// A peer: a thousand series behind prometheus-cpp's Exposer on a free port of the loopback. Prints the port; ends when
-// its standard input does.
+// A peer: a thousand series served by prometheus-cpp's Exposer on a free loopback port. Prints the port; ends when its
+// standard input ends.
 #include <fmt/format.h>
 #include <prometheus/exposer.h>
 

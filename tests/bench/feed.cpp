@@ -3,16 +3,18 @@
 //
 //   bench_feed PORT START_MS SECONDS TICKS_PER_REQUEST
 //
-// Prints the samples that were accepted and the seconds that it took. Each request waits for its answer; any other than
-// 2xx ends the program.
+// Prints the number of accepted samples and the duration in seconds. Each request waits for its answer; any answer but
+// 204 ends the program.
 //
 // A request is POST /api/v1/write with a snappy block of the protobuf message (prometheus/prompb/remote.proto,
 // types.proto)
+//
 //   WriteRequest { repeated TimeSeries timeseries = 1; }
 //   TimeSeries   { repeated Label labels = 1; repeated Sample samples = 2; }
 //   Label        { string name = 1; string value = 2; }          sorted by name
 //   Sample       { double value = 1; int64 timestamp = 2; }      milliseconds
-// The block is one literal: valid, and what a peer unpacks at the least cost.
+//
+// The block is a single literal, which is valid and cheapest for the peer to unpack.
 #include <arpa/inet.h>
 #include <fmt/format.h>
 #include <netinet/in.h>
@@ -47,7 +49,7 @@ void append_varint(std::string& out, std::uint64_t value) {
   out.push_back(static_cast<char>(value));
 }
 
-// A field of wire type 2: its key, its length, its bytes. All of these messages have numbers below 16.
+// A field of wire type 2: key, length, bytes. All field numbers here are below 16, so the key is one byte.
 void append_field(std::string& out, unsigned number, std::string_view bytes) {
   out.push_back(static_cast<char>(number << 3U | 2U));
   append_varint(out, bytes.size());
@@ -74,13 +76,13 @@ void append_sample(std::string& out, double value, std::int64_t stamp_ms) {
 std::string snappy_literal(const std::string& bytes) {
   std::string block;
   append_varint(block, bytes.size());
-  block.push_back('\xfc');  // a literal whose length, less one, is in the next four bytes
+  block.push_back('\xfc');  // a literal; its length - 1 is in the next four bytes
   for (unsigned shift = 0; shift < 32; shift += 8)
     block.push_back(static_cast<char>((bytes.size() - 1) >> shift));
   return block + bytes;
 }
 
-// A connection that stays open.
+// A keep-alive connection.
 class Peer {
  public:
   explicit Peer(std::uint16_t port) : socket_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {
@@ -116,7 +118,7 @@ class Peer {
     }
   }
 
-  // The accepting answer, 204, has a head only; what follows another head is not waited for.
+  // The expected answer, 204, has no body; other answers are an error, so their body is not read.
   std::string answer() const {
     std::string head;
     while (head.find("\r\n\r\n") == std::string::npos) {
@@ -129,13 +131,13 @@ class Peer {
   }
 
   static void check(const std::string& head) {
-    if (!head.starts_with("HTTP/1.1 204 ")) fail("the peer does not accept: " + head);
+    if (!head.starts_with("HTTP/1.1 204 ")) fail("expected 204 from the peer, got: " + head);
   }
 
   int socket_;
 };
 
-// The labels of a host's series, as they stand in each request.
+// The encoded labels of a host's series, which are the same in each request.
 std::vector<std::string> labels_of(const bench::Feed& feed, std::size_t host) {
   std::vector<std::string> labels(feed.count);
   for (std::size_t s = 0; s < feed.count; ++s) {
@@ -146,7 +148,7 @@ std::vector<std::string> labels_of(const bench::Feed& feed, std::size_t host) {
   return labels;
 }
 
-// `ticks` seconds of a host, from `second` on.
+// Encodes `ticks` seconds of a host, starting at `second`.
 void append_host(std::string& out, bench::Feed& feed, const std::vector<std::string>& labels, std::int64_t second,
                  std::int64_t ticks) {
   std::vector<std::string> series(labels);

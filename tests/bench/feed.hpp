@@ -1,6 +1,5 @@
-// The samples that the history and its peers are fed: hosts of tests/bench/telemetry.hpp, their clocks, and the names
-// of their series. Whoever feeds from here with the same number of series feeds the same samples; only the moment at
-// which they begin is the caller's.
+// The samples for the history and its peers: hosts of tests/bench/telemetry.hpp, their clocks, and the names of their
+// series. The same number of series always gives the same samples; only the start time is the caller's.
 #pragma once
 
 #include <algorithm>
@@ -18,7 +17,7 @@ inline bool is_energy(Shape shape) {
   return shape == Shape::energy_millijoule || shape == Shape::energy_microjoule;
 }
 
-// Labels are host="H",sensor="S": the host's number, and the place of the series in its host.
+// Labels are host="H",sensor="S": the host's number, and the index of the series in its host.
 inline const char* metric_of(Shape shape) {
   if (shape == Shape::power_milliwatt || shape == Shape::power_watt) return "perjoule_sensor_power_watts";
   if (is_energy(shape)) return "perjoule_sensor_energy_joules_total";
@@ -26,7 +25,7 @@ inline const char* metric_of(Shape shape) {
   return "perjoule_sensor_value";
 }
 
-// A host and its clock. `shapes` and `count` stand from the beginning; `values` and `stamp_ms` are the last tick's.
+// A host and its clock. `shapes` and `count` are constant; `values` and `stamp_ms` are those of the last tick.
 struct Feed {
   Feed(std::uint32_t number, std::size_t series, std::int64_t begin_ms)
       : host(telemetry_seed + number), count(series), start_ms(begin_ms), stamp_ms(begin_ms - 1000) {
@@ -48,7 +47,7 @@ struct Feed {
   std::vector<Shape> shapes;
 };
 
-// The last host has what is left of the series.
+// The last host has the remaining series.
 inline std::vector<Feed> feeds_of(std::size_t series, std::int64_t start_ms) {
   std::vector<Feed> feeds;
   for (std::size_t begun = 0; begun < series; begun += host_series)

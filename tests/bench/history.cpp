@@ -1,10 +1,11 @@
-// What the history costs from append to sealed, and how quickly it answers, on the telemetry of tests/bench/feed.hpp.
+// Measures what the history costs from append to sealing, and how fast it answers, with the telemetry of
+// tests/bench/feed.hpp.
 //
 //   bench_history DIRECTORY SERIES SECONDS START_MS lossless|declared    an empty directory on the disk to measure
 //
-// The store alone, as the writer's thread drives it: a commit every five seconds, synchronous=FULL, sealing behind it.
-// The last minutes stay in the tail, as they do in a daemon. Then every sample is read back and compared, bit for bit
-// or to half of the declared step, and the queries of six hours run in process on a connection of their own.
+// It drives the store as the writer's thread does: a commit every five seconds, synchronous=FULL, then sealing. The
+// last minutes stay in the tail, as in a daemon. Then it reads every sample back and compares it, bit for bit or within
+// half the declared step, and runs queries over six hours in process on a connection of their own.
 #include <fmt/format.h>
 #include <malloc.h>
 
@@ -60,10 +61,10 @@ std::uint64_t proc_value(const char* path, const std::string& wanted) {
     if (name == wanted && file >> value) return value;
     file.ignore(4096, '\n');
   }
-  fail(fmt::format("{} without {}", path, wanted));
+  fail(fmt::format("{} has no line {}", path, wanted));
 }
 
-// What a metric may declare: far below its sensor's error. 0: without loss.
+// The step that a metric may declare, far below its sensor's error; 0: lossless.
 double step_of(bench::Shape shape) {
   if (shape == bench::Shape::power_milliwatt) return 0.1;
   return bench::is_energy(shape) ? 1 : 0;
@@ -223,7 +224,7 @@ int main(int argc, char** argv) {
                 std::string_view(argv[5]) == "declared"};
   ingest(run);
   {
-    storage::Notes notes;  // so that there is a log beside the file
+    storage::Notes notes;  // opened for writing again, so that there is a WAL beside the file
     auto store = need(storage::SqliteStore::open(run.path, run.start_ms, notes));
     need(store->append({}));
     sizes(run.path);

@@ -1,4 +1,4 @@
-"""A host to measure on: sensor files on tmpfs that change while they are read, and the servers that are scraped."""
+"""A simulated host for measurements: sensor files on tmpfs that change while they are read, and the scraped servers."""
 import http.client
 import http.server
 import os
@@ -20,7 +20,7 @@ class Sensors:
 
     def __init__(self, chips):
         self.root = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-bench-", dir="/dev/shm"))
-        self.readings = []  # descriptor, lowest, highest value; energy counters: lowest is None
+        self.readings = []  # descriptor, lowest, highest value; for energy counters lowest = None
         self.random = random.Random(20260801)
         for chip in range(chips):
             self._chip(self.root / f"class/hwmon/hwmon{chip}", chip)
@@ -71,7 +71,7 @@ class Sensors:
                         reading[2] = value = highest + self.random.randrange(100_000_000, 200_000_000)
                     else:
                         value = self.random.randrange(lowest, highest)
-                    # Same length as before, in one call: a reader never sees half of it.
+                    # The same length as before, in one call, so that a reader never sees a part of it.
                     os.pwrite(descriptor, b"%d\n" % value, 0)
         self.thread = threading.Thread(target=run)
         self.thread.start()
@@ -86,7 +86,7 @@ class Sensors:
 
 
 class Receiver:
-    """The smallest Alertmanager there is: `posted` is set, with the time, when a POST has arrived."""
+    """A minimal Alertmanager: `posted` is set when a POST has arrived, `at` is its time."""
 
     def __init__(self):
         receiver = self
@@ -123,7 +123,7 @@ def free_port():
 
 
 class Gpus:
-    """The stand-in of NVIDIA's library, playing eight boards that work and rest. It counts its own CPU time."""
+    """The stand-in for NVIDIA's library: eight boards with changing load. It counts its own CPU time."""
 
     def __init__(self, build, scenario="h100"):
         self.library = pathlib.Path(build) / "tests/nvml/libnvidia-ml.so.1"
@@ -133,7 +133,7 @@ class Gpus:
         self.environment = {"PERJOULE_NVML_SCENARIO": str(scenario), "NVML_STAND_IN_ACCOUNT": str(self.account)}
 
     def controlled(self):
-        """Boards that hang() can hang. Looking for that costs each call a little."""
+        """Enables hang(). The check for it makes each call a little slower."""
         self.environment["NVML_STAND_IN_CONTROL"] = str(self.root)
         return self
 
@@ -182,7 +182,7 @@ class Server:
         self.connection.request("GET", path, headers=headers)
         try:
             response = self.connection.getresponse()
-        except http.client.RemoteDisconnected:  # it has closed a connection that was idle for long
+        except http.client.RemoteDisconnected:  # the server has closed an idle connection
             self.connection.close()
             self.connection.request("GET", path, headers=headers)
             response = self.connection.getresponse()
@@ -200,7 +200,7 @@ class Server:
         return sum(1 for line in self.text().splitlines() if line and not line.startswith("#"))
 
     def cpu_seconds(self):
-        """Of the whole process, threads that have ended included: its clock of clock_gettime(2)."""
+        """CPU time of the whole process, including ended threads: its CPU clock of clock_gettime(2)."""
         return time.clock_gettime((~self.process.pid << 3) | 2)
 
     def memory_mib(self, field):

@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""The measuring half of run.sh; it expects what that built in build/bench."""
+"""The measurements of run.sh, which has built the programs in build/bench."""
 import contextlib
 import json
 import math
@@ -33,18 +33,18 @@ def figure(name, ours, unit, peer=None, theirs=None):
     if peer:
         of_peer = statistics.median(theirs)
         row |= {"peer": peer, "peer_value": of_peer, "ratio": of_peer / value}
-    texts = [f"{field:.4g}" if isinstance(field, float) else str(field) for field in row.values()]
-    print(json.dumps(row) if AS_JSON else " ".join(texts), flush=True)
+    words = [f"{field:.4g}" if isinstance(field, float) else str(field) for field in row.values()]
+    print(json.dumps(row) if AS_JSON else " ".join(words), flush=True)
 
 
 def beside(name, ours, unit, theirs):
-    """A line for each peer, `theirs` by its name; where we have no figure yet, the peer's own as NAME_PEER."""
+    """Prints a line for each peer; `theirs` is by its name. Without a figure of ours, the peer's alone as NAME_PEER."""
     for peer, values in theirs.items():
         figure(*((name, ours, unit, peer, values) if ours else (f"{name}_{peer}", values, unit)))
 
 
 def program(name, *arguments):
-    """Lines "FIGURE NUMBER..." of a program, as lists of numbers by figure."""
+    """The lines "FIGURE NUMBER..." that a program prints, as lists of numbers by figure."""
     text = subprocess.run([BUILD / "tests/bench" / name, *arguments], check=True, capture_output=True, text=True).stdout
     rows = {}
     for line in text.splitlines():
@@ -105,10 +105,10 @@ def scrape():
     rows = program("bench_render")["scrape_render_us_per_series"]
     figure("scrape_render_us_per_series", [row[0] for row in rows], "us", "prometheus_cpp", [row[1] for row in rows])
 
-    # The daemon samples by its own clock, node_exporter when it is scraped: what sampling costs the daemon is in
-    # daemon_cpu_percent. Sensors are read once a minute and the windows lie between two reads; what an idle server
-    # uses in a window of the same length is taken off. 5 Hz: the daemon renders at most ten times a second, so that
-    # here each scrape is a rendering.
+    # The daemon samples on its own schedule, node_exporter when it is scraped; the daemon's cost of sampling is in
+    # daemon_cpu_percent. So sensors are read once a minute, and the windows lie between two reads; what an idle server
+    # uses in a window of the same length is subtracted. Scrapes are at 5 Hz because the daemon renders at most ten
+    # times a second, so each of them is rendered.
     seconds, rate = 16, 5
     with contextlib.ExitStack() as stack:
         sensors = Sensors(17)
@@ -138,7 +138,7 @@ def scrape():
 
 
 def quantile_of_lateness(before, after, quantile):
-    """Of the calls between two scrapes, in seconds; linear inside a bucket, as Prometheus' histogram_quantile."""
+    """In seconds, of the calls between two scrapes; linear within a bucket, as in Prometheus' histogram_quantile."""
     def buckets(text):
         return [(float(le), float(n)) for le, n in
                 re.findall(r'^perjoule_sampling_lateness_seconds_bucket\{le="([^"]+)"\} (\S+)$', text, re.MULTILINE)]
@@ -149,12 +149,12 @@ def quantile_of_lateness(before, after, quantile):
         if count >= rank and count > below:
             return lower if math.isinf(upper) else lower + (upper - lower) * (rank - below) / (count - below)
         lower, below = upper, count
-    raise SystemExit("the daemon counted no call of a collector")
+    raise SystemExit("perjoule_sampling_lateness_seconds counts no call of a collector between two scrapes")
 
 
 def daemon():
-    """More than 500 series at one second, of the stand-in's eight GPUs and of sensors, stored on disk, scraped once a
-    second; node_exporter beside it likewise. The time in the stand-in is not the daemon's, and is taken off."""
+    """More than 500 series each second, of the stand-in's eight GPUs and of sensors, stored on disk and scraped once a
+    second, like node_exporter beside it. The CPU time in the stand-in is not the daemon's and is subtracted."""
     seconds = 30
     rows = {name: [] for name in ("start", "cpu", "rss", "peak", "late", "peer_cpu", "peer_rss")}
     for _ in range(RUNS):
@@ -197,7 +197,7 @@ def daemon():
 
 
 def crossing():
-    """From a sensor that crosses a threshold, at any moment of its period of one second, to the POST's arrival."""
+    """The time from a sensor's crossing of a threshold, at any moment of its 1 s period, to the arrival of the POST."""
     with contextlib.ExitStack() as stack:
         sensors = Sensors(1)
         stack.callback(sensors.close)
@@ -221,7 +221,7 @@ def crossing():
                 time.sleep(0.3 + run % 10 / 10)
                 receiver.posted.clear()
                 begin = time.monotonic()
-                os.pwrite(sensor, b"%d000\n" % degrees, 0)  # as long as what was there
+                os.pwrite(sensor, b"%d000\n" % degrees, 0)  # the same length as before
                 if not receiver.posted.wait(10):
                     raise SystemExit("no alert arrived")
                 took.append((receiver.at - begin) * 1000)
@@ -230,7 +230,7 @@ def crossing():
 
 
 def gpu_overhead(period, deadline):
-    """CPU percent without the driver's share, resident MiB: eight GPUs, stored on disk, scraped once a second."""
+    """CPU percent without the driver's share, and resident MiB, with eight GPUs, storage and a scrape each second."""
     seconds = 20
     with contextlib.ExitStack() as stack:
         sensors, gpus = Sensors(0), Gpus(BUILD)
@@ -294,8 +294,8 @@ def gpu():
 
 
 def history(series, seconds, mode, start_ms, runs=RUNS):
-    """Values by figure of a history that is written, read back and asked in process; the last one stays in
-    SCRATCH/history. What is measured in time or memory is named after the number of series."""
+    """Writes, reads and queries a history in process; returns values by figure. The last history stays in
+    SCRATCH/history. Figures of time and memory have the number of series in their names."""
     rows = {}
     for run in range(runs):
         directory = SCRATCH / "history"
@@ -312,8 +312,8 @@ def history(series, seconds, mode, start_ms, runs=RUNS):
 
 
 def storage():
-    """The history against the peers' on the same samples. A peer is fed once: its bytes are the same within a percent
-    each time, and what else is compared differs by factors."""
+    """Compares the history with its peers on the same samples. A peer is fed only once, because its bytes vary by less
+    than a percent, and the other figures differ from ours by factors."""
     rows = {}
     for _ in range(RUNS):
         for name, values in program("bench_storage").items():
@@ -321,7 +321,7 @@ def storage():
     start_ms = peers.recent_start_ms()
     rows |= {name: values for name, values in history(10 * peers.SERIES, 3600, "lossless", start_ms).items()
              if name.endswith("_10k")}
-    # Bytes are the same each time.
+    # One run, because the bytes are the same each time.
     declared = history(peers.SERIES, peers.SECONDS, "declared", start_ms, runs=1)
     rows["storage_bytes_per_sample_declared"] = declared["storage_bytes_per_sample"]
     rows |= history(peers.SERIES, peers.SECONDS, "lossless", start_ms)
@@ -341,7 +341,7 @@ def storage():
         if name not in of_peers:
             figure(name, values, unit_of(name))
     for name, theirs in of_peers.items():
-        # A query over HTTP stands beside one over HTTP only.
+        # A query over HTTP is compared only with queries over HTTP.
         ours = theirs.pop("perjoule", None if name.startswith("query_") else rows.get(name))
         beside(name, ours, unit_of(name), theirs)
 

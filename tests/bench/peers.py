@@ -1,5 +1,5 @@
-"""The peers of the history: Prometheus and VictoriaMetrics on the loopback, fed the telemetry of tests/bench/feed.hpp,
-and the questions that they and the daemon are asked over HTTP."""
+"""The peers of the history: Prometheus and VictoriaMetrics on the loopback, fed with the telemetry of
+tests/bench/feed.hpp, and the queries that they and the daemon answer over HTTP."""
 import contextlib
 import http.client
 import json
@@ -16,14 +16,14 @@ from host import Server, free_port
 
 SECONDS = 6 * 3600
 SERIES = 1000
-TICKS_PER_REQUEST = 5  # as the history commits every five seconds, and a Prometheus waits five before it sends
+TICKS_PER_REQUEST = 5  # the history commits every five seconds, and Prometheus waits five before it sends
 HOSTS = 12
 ROUNDS = 5  # of twelve questions each
 
 
 def recent_start_ms():
-    """Six hours that end some minutes ago and begin where a block of Prometheus (two hours) does: VictoriaMetrics keeps
-    one month, and a query near the present would leave out what it thinks is still on its way."""
+    """Start of six hours that end some minutes ago and begin with a two-hour block of Prometheus. Recent, because
+    VictoriaMetrics keeps one month; not the present, because it leaves the newest samples out of queries."""
     return (int((time.time() - 300) // 7200) * 7200 - SECONDS) * 1000
 
 
@@ -32,7 +32,7 @@ def size_of(*directories):
 
 
 class Peer(Server):
-    """A database with an address, a directory of its own and nothing in it."""
+    """An empty database with a directory and a port of its own."""
 
     def __init__(self, name, scratch, command):
         self.directory = scratch / name
@@ -51,8 +51,8 @@ class Peer(Server):
         return body
 
     def rest(self):
-        """Waits until three seconds pass in which it uses less than three percent of a CPU: it has then done what it
-        does behind an ingestion (blocks, merges, checkpoints)."""
+        """Waits until it uses less than 3 % of a CPU for three seconds: then its work after an ingestion (blocks,
+        merges, checkpoints) is done."""
         quiet = 0
         until = time.monotonic() + 180
         while quiet < 3:
@@ -63,8 +63,8 @@ class Peer(Server):
             quiet = quiet + 1 if self.cpu_seconds() - before < 0.03 else 0
 
     def ingest(self, feeder, start_ms):
-        """CPU microseconds per sample from the first request until it rests: receiving, logging, sealing, merging. The
-        daemon samples in its own process and receives nothing; for a peer, receiving is how it gets a sample."""
+        """CPU microseconds per sample from the first request until it is idle: receiving, logging, sealing, merging.
+        Receiving counts for a peer because it has no other way to get a sample; the daemon samples in its process."""
         before = self.cpu_seconds()
         command = [feeder, str(self.port), str(start_ms), str(SECONDS), str(TICKS_PER_REQUEST)]
         text = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, timeout=600).stdout
@@ -84,7 +84,7 @@ class Prometheus(Peer):
         self.port = free_port()
         config = scratch / "prometheus.yml"
         config.write_text("{}\n")
-        # Blocks are cut every two hours, as they are by default.
+        # Blocks are cut every two hours, as by default.
         super().__init__("prometheus", scratch, [
             "prometheus", f"--config.file={config}", f"--web.listen-address=127.0.0.1:{self.port}",
             f"--storage.tsdb.path={scratch / 'prometheus'}", "--web.enable-remote-write-receiver",
@@ -96,7 +96,7 @@ class Prometheus(Peer):
             time.sleep(0.05)
 
     def stored_bytes(self):
-        """Chunks and index of blocks alone. The youngest hours are in the head, of which a snapshot makes a block."""
+        """The bytes of the blocks' chunks and index. A snapshot writes the newest hours, in the head, to a block."""
         name = json.loads(self.post("/api/v1/admin/tsdb/snapshot?skip_head=false"))["data"]["name"]
         blocks = list((self.directory / "snapshots" / name).iterdir())
         samples = sum(json.loads((block / "meta.json").read_text())["stats"]["numSamples"] for block in blocks)
@@ -108,14 +108,14 @@ class Prometheus(Peer):
 class VictoriaMetrics(Peer):
     def __init__(self, scratch):
         self.port = free_port()
-        # Its cache of answers is off, as its documentation advises where old samples are written; Prometheus has none,
-        # and what is measured is how quickly samples are read.
+        # Its response cache is off, as its documentation advises when old samples are written; Prometheus has none, and
+        # the benchmark measures how fast samples are read.
         super().__init__("victoria_metrics", scratch, [
             "victoria-metrics", f"-httpListenAddr=127.0.0.1:{self.port}", "-search.disableCache",
             f"-storageDataPath={scratch / 'victoria_metrics'}", "-loggerLevel=WARN"])
 
     def total(self, metric):
-        """Of the storage's own metrics, over its sizes of parts."""
+        """The sum of one of the storage's own metrics over its types of parts."""
         return sum(map(int, re.findall(rf'^{metric}{{type="storage/[a-z]+"}} (\d+)$', self.text(), re.MULTILINE)))
 
     def _size(self):
@@ -125,11 +125,11 @@ class VictoriaMetrics(Peer):
         return size_of(self.directory / "data", self.directory / "indexdb")
 
     def stored_bytes(self):
-        """Data and index, in the parts that ingestion left and in one part, which is what merges lead to. In the first
-        the series of a host share their stamps; in the other their blocks begin apart, and few share any."""
+        """The bytes of data and index, with the parts that ingestion left and merged into one part. In the first, the
+        series of a host share timestamps; in the merged part their blocks begin at different times, and few do."""
         self.post("/internal/force_flush")
         fresh = self._size()
-        for _ in range(5):  # parts that are being merged are passed over
+        for _ in range(5):  # a forced merge skips parts that are being merged
             self.post("/internal/force_merge")
             merged = self._size()
             if self.total("vm_parts") == 1:
@@ -138,8 +138,8 @@ class VictoriaMetrics(Peer):
 
 
 class Client:
-    """A connection that stays open, and as little around the answer as can be: Python's own client takes a third of the
-    time of the quickest answers to read their headers."""
+    """A minimal keep-alive HTTP client. Python's own takes a third of the time of the fastest answers to read their
+    headers."""
 
     def __init__(self, url):
         address = urllib.parse.urlsplit(url)
@@ -149,7 +149,7 @@ class Client:
         self.answers = self.socket.makefile("rb", 1 << 18)
 
     def get(self, path):
-        """Milliseconds until the last byte, and the body."""
+        """Returns the milliseconds until the last byte, and the body."""
         request = f"GET {path} HTTP/1.1\r\nHost: {self.host}\r\nAccept-Encoding: identity\r\n\r\n".encode()
         begin = time.perf_counter()
         self.socket.sendall(request)
@@ -185,7 +185,7 @@ class Question(NamedTuple):
     points: int  # of each series
 
     def ask(self, client):
-        """Milliseconds, and the values of each series by its labels."""
+        """Returns the milliseconds, and the values of each series by its labels."""
         spent, body = client.get(self.path)
         answer = {tuple(sorted(series["metric"].items())): series["values"]
                   for series in json.loads(body)["data"]["result"]}
@@ -196,14 +196,14 @@ class Question(NamedTuple):
 
 
 def questions(start_ms, turn):
-    """The questions of one turn, another host's or another five minutes in each: none is answered from a memory of it.
+    """The queries of one turn; each takes another host or other five minutes, so that no answer comes from a cache.
 
-    Samples are asked for with a range selector in an instant query, which has them as they were stored and is bound by
-    no number of points; a range query would bring 11,000 points and those resampled. It ends half a second after a
-    sample, so that each range holds the same number of them whether or not it includes its beginning.
+    Samples are queried with a range selector in an instant query, which returns them as stored and without a limit of
+    points; a range query returns resampled points, at most 11,000. The range ends half a second after a sample, so that
+    it has the same number of samples whether or not the server includes its start.
 
-    Averages by the minute are asked for twice: as what roll-ups say, which the daemon has and no peer, and which it is
-    told to take (a peer passes over the parameter); and exactly, from the samples."""
+    Averages per minute are queried twice: from roll-ups, which only the daemon has (max_source_resolution selects them;
+    the peers ignore it), and exactly, from the samples."""
     power = "perjoule_sensor_power_watts"
     one = f'{power}{{host="{turn % HOSTS}",sensor="0"}}'
     hundred = f'{power}{{host=~"[0-9]",sensor!~"7."}}'  # GPUs and processor packages of ten hosts
@@ -222,7 +222,7 @@ def questions(start_ms, turn):
 
 
 def require_same(question, answers):
-    """Samples, unlike averages, have nothing to differ in."""
+    """Requires equal samples from all servers. (Averages may differ in the last digits.)"""
     (first, expected), *others = answers.items()
     for name, answer in others:
         for labels, values in expected.items():
@@ -232,9 +232,9 @@ def require_same(question, answers):
 
 
 def ask(urls, start_ms):
-    """Milliseconds of each answer, by figure and by name of the server; `urls` are base URLs by name, and each must
-    hold the telemetry from `start_ms` on. The servers answer turn by turn; the first round is not counted but compared,
-    sample by sample."""
+    """Milliseconds of each answer, by figure and name of the server. `urls` are base URLs by name; each server must
+    have the telemetry from `start_ms` on. The servers answer in turn. The first round is not timed; its answers are
+    compared sample by sample."""
     spent = {}
     with contextlib.ExitStack() as stack:
         clients = {name: stack.enter_context(contextlib.closing(Client(url))) for name, url in urls.items()}
@@ -251,7 +251,7 @@ def ask(urls, start_ms):
 
 
 def measure(scratch, feeder, start_ms, others, say):
-    """Values by figure and by peer. `others`: base URLs, by name, of servers that are asked beside the peers."""
+    """Returns values by figure and peer. `others`: base URLs, by name, of servers that are queried with the peers."""
     figures = {}
 
     def add(figure, name, value):

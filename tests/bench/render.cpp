@@ -1,5 +1,5 @@
-// CPU time of rendering one scrape, per series: Latest against prometheus-cpp's Registry and TextSerializer, turn by
-// turn on the same series. One line per run: microseconds of ours, of theirs.
+// CPU time per series of rendering one scrape: Latest against prometheus-cpp's Registry and TextSerializer, alternately
+// with the same series. Prints a line per run: our microseconds, then theirs.
 #include <fmt/format.h>
 #include <prometheus/text_serializer.h>
 
@@ -26,7 +26,7 @@ double cpu_us() {
   return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
-// Time of `render` alone; the values change between two scrapes.
+// The time of `render` alone; values change between two scrapes.
 template <class Change, class Render>
 double us_per_series(const Change& change, const Render& render) {
   double spent_us = 0;
@@ -39,7 +39,7 @@ double us_per_series(const Change& change, const Render& render) {
     lines = static_cast<std::size_t>(std::count(text.begin(), text.end(), '\n'));
   }
   if (lines < series_count) {
-    fmt::print(stderr, "a rendering of {} lines lacks series\n", lines);
+    fmt::print(stderr, "series are missing: rendered only {} lines\n", lines);
     std::exit(1);
   }
   return spent_us / scrapes / series_count;

@@ -1,4 +1,4 @@
-// The series that the benchmarks show: those of a host's sensor chips, with values as the kernel gives them.
+// The series that the scrape benchmarks render: those of a host's sensor chips, with values as the kernel reports them.
 #pragma once
 
 #include <prometheus/gauge.h>
@@ -32,7 +32,7 @@ inline std::vector<Shown> shown_series(std::size_t count) {
   return all;
 }
 
-// Millidegrees and microwatts, as the kernel gives them.
+// Random values with the kernel's resolution: millidegrees and microwatts.
 class Values {
  public:
   double next(const Metric& metric) {
@@ -44,7 +44,7 @@ class Values {
   std::mt19937_64 random_{20'260'801};
 };
 
-// The same series in prometheus-cpp's model.
+// Registers the same series with prometheus-cpp.
 inline std::vector<prometheus::Gauge*> register_all(prometheus::Registry& registry, const std::vector<Shown>& series) {
   std::vector<prometheus::Gauge*> gauges;
   for (const Shown& shown : series) {

@@ -1,5 +1,5 @@
-// What the codec of sealed chunks makes of six hours of tests/bench/feed.hpp in slots of 15 minutes. Every value is
-// read back and compared, bit for bit, or to half of the declared resolution.
+// Measures size and speed of the codec of sealed chunks with six hours of tests/bench/feed.hpp in slots of 15 minutes.
+// Every value is read back and compared, bit for bit or within half the declared step.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -28,7 +28,7 @@ double cpu_us() {
   return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_nsec) / 1e3;
 }
 
-// What a metric may declare: far below its sensor's error. 0: without loss.
+// The step that a metric may declare, far below its sensor's error; 0: lossless.
 double resolution_of(bench::Shape shape) {
   using bench::Shape;
   if (shape == Shape::power_milliwatt) return 0.1;

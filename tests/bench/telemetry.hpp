@@ -1,11 +1,11 @@
-// The telemetry that storage is measured on: what a thousand series of a GPU cluster's hosts say, second by second.
+// The telemetry with which storage is measured: a model of a GPU cluster's hosts, a sample per second.
 //
 // A host is one group of 84 series: four GPUs of fourteen, two processor packages of eight, a management controller of
 // twelve. In a thousand series: power at 1 mW 120 and at 1 W 36, temperature at 1 degree 156 and at 1/8 degree 33,
 // utilisation 120, energy in mJ 48 and in uJ (of 61 uJ quanta) 48, clocks 120, fans 44, memory 48, voltages 11, and 216
-// that stay. A GPU is idle, serves bursts (four seconds on, six off) or trains with dips; its power has a noise of
-// 0.18 W idle and 2 to 9 W under load, its temperatures follow with a lag, its energy is the integral over the time
-// that really passed. Stamps are 0 to 3 ms late. The same seed gives the same telemetry.
+// constant. A GPU is idle, serves bursts (four seconds on, six off) or trains with dips; its power has a noise of
+// 0.18 W idle and 2 to 9 W under load, its temperatures follow with a lag, its energy is the integral of power over the
+// actual interval. Timestamps are 0 to 3 ms late. The same seed gives the same telemetry.
 #pragma once
 
 #include <algorithm>
@@ -48,13 +48,13 @@ class Host {
       rpm = 5000 + 60 * std::floor(uniform() * 20);
   }
 
-  // Late by 0 to 3 ms, of which the first is the most likely.
+  // How late the tick is: 0 to 3 ms, most often 0.
   std::int64_t lateness_ms() {
     const double roll = uniform();
     return roll < 0.55 ? 0 : roll < 0.88 ? 1 : roll < 0.97 ? 2 : 3;
   }
 
-  // One tick, `seconds` after the one before. Both get host_series elements.
+  // One tick, `seconds` after the previous one. Both get host_series elements.
   void tick(double seconds, std::vector<double>& values, std::vector<Shape>& shapes) {
     values.clear();
     shapes.clear();
@@ -116,7 +116,7 @@ class Host {
     double most_watts = 0;
     double phase = 0;  // seconds in this job
     double busy = 0;   // 0 to 1
-    double noise = 0;  // of this tick, standard deviations
+    double noise = 0;  // of this tick, in standard deviations
     double watts = 0;
     double average_watts = 0;
     double celsius = 35;
@@ -151,10 +151,10 @@ class Host {
     load.slow_celsius += (34 + load.watts / 12 - load.slow_celsius) * seconds / 120;
   }
 
-  // RAPL counts in 2^-14 J, which sysfs gives in whole microjoules.
+  // RAPL counts units of 2^-14 J, which sysfs reports in whole microjoules.
   static double quanta(double joules) { return std::floor(std::floor(joules * 16384) * 1e6 / 16384) / 1e6; }
 
-  // Not std::normal_distribution: each standard library has its own.
+  // Not std::normal_distribution, whose algorithm differs between standard libraries.
   double uniform() { return static_cast<double>(random_() >> 11U) * 0x1p-53; }
   double normal() {
     double sum = -6;

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # needs: a build in build/dev, Debian's prometheus-alertmanager; 12 minutes
-"""A real Alertmanager is down for ten minutes, and the daemon is restarted in the middle of it.
+"""A real Alertmanager is down for ten minutes, and the daemon is restarted in the middle of the outage.
 
-Four sensors play four incidents: one that ends in the outage, one that begins in it, one that begins and ends in it,
-and one that lasts through it. The Alertmanager's receiver and a webhook of the daemon's own must hear of each that they
-can know exactly once firing and once resolved, with the same fingerprint and start.
+Four sensors produce four incidents: one ends during the outage, one begins, one begins and ends, and one lasts through
+it. The Alertmanager's receiver and a webhook of the daemon must each receive every incident once firing and once
+resolved, with the same fingerprint and start. Only the Alertmanager misses the incident within the outage.
 """
 import argparse
 import json
@@ -71,17 +71,17 @@ def play(binary, directory, seconds, hook, manager):
         print(f"POSTs that failed since the restart: {failures:.0f}")
         check(failures <= seconds / 30 + 10, "it was asked too often")
         equal(scrape.value("perjoule_alert_notifications_dropped_total", kind="alertmanager"), 0, "dropped")
-        time.sleep(10)  # what lasts is not told anew
+        time.sleep(10)  # an incident that lasts must not be sent again
         heat(tree, begins=50, lasts=50)
         wait_for(lambda: all(len(of(hook, MANAGED, sensor)) == 2 for sensor in ("begins", "lasts")), "their ends", 30)
-        time.sleep(10)  # whatever would come twice comes now
+        time.sleep(10)  # a duplicate would arrive in this time
         daemon.stop()
 
 
 def judge(hook):
     for sensor in SENSORS:
         incident = one_incident(of(hook, DIRECT, sensor), f"{sensor} at the webhook")
-        if sensor == "within":  # Alertmanager tells nobody of the end of what it never told
+        if sensor == "within":  # Alertmanager sends no "resolved" for an alert that it never sent as firing
             equal(of(hook, MANAGED, sensor), [], "within through the Alertmanager")
         else:
             equal(one_incident(of(hook, MANAGED, sensor), f"{sensor} through the Alertmanager"), incident, sensor)

@@ -1,4 +1,4 @@
-// --name=NUMBER among the arguments of a soak.
+// Reads --name=NUMBER from the command line of a soak.
 #pragma once
 
 #include <cstdint>

@@ -1,4 +1,4 @@
-// What the samples of one bucket say, counted the long way.
+// Summary of the samples of one bucket, computed independently of storage/codec/rollup.
 #pragma once
 
 #include <algorithm>

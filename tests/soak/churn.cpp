@@ -115,7 +115,7 @@ storage::Frame Churn::next_frame() {
   return frame;
 }
 
-// Numbers are given out anew, and only for what lives.
+// Restarts the process: numbers are assigned again, only to series that live.
 void Churn::restart() {
   keeper_.close();
   keeper_.open(now_ms_);
@@ -131,12 +131,13 @@ void Churn::look() {
   groups_most_ = std::max(groups_most_, groups);
   series_most_ = std::max(series_most_, series);
   rss_mib_.add(status_mib("VmRSS:"));
-  // What this process has described stays; a slot or an hour goes whole, and not before it was sealed.
+  // Allowed beyond retention: what this process has described, and data up to two hours older, because slots and hours
+  // expire as a whole and after they were sealed.
   const std::int64_t margin_ms = restart_ms_ + 2 * hour_ms;
   const std::int64_t groups_allowed = groups_since(now_ms_ - policy.minute_ms - margin_ms);
   const std::int64_t series_allowed = group_series * groups_since(now_ms_ - policy.hour_ms - margin_ms);
-  verdict_.expect(groups <= groups_allowed, fmt::format("{} grp rows, and {} may be there", groups, groups_allowed));
-  verdict_.expect(series <= series_allowed, fmt::format("{} series rows, and {} may be there", series, series_allowed));
+  verdict_.expect(groups <= groups_allowed, fmt::format("{} grp rows, at most {} allowed", groups, groups_allowed));
+  verdict_.expect(series <= series_allowed, fmt::format("{} series rows, at most {} allowed", series, series_allowed));
   const std::int64_t hours = (now_ms_ - bench::telemetry_start_ms) / hour_ms;
   if (hours % 10 != 0) return;
   const std::size_t count = keeper_.commits_cpu_ms.count();
@@ -148,7 +149,7 @@ void Churn::look() {
   check_values();
 }
 
-// A group that lived within the last hour, dead or not: all its samples, bit for bit.
+// Compares all samples of a random group of the last hour, whether it has ended or not, bit for bit.
 void Churn::check_values() {
   storage::Connection connection = need(storage::open_history(keeper_.path()));
   storage::HistoryReader reader(connection);
@@ -159,7 +160,7 @@ void Churn::check_values() {
   for (const auto& each : need(reader.series(metric))) {
     if (each.description.labels == labels) ids.push_back(each.id);
   }
-  verdict_.expect(ids.size() == 1, labels + " is not there once");
+  verdict_.expect(ids.size() == 1, fmt::format("{} has {} series rows, expected 1", labels, ids.size()));
   const auto points = need(reader.raw(ids, {}, SIZE_MAX)).at(0);
   std::size_t at = 0;
   for (std::int64_t stamp_ms = life.begin_ms; stamp_ms < std::min(life.end_ms, now_ms_ + 1); stamp_ms += period_ms) {
@@ -169,7 +170,7 @@ void Churn::check_values() {
     if (!right) return verdict_.violation(fmt::format("{}: the point at {} is wrong or missing", labels, stamp_ms));
     ++at;
   }
-  verdict_.expect(at == points.size(), labels + " has points that nobody offered");
+  verdict_.expect(at == points.size(), labels + " has points that were never offered");
 }
 
 void Churn::conclude() {

@@ -1,5 +1,5 @@
-// disk_faults [--random=N] [--first=SEED]: operations of the disk fail under the history, each of two sealing windows
-// and N of an hour, once and lastingly, as EIO and as a full disk; some of them under the writer with its thread.
+// disk_faults [--random=N] [--first=SEED]: makes disk operations of the history fail: each operation of two sealing
+// windows, and N of an hour; once or for a while, with EIO or ENOSPC; some of them with the writer and its thread.
 #define DOCTEST_CONFIG_IMPLEMENT  // the random histories belong to the unit tests
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -40,7 +40,7 @@ void tell(std::string_view what, const DiskFaults& faults, Total& total) {
   total.problems += faults.problems.size();
 }
 
-// Two sealing windows of fifteen minutes, a frame a minute; half of them are dropped on the way.
+// Two sealing windows of fifteen minutes, a frame a minute; retention drops half of them meanwhile.
 Shape two_windows(std::uint64_t seed) {
   Shape shape;
   shape.seed = seed;

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # needs: what building needs (deploy/install-dependencies.sh); 10 minutes
-# Each operation of two sealing windows fails, and 500 of an hour; RANDOM_RUNS=n and FIRST=seed change that.
+# Makes each disk operation of two sealing windows fail, and 500 operations of an hour. RANDOM_RUNS=n changes the 500,
+# FIRST=seed the first random seed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 cmake --preset dev >/dev/null

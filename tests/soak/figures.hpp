@@ -1,4 +1,4 @@
-// What the soaks of the history measure with, and how they say that something is wrong.
+// Measuring and reporting of violations for the soaks of the history.
 #pragma once
 
 #include <fmt/format.h>
@@ -18,7 +18,7 @@
 
 namespace perjoule {
 
-// Violations are printed as they come; what repeats itself is only counted.
+// Prints the first 20 violations as they occur, and counts the others.
 class Verdict {
  public:
   void violation(const std::string& what) {
@@ -59,12 +59,12 @@ inline double cpu_ms() {
   return static_cast<double>(time.tv_sec) * 1e3 + static_cast<double>(time.tv_nsec) / 1e6;
 }
 
-// Of one thing that was done many times.
+// Statistics of a repeated measurement.
 class Spread {
  public:
   void add(double value) { values_.push_back(value); }
   [[nodiscard]] std::size_t count() const { return values_.size(); }
-  // Of the values [from, to), counted in the order in which they came.
+  // Of the values with index [from, to), in the order in which they were added.
   [[nodiscard]] double median(std::size_t from = 0, std::size_t to = SIZE_MAX) const {
     to = std::min(to, values_.size());
     if (from >= to) return 0;

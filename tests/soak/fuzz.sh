@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
 # needs: clang-14 with libFuzzer (libclang-rt-14-dev); one to three hours for ten million executions of each target
-# Every target in tests/fuzz, built with libFuzzer and AddressSanitizer, runs RUNS times from its seeds. NAME... are the
-# targets to run; all without. What one crashes on stays in build/fuzz/NAME/.
+# Builds every target in tests/fuzz with libFuzzer and AddressSanitizer and executes it RUNS times, starting from its
+# seeds. Arguments: names of the targets to run; default: all. Inputs that crash a target are kept in build/fuzz/NAME/.
 #
-# A target is one file that says what it is linked from, as tests/fuzz/promql.cpp does. Beside it may lie NAME.seeds, an
-# input per line, and NAME.dict, libFuzzer's dictionary. A target with a line "// seeds: itself" is called with --seeds
-# DIRECTORY first, which its LLVMFuzzerInitialize fills, and ends. "// length: N" is the largest input; else 256.
+# A target is one .cpp file. Comment lines in it are read by this script: "// sources: FILES" and "// libraries: FLAGS"
+# list what to link (tests/fuzz/promql.cpp is an example); "// length: N" is the largest input in bytes, default 256;
+# with "// seeds: itself" the target is first called with --seeds DIRECTORY, and its LLVMFuzzerInitialize fills that
+# directory and ends. NAME.seeds (one input per line) and NAME.dict (libFuzzer's dictionary) may lie beside it.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 readonly runs=${RUNS:-10000000} compiler=${CXX:-clang++-14}

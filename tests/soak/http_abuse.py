@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # needs: a build in build/dev, wrk; 2 minutes and a machine with nothing else to do
-"""What hostile clients cost the scraper: a keep-alive client scrapes ten times a second while others misbehave.
+"""Measures how hostile clients affect scrapes: a keep-alive client scrapes ten times a second while others misbehave.
 
-For each attack: the median latency of the scrape against the quiet one, the daemon's memory, samples that storage
-dropped, and ticks that the collectors missed. Exit 1 when a median more than doubles, the memory grows by more than
-64 MiB, or anything was dropped or missed.
+Prints for each attack the median scrape latency, its ratio to that without an attack, and the growth of the daemon's
+memory; at the end the samples that storage dropped and the ticks that collectors missed. Exit 1 if a median more than
+doubles, memory grows by more than 64 MiB, a scrape fails, or anything was dropped or missed.
 """
 import argparse
 import contextlib
@@ -38,7 +38,7 @@ request = function() return pipelined end
 
 
 def scraper(port, seconds):
-    """In a process of its own: prints the latencies of a scrape each 100 ms, and how often it had to connect anew."""
+    """Runs in a process of its own. Scrapes every 100 ms; prints the latencies, reconnects and failures as JSON."""
     latencies, connects, failures = [], 1, 0
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
 
@@ -52,7 +52,7 @@ def scraper(port, seconds):
         try:
             good = scrape()
         except (OSError, http.client.HTTPException):
-            # A server may close a connection between two requests: clients, Prometheus too, ask again on a new one.
+            # A server may close a connection between two requests; clients such as Prometheus then retry on a new one.
             connection.close()
             connects += 1
             try:
@@ -78,7 +78,7 @@ def connected(port):
 
 
 def slow_loris(port, seconds):
-    """Two hundred clients send a header one byte at a time, and come back when they are thrown out."""
+    """Two hundred clients send a header one byte at a time, and reconnect when they are disconnected."""
     clients, thrown = [connected(port) for _ in range(200)], 0
     for client in clients:
         client.send(b"GET /metrics HTTP/1.1\r\nX: ")
@@ -92,11 +92,11 @@ def slow_loris(port, seconds):
                 clients[index] = connected(port)
     for client in clients:
         client.close()
-    return f"200 clients, thrown out {thrown} times"
+    return f"200 clients, disconnected {thrown} times"
 
 
 def idle(port, seconds):
-    """A thousand connections that say nothing."""
+    """A thousand connections that send nothing."""
     clients = [connected(port) for _ in range(1000)]
     for _ in for_seconds(seconds, every=0.2):
         pass
@@ -146,7 +146,7 @@ def flood(port, seconds):
 
 
 def wide_flood(port, seconds):
-    """As many connections as the daemon lets send ten thousand requests a second."""
+    """200 connections: at the daemon's limit of 50 a second on each, it accepts ten thousand requests a second."""
     return wrk(port, seconds, 200)
 
 
@@ -155,7 +155,7 @@ def flood_of_pipelines(port, seconds):
 
 
 def flood_of_connections(port, seconds):
-    """New connections as fast as one process can make them, a request on each."""
+    """New connections as fast as one process can open them, with one request each."""
     made = answered = 0
     waiting = selectors.DefaultSelector()
     for _ in for_seconds(seconds, every=0):
@@ -175,8 +175,8 @@ def flood_of_connections(port, seconds):
 
 
 ATTACKS = (slow_loris, idle, endless_header, flood, wide_flood, flood_of_pipelines, flood_of_connections)
-# Nothing tells a newcomer from a scraper that comes anew: what this one costs is shown, and only a scrape that failed,
-# memory and drops are judged.
+# A server cannot distinguish these connections from a scraper that reconnects. The latency under this attack is shown
+# but not judged; failed scrapes, memory and drops are.
 LATENCY_NOT_JUDGED = (flood_of_connections,)
 
 
@@ -184,12 +184,12 @@ def measured(port, seconds, attack):
     command = [sys.executable, __file__, f"--scraper={port}", f"--seconds={seconds}"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         try:
-            told = attack(port, seconds) if attack else "nobody else"
+            summary = attack(port, seconds) if attack else "no other client"
             result = json.loads(process.communicate(timeout=seconds + 30)[0])
         finally:
             if process.poll() is None:
                 process.kill()
-    return result, told
+    return result, summary
 
 
 def missed_ticks(scrape):
@@ -219,15 +219,15 @@ def main():
             for attack in ATTACKS:
                 if options.only and attack.__name__ not in options.only:
                     continue
-                result, told = measured(daemon.port, options.seconds, attack)
+                result, summary = measured(daemon.port, options.seconds, attack)
                 median = statistics.median(result["latencies"])
                 slow = sorted(result["latencies"])[int(len(result["latencies"]) * 0.99)]
                 grown = resident(daemon) - memory
                 print(f"{attack.__name__:22} median {median * 1000:7.2f} ms  ratio {median / base:5.2f}  p99 "
                       f"{slow * 1000:7.2f} ms  RSS {grown >> 10:+} KiB  failed {result['failures']}  connects "
-                      f"{result['connects']}  ({told})", flush=True)
+                      f"{result['connects']}  ({summary})", flush=True)
                 if median > RATIO_MAX * base and attack not in LATENCY_NOT_JUDGED:
-                    bad.append(f"{attack.__name__}: the median is {median / base:.2f} times the quiet one")
+                    bad.append(f"{attack.__name__}: the median is {median / base:.2f} times that without an attack")
                 if grown > MEMORY_MAX:
                     bad.append(f"{attack.__name__}: the memory grew by {grown >> 20} MiB")
                 if result["failures"]:

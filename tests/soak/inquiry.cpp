@@ -19,7 +19,7 @@ using storage::Resolution;
 
 constexpr std::int64_t day_ms = 24 * hour_ms;
 constexpr std::size_t answers_max = std::size_t{1} << 26;
-constexpr std::int64_t window_buckets = 90;  // compared one by one of each answer, with the same number at its ends
+constexpr std::int64_t window_buckets = 90;  // number of buckets of an answer that are compared with the samples
 constexpr std::int64_t window_points_ms = 2 * hour_ms;
 
 bool same_bits(double a, double b) {
@@ -32,8 +32,8 @@ std::int64_t ceil_to(std::int64_t stamp_ms, std::int64_t width_ms) {
 
 }  // namespace
 
-// The query engine asks a day of samples or minutes, a month of minutes or hours, and a year of hours
-// (daemon/query/history_source.cpp).
+// These are the ranges that the query engine reads (daemon/query/history_source.cpp): a day of samples or minutes, a
+// month of minutes or hours, and a year of hours.
 const Inquiry::Question Inquiry::questions[] = {
     {"day raw 1", Resolution::raw, day_ms, 1},
     {"day raw 10", Resolution::raw, day_ms, 10},
@@ -103,7 +103,7 @@ void Inquiry::ask(storage::Connection& connection, const Question& question) {
   times.answers_most = std::max(times.answers_most, answers);
 }
 
-// The number of points of the whole range, and each one of a window.
+// Checks the number of points of the whole range, and every point of a window.
 void Inquiry::check_raw(const std::string& where, std::size_t series, const std::vector<Point>& answer,
                         std::int64_t from_ms) {
   const std::int64_t ticks = (past_.now_ms() - from_ms) / past_.plan().period_ms;
@@ -133,7 +133,7 @@ void Inquiry::check_raw(const std::string& where, std::size_t series, const std:
   }
 }
 
-// Every bucket of the range, each once, and the contents of those of some windows.
+// Checks that every bucket of the range occurs once, and the contents of the buckets of some windows.
 void Inquiry::check_buckets(const std::string& where, std::size_t series, const std::vector<Bucket>& answer,
                             std::int64_t from_ms, std::int64_t width_ms) {
   const std::int64_t first_ms = ceil_to(from_ms, width_ms);
@@ -156,11 +156,11 @@ void Inquiry::compare_window(const std::string& where, std::size_t series, const
   if (answer.empty()) return;
   const auto count = static_cast<std::int64_t>(answer.size());
   const std::int64_t window = std::min(count, width_ms == hour_ms ? 6 : window_buckets);
-  // By turns at the end, where it is not sealed yet, and anywhere.
+  // One time in three at the end, which is not sealed yet; otherwise at a random place.
   const std::int64_t room = count - window;
   const std::int64_t first = random_() % 3 == 0 || room == 0 ? room : static_cast<std::int64_t>(random_() >> 1U) % room;
   const std::int64_t begin_ms = answer[static_cast<std::size_t>(first)].start_ms;
-  // One sample before belongs to it, because counters grow from there.
+  // Includes one sample before, because the increase of a counter starts there.
   const auto points = past_.points(series, begin_ms - 2 * past_.plan().period_ms, begin_ms + window * width_ms - 1);
   std::map<std::int64_t, BucketCount> expected;
   for (std::size_t n = 0; n < points.size(); ++n) {
@@ -192,7 +192,7 @@ void Inquiry::conclude() {
                     "up to {} answers",
                     question.name, times.wall_ms.count(), times.wall_ms.median(), times.wall_ms.worst(),
                     times.cpu_ms.median(), times.cpu_ms.worst(), times.answers_most));
-    // The host may be busy with others: what an answer waits is not its own, what it works is.
+    // Judges CPU time, not wall time, because the host may be busy with other processes.
     const double parts = std::max(1.0, static_cast<double>(times.answers_most) / static_cast<double>(answers_shown));
     verdict_.expect(times.cpu_ms.median() <= answer_ms_max * parts,
                     fmt::format("{}: more than {} ms for {} answers", question.name, answer_ms_max, answers_shown));

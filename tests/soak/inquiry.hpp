@@ -1,5 +1,5 @@
-// Asks a history that grows: ranges of a day, a month and a year over one series and over ten, how quickly they answer
-// and whether each answer is what the known past (tests/soak/past.hpp) says.
+// Queries a growing history: ranges of a day, a month and a year, over one series and over ten. Measures how long the
+// answers take and compares them with the known past (tests/soak/past.hpp).
 #pragma once
 
 #include <cstdint>
@@ -18,16 +18,16 @@ namespace perjoule {
 
 class Inquiry {
  public:
-  // A range of up to `answers_shown` points or buckets (a hundred panels) takes no longer; more in proportion.
+  // Limit for an answer of up to `answers_shown` points or buckets (a hundred panels); in proportion for larger ones.
   static constexpr double answer_ms_max = 50;
   static constexpr std::size_t answers_shown = 100'000;
 
   Inquiry(std::filesystem::path path, const Past& past, Verdict& verdict)
       : path_(std::move(path)), past_(past), verdict_(verdict) {}
 
-  // Every question once.
+  // Asks every question once.
   void round();
-  // Median and worst of each question; violations for those that were slow.
+  // Prints the median and worst time of each question; a slow one is a violation.
   void conclude();
   [[nodiscard]] std::int64_t compared() const { return compared_; }
 

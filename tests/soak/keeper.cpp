@@ -93,7 +93,7 @@ void Keeper::check_budget() {
   if (policy_.bytes_max == 0) return;
   if (size_.expired_samples > 0) full_ = true;
   if (settling_ || now <= policy_.bytes_max) return;
-  verdict_.violation(fmt::format("{} bytes lie on the disk, {} more than the budget", now, now - policy_.bytes_max));
+  verdict_.violation(fmt::format("{} bytes on the disk, {} over the limit", now, now - policy_.bytes_max));
 }
 
 void Keeper::shrink_to(std::int64_t bytes_max) {

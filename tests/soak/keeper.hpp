@@ -1,5 +1,5 @@
-// A store that is kept as the writer keeps it (storage/writer.cpp): after each frame it seals and forgets a little.
-// After each it is held to its budget.
+// Drives a store as the writer does (storage/writer.cpp): after each frame it seals and drops a little. After each it
+// checks that the files are within the size limit.
 #pragma once
 
 #include <cstdint>
@@ -16,14 +16,14 @@ using Policy = storage::RetentionPolicy;
 
 class Keeper {
  public:
-  // `bytes`: what lies on the disk; without it, the file and its log.
+  // `bytes` returns the bytes on the disk; default: the size of the file and its log.
   Keeper(std::filesystem::path path, const Policy& policy, Verdict& verdict, std::function<std::int64_t()> bytes = {});
 
   void open(std::int64_t now_ms);
   void close();
-  // append, two calls of seal, four of retain, and size.
+  // One append, up to two calls of seal and four of retain, and size.
   void commit(const storage::Frame& frame);
-  // From now on; the file need not fit until `settled` is called.
+  // Sets a smaller limit. Exceeding it is no violation until `settled` is called.
   void shrink_to(std::int64_t bytes_max);
   void settled() { settling_ = false; }
 
@@ -32,9 +32,9 @@ class Keeper {
     std::int64_t expired = 0;
     std::int64_t refused = 0;
   };
-  // Reads what is not sealed, and counts what is.
+  // Counts of all samples: reads the unsealed ones, and adds up the counts of chunks.
   [[nodiscard]] Counts counts();
-  // Bytes of raw, minutes, hours, and of all that is in use, with the pages that hold them.
+  // Bytes of pages: of raw samples, minutes, hours, of all pages in use, and of the file.
   struct Shares {
     std::int64_t raw = 0;
     std::int64_t minute = 0;
@@ -52,8 +52,8 @@ class Keeper {
   [[nodiscard]] const storage::StoreSize& size() const { return size_; }
   [[nodiscard]] bool has_been_full() const { return full_; }
   [[nodiscard]] std::int64_t tail_rows_peak() const { return tail_rows_peak_; }
-  [[nodiscard]] bool seal_waits() const { return seal_waits_; }            // more was due when the last commit ended
-  [[nodiscard]] std::int64_t waited_most() const { return waited_most_; }  // commits in a row that ended so
+  [[nodiscard]] bool seal_waits() const { return seal_waits_; }            // more was due after the last commit
+  [[nodiscard]] std::int64_t waited_most() const { return waited_most_; }  // longest sequence of such commits
   Spread commits_cpu_ms;
   Spread commits_wall_ms;
   double append_cpu_ms = 0;
@@ -72,7 +72,7 @@ class Keeper {
   std::function<std::int64_t()> bytes_;
   std::unique_ptr<storage::SqliteStore> store_;
   storage::StoreSize size_;
-  std::uint64_t expired_before_ = 0;  // by stores that were closed
+  std::uint64_t expired_before_ = 0;  // counted by stores that were closed
   std::uint64_t refused_before_ = 0;
   std::int64_t bytes_peak_ = 0;
   std::int64_t tail_rows_peak_ = 0;

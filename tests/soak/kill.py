@@ -2,10 +2,10 @@
 # needs: a build in build/dev, cc; 6 minutes
 """kill -9 two hundred times, at random points and at chosen system calls inside a commit.
 
-A sensor shows a number that only grows. After each kill both files are intact, the history's last number is at most one
-commit interval behind the last one that /metrics showed, and no total in the ledger is below what /metrics showed. The
-files are looked at in a copy, so that the daemon that starts next does the recovery by itself. What a daemon comes to
-after a quarter of an hour only, seals, roll-ups and retention, is kill_history's.
+A sensor shows a number that only grows. After each kill both files must be intact, the history's last number at most
+one commit interval behind the last one that /metrics showed, and no total in the ledger below what /metrics showed. The
+files are checked in a copy, so that the next daemon does the recovery itself. kill_history covers what a daemon does
+only after a quarter of an hour: sealing, roll-ups and retention.
 """
 import argparse
 import csv
@@ -26,8 +26,8 @@ from harness import REPOSITORY, Daemon, Tree, check, equal, for_seconds, run  # 
 
 COMMIT = 1.0
 PERIOD = 0.1
-SLACK = 0.3  # a commit takes some milliseconds, and this machine does other things, too
-FIRST = 100_000_000  # microwatts; as many digits as the last, so that a write never leaves half of an older number
+SLACK = 0.3  # seconds; a commit takes some milliseconds, and the machine may be busy
+FIRST = 100_000_000  # microwatts; all numbers have as many digits, so a write never leaves a part of an older number
 STRIKE_WAIT = 8.0
 FAMILY = "perjoule_sensor_power_watts"
 TOTAL = "perjoule_node_energy_joules_total"
@@ -65,7 +65,7 @@ def shim(directory):
 
 
 class Life:
-    """What /metrics showed of one life of the daemon, and whether it was struck where it should be."""
+    """What /metrics showed during one run of the daemon, and whether it was killed at the chosen place."""
 
     def __init__(self):
         self.first = self.last = None
@@ -166,7 +166,7 @@ def main():
             for source, shown in life.totals.items():
                 check(totals.get(source, -1) >= shown, f"{where}: {source} fell from {shown} to {totals.get(source)} J")
             if life.last is not None:
-                # A life that ended before its first commit is lost from its own beginning.
+                # A run that ended before its first commit is lost from its beginning.
                 lost = sequence.seconds_between(max(last or 0, life.first), life.last)
                 check(lost < COMMIT + PERIOD + SLACK,
                       f"{where}: {lost:.2f} s lost, the history ends with {last}, /metrics showed {life.last}")

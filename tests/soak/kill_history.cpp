@@ -1,9 +1,10 @@
-// kill_history [--kills=N] [--first=SEED]: kill -9 under a process that keeps a history: by turns inside a commit, a
-// seal, its roll-ups and a retention pass, and at any moment. Fails when one of the four got fewer than a tenth.
+// kill_history [--kills=N] [--first=SEED]: kills (-9) a process that stores history: in turn inside a commit, a seal,
+// its roll-ups and a retention pass, and at a random moment. Fails if one of the four phases gets less than a tenth of
+// the kills.
 //
-// Inside is meant literally. The process kills itself before a chosen operation of its disk (tests/fakes/disk.hpp), or,
-// every other time in the roll-ups, as a chosen statement about them begins. What it had been told stands in memory
-// that it shares with this one, which opens the files then and looks at them.
+// To be exactly inside a phase, the process kills itself before a chosen operation of its disk (tests/fakes/disk.hpp),
+// or, for every other kill in the roll-ups, when a chosen statement about them begins. What was acknowledged to it is
+// in memory shared with this process, which then opens the files and checks them.
 #define DOCTEST_CONFIG_IMPLEMENT  // the random histories belong to the unit tests
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -30,17 +31,17 @@ namespace {
 using namespace perjoule;
 using namespace perjoule::storage;
 
-// What the process that is killed leaves behind.
+// What the killed process leaves in shared memory.
 struct Shared {
   std::atomic<std::uint64_t> offered{0};  // frames
   std::atomic<std::uint64_t> acknowledged{0};
-  std::atomic<std::int64_t> oldest_ms{INT64_MIN};  // retention was told to drop what is older
+  std::atomic<std::int64_t> oldest_ms{INT64_MIN};  // retention was asked to drop older samples
   std::atomic<Phase> phase{Phase::opening};
 };
 
 enum class Aim : std::uint8_t { operation, statement, any_moment };
 
-// Where the process ends: before the `number`-th operation of its disk, or statement of its roll-ups; 0: it does not.
+// Where the process kills itself: before the `number`-th operation of its disk or statement of its roll-ups; 0: never.
 struct Target {
   Aim aim = Aim::operation;
   std::uint64_t number = 0;
@@ -48,10 +49,10 @@ struct Target {
 
 [[noreturn]] void kill_myself() {
   ::kill(::getpid(), SIGKILL);
-  std::abort();  // it does not come to that
+  std::abort();  // not reached
 }
 
-// What storage/writer.cpp does with a store, for each frame of the script. The files are opened anew now and then.
+// Does with a store what storage/writer.cpp does, for each frame of the script. Opens the files again now and then.
 class Keeping {
  public:
   Keeping(const Script& script, fakes::Disk& disk, Shared& shared, Target target)
@@ -68,7 +69,7 @@ class Keeping {
   Keeping(const Keeping&) = delete;
   Keeping& operator=(const Keeping&) = delete;
 
-  // False: something failed.
+  // False: a call failed.
   bool run();
 
   std::map<Phase, std::vector<std::uint64_t>> operations;  // that change the files
@@ -149,7 +150,7 @@ struct Kills {
   std::vector<std::string> problems;
 };
 
-// Until the process has got so many acknowledgements, and then a little longer: a kill from outside.
+// Kills the process from outside, a little after a random number of acknowledgements.
 void kill_at_any_moment(pid_t child, const Shared& shared, std::mt19937_64& random, std::size_t frames) {
   const std::uint64_t until = random() % frames;
   const auto ended = [child] {
@@ -159,7 +160,7 @@ void kill_at_any_moment(pid_t child, const Shared& shared, std::mt19937_64& rand
   while (shared.acknowledged < until && !ended())
     random.discard(100);
   random.discard(random() % 200'000);
-  ::kill(child, SIGKILL);  // it is not waited for yet: the number is still its own
+  ::kill(child, SIGKILL);  // it was not reaped yet, so the pid is still its own
 }
 
 void look(const Script& script, const fakes::Disk& disk, const Shared& shared, const std::string& where, Kills& out) {
@@ -169,7 +170,7 @@ void look(const Script& script, const fakes::Disk& disk, const Shared& shared, c
   for (std::uint64_t n = 0; n < offered; ++n)
     course.frames[n] = n < shared.acknowledged ? FrameState::acknowledged : FrameState::offered;
   course.oldest_ms = shared.oldest_ms;
-  // A file that was being made may have half of its tables, which only a writer adds to.
+  // A file that was being created may lack tables, which only a writer creates.
   const std::string recounted = shared.phase == Phase::opening ? "" : recount(history_on(disk), out.buckets);
   if (!recounted.empty()) out.problems.push_back(fmt::format("{}: {}", where, recounted));
   std::string problem = examine(script, disk, course);
@@ -260,7 +261,7 @@ int main(int argc, char** argv) {
       all += out.in[phase];
     return all;
   };
-  // A process may end before it is killed; nobody waits for ever.
+  // A process may end before it is killed, so the number of scripts is limited.
   for (std::uint64_t seed = first; done() < kills && seed < first + static_cast<std::uint64_t>(kills); ++seed) {
     kill_some(seed, std::min(per_script, kills - done()), shared, out);
     fmt::print("seed {}: {} problems so far\n", seed, out.problems.size());

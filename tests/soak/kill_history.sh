@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # needs: what building needs (deploy/install-dependencies.sh); ten minutes
-# Two hundred times kill -9 under a process that keeps a history, by turns inside a commit, a seal, its roll-ups and a
-# retention pass, and at any moment; KILLS=n and FIRST=seed change them.
+# Kills (-9) a process that stores history, 200 times: in turn inside a commit, a seal, its roll-ups and a retention
+# pass, and at a random moment. KILLS=n changes the number, FIRST=seed the first random seed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 cmake --preset dev >/dev/null

@@ -1,12 +1,12 @@
-// long_history year|week|wide|churn [--days=N] [--minutes=N] [--budget_mib=N] [--series=N]: a history that grows as
-// long as it would in a daemon, but on simulated time. Prints its figures; 1: something was violated.
+// long_history year|week|wide|churn [--days=N] [--minutes=N] [--budget_mib=N] [--series=N]: a history that grows as it
+// would in a daemon, but in simulated time. Prints its figures. Exit 1: a limit was violated.
 //
 //   year   500 series a minute for 365 days, on a disk in memory
 //   week   126 series a second for 7 days, on the disk that build/ lies on
 //   wide   100,000 series a second for 35 minutes, on the same
 //   churn  300,000 series that come and go, a thousand at a time, on a disk in memory (tests/soak/churn.hpp)
 //
-// Year and week do not fit their budgets: the oldest goes, all the time. At the end the budget is halved.
+// Year and week exceed their size limits, so the oldest data expires all the time. At the end the limit is halved.
 #include <unistd.h>
 
 #include <filesystem>
@@ -35,17 +35,17 @@ struct Run {
   Past::Plan plan;
   Policy policy;
   std::int64_t span_ms = 0;
-  std::int64_t ask_every_ms = 0;  // 0: at the end
+  std::int64_t ask_every_ms = 0;  // interval of queries; 0: only at the end
   std::int64_t tell_every_ms = 0;
-  bool fills = false;  // the budget does not hold it all
+  bool fills = false;  // the data exceeds the size limit
 };
 
-// A directory on the disk that the build lies on.
+// A temporary directory on the disk of the build.
 class Folder {
  public:
   Folder() {
     std::string pattern = (std::filesystem::current_path() / "long_history-XXXXXX").string();
-    if (::mkdtemp(pattern.data()) == nullptr) give_up("no folder can be made here");
+    if (::mkdtemp(pattern.data()) == nullptr) give_up("cannot create " + pattern);
     path_ = pattern;
   }
   ~Folder() {
@@ -72,7 +72,7 @@ std::string shares_of(const Keeper& keeper) {
                      mib(shares.file));
 }
 
-// The next frame, as the daemon's writer gets it.
+// The next frame, as the daemon's writer would pass it to the store.
 storage::Frame next_frame(Past& past) {
   storage::Frame frame;
   const std::int64_t ticks = std::max<std::int64_t>(commit_ms / past.plan().period_ms, 1);
@@ -81,7 +81,7 @@ storage::Frame next_frame(Past& past) {
   return frame;
 }
 
-// Of what the log and the room for a sealing leave of the budget, half belongs to raw samples.
+// Half of the used space belongs to raw samples; the log and the reserve for a sealing are not part of it.
 void check_shares(const Keeper& keeper, Verdict& verdict) {
   const Keeper::Shares shares = keeper.shares();
   Verdict::say(fmt::format("  raw samples hold {} of what is in use, {} of the budget",
@@ -98,7 +98,7 @@ void check_counts(Keeper& keeper, const Past& past, Verdict& verdict) {
                  fmt::format("{} samples are missing", static_cast<std::int64_t>(past.samples()) - sum));
 }
 
-// Half the budget: the file becomes smaller a few pages at a time, while the history goes on.
+// Halves the size limit: the file must shrink a few pages at a time while samples are appended.
 void shrink(Keeper& keeper, Past& past, Verdict& verdict) {
   const std::int64_t half = keeper.policy().bytes_max / 2;
   const std::int64_t before = keeper.bytes();
@@ -113,7 +113,7 @@ void shrink(Keeper& keeper, Past& past, Verdict& verdict) {
     last = keeper.bytes();
     ++commits;
   }
-  verdict.expect(last <= half, fmt::format("after {} commits {:.1f} MiB are left of a budget of {:.1f}", commits,
+  verdict.expect(last <= half, fmt::format("after {} commits {:.1f} MiB are used, the limit is {:.1f}", commits,
                                            mib(last), mib(half)));
   keeper.settled();
   for (int commit = 0; commit < 400; ++commit)

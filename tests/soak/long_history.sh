@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # needs: what building needs (deploy/install-dependencies.sh); 4 GB of memory, 1 GB of disk; 20 to 40 minutes
-# A year, a week, a hundred thousand series, and series that come and go: what a history does that has no room for all
-# of it. MODE... are the parts to run; all without.
+# Tests a history that exceeds its size limit: a year, a week, a hundred thousand series, and series that come and go.
+# Arguments: the modes to run (year week wide churn); default: all.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 cmake --preset bench >/dev/null

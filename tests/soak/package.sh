@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # needs: root, debootstrap, systemd-container, cmake, gcc, a Debian mirror; 5 minutes
-# The Debian package in a Debian of its own, booted with systemd: installed without a running systemd, then started,
-# scraped, reloaded, killed, stalled, removed and purged under a real one. package_guest.sh runs inside and says what it
-# saw. MIRROR=URL names another mirror; KEEP=yes leaves the tree, and says where it is.
+# Tests the Debian package in a fresh Debian tree that is booted with systemd: it is installed without a running
+# systemd, then started, scraped, reloaded, killed, stalled, removed and purged under a real one. package_guest.sh runs
+# inside and prints the results. MIRROR=URL selects another mirror; KEEP=yes keeps the tree and prints its path.
 set -euo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/../.."
@@ -28,8 +28,9 @@ clean() {
 }
 trap clean EXIT
 
-# In a subshell, so that only it and its children join the cgroups. On a host with the unified hierarchy alone nspawn
-# needs no help; on one with the old hierarchies, where this shell is in no named one, systemd inside wants its own.
+# In a subshell, so that only it and its children join the cgroups. On a host with only the unified cgroup hierarchy,
+# nspawn needs no help. On one with the old hierarchies, systemd inside requires its own named hierarchy, in which this
+# shell may not be.
 boot() (
   options=()
   if [ ! -e $cgroups/cgroup.controllers ]; then
@@ -40,7 +41,7 @@ boot() (
       echo "$BASHPID" >"$cgroups/$name/$group/cgroup.procs"
     done
   fi
-  # -M makes the name of the scope, and with it that of the cgroup.
+  # -M sets the name of the scope, and thus that of the cgroup.
   exec timeout 400 systemd-nspawn --quiet --console=pipe --register=no --keep-unit --private-network -M "$group" \
     --capability=CAP_SYSLOG,CAP_PERFMON -D "$tree" -b "${options[@]}" </dev/null
 )
@@ -60,7 +61,7 @@ cp "$deb" "$tree/perjoule.deb"
 install -m 755 "$work/stall" "$tree/usr/local/bin/stall"
 install -m 755 tests/soak/package_guest.sh "$tree/usr/local/bin/package_guest"
 
-# In a chroot no systemd runs, and nothing here has a sensor: the installation has to pass all the same.
+# In the chroot no systemd runs and there are no sensors; the installation must succeed anyway.
 echo "package.sh: installing without a running systemd"
 chroot "$tree" env DEBIAN_FRONTEND=noninteractive apt-get install -y -q /perjoule.deb >"$work/install.log" 2>&1 ||
   { tail -20 "$work/install.log"; exit 1; }

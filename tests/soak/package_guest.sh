@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Runs inside the tree that package.sh boots: what an operator does to the service, and what came of it. Prints "ok" or
-# "FAILED" and the evidence, a line per step.
+# Runs inside the tree that package.sh boots. Does what an operator does to the service and checks the results. Prints a
+# line per step: "ok" or "FAILED", and the evidence.
 set -uo pipefail
 
 readonly unit=perjouled.service address=http://127.0.0.1:10190 config=/etc/perjoule/perjoule.json
@@ -104,7 +104,7 @@ stalled() {
     restarted "$pid"
 }
 
-# A RAPL counter as the kernel has it: root's alone.
+# A RAPL counter as the kernel provides it: readable by root only.
 rights() {
   mkdir -p "${energy%/*}" $drop_ins
   echo package-0 >"${energy%/*}/name"
@@ -121,8 +121,9 @@ rights() {
   remedy=$(journal | sed -n 's/.*rapl denied.*remedy="\(.*\)"$/\1/p' | tail -1 | sed 's/\\\(["\\]\)/\1/g')
   step "the log names the drop-in" "$remedy" holds "$remedy" $drop_ins/00-no-rapl.conf
   remedy=${remedy#*lacks CAP_DAC_READ_SEARCH: }
-  eval "$(sed 's/\bsudo //g; s/; a unit other .*//' <<<"$remedy")" >/dev/null
+  eval "$(sed 's/\bsudo //g; s/ (chmod .*//' <<<"$remedy")" >/dev/null
   step "and its command fixes it" "rapl $(rapl)" same "$(rapl)" ok
+  rm $drop_ins/*
 
   install -D -m 644 -t $drop_ins /usr/share/perjoule/systemd/{kernel-log,perf,environment}.conf
   systemctl daemon-reload && systemctl restart $unit

@@ -11,7 +11,8 @@ namespace perjoule {
 
 namespace {
 
-// The temperatures of the telemetry follow their load within 25 s: a longer step would make them swing ever wider.
+// Longest step of the telemetry's model: its temperatures follow the load with a time constant of 25 s, and longer
+// steps would make them oscillate.
 constexpr double seconds_max = 20;
 constexpr std::int64_t late_max_ms = 3;
 
@@ -51,7 +52,7 @@ bool Past::is_counter(std::size_t series) const {
   return bench::is_energy(shape(series));
 }
 
-// As bench_history declares them.
+// The same steps as in tests/bench/history.cpp.
 double Past::step(std::size_t series) const {
   if (shape(series) == bench::Shape::power_milliwatt) return 0.1;
   return is_counter(series) ? 1 : 0;

@@ -1,6 +1,5 @@
-// A past that is known: the telemetry of tests/bench/telemetry.hpp at any period, which can be asked again for any
-// range without having been kept. The hosts' states are copied every `stride` ticks, and a range is replayed from
-// there.
+// A known past: the telemetry of tests/bench/telemetry.hpp at any period. Any range can be computed again without
+// storing samples: the states of the hosts are copied every `stride` ticks, and a range is replayed from a copy.
 #pragma once
 
 #include <cstddef>
@@ -17,7 +16,7 @@ class Past {
  public:
   struct Plan {
     std::size_t series = 0;
-    std::int64_t start_ms = bench::telemetry_start_ms;  // an hour's beginning
+    std::int64_t start_ms = bench::telemetry_start_ms;  // the start of an hour
     std::int64_t period_ms = 1000;
     std::int64_t stride = INT64_MAX;
   };
@@ -28,14 +27,14 @@ class Past {
   void tick(storage::Frame& frame);
   [[nodiscard]] const Plan& plan() const { return plan_; }
   [[nodiscard]] std::uint64_t samples() const { return samples_; }
-  [[nodiscard]] std::int64_t now_ms() const { return now_ms_; }  // the newest stamp of all
+  [[nodiscard]] std::int64_t now_ms() const { return now_ms_; }  // the newest timestamp
 
   [[nodiscard]] std::string labels(std::size_t series) const;
   [[nodiscard]] bool is_counter(std::size_t series) const;
   [[nodiscard]] double step(std::size_t series) const;
-  // The ticks so far with stamps in [from_ms, to_ms], bit for bit as they were offered.
+  // The ticks so far with timestamps in [from_ms, to_ms], bit for bit as they were offered to the store.
   [[nodiscard]] std::vector<storage::Point> points(std::size_t series, std::int64_t from_ms, std::int64_t to_ms) const;
-  // What a store makes of a value that is declared to the series' step.
+  // The value as a store rounds it to the series' step.
   [[nodiscard]] double stored(std::size_t series, double value) const;
 
  private:
@@ -51,7 +50,7 @@ class Past {
 
   Plan plan_;
   std::vector<Source> sources_;
-  std::vector<std::vector<Source>> copies_;  // before the tick number n * stride
+  std::vector<std::vector<Source>> copies_;  // [n]: the states before tick n * stride
   std::int64_t ticks_ = 0;
   std::int64_t now_ms_ = 0;
   std::uint64_t samples_ = 0;

@@ -1,5 +1,5 @@
-// power_cut [--cuts=N] [--first=SEED]: cuts of the power under the history, twenty-one for each script of an hour or
-// two. Fails when a phase got fewer than a tenth of them.
+// power_cut [--cuts=N] [--first=SEED]: cuts the power while history is stored, 21 times for each script of an hour or
+// two. Fails if a phase gets less than a tenth of the cuts.
 #define DOCTEST_CONFIG_IMPLEMENT  // the random histories belong to the unit tests
 #include <doctest/doctest.h>
 #include <fmt/format.h>
@@ -15,13 +15,13 @@ int main(int argc, char** argv) {
   using namespace perjoule::storage;
   const auto cuts = static_cast<int>(argument(argc, argv, "--cuts=", 210));
   const std::uint64_t first = argument(argc, argv, "--first=", 1);
-  constexpr int cuts_per_script = 21;  // three of each phase
+  constexpr int cuts_per_script = 21;  // three in each phase
 
   PowerCuts out;
   Shape shape;
   shape.seed = first;
   for (int left = cuts; left > 0; left -= cuts_per_script, ++shape.seed) {
-    // By turns many small commits, and few that are large enough for checkpoints of their own.
+    // Alternately many small commits, and few commits that are large enough to cause a checkpoint each.
     const bool large = shape.seed % 2 == 0;
     shape.seconds = large ? 240 : 20;
     shape.groups = large ? 12 : 3;
@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
     shape.reopen_every = large ? 0 : 30;
     const int before = out.examined;
     cut_power(shape, std::min(left, cuts_per_script), out);
-    fmt::print("seed {}: {} disks looked at\n", shape.seed, out.examined - before);
+    fmt::print("seed {}: {} disks examined\n", shape.seed, out.examined - before);
   }
   for (const auto& problem : out.problems)
     fmt::print("{}\n", problem);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # needs: what building needs (deploy/install-dependencies.sh); a minute
-# Two hundred and ten power cuts under the history, thirty in each phase; CUTS=n and FIRST=seed change them.
+# 210 simulated power cuts while history is stored, thirty in each phase. CUTS=n changes the number, FIRST=seed the
+# first random seed.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
 cmake --preset dev >/dev/null

@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # needs: a build in build/dev, Debian's prometheus; 6 minutes
-"""A real Prometheus scrapes two daemons each second, while each is killed five times: one whose RAPL package counts a
-known power, and one that models the power of this host.
+"""A real Prometheus scrapes two daemons each second while each is killed five times. One has a RAPL package that counts
+a known power, the other models the power of this host.
 
-Prometheus must not see a persisted counter fall, nor refuse a sample, nor miss a scrape while the daemon runs; and its
-increase() must be what the ledger booked.
+Prometheus must see no persisted counter fall, refuse no sample and miss no scrape while the daemon runs, and its
+increase() must equal what the ledger booked.
 """
 import argparse
 import http.client
@@ -170,15 +170,15 @@ def raw(prometheus, name, job, span, at):
     found = prometheus.query(f'{name}{{job="{job}"}}[{span}s]', at)
     return {tuple(sorted((key, value) for key, value in series["metric"].items()
                          if key not in ("__name__", "job", "instance"))):
-            [(stamp, float(value)) for stamp, value in series["values"]] for series in found}
+            [(when, float(value)) for when, value in series["values"]] for series in found}
 
 
 def judge_up(prometheus, target, span, at):
     ups = raw(prometheus, "up", target.name, span, at)[()]
-    missed = [stamp for stamp, value in ups if value == 0]
+    missed = [when for when, value in ups if value == 0]
     # A scrape that began just before the kill may still fail.
-    wrong = [stamp for stamp in missed
-             if not any(start - INTERVAL <= stamp <= end for start, end in target.down)]
+    wrong = [when for when in missed
+             if not any(start - INTERVAL <= when <= end for start, end in target.down)]
     equal(wrong, [], f"{target.name}: scrapes missed while the daemon ran")
     gaps = max(late - early for (early, _), (late, _) in zip(ups, ups[1:]))
     check(gaps < 3 * INTERVAL, f"{target.name}: Prometheus itself paused for {gaps:.1f} s")
@@ -193,8 +193,8 @@ def judge_counters(prometheus, target, span, at):
     for name in PERSISTED:
         for labels, values in raw(prometheus, name, target.name, span, at).items():
             samples += len(values)
-            for (_, early), (stamp, late) in zip(values, values[1:]):
-                check(late >= early, f"{target.name}: {name}{labels} fell from {early} to {late} at {stamp}")
+            for (_, early), (when, late) in zip(values, values[1:]):
+                check(late >= early, f"{target.name}: {name}{labels} fell from {early} to {late} at {when}")
         resets = prometheus.query(f'sum(resets({name}{{job="{target.name}"}}[{span}s]))', at)
         equal([float(series["value"][1]) for series in resets], [0], f"{target.name}: resets of {name}")
     print(f"{target.name}: {samples} samples of persisted counters, none fell")

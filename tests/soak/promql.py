@@ -1,10 +1,11 @@
 #!/usr/bin/env python3
 # needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev query_answer); 3 minutes
-"""The query API beside a real Prometheus 2.42 that holds the same samples: every answer has to be equal.
+"""Compares the query API with a real Prometheus 2.42 that has the same samples: every answer must be equal.
 
-Without options: telemetry with resets, gaps, jitter and series that come and go is made up, loaded into Prometheus, and
-asked for through query_answer. With --api URL --openmetrics FILE: the API of a running daemon, and what it exported.
-Values may differ by 1e-9 of themselves; stamps, labels, order, statuses and the texts of errors may not.
+Without options it generates telemetry with resets, gaps, jitter and series that come and go, loads it into Prometheus,
+and queries ours through query_answer. With --api URL --openmetrics FILE it queries a running daemon, and Prometheus
+gets what that daemon exported. Values may differ by 1e-9 of their size; timestamps, labels, order, statuses and error
+messages must be equal.
 """
 import argparse
 import collections
@@ -29,12 +30,12 @@ from promql_queries import ERRORS, UNSUPPORTED, Queries, listings  # noqa: E402
 from promql_telemetry import write_telemetry  # noqa: E402
 
 TOLERANCE = 1e-9
-LONG_AGO = 1_700_000_000  # seconds: fixed, so that a seed brings a difference back
+LONG_AGO = 1_700_000_000  # seconds; fixed, so that a seed reproduces a difference
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)$")
 
 
 class Pipe:
-    """query_answer, which reads the file itself."""
+    """Queries through the program query_answer, which reads the OpenMetrics file itself."""
 
     def __init__(self, binary, file):
         self.process = subprocess.Popen([binary, file], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -53,7 +54,7 @@ class Pipe:
 
 
 class Api:
-    """Prometheus' API at a base like http://127.0.0.1:9090."""
+    """Queries through Prometheus' HTTP API at a base URL such as http://127.0.0.1:9090."""
 
     def __init__(self, url):
         self.url = urllib.parse.urlsplit(url)
@@ -105,7 +106,7 @@ class Prometheus(Api):
 
 
 def read_series(file):
-    """Every series of an OpenMetrics file as a dictionary of its labels, and the first and last stamp."""
+    """The series of an OpenMetrics file as dictionaries of labels, and the first and last timestamp."""
     series, first, last = {}, math.inf, -math.inf
     with open(file, encoding="utf-8") as lines:
         for line in lines:
@@ -141,14 +142,14 @@ class Differ:
         return off <= TOLERANCE
 
     def points(self, ours, theirs):
-        """What differs between two lists of [stamp, value]; "" where nothing does."""
+        """The difference between two lists of [timestamp, value]; "" if they are equal."""
         if len(ours) != len(theirs):
             return f"{len(ours)} points, {len(theirs)} expected"
-        for mine, wanted in zip(ours, theirs):
-            if mine[0] != wanted[0]:
-                return f"stamp {mine[0]}, {wanted[0]} expected"
-            if not self.value(mine[1], wanted[1]):
-                return f"{mine[1]} at {mine[0]}, {wanted[1]} expected"
+        for mine, expected in zip(ours, theirs):
+            if mine[0] != expected[0]:
+                return f"timestamp {mine[0]}, {expected[0]} expected"
+            if not self.value(mine[1], expected[1]):
+                return f"{mine[1]} at {mine[0]}, {expected[1]} expected"
         return ""
 
     def data(self, ours, theirs):
@@ -159,10 +160,10 @@ class Differ:
         ours, theirs, kind = ours["result"], theirs["result"], theirs["resultType"]
         if kind in ("scalar", "string"):
             return self.points([ours], [theirs])
-        mine, wanted = ([item["metric"] for item in side] for side in (ours, theirs))
-        if mine != wanted:
-            same = sorted(map(str, mine)) == sorted(map(str, wanted))
-            return f"series {'in another order' if same else 'differ'}: {mine[:4]}...\n    {wanted[:4]}... expected"
+        mine, expected = ([item["metric"] for item in side] for side in (ours, theirs))
+        if mine != expected:
+            same = sorted(map(str, mine)) == sorted(map(str, expected))
+            return f"series {'in another order' if same else 'differ'}: {mine[:4]}...\n    {expected[:4]}... expected"
         for one, other in zip(ours, theirs):
             pair = ("value", "values")[kind == "matrix"]
             found = self.points(*((side[pair] if kind == "matrix" else [side[pair]]) for side in (one, other)))
@@ -173,46 +174,46 @@ class Differ:
     def ask(self, path, parameters):
         self.asked += 1
         status, body = self.ours.ask(path, parameters)
-        wanted_status, wanted = self.theirs.ask(path, parameters)
-        if status != wanted_status:
+        expected_status, expected = self.theirs.ask(path, parameters)
+        if status != expected_status:
             return self.fail(path, parameters,
-                             f"{status} {str(body)[:300]}\n    {wanted_status} {str(wanted)[:300]} expected")
+                             f"{status} {str(body)[:300]}\n    {expected_status} {str(expected)[:300]} expected")
         if status != 200:
-            mine, other = ((side["errorType"], side["error"]) for side in (body, wanted))
+            mine, other = ((side["errorType"], side["error"]) for side in (body, expected))
             found = "" if mine == other else f"{mine}\n    {other} expected"
         else:
-            found = self.data(body["data"], wanted["data"])
-            if body.get("warnings") != wanted.get("warnings"):  # of roll-ups: they are no samples
-                found = f"{body.get('warnings')}, {wanted.get('warnings')} expected"
-            self.empty += not (wanted["data"]["result"] if isinstance(wanted["data"], dict) else wanted["data"])
+            found = self.data(body["data"], expected["data"])
+            if body.get("warnings") != expected.get("warnings"):  # ours warns if it used roll-ups instead of samples
+                found = f"{body.get('warnings')}, {expected.get('warnings')} expected"
+            self.empty += not (expected["data"]["result"] if isinstance(expected["data"], dict) else expected["data"])
         if found:
             self.fail(path, parameters, found)
         return None
 
     def position(self, query, at):
-        """A query that both have to refuse at the same place."""
+        """A query that both must refuse at the same place."""
         self.asked += 1
         parameters = {"query": query, "time": at}
         status, body = self.ours.ask("query", parameters)
-        wanted_status, wanted = self.theirs.ask("query", parameters)
+        expected_status, expected = self.theirs.ask("query", parameters)
         place = re.compile(r"(.*?\d+:\d+: parse error: )")
-        mine, other = (place.match(side.get("error", "")) for side in (body, wanted))
-        if status != wanted_status or not mine or not other or mine[1] != other[1]:
-            self.fail("query", parameters, f"{status} {body}\n    {wanted_status} {wanted} expected")
+        mine, other = (place.match(side.get("error", "")) for side in (body, expected))
+        if status != expected_status or not mine or not other or mine[1] != other[1]:
+            self.fail("query", parameters, f"{status} {body}\n    {expected_status} {expected} expected")
 
     def unsupported(self, query, place, at):
         self.asked += 1
         parameters = {"query": query, "time": at}
         status, body = self.ours.ask("query", parameters)
-        wanted_status, wanted = self.theirs.ask("query", parameters)
+        expected_status, expected = self.theirs.ask("query", parameters)
         if status != 422 or not body["error"].startswith("unsupported: ") or place not in body["error"]:
-            self.fail("query", parameters, f"{status} {body}, which is no 422 with {place!r}")
-        if wanted_status == 400:
-            self.fail("query", parameters, f"Prometheus knows it no more: {wanted}")
+            self.fail("query", parameters, f"{status} {body}, expected 422 with {place!r}")
+        if expected_status == 400:
+            self.fail("query", parameters, f"Prometheus does not answer it, either: {expected}")
 
 
 def exported(path, parameters, names):
-    """A listing of the names that were exported: the daemon has gone on, and has series of its own."""
+    """Limits a listing to the exported names, because the running daemon also has newer series of its own."""
     matcher = f'__name__=~"{names}"'
     match = parameters.get("match[]", "{}" if path != "series" else "")
     if match.endswith("}"):
@@ -231,7 +232,7 @@ def compare(differ, series, span, options):
     for path, parameters in listings(series, *span):
         if options.api and not path.startswith("query"):
             parameters = exported(path, parameters, names)
-            # Within the history the daemon does not look which series have samples in a range, and names them all.
+            # The daemon lists all series of the history, without checking which have samples in the range.
             if parameters.get("start", "0")[0].isdigit():
                 parameters |= {"start": f"{span[0]:.3f}", "end": f"{span[1]:.3f}"}
         differ.ask(path, parameters)

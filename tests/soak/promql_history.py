@@ -1,10 +1,10 @@
 #!/usr/bin/env python3
 # needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev perjouled query_record); 2 minutes
-"""The API of a daemon beside a real Prometheus 2.42 that loaded what the daemon exports: every answer has to be equal.
+"""Compares the API of a daemon with a real Prometheus 2.42 that loaded the daemon's export: every answer must be equal.
 
-Telemetry of the last hours with resets, gaps, jitter and series that come and go is made up and written by the store as
-the daemon writes it, so most of it is sealed and the newest is not. perjouled starts on it; its own `export` is what
-Prometheus gets. The queries, and how they are compared, are promql.py's: at least 20 of each function.
+It generates telemetry of the last hours with resets, gaps, jitter and series that come and go. The store writes it as
+the daemon would, so most of it is sealed and the newest part is not. perjouled starts with this history, and Prometheus
+loads the output of its `export`. Queries and comparison are those of promql.py, at least 20 of each function.
 """
 import argparse
 import pathlib
@@ -23,7 +23,7 @@ from promql_telemetry import HOURS, write_telemetry  # noqa: E402
 
 
 def record(options, directory):
-    """A directory for --storage.path."""
+    """Writes the telemetry; returns the directory for --storage.path."""
     telemetry = directory / "telemetry.om"
     write_telemetry(random.Random(options.seed), telemetry, time.time() - HOURS * 3600 - 60)
     store = directory / "store"
@@ -52,7 +52,7 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-promql-"))
     try:
         store = record(options, directory)
-        # Without collectors little is added to what was recorded: the daemon's alerts.
+        # Without collectors the daemon adds only its alerts to the recorded history.
         with Daemon(options.build / "perjouled", directory, f"--storage.path={store}",
                     "--collector.disable-defaults") as daemon:
             file = directory / "export.om"

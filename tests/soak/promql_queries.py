@@ -1,4 +1,4 @@
-"""The queries of promql.py: made up for the series at hand, and fixed ones that have to be refused."""
+"""The queries of promql.py: random ones for the given series, and fixed ones that must be refused."""
 
 RANGE_FUNCTIONS = ("rate", "increase", "delta", "avg_over_time", "min_over_time", "max_over_time", "sum_over_time",
                    "count_over_time", "last_over_time")
@@ -36,7 +36,7 @@ class Queries:
             yield "range", "query", {"query": self.selector() + f"[{self.duration()}]", "time": self.moment()}
 
     def moment(self):
-        """A time in, or a little outside of, the data; often the very stamp of something."""
+        """A time in the data or a little outside; often the exact timestamp of a sample."""
         at = self.chance.uniform(self.first - 400, self.last)
         return self.chance.choice((f"{at:.3f}", f"{at:.0f}", f"{at:.1f}", f"{at // 60 * 60:.0f}"))
 
@@ -181,7 +181,7 @@ def listings(series, first, last):
         yield "query_range", {"query": "1", "start": "0", "end": "10", "step": "1"} | bad
 
 
-# Both refuse these, at the same place. (What stands behind something unsupported is not read.)
+# Both refuse these at the same place. (The daemon stops reading a query at the first unsupported construct.)
 ERRORS = (
     "", " ", "1 +", "(1", "1)", "foo bar", "foo{", "foo{a=}", 'foo{a="b"', 'foo{a="b",,}', "foo{,}", "foo{a=b}", "{}",
     '{a=""}', '{a=~".*"}', '{a!="b"}', 'foo{__name__="bar"}', 'foo{a=~"("}', "foo[5m", "foo[5]", "foo[]", "foo[0s]",
@@ -195,7 +195,7 @@ ERRORS = (
     "sum({}) + foo[5]", "-(foo[5m])", "sum by (foo:bar) (foo)", "foo{a:b='c'}", "(foo", "((1)", "foo{1='a'}", "[5m]",
     "foo[5m]]", "foo[[5m]", "'\\x4'", "'\\400'", "'\\ud800'", "inf()", "9e", "0x1.8", "1e999")
 
-# Prometheus answers these, the daemon does not: what it names, and the place.
+# Prometheus answers these and the daemon does not: the query, and the construct and place that its error names.
 UNSUPPORTED = (
     ("histogram_quantile(0.9, foo)", "histogram_quantile() at 1:1:"), ("1 + abs(foo)", "abs() at 1:5:"),
     ("foo offset 5m", "offset at 1:5:"), ("foo @ 5", "@ at 1:5:"), ("rate(foo[5m:1m])", "subquery at 1:9:"),

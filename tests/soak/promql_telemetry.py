@@ -1,10 +1,10 @@
-"""Made-up telemetry as OpenMetrics text with stamps: what promql.py loads into both sides."""
+"""Generates telemetry as OpenMetrics text with timestamps, which promql.py loads into both sides."""
 
 HOURS = 6
 
 
 def stamps(chance, start, seconds, period, gaps=0, jitter=0.4):
-    """Milliseconds of ticks near a grid, without those that fall into one of the gaps."""
+    """Timestamps in milliseconds near a grid, without those in the gaps."""
     holes = [(at, at + chance.choice((3, 20, 90, 310, 900))) for at in
              (chance.uniform(0, seconds) for _ in range(gaps))]
     tick = 0
@@ -16,7 +16,7 @@ def stamps(chance, start, seconds, period, gaps=0, jitter=0.4):
 
 
 def walk(chance, first, step, low, high, digits):
-    """A value that wanders between two bounds."""
+    """A random walk between two bounds."""
     value = first
     while True:
         value = min(high, max(low, value + chance.gauss(0, step)))
@@ -24,7 +24,7 @@ def walk(chance, first, step, low, high, digits):
 
 
 def count(chance, first, most, resets, digits=3):
-    """A counter; with the chance `resets` a tick, it starts again."""
+    """A counter, which restarts with probability `resets` per tick."""
     value = first
     while True:
         value = chance.choice((0, 0, chance.uniform(0, most))) if chance.random() < resets else value
@@ -38,7 +38,7 @@ def families(chance, start):
     gpus = [{"gpu": str(gpu), "uuid": f"GPU-{gpu:04x}-{chance.getrandbits(16):04x}"} for gpu in range(4)]
     yield "perjoule_gpu_power_watts", "gauge", [
         (gpu, start, seconds, 1, 3, walk(chance, 300, 15, 40, 700, 3)) for gpu in gpus]
-    # The same labels under another name, at other times: what becomes alike when names are dropped.
+    # The same labels under another name, at other times: such series become equal when names are dropped.
     yield "perjoule_gpu_power_instant_watts", "gauge", [
         (gpu, start + chance.choice((0, 4 * 3600)), 7200, 5, 2, walk(chance, 300, 40, 0, 900, 0)) for gpu in gpus[:3]]
     yield "perjoule_gpu_module_power_watts", "gauge", [
@@ -78,8 +78,8 @@ def write_telemetry(chance, file, start):
                 text = ",".join(f'{key}="{escape(value)}"' for key, value in labels.items())
                 head = f"{name}{{{text}}}" if text else name
                 last = 0
-                for stamp, value in zip(stamps(chance, begin, seconds, period, gaps), values):
-                    if stamp > last:
-                        out.write(f"{head} {value!r} {stamp // 1000}.{stamp % 1000:03}\n")
-                    last = stamp
+                for moment, value in zip(stamps(chance, begin, seconds, period, gaps), values):
+                    if moment > last:
+                        out.write(f"{head} {value!r} {moment // 1000}.{moment % 1000:03}\n")
+                    last = moment
         out.write("# EOF\n")

@@ -21,11 +21,12 @@ using storage::minute_ms;
 using storage::Point;
 using storage::Resolution;
 
-// Beyond it a sum of increases says nothing: the random histories hold any bits as values.
+// Increases are compared only in series whose values are below this: random histories also contain arbitrary bits, and
+// sums of huge values are inexact.
 constexpr double tame = 1e9;
 
 struct Count : BucketCount {
-  double over_gaps = 0;  // of `increase`: what grew while a whole slot had no sample, which nobody may know
+  double over_gaps = 0;  // the part of `increase` after a slot without samples, which a roll-up may not have
 };
 
 std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::int64_t width_ms) {
@@ -35,7 +36,7 @@ std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::in
     if (std::isnan(point.value)) continue;
     Count& count = counts[point.wall_ms / width_ms * width_ms];
     count.add(point.value);
-    // A counter that falls has begun anew at nothing.
+    // A counter that falls has restarted at 0.
     if (before != nullptr) {
       const double increase = point.value - (point.value >= before->value ? before->value : 0);
       count.increase += increase;
@@ -46,8 +47,8 @@ std::map<std::int64_t, Count> count_of(const std::vector<Point>& points, std::in
   return counts;
 }
 
-// Increases are rounded to the last decimal place of the values in their slot (storage/codec/rollup_block.hpp): two
-// places where these have no more, by chance.
+// Increases are rounded to the last decimal place of the values in their slot (storage/codec/rollup_block.hpp). By
+// chance these have few decimals, so a difference of 0.051 is allowed.
 bool is_increase(double is, const Count& count) {
   const auto same = [&](double wanted) { return std::fabs(is - wanted) <= 0.051 + 1e-9 * wanted; };
   return same(count.increase) || same(count.increase - count.over_gaps);
@@ -61,7 +62,7 @@ class Recount {
     auto oldest = storage::HistoryReader::oldest_ms(connection_);
     storage::HistoryReader reader(connection_);
     auto series = reader.series("");
-    if (!oldest || !series) return "it cannot be read";
+    if (!oldest || !series) return "history.db cannot be read";
     oldest_ms_ = *oldest;
     for (const auto& each : *series) {
       const std::int64_t ids[] = {each.id};
@@ -91,7 +92,7 @@ class Recount {
       ++buckets_;
       const Count wanted = counts[is.start_ms];
       counts.erase(is.start_ms);
-      // What the first sample grew by is not known here.
+      // The increase of the first sample is unknown here.
       const bool grew = series.description.kind == Kind::counter && !wild && is.start_ms > first_ms;
       if (is.count == wanted.count && is.min == wanted.min && is.max == wanted.max && is.last == wanted.last &&
           (!grew || is_increase(is.increase, wanted))) {

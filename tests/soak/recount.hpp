@@ -1,4 +1,4 @@
-// The roll-ups of a history counted again from its samples, without storage/rollup.
+// Computes the roll-ups of a history again from its samples, independently of storage/codec/rollup.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +7,9 @@
 
 namespace perjoule {
 
-// Minutes and hours of every series, as far back as all their samples are kept: "" when each has the count, minimum,
-// maximum, last value and increase of its samples, and there is no other. Adds to `buckets` how many were compared.
+// Compares the minutes and hours of every series, as far back as all their samples are stored. "" if each has the
+// count, minimum, maximum, last value and increase of its samples, and there are no others. Adds the number compared
+// to `buckets`.
 [[nodiscard]] std::string recount(const std::filesystem::path& history, std::int64_t& buckets);
 
 }  // namespace perjoule

@@ -1,6 +1,6 @@
-/* Stops one thread of a process, and with it that process' loop, until the process ends: stall TID.
+/* stall TID: stops one thread (the daemon's loop) until its process ends.
  *
- * ptrace(2) stops single threads, where SIGSTOP stops all of them; all others go on. */
+ * It uses ptrace(2), because that stops a single thread, while SIGSTOP would stop all of them. */
 #include <errno.h>
 #include <signal.h>
 #include <stdio.h>
@@ -21,7 +21,7 @@ int main(int count, char** words) {
   }
   printf("thread %d stands still\n", (int)thread);
   fflush(stdout);
-  /* A signal for the process may reach the tracer first: it is handed on, so that the manager's SIGABRT takes effect. */
+  /* A signal for the process may be reported to the tracer first. It is passed on, so that systemd's SIGABRT works. */
   while (waitpid(thread, &status, __WALL) == thread && WIFSTOPPED(status)) {
     const int number = WSTOPSIG(status);
     if (number == SIGTRAP) continue;

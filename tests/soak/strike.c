@@ -1,9 +1,9 @@
 /* Preloaded into perjouled by kill.py: stops the writer's thread at a chosen system call inside a transaction, so that
- * kill -9 hits it there.
+ * kill -9 happens there.
  *
- * SOAK_STRIKE=N: the N-th write or sync, counted since the start, of transactions that write a row of the history's
- * tail. SOAK_PIPE: the descriptor that gets one byte when the thread stands there. The thread then waits for its end.
- * SQLite is a shared library here, so its calls to libc, and the daemon's to it, pass through this file. */
+ * SOAK_STRIKE=N: stop at the N-th write or sync, counted since the start, of transactions that write a row of the
+ * history's tail. SOAK_PIPE: descriptor to which one byte is written when the thread has stopped; it then waits to be
+ * killed. SQLite is a shared library, so its calls to libc, and the daemon's calls to it, go through this file. */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdbool.h>

@@ -1,5 +1,5 @@
-// Plays a script (tests/unit/storage/history/script.hpp) on a disk whose operations fail: with the store alone, and with
-// the real writer. Problems are lines of text, so that a soak can use it, too. One thread at a time.
+// Plays a script (tests/unit/storage/history/script.hpp) on a disk whose operations fail: with the store alone, and
+// with the real writer. Problems are lines of text, so that a soak can use it, too. One thread at a time.
 #pragma once
 
 #include <cstdint>

@@ -98,7 +98,7 @@ std::string Script::compare_series(const Cells& cells, const std::vector<Point>&
   std::size_t at = 0;
   for (const auto& cell : cells) {
     if (at < points.size() && points[at].wall_ms < cell.wall_ms) {
-      return fmt::format("a point at {} that nobody offered", points[at].wall_ms);
+      return fmt::format("the point at {} was never offered", points[at].wall_ms);
     }
     const auto state = course.frames[cell.frame];
     if (at == points.size() || points[at].wall_ms > cell.wall_ms) {
@@ -112,7 +112,7 @@ std::string Script::compare_series(const Cells& cells, const std::vector<Point>&
     if (bits != cell.bits) return fmt::format("the point at {} is {:x}, not {:x}", cell.wall_ms, bits, cell.bits);
     ++found[cell.frame];
   }
-  return at == points.size() ? "" : fmt::format("a point at {} that nobody offered", points[at].wall_ms);
+  return at == points.size() ? "" : fmt::format("the point at {} was never offered", points[at].wall_ms);
 }
 
 std::string Script::compare(Store& store, const Course& course) const {
@@ -123,7 +123,7 @@ std::string Script::compare(Store& store, const Course& course) const {
   auto read = store.read({}, [&](const SeriesDescription& series, const std::vector<Point>& points) {
     const std::string key = identity(series);
     const auto cells = series_.find(key);
-    problem = cells == series_.end() ? "nobody offered it" : compare_series(cells->second, points, course, found);
+    problem = cells == series_.end() ? "was never offered" : compare_series(cells->second, points, course, found);
     if (!std::exchange(given[key], true)) ++seen;
     if (!problem.empty()) problem = fmt::format("{}: {}", key, problem);
     return problem.empty();
@@ -211,7 +211,7 @@ void Player::append(std::size_t frame) {
     last_error_ = appended.error().what;
     if (appended.error().fault == Fault::broken) close();
   }
-  problems_.push_back(fmt::format("frame {}: a healed disk does not store it: {}", frame, last_error_));
+  problems_.push_back(fmt::format("frame {}: cannot be stored after the disk recovered: {}", frame, last_error_));
 }
 
 void Player::seal_some() {

@@ -1,9 +1,9 @@
 // A random history as a script of steps, a player that runs it on a store on a simulated disk, and the check of what
 // must be stored afterwards.
 //
-// The player does what storage/writer.cpp does: it opens a broken store again, retries refused frames, and leaves errors
-// of sealing and retention for the next call. It never throws and asserts nothing; problems are lines of text, so that
-// tests and soaks can use it. One thread.
+// The player does what storage/writer.cpp does: it opens a broken store again, retries refused frames, and leaves
+// errors of sealing and retention for the next call. It never throws and asserts nothing; problems are lines of text,
+// so that tests and soaks can use it. One thread.
 #pragma once
 
 #include <cstdint>
@@ -140,8 +140,8 @@ class Player {
 // The path of the history on a disk.
 [[nodiscard]] std::filesystem::path history_on(const fakes::Disk& disk);
 
-// Opens the history without faults: "" if it is intact, was not set aside, has what it must (Script::compare), and still
-// does after the spare frame was appended and sealed. Otherwise the first problem.
+// Opens the history without faults: "" if it is intact, was not set aside, has what it must (Script::compare), and
+// still does after the spare frame was appended and sealed. Otherwise the first problem.
 [[nodiscard]] std::string examine(const Script& script, const fakes::Disk& disk, Course course);
 
 // The phase of each operation of the script on a disk without faults; the first is number 1, at [0].

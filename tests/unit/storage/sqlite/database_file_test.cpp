@@ -65,7 +65,7 @@ TEST_CASE("database file: a new file has our ids, page size and journal mode, an
 TEST_CASE("database file: a foreign file is set aside") {
   Scratch scratch;
   const auto path = scratch / "history.db";
-  SUBCASE("a text file") {
+  SUBCASE("not a database") {
     write_file(path, "not a database at all\n");
     check_kept(scratch, "not a database at all\n", "not an SQLite database");
   }
