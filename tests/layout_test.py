@@ -14,8 +14,8 @@ from typing import Iterator, NamedTuple
 
 ROOMS = ["config", "collectors", "storage", "daemon"]  # each may include itself and what stands before it
 DRIVER_ROOMS = ["power", "thermal", "gpu", "host", "work"]
-TOP_LEVEL = set(ROOMS) | {"tests", "deploy", "CMakeLists.txt", "CMakePresets.json", "README.md", "CONTRIBUTING.md",
-                          "CHANGELOG.md", "SECURITY.md", "LICENSE"}
+TOP_LEVEL = set(ROOMS) | {"tests", "deploy", "CMakeLists.txt", "CMakePresets.json", "README.md", "ARCHITECTURE.md",
+                          "CONTRIBUTING.md", "CHANGELOG.md", "SECURITY.md", "LICENSE"}
 # Header prefix -> where it may be included. Tests look from outside and may use any library.
 LIBRARY_HOMES = {
     "nlohmann/": ("config/json_reader",),
@@ -41,15 +41,49 @@ STEPS = {
 STEP = {room: step for floor in STEPS.values() for step, rooms in enumerate(floor) for room in rooms}
 # What the daemon may know of the storage below its root.
 STORAGE_FOR_DAEMON = ("storage/history/history_reader.hpp", "storage/history/export.hpp")
+# One definition for each noun: the home, and a mark that only a second one would have, looked for in code with its
+# literals and without its comments.
+HOMES = {
+    "label text": (("collectors/labels",), r'"=\\""'),
+    "Labels": (("collectors/labels", "collectors/work/vocabulary"), r"\busing Labels\s*="),
+    "JSON string": (("config/text.cpp",), r"\\\\u\{"),
+    "JSON body": (("config/json_writer",), r'[{,]\\?"\w+\\?":(?! )'),
+    "RFC 3339": (("config/text_time",), r"%Y-|\b(?:timegm|gmtime|strptime|strftime)\b|\{:04\}-\{:02\}-"),
+    "duration units": (("config/text.hpp",), r'\{"ms",\s*1\}'),
+    "number text": (("config/text_number",), r"\bto_chars\b"),
+    "lower case": (("config/text.hpp",), r"'A' \+ 'a'|\btolower\b|\(c \+ 32\)"),
+    "extrapolation of a rate": (("daemon/query/evaluate/extrapolate",), r"[*=] ?1\.1\b"),
+    "CRC-32": (("storage/codec/checksum",), r"(?i)0xedb88320"),
+    "FNV-1a": (("daemon/alerts/notice",), r"(?i)0x100000001b3"),
+    "HTML escapes": (("daemon/web/",), r"&amp;"),
+}
+# Words that only this project used for what the field has other words for. Checked in comments, strings and documents.
+WORDS = {
+    r"mend(?:s|ed|ing)?": "fix, repair", r"told|tells?": "report, send, say", r"bears?": "carry, have",
+    r"wants?": "require, need, expect", r"nobody(?:'s)?|whoever|anybody|everybody|somebody": "name who is meant",
+    r"stamps?": "timestamp", r"texts|a text": "string", r"(?:is|are) none": "say what it is not",
+    r"the like": "similar", r"fattest": "largest", r"befalls?": "happens to", r"heals?|healed": "recovers",
+    r"business": "say what is meant", r"anew": "again", r"rings?(?! buffer)|rang": "wake",
+    r"(?:a|one|each|next|last|two) looks?": "discovery, read, check", r"by lot": "at random", r"learnt": "learned",
+    r"in vain": "without effect", r"whence|nought|hitherto": "from where, nothing, so far",
+}
+WORD = re.compile(r"\b(?:" + "|".join(f"(?P<w{n}>{word})" for n, word in enumerate(WORDS)) + r")\b(?!_)")
+# Where such a word stays: a key of records that 0.1.0 has written.
+WORDS_KEPT = {("daemon/alerts/notify/incident.cpp", "told")}
 CLOCK_HOMES = ("daemon/base/clock",)
 TIMER_HOMES = ("tests/fakes/virtual_clock", "daemon/base/clock", "daemon/http/")
 LINES_MAX, TEST_LINES_MAX, COLUMNS_MAX = 400, 600, 120
 CPP = (".cpp", ".hpp", ".h", ".def")
+DOCUMENTS = (".md", ".in")
 CODE = CPP + (".py", ".sh", ".cmake", "CMakeLists.txt")
 
 REASONS = {
     "order": "config <- collectors <- storage <- daemon; no include goes the other way",
     "step": "a room includes what stands on a step below it (STEPS in this file)",
+    "room": "a file of storage or daemon lies in a room of STEPS",
+    "home": "each noun has one home (HOMES in this file): what is written twice drifts apart",
+    "word": "what an engineer of this field would say (WORDS in this file)",
+    "map": "ARCHITECTURE.md names every folder that holds code",
     "storage-inside": "the daemon knows the root of storage/, the history's reader and its export",
     "include-path": "a path from the root says which room a header belongs to",
     "driver": "a driver knows collectors/*.hpp, config/*.hpp and its own room, so that it can be taken out",
@@ -143,6 +177,58 @@ def check_steps(path: str, text: str) -> Iterator[Failure]:
             yield Failure(path, line, "step", f"{room} includes {header}")
 
 
+def check_room(path: str) -> Iterator[Failure]:
+    if path.split("/")[0] in STEPS and not stepped_room(path):
+        yield Failure(path, 1, "room", f"{os.path.dirname(path)} is not in STEPS")
+
+
+def check_homes(path: str, text: str) -> Iterator[Failure]:
+    """`text` without comments."""
+    if path.startswith("tests/"):
+        return
+    for noun, (homes, mark) in HOMES.items():
+        if path.startswith(homes):
+            continue
+        for match in re.finditer(mark, text):
+            yield Failure(path, line_of(text, match.start()), "home", f"{noun} outside {', '.join(homes)}")
+
+
+def words_in(path: str, line: int, text: str) -> Iterator[Failure]:
+    for match in WORD.finditer(text):
+        if (path, match[0]) not in WORDS_KEPT:
+            instead = WORDS[list(WORDS)[int(match.lastgroup[1:])]]
+            yield Failure(path, line + text.count("\n", 0, match.start()), "word", f"\"{match[0]}\": {instead}")
+
+
+PROSE = re.compile(r'#[^\n]*|"""(?:.|\n)*?"""|"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])*\'')  # of Python, shell and CMake
+
+
+def check_words(path: str, text: str) -> Iterator[Failure]:
+    """Comments and strings of code, all of a document."""
+    if path == "tests/layout_test.py" or path.startswith(("tests/fixtures/", "tests/golden/", "tests/fuzz/promql.")):
+        return
+    if path.endswith(DOCUMENTS):
+        yield from words_in(path, 1, text)
+        return
+    for match in (TOKEN if path.endswith(CPP) else PROSE).finditer(text):
+        yield from words_in(path, line_of(text, match.start()), match[0])
+
+
+def without_comments(text: str) -> str:
+    return TOKEN.sub(lambda match: re.sub(r"[^\n]", " ", match[0]) if match[0].startswith("/") else match[0], text)
+
+
+def check_map(files: dict[str, str]) -> Iterator[Failure]:
+    """Every folder with code, by its path and a slash: `daemon/query/promql/`."""
+    if "ARCHITECTURE.md" not in files:
+        return
+    folders = {os.path.dirname(path) for path in files if path.endswith((".cpp", ".hpp", ".c", ".h"))}
+    folders -= {folder for folder in folders if folder.startswith(("tests/unit/", "tests/fixtures/"))}
+    for folder in sorted(folders - {""}):
+        if f"`{folder}/`" not in files["ARCHITECTURE.md"]:
+            yield Failure("ARCHITECTURE.md", 1, "map", f"{folder}/ is missing")
+
+
 def check_includes(path: str, text: str) -> Iterator[Failure]:
     in_tests = path.startswith("tests/")
     room = room_of(path)
@@ -210,10 +296,12 @@ def check_top_level(paths: list[str]) -> Iterator[Failure]:
 
 
 def check(files: dict[str, str]) -> list[Failure]:
-    failures = list(check_top_level(list(files)))
+    failures = list(check_top_level(list(files))) + list(check_map(files))
     for path, text in sorted(files.items()):
         if path.endswith(CODE):
             failures += check_text(path, text)
+        if path.endswith(CODE + DOCUMENTS):
+            failures += check_words(path, text)
         if path.endswith(CPP):
             code, literals = split_cpp(text)
             # An include in a comment is none: look only where its line begins in code.
@@ -221,6 +309,8 @@ def check(files: dict[str, str]) -> list[Failure]:
             live = "\n".join(raw if kept.lstrip().startswith("#") else "" for raw, kept in lines)
             failures += check_includes(path, live)
             failures += check_steps(path, live)
+            failures += check_room(path)
+            failures += check_homes(path, without_comments(text))
             failures += check_calls(path, code)
             failures += check_literals(path, code, literals)
     return failures
@@ -248,7 +338,7 @@ def read_tree(root: str) -> dict[str, str]:
         if not os.path.isfile(full):
             continue  # deleted, not yet committed
         text = ""
-        if path.endswith(CODE):
+        if path.endswith(CODE + DOCUMENTS):
             with open(full, encoding="utf-8", errors="replace") as stream:
                 text = stream.read()
         files[path] = text
@@ -264,6 +354,27 @@ VIOLATIONS = [
     ("order", "tests/unit/config/a_test.cpp", '#include "daemon/app.hpp"\n', 1),
     ("include-path", "collectors/a.cpp", '#include "batch.hpp"\n', 1),
     ("include-path", "collectors/a.cpp", '#include "../config/options.hpp"\n', 1),
+    ("room", "daemon/clock.cpp", "int a;\n", 1),
+    ("room", "storage/engine/a.hpp", "int a;\n", 1),
+    ("home", "daemon/record/a.cpp", '\nauto at = text.find("=\\"");\n', 2),
+    ("home", "daemon/record/a.hpp", "using Labels = std::map<std::string, std::string>;\n", 1),
+    ("home", "daemon/web/a.cpp", 'out += fmt::format("\\\\u{:04x}", c);\n', 1),
+    ("home", "daemon/web/a.cpp", 'out += R"(,"value":)";\n', 1),
+    ("home", "daemon/web/a.cpp", 'out += "{\\"value\\":";\n', 1),
+    ("home", "storage/a.cpp", 'fmt::format("{:%Y-%m-%d}", fmt::gmtime(t));\n', 1),
+    ("home", "daemon/query/a.cpp", 'Unit units[] = {{"s", 1000}, {"ms", 1}};\n', 1),
+    ("home", "daemon/query/a.cpp", "std::to_chars(a, b, 0.5);\n", 1),
+    ("home", "collectors/a.cpp", "c = static_cast<char>(c - 'A' + 'a');\n", 1),
+    ("home", "daemon/alerts/evaluate/a.cpp", "const double near = spacing * 1.1;\n", 1),
+    ("home", "storage/history/a.cpp", "crc = 0xEDB88320U ^ crc;\n", 1),
+    ("home", "daemon/query/a.cpp", "hash *= 0x100000001b3ULL;\n", 1),
+    ("home", "daemon/http/a.cpp", 'out += "&amp;";\n', 1),
+    ("map", "daemon/record/a.cpp", "", 1),
+    ("word", "daemon/app.cpp", "int a;  // nobody's business\n", 1),
+    ("word", "daemon/app.cpp", 'refuse("expected a text");\n', 1),
+    ("word", "README.md", "\nIt says what mends it.\n", 2),
+    ("word", "tests/run.sh", "# a stage is told once\n", 1),
+    ("word", "tests/soak/a.py", 'check("the stamp is right")\n', 1),
     ("storage-inside", "daemon/app.cpp", '#include "storage/history/sqlite_store.hpp"\n', 1),
     ("storage-inside", "daemon/record/a.cpp", '#include "storage/codec/chunk.hpp"\n', 1),
     ("driver", "collectors/work/a.cpp", '#include "collectors/thermal/metrics.hpp"\n', 1),
@@ -316,7 +427,15 @@ def planted_steps() -> Iterator[tuple[str, str, str, int]]:
                     yield "step", header_in(room), f'#include "{header_in(other)}"\n', 1
 
 
+def planted_words() -> Iterator[tuple[str, str, str, int]]:
+    for words in WORDS:
+        for word in re.sub(r"\(\?[:!][^()]*\)\??", "", words).replace("?", "").split("|"):
+            if word and WORD.fullmatch(word):
+                yield "word", "daemon/app.cpp", f"// It is {word} here.\n", 1
+
+
 VIOLATIONS += planted_steps()
+VIOLATIONS += planted_words()
 
 CLEAN = {
     ".clang-format": "", "README.md": "x" * 500, "deploy/grafana/board.json": "x" * 500, "LICENSE": "",
@@ -330,7 +449,7 @@ CLEAN = {
     "daemon/http/server.cpp": "#include <boost/beast/core.hpp>\n#include <zlib.h>\nasio::steady_timer t;\n",
     "daemon/self/build.cpp": '#include "revision.hpp"\n#include "collectors/gpu/metrics.hpp"\n'
                         "#include <boost/asio/post.hpp>\n",
-    "daemon/a.cpp": '// #include "tests/x.hpp"\n/*\n#include "x.hpp"\n*/\nauto a = "steady_timer";\n'
+    "daemon/app.cpp": '// #include "tests/x.hpp"\n/*\n#include "x.hpp"\n*/\nauto a = "steady_timer";\n'
                     'int asleep(int); auto b = mkdtemp("a_XXXXXX");\n',
     "storage/sqlite/database.cpp": "#include <sqlite3.h>\n" + "\n" * 399,
     "tests/unit/daemon/a_test.cpp": '#include <doctest/doctest.h>\n#include "daemon/a.hpp"\n'
@@ -341,8 +460,8 @@ CLEAN = {
 def self_test() -> int:
     wrong = [f"clean tree: {failure}" for failure in check(CLEAN)]
     for rule, path, text, line in VIOLATIONS:
-        found = check({path: text})
-        place = path.split("/")[0] if rule == "top-level" else path
+        found = check({path: text, "ARCHITECTURE.md": ""} if rule == "map" else {path: text})
+        place = {"top-level": path.split("/")[0], "map": "ARCHITECTURE.md"}.get(rule, path)
         if not any((failure.rule, failure.path, failure.line) == (rule, place, line) for failure in found):
             wrong.append(f"not reported: [{rule}] in {path}:{line}, found {[str(failure) for failure in found]}")
     tested = {violation[0] for violation in VIOLATIONS}

@@ -2,8 +2,7 @@
 // selects which, and whether sizes and checksums are corrected first, because hardly any bytes have good ones. A chunk
 // is read as a whole and in pieces, with equal results. tests/soak/fuzz.sh builds and runs it, and reads these lines:
 //
-// sources: storage/codec/ans_coder.cpp storage/codec/chunk.cpp storage/codec/frame.cpp storage/codec/integers.cpp
-// sources: storage/codec/rice.cpp storage/codec/rollup.cpp storage/codec/rollup_block.cpp collectors/result.cpp
+// sources: storage/codec/*.cpp collectors/result.cpp
 // libraries: -lfmt
 // length: 768
 // seeds: itself

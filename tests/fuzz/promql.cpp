@@ -1,8 +1,9 @@
 // libFuzzer target: parses the input as a query. A valid query is evaluated at an instant and on a grid over a small
 // history, and the result is written as JSON. tests/soak/fuzz.sh builds and runs it.
 //
-// sources: daemon/query/*.cpp config/json_reader.cpp config/json_syntax.cpp config/quantity_text.cpp
-// sources: config/source_text.cpp config/utf8.cpp collectors/result.cpp
+// sources: daemon/query/promql/*.cpp daemon/query/evaluate/*.cpp daemon/query/render.cpp daemon/query/json.cpp
+// sources: config/json_reader.cpp config/json_syntax.cpp config/json_writer.cpp config/quantity_text.cpp
+// sources: config/source_text.cpp config/text*.cpp config/utf8.cpp collectors/labels.cpp collectors/result.cpp
 // libraries: -lre2 -lfmt
 #include <cmath>
 #include <cstdint>
