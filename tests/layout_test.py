@@ -61,7 +61,7 @@ HOMES = {
 WORDS = {
     r"mend(?:s|ed|ing)?": "fix, repair", r"told|tells?": "report, send, say", r"bears?": "carry, have",
     r"wants?": "require, need, expect", r"nobody(?:'s)?|whoever|anybody|everybody|somebody": "name who is meant",
-    r"stamps?": "timestamp", r"texts|a text": "string", r"(?:is|are) none": "say what it is not",
+    r"stamps?": "timestamp", r"texts|a text": "string", r"(?<!there )(?:is|are) none": "say what it is not",
     r"the like": "similar", r"fattest": "largest", r"befalls?": "happens to", r"heals?|healed": "recovers",
     r"business": "say what is meant", r"anew": "again", r"rings?(?! buffer)|rang": "wake",
     r"(?:a|one|each|next|last|two) looks?": "discovery, read, check", r"by lot": "at random", r"learnt": "learned",

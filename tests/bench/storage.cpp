@@ -50,7 +50,7 @@ void read_back(const std::string& chunk, const storage::GroupBlock& block, const
   std::vector<std::int64_t> stamps_ms;
   std::vector<double> values;
   std::vector<std::uint8_t> present;
-  if (!reader.open(chunk) || !reader.stamps(stamps_ms) || stamps_ms != block.stamps_ms) fail("stamps differ");
+  if (!reader.open(chunk) || !reader.stamps(stamps_ms) || stamps_ms != block.stamps_ms) fail("timestamps differ");
   for (std::size_t c = 0; c < block.columns; ++c) {
     if (!reader.column(c, values, present)) fail("a column does not decode");
     for (std::size_t t = 0; t < values.size(); ++t) {
