@@ -22,11 +22,6 @@ std::string_view trimmed(std::string_view text) {
   return text.substr(first, text.find_last_not_of(" \t") - first + 1);
 }
 
-bool equals_ignoring_case(std::string_view text, std::string_view lower) {
-  auto same = [](char a, char b) { return (a >= 'A' && a <= 'Z' ? a - 'A' + 'a' : a) == b; };
-  return std::equal(text.begin(), text.end(), lower.begin(), lower.end(), same);
-}
-
 // Returns the part after the first `mark` and cuts `text` before it.
 std::string_view split(std::string_view& text, char mark) {
   auto at = text.find(mark);
