@@ -10,10 +10,19 @@ set -euo pipefail
 self=$(readlink -f "$0")
 readonly policy=/usr/sbin/policy-rc.d
 
+# Debian 12's libboost-dev is 1.74, which is too old; Debian 13's is 1.83. clang is 14 in Debian 12 and 19 in Debian 13,
+# and only clang-format 14 formats as the project is formatted.
+boost=libboost-dev
+formatter=()
+if grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
+  boost=libboost1.81-dev
+  formatter=(clang-format-14)
+fi
+
 # Full names, so that grep finds a package.
-readonly build_packages=(g++ cmake ninja-build git ca-certificates libboost1.81-dev prometheus-cpp-dev
+readonly build_packages=(g++ cmake ninja-build git ca-certificates "$boost" prometheus-cpp-dev
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libre2-dev)
-readonly test_packages=(doctest-dev clang-14 libclang-rt-14-dev clang-tidy-19 clang-format-14 shellcheck prometheus
+readonly test_packages=(doctest-dev clang libclang-rt-dev clang-tidy-19 "${formatter[@]}" shellcheck prometheus
   prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
 readonly bench_packages=(prometheus-node-exporter victoria-metrics wrk)
 # These only make a build faster: they are installed together with other missing packages, and never alone.
@@ -38,8 +47,8 @@ check_system() {
   if ! command -v apt-get >/dev/null || ! command -v dpkg-query >/dev/null; then
     die "this is not a Debian system (no apt-get). Install the equivalents of these Debian 12 packages: ${needed[*]}"
   fi
-  if ! grep -qs '^VERSION_CODENAME=bookworm' /etc/os-release; then
-    say "warning: this script is for Debian 12 (bookworm); on other releases some packages have other names"
+  if ! grep -qsE '^VERSION_CODENAME=(bookworm|trixie)' /etc/os-release; then
+    say "warning: this script is for Debian 12 and 13; on other releases some packages have other names"
   fi
 }
 
@@ -106,7 +115,7 @@ mapfile -t absent < <(missing "${needed[@]}" "${optional_packages[@]}")
 if [ "${PERJOULE_PLAN_SHOWN:-}" != yes ]; then
   say "installing with apt-get for $profile: ${absent[*]}"
 fi
-if installed libboost1.74-dev && ! installed libboost1.81-dev; then
+if [ "$boost" = libboost1.81-dev ] && installed libboost1.74-dev && ! installed libboost1.81-dev; then
   die "libboost1.74-dev is installed and conflicts with libboost1.81-dev, which perjoule needs. Nothing was changed. If
   nothing else needs it: apt-get remove libboost1.74-dev, then run this again"
 fi

@@ -94,6 +94,11 @@ sanitized() {
 }
 
 format() {
+  if ! command -v clang-format-14 >/dev/null; then
+    echo "skipped: other versions of clang-format than Debian 12's 14 format differently"
+    passed=0 failed=0 skipped=1
+    return 0
+  fi
   find config collectors storage daemon tests -name '*.[ch]pp' -print0 | xargs -0 clang-format-14 --dry-run --Werror
 }
 tidy() { tests/tidy.py --jobs "$jobs"; }

@@ -2,9 +2,15 @@
 """clang-tidy over the rooms, as .clang-tidy says.
 
 A unit that was clean is skipped until it, a project header that it includes, its compiler flags, .clang-tidy
-or clang-tidy itself changes: ~/.cache/perjoule-tidy holds one empty file per clean state, named by a hash of all.
+or clang-tidy itself changes. A hash of all these is its state; clean states are known from two places:
+  ~/.cache/perjoule-tidy    one empty file per state that was clean on this machine
+  tests/tidy.clean          the states of the last change that ran --record, so that a fresh machine checks only what
+                            differs from it; tests/soak/tidy.sh checks everything
 
-    tests/tidy.py [--jobs N] [FILE...]     without files: every unit of config, collectors, storage and daemon
+    tests/tidy.py [--jobs N] [--all] [--record] [FILE...]
+
+FILE...: only these units; else every unit of config, collectors, storage and daemon. --all: also units whose state is
+known to be clean. --record: writes tests/tidy.clean, if nothing was found.
 """
 import argparse
 import concurrent.futures
@@ -21,6 +27,7 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build/tidy"
 # Outside the build folder, as ccache is: a fresh clone of a tree that was clean is clean.
 CLEAN = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or pathlib.Path.home() / ".cache") / "perjoule-tidy"
+RECORD = ROOT / "tests/tidy.clean"
 TOOL = "clang-tidy-19"
 ROOMS = ("config", "collectors", "storage", "daemon")
 # The analyzer reports what is not so inside Asio's awaitable; Asio lives in daemon/ alone.
@@ -64,7 +71,8 @@ def state(unit, common):
     files = set()
     with_includes(unit["path"], files)
     digest = hashlib.sha256(common)
-    for text in [unit["command"].replace(str(ROOT), ""), *arguments(unit)]:
+    command = re.sub(r"^\S*ccache ", "", unit["command"]).replace(str(ROOT), "")
+    for text in [command, *arguments(unit)]:
         digest.update(text.encode() + b"\0")
     for path in sorted(files):
         digest.update(str(path).encode() + b"\0" + hashlib.sha256((ROOT / path).read_bytes()).digest())
@@ -82,9 +90,23 @@ def check(unit):
     return False
 
 
+def recorded():
+    """The state of each unit in tests/tidy.clean, which has lines "STATE PATH"."""
+    lines = RECORD.read_text().splitlines() if RECORD.exists() else []
+    return {line.split()[0] for line in lines}
+
+
+def record(units):
+    # 64 bits of a hash are enough for a few hundred states.
+    lines = [f"{unit['state'][:16]} {unit['path']}\n" for unit in sorted(units, key=lambda unit: unit["path"])]
+    RECORD.write_text("".join(lines))
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--record", action="store_true")
     parser.add_argument("files", nargs="*")
     options = parser.parse_args()
     wanted = {pathlib.Path(file).resolve().relative_to(ROOT) for file in options.files}
@@ -104,10 +126,14 @@ def main():
     if unknown:
         sys.exit(f"tidy: no unit of the build: {', '.join(map(str, sorted(unknown)))}")
     chosen = [unit for unit in units if not wanted or unit["path"] in wanted]
-    due = [unit for unit in chosen if not (CLEAN / unit["state"]).exists()]
+    known = recorded()
+    due = [unit for unit in chosen
+           if options.all or not ((CLEAN / unit["state"]).exists() or unit["state"][:16] in known)]
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
         bad = list(pool.map(check, due)).count(False)
     print(f"tidy: {len(chosen)} units, {len(chosen) - len(due)} unchanged, {len(due)} checked, {bad} with findings")
+    if options.record and not bad and len(chosen) == len(units):
+        record(units)
     sys.exit(1 if bad else 0)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# needs: clang-14 with libFuzzer (libclang-rt-14-dev); one to three hours for ten million executions of each target
+# needs: clang with libFuzzer (libclang-rt-dev); one to three hours for ten million executions of each target
 # Builds every target in tests/fuzz with libFuzzer and AddressSanitizer and executes it RUNS times, starting from its
 # seeds. Arguments: names of the targets to run; default: all. Inputs that crash a target are kept in build/fuzz/NAME/.
 #
@@ -9,7 +9,7 @@
 # directory and ends. NAME.seeds (one input per line) and NAME.dict (libFuzzer's dictionary) may lie beside it.
 set -euo pipefail
 cd "$(dirname "$(readlink -f "$0")")/../.."
-readonly runs=${RUNS:-10000000} compiler=${CXX:-clang++-14}
+readonly runs=${RUNS:-10000000} compiler=${CXX:-clang++}
 export ASAN_OPTIONS=${ASAN_OPTIONS:-quarantine_size_mb=16}
 launcher=$(command -v ccache || true)
 

@@ -133,8 +133,9 @@ TEST_CASE("coefficients: without published values the nearest or the average, wi
   const CoefficientsChoice cooper = choice("GenuineIntel", 6, 85, 11);
   CHECK(cooper.coefficients->microarchitecture == "Cascade Lake");
   CHECK(!cooper.note.empty());
-  for (const CoefficientsChoice& unknown : {choice("GenuineIntel", 6, 255), choice("AuthenticAMD", 99, 1),
-                                            choice("HygonGenuine", 24, 1), choose_coefficients({})}) {
+  // By value: g++ 14 takes a reference here for a dangling one.
+  for (const CoefficientsChoice unknown : {choice("GenuineIntel", 6, 255), choice("AuthenticAMD", 99, 1),
+                                           choice("HygonGenuine", 24, 1), choose_coefficients({})}) {
     CHECK(unknown.coefficients->idle_watts == 0.74);
     CHECK(unknown.coefficients->max_watts == 3.5);
     CHECK(unknown.note.find("average") != std::string_view::npos);
