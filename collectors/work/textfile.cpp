@@ -71,15 +71,15 @@ class Textfile final : public Collector {
     ::clock_gettime(CLOCK_REALTIME, &now);
     vocabulary_.clear();
     for (const std::string& name : *names) {
-      const Result<void> taken = take(name, now.tv_sec);
-      if (!taken && taken.error().fault != Fault::absent) batch.fault(name, taken.error());
+      const Result<void> read = read_file(name, now.tv_sec);
+      if (!read && read.error().fault != Fault::absent) batch.fault(name, read.error());
     }
     vocabulary_.emit(batch);
     return {};
   }
 
  private:
-  Result<void> take(const std::string& name, std::int64_t now_seconds) {
+  Result<void> read_file(const std::string& name, std::int64_t now_seconds) {
     const std::string path = (directory_ / name).native();
     const Result<RegularFile::Content> content = file_.read(path, file_bytes_max);
     if (!content) return content.error();
@@ -89,7 +89,7 @@ class Textfile final : public Collector {
                    fmt::format("{}: last written {} s ago (max_age is {} s)", path, age, max_age_seconds_),
                    "check the job that writes it, or raise collectors.textfile.max_age"};
     }
-    const auto error = vocabulary_.take(name, content->text);
+    const auto error = vocabulary_.add_file(name, content->text);
     if (!error) return {};
     return Error{Fault::transient,
                  fmt::format("{}:{}:{}: {}; the whole file is ignored", path, error->line, error->column, error->what),
@@ -107,7 +107,7 @@ constexpr Option option_table[] = {
     {"directory", OptionType::text, "", "Directory of the *.prom files; the collector is inactive without it."},
     {"max_age", OptionType::duration, "5m", "The series of a file that was last written longer ago than this vanish.",
      1, 31'536'000},
-    {"file_limit", OptionType::integer, "64", "Maximum number of files to read; the first in name order are taken.", 1,
+    {"file_limit", OptionType::integer, "64", "Maximum number of files to read; the first in name order are read.", 1,
      1024},
 };
 

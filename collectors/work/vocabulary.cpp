@@ -140,7 +140,7 @@ class Vocabulary::Sink final : public ExpositionSink {
   std::map<Series, Given> series_;
 };
 
-std::optional<ExpositionError> Vocabulary::take(std::string_view file, std::string_view text) {
+std::optional<ExpositionError> Vocabulary::add_file(std::string_view file, std::string_view text) {
   Sink sink(series_, file);
   std::optional<ExpositionError> error = parse_exposition(text, dialect_of(text), sink);
   if (!error) series_.merge(sink.series());

@@ -23,7 +23,7 @@ class Vocabulary {
   static constexpr std::size_t series_max = 10'000;  // of all files together
 
   // The first error in `text`; none if all its series were accepted. `file` is kept by reference until clear().
-  [[nodiscard]] std::optional<ExpositionError> take(std::string_view file, std::string_view text);
+  [[nodiscard]] std::optional<ExpositionError> add_file(std::string_view file, std::string_view text);
   void emit(Batch& batch) const;
   void clear() { series_.clear(); }
 

@@ -241,7 +241,7 @@ asio::awaitable<Result<Answer>> converse(std::shared_ptr<Exchange> exchange, std
     if (*error && *error != asio::error::eof)
       co_return exchange->failure(where, unsent.empty() ? error->message() : unsent);
     const auto state = *error ? reader->finish() : reader->read({bytes.data(), size});
-    if (state == ResponseReader::State::complete) co_return reader->take();
+    if (state == ResponseReader::State::complete) co_return reader->take_response();
     if (state == ResponseReader::State::refused) co_return exchange->failure(where, reader->why());
   }
 }

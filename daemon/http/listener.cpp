@@ -46,7 +46,7 @@ Error cannot_listen(const std::string& address, std::uint16_t port, const error_
   return {Fault::broken, what, "list the addresses of this host: ip -brief address"};
 }
 
-tcp::acceptor open(asio::io_context& context, const tcp::endpoint& endpoint, bool v6_only, error_code& error) {
+tcp::acceptor open_acceptor(asio::io_context& context, const tcp::endpoint& endpoint, bool v6_only, error_code& error) {
   tcp::acceptor acceptor(context);
   acceptor.open(endpoint.protocol(), error);
   // SO_REUSEADDR, so that a restart need not wait for connections of the previous run in TIME_WAIT.
@@ -80,16 +80,16 @@ Result<tcp::acceptor> listen(asio::io_context& context, const std::string& addre
   }
   error_code error;
   if (parts->host.empty()) {
-    auto both = open(context, {tcp::v6(), parts->port}, false, error);
+    auto both = open_acceptor(context, {tcp::v6(), parts->port}, false, error);
     // A kernel without IPv6 fails at socket(2); one where IPv6 is disabled (sysctl) fails at bind(2).
     if (error == asio::error::address_family_not_supported || error == boost::system::errc::address_not_available)
-      both = open(context, {tcp::v4(), parts->port}, false, error);
+      both = open_acceptor(context, {tcp::v4(), parts->port}, false, error);
     if (error) return cannot_listen(address, parts->port, error);
     return both;
   }
   auto endpoint = resolve(context, *parts, error);
   if (error) return cannot_listen(address, parts->port, error);
-  auto acceptor = open(context, endpoint, true, error);
+  auto acceptor = open_acceptor(context, endpoint, true, error);
   if (error) return cannot_listen(address, parts->port, error);
   return acceptor;
 }

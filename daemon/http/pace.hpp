@@ -15,7 +15,7 @@ class Pace {
       : per_second_(per_second), burst_(std::max(burst, 1.0)), tokens_(burst_), last_(now) {}
 
   // Takes one token; the balance may become negative. Returns the time until it is 0 again, or 0 if it is not negative.
-  Clock::duration take(Clock::time_point now) {
+  Clock::duration take_token(Clock::time_point now) {
     if (per_second_ <= 0) return {};
     std::chrono::duration<double> passed = now - last_;
     last_ = now;

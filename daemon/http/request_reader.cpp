@@ -166,7 +166,7 @@ RequestReader::State RequestReader::advance(std::string_view& bytes) {
   return State::refused;
 }
 
-RequestReader::Taken RequestReader::take() {
+RequestReader::Taken RequestReader::take_request() {
   auto taken = std::move(parser_->taken);
   taken.keep_alive = parser_->keep_alive();
   parser_.reset();

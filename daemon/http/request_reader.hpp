@@ -20,7 +20,7 @@ class RequestReader {
     idle,      // no byte of the next request yet
     header,    // its header is incomplete
     body,      // its body is incomplete
-    complete,  // call take()
+    complete,  // call take_request()
     refused,   // the rest of the stream cannot be parsed: send refusal() and close
   };
 
@@ -44,7 +44,7 @@ class RequestReader {
   // Parses the buffered bytes and then `bytes`, up to the end of one request; "" parses only the buffered ones.
   State read(std::string_view bytes);
 
-  [[nodiscard]] Taken take();                    // only when complete; the next read begins the next
+  [[nodiscard]] Taken take_request();            // only when complete; the next read begins the next
   [[nodiscard]] const Refusal& refusal() const;  // only when refused
   // True once for each request that waits for "100 Continue" before it sends the body (RFC 9110 10.1.1).
   [[nodiscard]] bool continue_due();

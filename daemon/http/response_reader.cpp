@@ -114,7 +114,7 @@ ResponseReader::State ResponseReader::finish() {
   return refuse("the server closed the connection before its response was complete");
 }
 
-Answer ResponseReader::take() {
+Answer ResponseReader::take_response() {
   return std::move(parser_->answer);
 }
 

@@ -22,7 +22,7 @@ class ResponseReader {
  public:
   enum class State : std::uint8_t {
     incomplete,
-    complete,  // call take()
+    complete,  // call take_response()
     refused,   // not a usable response; see why()
   };
 
@@ -36,7 +36,7 @@ class ResponseReader {
   // To be called when the server has closed: completes a body without a length; anything else is cut short.
   State finish();
 
-  [[nodiscard]] Answer take();                                   // only when complete
+  [[nodiscard]] Answer take_response();                          // only when complete
   [[nodiscard]] const std::string& why() const { return why_; }  // only when refused
 
  private:

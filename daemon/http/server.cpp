@@ -192,7 +192,7 @@ asio::awaitable<void> Server::Implementation::serve(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   while (co_await receive(connection)) {
     if (!co_await answer(connection)) break;
-    auto wait = connection.pace.take(Clock::now());
+    auto wait = connection.pace.take_token(Clock::now());
     if (wait > Clock::duration::zero()) {
       ++delayed_;
       connection.pause.expires_after(wait);
@@ -296,7 +296,7 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
 // True: the connection stays open for another request.
 asio::awaitable<bool> Server::Implementation::answer(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
-  auto [request, keep_alive, http_1_0] = connection.reader.take();
+  auto [request, keep_alive, http_1_0] = connection.reader.take_request();
   ++requests_;
   auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
   if (connections_.writing() >= limits_.concurrent_requests && !connections_.evict_writing(stalled)) {

@@ -93,11 +93,11 @@ void Reader::ask(std::string path, Parameters parameters, Reply reply) {
   question->reply = std::move(reply);
   asio::post(setup_.loop, [this, alive = std::weak_ptr(alive_), question] {
     if (alive.expired()) return settle(*question, error_answer(503, "unavailable", "perjouled is shutting down"));
-    take(question);
+    enqueue(question);
   });
 }
 
-void Reader::take(const std::shared_ptr<Question>& question) {
+void Reader::enqueue(const std::shared_ptr<Question>& question) {
   if (waiting_.size() >= setup_.waiting_max) {
     settle(*question, error_answer(503, "timeout", "too many queries are waiting for the history; try again later"));
     return;

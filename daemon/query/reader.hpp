@@ -57,7 +57,7 @@ class Reader {
   struct Question;
   class Files;
 
-  void take(const std::shared_ptr<Question>& question);
+  void enqueue(const std::shared_ptr<Question>& question);
   asio::awaitable<void> expire(std::shared_ptr<Question> question);
   void next();
   static void settle(Question& question, Answer answer);

@@ -63,7 +63,7 @@ Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t behind) c
   return set;
 }
 
-ProbeId Recorder::open(ProbeInfo info) {
+ProbeId Recorder::open_probe(ProbeInfo info) {
   const auto id = static_cast<ProbeId>(probes_.size());
   if (sink_ != nullptr) {
     sink_->describe(storage::GroupDescription{static_cast<storage::GroupId>(id), info.source, info.device,
@@ -73,7 +73,7 @@ ProbeId Recorder::open(ProbeInfo info) {
   return id;
 }
 
-void Recorder::close(ProbeId probe) {
+void Recorder::close_probe(ProbeId probe) {
   ProbeState& state = probes_[static_cast<std::size_t>(probe)];
   latest_.remove(state.shown);
   state = ProbeState{std::move(state.info), {}, {}, false};

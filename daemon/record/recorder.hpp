@@ -40,9 +40,9 @@ class Recorder {
   // batch in their order.
   Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max = 20'000);
 
-  [[nodiscard]] ProbeId open(ProbeInfo info);
+  [[nodiscard]] ProbeId open_probe(ProbeInfo info);
   // Takes the probe's series out of Latest.
-  void close(ProbeId probe);
+  void close_probe(ProbeId probe);
   // What the derived rows need to know, at the start and after a reload.
   void configure(const config::Efficiency& settings);
 
@@ -96,7 +96,7 @@ class Recorder {
   struct ProbeState {
     ProbeInfo info;
     std::vector<Resolved> readings;
-    std::vector<SeriesId> shown;  // every series it has shown, for close()
+    std::vector<SeriesId> shown;  // every series it has shown, for close_probe()
     bool open = false;
   };
 

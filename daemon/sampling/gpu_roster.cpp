@@ -38,7 +38,7 @@ GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources,
       sources_(sources),
       log_(log),
       directory_(std::move(directory)),
-      probe_(recorder.open({"inventory", "", period_ns, stale_after_ns})) {
+      probe_(recorder.open_probe({"inventory", "", period_ns, stale_after_ns})) {
   const auto kept = ledger_.states(state_key);
   if (const auto found = kept.find(state_key); found != kept.end() && !inventory_->load(found->second)) {
     log_.warn("the saved GPU inventory is damaged: some GPUs may get other slot numbers");

@@ -136,7 +136,7 @@ void Sampler::stop(std::string_view name) {
   running_.erase(found);
   abandon(*source);
   for (auto& [device, run] : source->runs) {
-    recorder_.close(run->probe);
+    recorder_.close_probe(run->probe);
     sources_.forget(name, device);
   }
   sources_.forget(name, "");
@@ -206,7 +206,7 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
   if (!found.probes && found.probes.error().fault == Fault::broken) source->rebuild = true;
   if (found.probes) {
     for (Probe& probe : *found.probes) {
-      if (!source->runs.contains(probe.device)) open(source, std::move(probe));
+      if (!source->runs.contains(probe.device)) open_probe(source, std::move(probe));
     }
   }
   if (source->runs.empty()) {
@@ -219,15 +219,15 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
   }
 }
 
-void Sampler::open(const std::shared_ptr<Source>& source, Probe probe) {
+void Sampler::open_probe(const std::shared_ptr<Source>& source, Probe probe) {
   auto run = std::make_shared<Run>();
   run->device = probe.device;
   run->collector = std::move(probe.collector);
   run->lane = make_lane_();
   run->alarm = clock_.alarm();
   run->jitter = probe.jitter;
-  run->probe = recorder_.open({std::string(source->entry->name), run->device, nanoseconds(source->settings.period),
-                               nanoseconds(source->settings.stale_after)});
+  run->probe = recorder_.open_probe({std::string(source->entry->name), run->device,
+                                     nanoseconds(source->settings.period), nanoseconds(source->settings.stale_after)});
   source->runs.emplace(run->device, run);
   sources_.expect(source->entry->name, run->device);
   spawn(sample(source, run));
@@ -320,7 +320,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
 // the probe broke.
 void Sampler::drop(Source& source, Run& run, bool rebuild) {
   retire(run);
-  recorder_.close(run.probe);
+  recorder_.close_probe(run.probe);
   const std::string device = run.device;
   source.runs.erase(device);
   if (!rebuild) return;

@@ -52,7 +52,7 @@ class Sampler {
   asio::awaitable<void> discover(std::shared_ptr<Source> source);
   asio::awaitable<void> discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found);
   void merge(const std::shared_ptr<Source>& source, Discovery& found);
-  void open(const std::shared_ptr<Source>& source, Probe probe);
+  void open_probe(const std::shared_ptr<Source>& source, Probe probe);
   asio::awaitable<void> sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   asio::awaitable<void> call(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   void finish(Source& source, Run& run, const Call& ended);

@@ -297,14 +297,14 @@ bool ans_decode(std::string_view bytes, std::span<std::uint64_t> values) {
     bits.fill();
     std::uint64_t low = 0;
     if (rest <= wide) {
-      low = bits.take(rest);
+      low = bits.take_bits(rest);
     } else {
-      low = bits.take(rest - wide) << wide;
+      low = bits.take_bits(rest - wide) << wide;
       bits.fill();
-      low |= bits.take(wide);
+      low |= bits.take_bits(wide);
     }
     value = top << rest | low;
-    state = next + static_cast<std::uint32_t>(bits.take(count));
+    state = next + static_cast<std::uint32_t>(bits.take_bits(count));
   }
   return !bits.overrun();
 }

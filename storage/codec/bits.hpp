@@ -55,7 +55,7 @@ class BitReader {
 
   explicit BitReader(std::string_view bytes) : at_(bytes.data()), end_(bytes.data() + bytes.size()) {}
 
-  // Makes at least `filled` bits available to take() and ones().
+  // Makes at least `filled` bits available to take_bits() and ones().
   void fill() {
     if (end_ - at_ < 8) return fill_by_byte();
     std::uint64_t next = 0;
@@ -67,7 +67,7 @@ class BitReader {
     have_ |= filled;
   }
   // Takes `count` of the available bits, 0 to 63.
-  std::uint64_t take(unsigned count) {
+  std::uint64_t take_bits(unsigned count) {
     const std::uint64_t taken = held_ >> 1U >> (63 - count);
     held_ <<= count;
     have_ -= count;
@@ -75,7 +75,7 @@ class BitReader {
   }
   std::uint64_t get(unsigned count) {  // 0 to `filled`
     if (have_ < count) fill();
-    return take(count);
+    return take_bits(count);
   }
   std::uint64_t get64() {
     const std::uint64_t high = get(32);
@@ -85,7 +85,7 @@ class BitReader {
   // stops and takes no zero.
   unsigned ones(unsigned max) {
     const auto count = std::min(static_cast<unsigned>(std::countl_one(held_)), max);
-    take(count < max ? count + 1 : max);
+    take_bits(count < max ? count + 1 : max);
     return count;
   }
   [[nodiscard]] bool overrun() const { return lent_ > have_; }

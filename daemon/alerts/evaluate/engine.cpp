@@ -27,7 +27,7 @@ Engine::Engine(const Parts& parts, OnAlert on_alert)
 void Engine::set_rules(std::vector<Rule> rules) {
   const Stamp now = parts_.clock.now();
   for (const Transition& transition : evaluator_.set_rules(std::move(rules), moment(now)))
-    take(transition);
+    apply(transition);
   if (!std::exchange(started_, true)) restore(moment(now));
   adopted_ = 0;
   watched_.clear();
@@ -47,7 +47,7 @@ void Engine::restore(const Moment& now) {
       parts_.ledger.set_state(key, "");
       continue;
     }
-    if (const std::optional<Transition> ended = evaluator_.restore(*remembered, now)) take(*ended);
+    if (const std::optional<Transition> ended = evaluator_.restore(*remembered, now)) apply(*ended);
   }
 }
 
@@ -93,7 +93,7 @@ void Engine::evaluate() {
   observe(now);
   const std::vector<Transition> transitions = evaluator_.evaluate(moment(now));
   for (const Transition& transition : transitions)
-    take(transition);
+    apply(transition);
   if (!transitions.empty() || evaluator_.overflow() != shown_overflow_) show(now);
   evaluated_ms_ = now.wall_ms;
   evaluation_ns_ = parts_.clock.now().steady_ns - now.steady_ns;
@@ -104,7 +104,7 @@ Report Engine::report() const {
           static_cast<double>(evaluation_ns_) / static_cast<double>(nanoseconds_per_second)};
 }
 
-void Engine::take(const Transition& transition) {
+void Engine::apply(const Transition& transition) {
   const bool over = transition.change != Change::pending && transition.change != Change::firing;
   parts_.ledger.set_state(memory_key(transition.alert), over ? "" : memory_text(transition));
   log(transition);

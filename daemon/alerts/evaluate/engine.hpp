@@ -55,7 +55,7 @@ class Engine {
  private:
   void adopt();
   void observe(const Stamp& now);
-  void take(const Transition& transition);
+  void apply(const Transition& transition);
   void log(const Transition& transition) const;
   void restore(const Moment& now);
   void show(const Stamp& now);

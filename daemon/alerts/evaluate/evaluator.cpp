@@ -187,8 +187,8 @@ Transition Evaluator::transition(std::size_t rule, std::size_t level, std::size_
   return made;
 }
 
-void Evaluator::take(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
-                     std::vector<Transition>& out) {
+void Evaluator::record_change(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
+                              std::vector<Transition>& out) {
   if (change == Change::none) return;
   if (change == Change::pending) ++active_;
   if (change == Change::dropped || change == Change::resolved || change == Change::lost) --active_;
@@ -217,8 +217,8 @@ void Evaluator::evaluate(std::size_t rule, const Moment& now, std::vector<Transi
         ++overflow_.alerts;
         continue;
       }
-      take(rule, level, result, transitions.first, now, out);
-      take(rule, level, result, transitions.second, now, out);
+      record_change(rule, level, result, transitions.first, now, out);
+      record_change(rule, level, result, transitions.second, now, out);
     }
   }
 }

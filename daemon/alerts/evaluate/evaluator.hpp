@@ -126,8 +126,8 @@ class Evaluator {
   [[nodiscard]] std::optional<double> value(const ExpressionState& expression, std::size_t result) const;
   [[nodiscard]] Observed observed(const Rule& rule, const RuleState& state, std::size_t result) const;
   void evaluate(std::size_t rule, const Moment& now, std::vector<Transition>& out);
-  void take(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
-            std::vector<Transition>& out);
+  void record_change(std::size_t rule, std::size_t level, std::size_t result, Change change, const Moment& now,
+                     std::vector<Transition>& out);
   [[nodiscard]] Alert alert(std::size_t rule, std::size_t level, std::size_t result) const;
   [[nodiscard]] Transition transition(std::size_t rule, std::size_t level, std::size_t result, Change change,
                                       const Moment& now) const;

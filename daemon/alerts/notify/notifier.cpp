@@ -85,7 +85,7 @@ void Notifier::configure(NotifierSettings settings) {
     const auto same_key = [&key](const auto& receiver) { return receiver->key == key; };
     const auto found = std::find_if(before.begin(), before.end(), same_key);
     if (found == before.end()) {
-      add(kind, url);
+      add_receiver(kind, url);
     } else {
       receivers_.push_back(*found);
     }
@@ -103,7 +103,7 @@ void Notifier::configure(NotifierSettings settings) {
   wake_all();
 }
 
-void Notifier::add(ReceiverKind kind, const std::string& url) {
+void Notifier::add_receiver(ReceiverKind kind, const std::string& url) {
   auto receiver = std::make_shared<Receiver>();
   receiver->kind = kind;
   receiver->key = key_of(kind, url);

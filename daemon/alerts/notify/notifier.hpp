@@ -72,7 +72,7 @@ class Notifier {
 
  private:
   struct Receiver;
-  void add(ReceiverKind kind, const std::string& url);
+  void add_receiver(ReceiverKind kind, const std::string& url);
   void wake_all();
   asio::awaitable<void> serve(std::shared_ptr<Receiver> receiver);
   [[nodiscard]] http::Call call(const Receiver& receiver, std::span<const Outbox::Item> items) const;

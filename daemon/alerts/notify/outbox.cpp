@@ -80,7 +80,7 @@ void Outbox::set_receivers(std::map<ReceiverKey, ReceiverKind> receivers) {
 }
 
 bool Outbox::notify(const Alert& alert, const Labels& external, const Stamp& now) {
-  const auto at = open(alert);
+  const auto at = open_incident(alert);
   if (alert.phase == Phase::firing && at == incidents_.end()) return begin(alert, external);
   if (alert.phase != Phase::resolved || at == incidents_.end()) return false;
   end(at, alert, now);
@@ -171,7 +171,7 @@ std::size_t Outbox::pending(const ReceiverKey& receiver) const {
   }));
 }
 
-Outbox::Incidents::iterator Outbox::open(const Alert& alert) {
+Outbox::Incidents::iterator Outbox::open_incident(const Alert& alert) {
   return std::find_if(incidents_.begin(), incidents_.end(),
                       [&](const auto& of) { return !is_resolved(of.second) && same(of.second.alert, alert); });
 }

@@ -77,7 +77,7 @@ class Outbox {
  private:
   using Incidents = std::map<IncidentId, Incident>;
 
-  [[nodiscard]] Incidents::iterator open(const Alert& alert);
+  [[nodiscard]] Incidents::iterator open_incident(const Alert& alert);
   bool begin(const Alert& alert, const Labels& external);
   bool make_room();
   void end(Incidents::iterator at, const Alert& alert, const Stamp& now);

@@ -16,7 +16,6 @@
 namespace perjoule::query {
 namespace {
 
-
 // Recursive descent. A function that fails has recorded the error in the reader and returns no_node; only the first
 // error is kept. A type error is recorded with mistake() and reported only if there is no syntax error, as Prometheus
 // checks types after parsing.
@@ -81,9 +80,9 @@ class Parser {
     while (!failed()) {
       const auto op = find_operator(reader_.token().type);
       if (!op || op->precedence < precedence) break;
-      const Token token = reader_.take();
+      const Token token = reader_.next_token();
       const bool returns_bool = reader_.keyword() == "bool";
-      if (returns_bool) reader_.take();
+      if (returns_bool) reader_.next_token();
       if (const std::string word = reader_.keyword(); word == "on" || word == "ignoring") {
         return unsupported(reader_.token(), fmt::format("vector matching with {}()", word));
       }
@@ -122,7 +121,7 @@ class Parser {
 
   std::uint32_t unary() {
     if (!reader_.is(TokenType::add) && !reader_.is(TokenType::subtract)) return postfix();
-    const Token sign = reader_.take();
+    const Token sign = reader_.next_token();
     const Descent descent(*this);
     if (!descent.allowed()) return no_node;
     const std::uint32_t operand = binary(power_precedence);
@@ -162,7 +161,7 @@ class Parser {
   }
 
   void range(std::uint32_t operand, bool parenthesised) {
-    const Token bracket = reader_.take();
+    const Token bracket = reader_.next_token();
     const Token duration = reader_.token();
     if (!reader_.expect(TokenType::duration, "duration")) return;
     const auto range_ms = read_duration(duration.text);
@@ -182,9 +181,9 @@ class Parser {
     const Token& token = reader_.token();
     switch (token.type) {
       case TokenType::number:
-        return number(reader_.take());
+        return number(reader_.next_token());
       case TokenType::text:
-        return text(reader_.take());
+        return text(reader_.next_token());
       case TokenType::left_paren:
         return parentheses();
       case TokenType::left_brace:
@@ -213,14 +212,14 @@ class Parser {
   std::uint32_t parentheses() {
     const Descent descent(*this);
     if (!descent.allowed()) return no_node;
-    reader_.take();
+    reader_.next_token();
     const std::uint32_t inside = binary(1);
     if (failed()) return no_node;
     if (!reader_.is(TokenType::right_paren)) {
       refuse_rest();
       return no_node;
     }
-    reader_.take();
+    reader_.next_token();
     return inside;
   }
 
@@ -255,7 +254,7 @@ class Parser {
       out.push_back(binary(1));
       if (failed()) return false;
       if (!reader_.is(TokenType::comma)) break;
-      const Token comma = reader_.take();
+      const Token comma = reader_.next_token();
       if (reader_.is(TokenType::right_paren)) {
         fail(comma, "trailing commas not allowed in function call args");
         return false;
@@ -265,12 +264,12 @@ class Parser {
       refuse_rest();
       return false;
     }
-    reader_.take();
+    reader_.next_token();
     return true;
   }
 
   std::uint32_t call() {
-    const Token token = reader_.take();
+    const Token token = reader_.next_token();
     if (!is_known_function(token.text))
       return fail(token, "unknown function with name " + text::quoted_short(token.text));
     const Signature* const signature = find_function(token.text);
@@ -293,7 +292,7 @@ class Parser {
   }
 
   std::uint32_t aggregate(Aggregator aggregator) {
-    const Token token = reader_.take();
+    const Token token = reader_.next_token();
     Node made{.type = NodeType::aggregate, .value_type = ValueType::vector, .at = token.at};
     made.aggregator = aggregator;
     const bool before = !reader_.is(TokenType::left_paren);

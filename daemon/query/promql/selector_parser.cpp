@@ -22,7 +22,7 @@ std::string SelectorReader::keyword(std::size_t ahead) const {
   return text::lower(token(ahead).text);
 }
 
-Token SelectorReader::take() {
+Token SelectorReader::next_token() {
   const Token& taken = token();
   if (next_ + 1 < tokens_.size()) ++next_;
   return taken;
@@ -33,7 +33,7 @@ bool SelectorReader::expect(TokenType type, std::string_view what) {
     unexpected(what);
     return false;
   }
-  take();
+  next_token();
   return true;
 }
 
@@ -74,21 +74,21 @@ SelectorMatchers SelectorReader::matchers() {
   SelectorMatchers selector{token().at, {}};
   std::string metric;
   if (is(TokenType::identifier) || is(TokenType::metric_identifier)) {
-    metric = std::string(take().text);
+    metric = std::string(next_token().text);
     selector.matchers.push_back({MatchType::equal, std::string(name_label), metric, nullptr});
   } else if (!is(TokenType::left_brace)) {
     unexpected("");
     return selector;
   }
   if (is(TokenType::left_brace)) {
-    take();
+    next_token();
     while (!error_ && !is(TokenType::right_brace)) {
       matcher(selector.matchers);
       if (error_ || is(TokenType::right_brace)) break;
       expect(TokenType::comma, "\",\" or \"}\"");
     }
     if (error_) return selector;
-    take();
+    next_token();
   }
   const auto is_name = [](const Matcher& matcher) { return matcher.name == name_label; };
   if (!metric.empty()) {
@@ -123,7 +123,7 @@ void SelectorReader::matcher(std::vector<Matcher>& out) {
     default:
       return unexpected("label matching operator");
   }
-  take();
+  next_token();
   const Token text = token();
   if (!expect(TokenType::text, "string")) return;
   auto value = unquote(text.text);
@@ -138,7 +138,7 @@ void SelectorReader::matcher(std::vector<Matcher>& out) {
 
 bool SelectorReader::grouping(std::vector<std::string>& labels, bool& without) {
   without = keyword() == "without";
-  take();
+  next_token();
   if (!expect(TokenType::left_paren, "\"(\"")) return false;
   while (!is(TokenType::right_paren)) {
     const Token label = token();
@@ -147,7 +147,7 @@ bool SelectorReader::grouping(std::vector<std::string>& labels, bool& without) {
     if (is(TokenType::right_paren)) break;
     if (!expect(TokenType::comma, "\",\" or \")\" in grouping opts")) return false;
   }
-  take();
+  next_token();
   std::sort(labels.begin(), labels.end());
   labels.erase(std::unique(labels.begin(), labels.end()), labels.end());
   return true;

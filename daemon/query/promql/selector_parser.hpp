@@ -26,7 +26,7 @@ class SelectorReader {
   [[nodiscard]] bool is(TokenType type, std::size_t ahead = 0) const { return token(ahead).type == type; }
   // The token in lower case if it is an identifier, for comparison with keywords; otherwise "".
   [[nodiscard]] std::string keyword(std::size_t ahead = 0) const;
-  Token take();
+  Token next_token();
   // Takes a token of this type; otherwise fails with "unexpected .., expected `what`".
   bool expect(TokenType type, std::string_view what);
 

@@ -30,8 +30,8 @@ struct Node {
   explicit Node(const storage::LedgerRows& rows = {})
       : ledger(rows, "boot"), recorder(latest, ledger, &sink, make_rows(ledger)) {
     recorder.configure(settings);
-    gpu = recorder.open({"nvml", uuid, second_ns, 10 * second_ns});
-    cpu = recorder.open({"rapl", "package-0", second_ns, 10 * second_ns});
+    gpu = recorder.open_probe({"nvml", uuid, second_ns, 10 * second_ns});
+    cpu = recorder.open_probe({"rapl", "package-0", second_ns, 10 * second_ns});
   }
   [[nodiscard]] Stamp now() const { return {seconds * second_ns, wall_start_ms + seconds * 1000}; }
   // One second of a GPU with `watts`, and of a package with 100 W.
@@ -115,7 +115,7 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
   CHECK(node.shown(pue_configured, {}) == 1.5);
 
   SUBCASE("closing a device removes its derived series, and not the node's") {
-    node.recorder.close(node.gpu);
+    node.recorder.close_probe(node.gpu);
     CHECK_FALSE(node.shown(gpu_state_seconds, {"0", uuid, "active"}));
     CHECK_FALSE(node.shown(power_headroom, {uuid, "gpu_enforced"}));
     CHECK(node.shown(node_power, {"sum"}));

@@ -36,7 +36,7 @@ TEST_CASE("request reader: the same requests for any split of the bytes") {
     for (std::size_t at = 0; at < stream.size(); at += step) {
       auto state = reader.read(std::string_view(stream).substr(at, step));
       while (state == State::complete) {
-        auto taken = reader.take();
+        auto taken = reader.take_request();
         CHECK(taken.keep_alive);
         const auto& request = taken.request;
         seen.push_back(request.method + " " + request.path + " " + request.accept + " " + request.accept_encoding +
@@ -63,7 +63,7 @@ TEST_CASE("request reader: states while a request arrives") {
   CHECK_FALSE(reader.continue_due());
   CHECK(reader.read("a") == State::body);
   CHECK(reader.read("bGET") == State::complete);
-  CHECK(reader.take().request.body == "ab");
+  CHECK(reader.take_request().request.body == "ab");
   CHECK(reader.read({}) == State::header);
 }
 
@@ -71,7 +71,7 @@ TEST_CASE("request reader: whether the connection is kept") {
   auto keeps = [](std::string_view text) {
     RequestReader reader(header, body);
     REQUIRE(reader.read(text) == State::complete);
-    return reader.take().keep_alive;
+    return reader.take_request().keep_alive;
   };
   CHECK(keeps("GET / HTTP/1.1\r\nHost: h\r\n\r\n"));
   CHECK_FALSE(keeps("GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n"));
@@ -165,7 +165,7 @@ TEST_CASE("request reader: random bytes neither crash it nor exceed its limits")
       state = reader.read(std::string_view(text).substr(at, step));
       at += step;
       while (state == State::complete) {
-        auto taken = reader.take();
+        auto taken = reader.take_request();
         CHECK(taken.request.body.size() <= body);
         CHECK(taken.request.path.starts_with('/'));
         state = reader.read({});

@@ -29,7 +29,7 @@ Seen feed(std::string_view text, std::size_t step = 1 << 20) {
     text.remove_prefix(std::min(step, text.size()));
   }
   if (seen.state == State::incomplete) seen.state = reader.finish();
-  if (seen.state == State::complete) seen.answer = reader.take();
+  if (seen.state == State::complete) seen.answer = reader.take_response();
   if (seen.state == State::refused) seen.why = reader.why();
   return seen;
 }

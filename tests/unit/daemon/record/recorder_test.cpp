@@ -51,7 +51,7 @@ struct Daemon {
     recorder.commit(true);
     sink.answer(works);
   }
-  ProbeId open() { return recorder.open({"rapl", "package-0", second_ns, 10 * second_ns}); }
+  ProbeId open() { return recorder.open_probe({"rapl", "package-0", second_ns, 10 * second_ns}); }
 
   HandSink sink;
   Latest latest;
@@ -131,9 +131,9 @@ TEST_CASE("when a device's source changes, the counter of the old source keeps i
   daemon.recorder.accept(metered, package(0), at(1));
   daemon.recorder.accept(metered, package(50'000'000), at(2));
   daemon.commit(true);
-  daemon.recorder.close(metered);
+  daemon.recorder.close_probe(metered);
   CHECK_FALSE(daemon.energy(2));
-  const ProbeId modelled = daemon.recorder.open({"power_model", "", second_ns, 10 * second_ns});
+  const ProbeId modelled = daemon.recorder.open_probe({"power_model", "", second_ns, 10 * second_ns});
   for (int second = 3; second <= 40; ++second) {
     Batch batch;
     batch.integrate(cpu_package_energy, &cpu_package_power, watts(10), {"package-0", 400, Origin::modelled}, "0",
@@ -150,7 +150,7 @@ TEST_CASE("when a device's source changes, the counter of the old source keeps i
   CHECK(daemon.shown(node_power, {"modelled"}, 40) == 10.0);
   // After a restart too: the ledger has the old counter, although no probe has read it yet.
   Daemon again(true, daemon.sink.rows());
-  const ProbeId probe = again.recorder.open({"power_model", "", second_ns, 10 * second_ns});
+  const ProbeId probe = again.recorder.open_probe({"power_model", "", second_ns, 10 * second_ns});
   Batch batch;
   batch.integrate(cpu_package_energy, &cpu_package_power, watts(10), {"package-0", 400, Origin::modelled}, "0",
                   "modelled");
@@ -205,7 +205,7 @@ TEST_CASE("close removes the probe's series, also those of a commit in flight") 
   daemon.recorder.accept(probe, package(50'000'000), at(2));
   CHECK(daemon.energy(2) == 0.0);
   daemon.recorder.commit(true);
-  daemon.recorder.close(probe);
+  daemon.recorder.close_probe(probe);
   daemon.sink.answer(true);
   CHECK_FALSE(daemon.energy(2));
   CHECK_FALSE(daemon.shown(cpu_package_power, {"0", "rapl"}, 2));

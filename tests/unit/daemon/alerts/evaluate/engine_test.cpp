@@ -28,7 +28,7 @@ class Daemon {
       : clock(loop, begin),
         ledger(rows, "boot"),
         recorder(latest, ledger, nullptr, make_rows(ledger)),
-        probe(recorder.open(info())) {
+        probe(recorder.open_probe(info())) {
     engine.set_rules(rules_of(rules));
     recorder.on_change([this] { engine.wake(); });
     asio::co_spawn(loop, engine.run(), asio::detached);
