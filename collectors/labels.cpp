@@ -8,14 +8,15 @@ namespace perjoule {
 
 namespace {
 
-// The label of that name, or where it would stand.
+// The label with this name, or the position at which it would be inserted.
 template <class L>
 auto find_label(L& labels, std::string_view name) {
   return std::lower_bound(labels.begin(), labels.end(), name,
-                          [](const auto& label, std::string_view wanted) { return label.first < wanted; });
+                          [](const auto& label, std::string_view other) { return label.first < other; });
 }
 
-// The value up to its closing quote, which is taken off `text` too. Nothing when the quote is missing.
+// Removes a value and its closing quote from the front of `text`, and returns the value without escapes. Nothing if the
+// quote is missing.
 std::optional<std::string> parse_value(std::string_view& text) {
   std::string value;
   for (std::size_t at = 0; at < text.size(); ++at) {

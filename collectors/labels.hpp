@@ -1,7 +1,7 @@
-// A set of labels as a value, and its text in the exposition format: `gpu="0",uuid="GPU-5a..."`.
+// A set of labels as a value, and as a string in the exposition format: `gpu="0",uuid="GPU-5a..."`.
 //
-// The text is what identifies a series in the ledger, the history and on /metrics; its labels stand there in the order
-// of the metric's declaration. In a Labels value they are sorted by name, so that two sets compare with ==.
+// The string identifies a series in the ledger, the history and on /metrics; there the labels have the order of the
+// metric's declaration. In a Labels value they are sorted by name, so that two sets can be compared with ==.
 // Pure; any thread.
 #pragma once
 
@@ -13,20 +13,20 @@
 
 namespace perjoule {
 
-// Sorted by name, no name twice.
+// Sorted by name, each name once.
 using Labels = std::vector<std::pair<std::string, std::string>>;
 
-// Appends `name="value"` with the escapes of the exposition format (\\, \" and \n), behind a comma where `out` holds a
-// label already.
+// Appends `name="value"` with the escapes of the exposition format (\\, \" and \n), after a comma if `out` ends with a
+// label.
 void append_label(std::string& out, std::string_view name, std::string_view value);
 [[nodiscard]] std::string label_text(const Labels& labels);
-// Nothing for text that append_label() does not write, or with a name twice.
+// Reads what label_text() writes, in any order. Nothing if a quote or comma is missing or a name occurs twice.
 [[nodiscard]] std::optional<Labels> parse_labels(std::string_view text);
 
 // "" when there is no such label: to Prometheus an empty label and an absent one are the same.
 [[nodiscard]] std::string_view label_value(const Labels& labels, std::string_view name);
 [[nodiscard]] Labels without_label(Labels labels, std::string_view name);
-// {"gpu":"0","uuid":"GPU-5a..."}
+// As a JSON object: {"gpu":"0","uuid":"GPU-5a..."}
 void append_json(std::string& out, const Labels& labels);
 
 }  // namespace perjoule

@@ -35,7 +35,7 @@ Complaints check_template(std::string_view text) {
     if (std::find(placeholders.begin(), placeholders.end(), name) == placeholders.end()) {
       std::string help = did_you_mean(name, placeholders);
       if (help.empty()) help = "{hostname} and {port} can be used here";
-      return Complaint{fmt::format("{} is an unknown placeholder", text::quoted_short(name)), std::move(help)};
+      return Complaint{fmt::format("unknown placeholder {}", text::quoted_short(name)), std::move(help)};
     }
     text.remove_prefix(close + 1);
   }
@@ -62,8 +62,8 @@ Complaints check_urls(const Value& value) {
     if (!host || !clean)
       return Complaint{fmt::format("{} is not a URL", text::quoted_short(url)), "write http://HOST:PORT/PATH"};
     if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
-      return Complaint{"a URL with a user or password in it",
-                       "put the secret into the URL's path, or let a proxy add it"};
+      return Complaint{"the URL contains a user or password",
+                       "put the secret into the path, or use a proxy that adds it"};
   }
   return std::nullopt;
 }

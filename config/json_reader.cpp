@@ -13,7 +13,7 @@
 namespace perjoule::config::json {
 namespace {
 
-// Tells how far the parser has read: it takes characters from here one at a time.
+// Records in `reached` how far the parser has read. The parser takes one character at a time from it.
 class CountingIterator {
  public:
   using iterator_category = std::input_iterator_tag;
@@ -40,12 +40,12 @@ class CountingIterator {
   const char** reached_;
 };
 
-// Builds the tree from the parser's events. The parser keeps no places, but when an event comes it has just read the
-// event's token: the token starts behind the one before, past blanks and separators, and ends where the iterator stands
-// (one character further after a number, whose end shows only in what follows).
+// Builds the tree from the parser's events. The parser reports no positions, but at each event it has just read the
+// event's token. The token starts after the previous token and the blanks and separators between them, and ends where
+// the iterator stands. A number is the exception: the parser sees its end only when it has read the next character.
 class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
  public:
-  // `text` is `original` with blanks for what the parser does not know.
+  // `text`: `original` with blanks in place of comments and trailing commas, which the parser does not accept.
   TreeBuilder(std::string_view original, std::string_view text)
       : original_(original), text_(text), locator_(original), reached_(text.data()) {}
 
@@ -69,7 +69,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   bool string(std::string& value) override {
     return add(Type::text, here(), [&](Value& to) { to.text = std::move(value); });
   }
-  bool binary(nlohmann::json::binary_t&) override { return false; }  // not in JSON text
+  bool binary(nlohmann::json::binary_t&) override { return false; }  // only in binary formats such as CBOR
 
   bool start_object(std::size_t) override { return start(Type::object, Read::object_open); }
   bool start_array(std::size_t) override { return start(Type::array, Read::array_open); }
@@ -80,8 +80,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     key_place_ = token(here());
     key_ = std::move(name);
     if (!open_.back().keys.insert(key_).second) {
-      problems_.push_back(Problem{key_place_, path(),
-                                  fmt::format("the key {} is there twice", text::quoted_short(key_)),
+      problems_.push_back(Problem{key_place_, path(), fmt::format("duplicate key {}", text::quoted_short(key_)),
                                   "remove one of the two"});
     }
     read_ = Read::key;
@@ -92,7 +91,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     std::optional<Place> open;
     if (!open_.empty()) open = open_.back().value->place;
     Problem problem = explain_syntax_error(text_, last_end_, read_, open);
-    // A comment has as many blanks as it had bytes, not characters.
+    // In `text_` a comment has one blank per byte, but columns count characters: take the column from the original.
     problem.place.column = Locator(original_).at(problem.place.offset, problem.place.offset).column;
     stop(problem);
     return false;
@@ -100,7 +99,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   struct Open {
-    Value* value;  // stays: its parent gets no further item while it is open
+    Value* value;  // stays valid: its parent gets no further item while this one is open
     std::unordered_set<std::string> keys;
   };
 
@@ -108,7 +107,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
   [[nodiscard]] std::size_t token_start() const {
     return std::min(text_.find_first_not_of(" \t\r\n,:", last_end_), text_.size());
   }
-  // The parser has accepted a number here, so following its grammar finds the end.
+  // The parser has accepted a number at token_start(), so following the grammar of numbers finds its end.
   [[nodiscard]] std::size_t number_end() const {
     std::size_t at = token_start();
     auto digits = [&] { at = std::min(text_.find_first_not_of("0123456789", at), text_.size()); };
@@ -185,10 +184,10 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
     return open_.back().value->type == Type::object ? Read::member : Read::item;
   }
 
-  // An error that ends the reading is the only one told: what came before it may follow from it.
+  // An error that ends the parsing is reported alone: problems found before may be consequences of it.
   void stop(const Problem& problem) { problems_.assign(1, problem); }
 
-  // Of the value or key being read: "alerts.rules[2].alert".
+  // The path of the value or key that is being read: "alerts.rules[2].alert".
   [[nodiscard]] std::string path() const {
     std::string path;
     auto step = [&path](const std::string& key) { path += (path.empty() ? "" : ".") + key; };

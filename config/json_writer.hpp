@@ -1,12 +1,13 @@
-// Writes JSON, without blanks, at the end of a string: every body, log line and stored record goes through it.
+// Appends JSON without blanks to a string. All HTTP bodies, JSON log lines and stored records are written with it.
 //
 //   JsonWriter json(out);
 //   json.begin_object().member("status", "success").key("data").begin_array().integer(1).integer(2).end_array();
 //   json.end_object();                                      // {"status":"success","data":[1,2]}
 //
-// It places the commas by looking at the last byte of `out`, so a writer may be made wherever one is needed, and a
-// function that adds a member to an object takes `out` alone. `out` is empty at first, or ends inside the value that is
-// being written. The caller pairs begin with end and key with value. Any thread, one at a time.
+// It derives the commas from the last byte of `out` and has no other state. So several writers can append to one
+// string, and a function that adds a member to an object needs only `out`. Before the first call `out` is empty, or
+// ends inside the value that is being written. The caller pairs begin with end and key with value. Any thread, one at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -29,7 +30,7 @@ class JsonWriter {
   JsonWriter& number(double value);  // null for NaN and the infinities, which JSON does not have
   JsonWriter& integer(std::int64_t value);
   JsonWriter& boolean(bool value) { return raw(value ? "true" : "false"); }
-  // A value that is JSON already.
+  // `value` is JSON.
   JsonWriter& raw(std::string_view value);
 
   JsonWriter& member(std::string_view name, std::string_view value) { return key(name).string(value); }

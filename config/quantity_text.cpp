@@ -42,7 +42,7 @@ std::optional<double> fraction(std::string_view text) {
   return number;
 }
 
-// "512 MiB" -> "512", "MiB": at most one blank between them.
+// "512 MiB" -> "512", "MiB"; one blank between them is optional.
 struct NumberAndUnit {
   std::string_view number;
   std::string_view unit;
@@ -88,7 +88,8 @@ Checked<double> parse_duration(std::string_view text) {
       return Complaint{fmt::format("{} has no unit", quoted),
                        fmt::format("write {}s for seconds (ms s m h d w y)", text)};
     case text::DurationFault::unit_order:
-      return Complaint{fmt::format("{}: units go from large to small, each once", quoted), std::string(duration_help)};
+      return Complaint{fmt::format("{}: units must go from large to small, each at most once", quoted),
+                       std::string(duration_help)};
     case text::DurationFault::too_long:
       break;
   }
@@ -146,7 +147,7 @@ std::string format_duration(double seconds) {
   if (rest == 0) return "0s";
   std::string written;
   for (const text::DurationUnit& unit : text::duration_units) {
-    // Weeks are accepted, but days are easier to compare.
+    // Weeks are read but not written: 14d is easier to compare with 30d than 2w.
     if (unit.name == "w" || rest < unit.ms) continue;
     written += fmt::format("{}{}", rest / unit.ms, unit.name);
     rest %= unit.ms;
@@ -164,7 +165,7 @@ std::string format_size(double bytes) {
 }
 
 std::string format_power(double watts) {
-  // In kW only where that reads back as the same number.
+  // In kW only if that reads back as the same number.
   if (watts >= 1000 && watts / 1000 * 1000 == watts) return format_number(watts / 1000) + " kW";
   return format_number(watts) + " W";
 }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr std::string_view replacement_character = "\xEF\xBF\xBD";
 
-// A control character, a quote or a backslash.
+// `c`: a control character, a quote or a backslash.
 void append_escaped(std::string& out, char c) {
   switch (c) {
     case '"':
@@ -35,6 +35,7 @@ void append_escaped(std::string& out, char c) {
   }
 }
 
+// `invalid` is written in place of each byte that is not part of valid UTF-8.
 void append_quoted(std::string& out, std::string_view text, std::string_view invalid) {
   out += '"';
   for (std::size_t i = 0; i < text.size();) {

@@ -1,7 +1,7 @@
-// Text forms that the whole daemon shares: JSON strings, times, durations, numbers, lower case.
+// The string forms that the whole daemon shares: JSON strings, times, durations, numbers, lower case.
 //
-// Every file, log line, HTTP body and message writes and reads them here and nowhere else; tests/layout_test holds it.
-// Nothing depends on the locale. Pure; any thread.
+// Every file, log line, HTTP body and message is written and read with these functions; tests/layout_test reports a
+// second implementation. Nothing depends on the locale. Pure; any thread.
 #pragma once
 
 #include <array>
@@ -14,11 +14,11 @@ namespace perjoule::text {
 
 // ---- JSON strings (RFC 8259 section 7)
 
-// With its quotes. Quotes, backslashes and control characters (DEL too: the string may be shown on a terminal) are
-// escaped; bytes that are not UTF-8 become U+FFFD.
+// Writes the string with its quotes. Escapes quotes, backslashes and control characters (also DEL, because the string
+// may be shown on a terminal). Bytes that are not UTF-8 become U+FFFD.
 void append_quoted(std::string& out, std::string_view text);
 [[nodiscard]] std::string quoted(std::string_view text);
-// For messages: cut after 60 bytes and marked with "..."; bytes that are not UTF-8 become "?".
+// For messages: at most 60 bytes of `text`, then "..." if it is longer. Bytes that are not UTF-8 become "?".
 [[nodiscard]] std::string quoted_short(std::string_view text);
 
 // ---- ASCII
@@ -27,20 +27,20 @@ constexpr char lower(char c) {
   return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
 }
 [[nodiscard]] std::string lower(std::string_view text);
-// `lower_case` has no capitals.
+// `lower_case` must not contain capital letters.
 [[nodiscard]] bool equal_ignoring_case(std::string_view text, std::string_view lower_case);
 
 // ---- Times (RFC 3339)
 
 enum class Decimals : std::uint8_t {
   none,      // 2026-11-24T10:00:00Z, milliseconds cut off
-  shortest,  // 2026-11-24T10:00:00.25Z, as Go's RFC3339Nano
+  shortest,  // 2026-11-24T10:00:00.25Z, as Go's RFC3339Nano writes it
   three,     // 2026-11-24T10:00:00.250Z
 };
-// In UTC; `wall_ms` counts milliseconds since 1970 and may be negative.
+// In UTC. `wall_ms`: milliseconds since 1970, may be negative.
 [[nodiscard]] std::string rfc3339(std::int64_t wall_ms, Decimals decimals = Decimals::shortest);
-// "2026-11-24T10:00:00.25+01:00" in milliseconds since 1970; digits behind the third decimal are cut off. Nothing for
-// a date that the calendar does not have, a leap second, or any other form.
+// Reads "2026-11-24T10:00:00.25+01:00" as milliseconds since 1970; digits after the third decimal are cut off. Nothing
+// if the date does not exist, for a leap second, and for any other form.
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
 // ---- Durations: "1h30m", whole numbers with units, the largest unit first, each at most once
@@ -59,31 +59,32 @@ inline constexpr std::array<DurationUnit, 7> duration_units = {{{"y", std::int64
                                                                 {"ms", 1}}};
 enum class DurationFault : std::uint8_t { none, malformed, no_unit, unit_order, too_long };
 struct Duration {
-  std::int64_t ms = 0;  // meaningful without a fault
+  std::int64_t ms = 0;  // valid only if `fault` is none
   DurationFault fault = DurationFault::none;
 };
-// `max_ms`: what is longer is `too_long`.
+// A duration longer than `max_ms` is `too_long`.
 [[nodiscard]] Duration parse_duration(std::string_view text, std::int64_t max_ms);
 
-// ---- Numbers: decimals that read back as the same double
+// ---- Numbers: decimal forms that read back as the same double
 
-// As the exposition formats write a sample: whole numbers below 9e15 in digits, else the shortest text, which may have
-// an exponent; "NaN", "+Inf", "-Inf".
+// For samples in the exposition formats: whole numbers below 9e15 in digits, else the shortest form, which may have an
+// exponent; "NaN", "+Inf", "-Inf".
 void append_number(std::string& out, double value);
-// As Prometheus' API and the configuration write it: the shortest digits, never an exponent; "NaN", "+Inf", "-Inf".
+// For Prometheus' API and the configuration: the shortest digits, never an exponent; "NaN", "+Inf", "-Inf".
 void append_decimal(std::string& out, double value);
 [[nodiscard]] std::string decimal(double value);
-// As Go's strconv writes it with 'e': "1.5e+03".
+// As Go's strconv writes format 'e': "1.5e+03".
 [[nodiscard]] std::string scientific(double value);
-// The shortest text of all, "1e+05" for 100000; "NaN", "+Inf", "-Inf".
+// The shortest form, with an exponent if that is shorter: "1e+05" for 100000; "NaN", "+Inf", "-Inf".
 void append_shortest(std::string& out, double value);
 
-// The building blocks of the above, for writers with a buffer of their own. Each returns the end of what it wrote.
+// The parts of the above, for writers with a buffer of their own. Each returns the end of what it wrote.
 char* put_integer(char* to, std::int64_t value);        // at most 20 bytes
-char* put_two_digits(char* to, std::uint32_t value);    // of a number below 100
-char* put_three_digits(char* to, std::uint32_t value);  // of a number below 1000
-// Whole numbers below 9e15, and numbers with up to six decimals that are exact: nearly every reading, several times as
-// quick as std::to_chars. Null, and nothing written, for any other number. At most 24 bytes.
+char* put_two_digits(char* to, std::uint32_t value);    // value < 100, with leading zeros
+char* put_three_digits(char* to, std::uint32_t value);  // value < 1000, with leading zeros
+// The fast path, several times as fast as std::to_chars: whole numbers below 9e15, and numbers with at most six
+// decimals that read back exactly. Nearly every reading is one of these. Null for any other number, with nothing
+// written. At most 24 bytes.
 char* put_common(char* to, double value);
 
 }  // namespace perjoule::text

@@ -8,11 +8,13 @@
 namespace perjoule::text {
 namespace {
 
-constexpr double whole_max = 9e15;  // below it every whole double is an exact integer
-constexpr double thousandths_max =
-    1e15;                               // a double keeps 15 digits: two decimals of at most 15 digits never meet in one
-constexpr double millionths_max = 1e9;  // the same, for six decimals
-constexpr double millionths_min = 1e-3;  // below it the shortest text has an exponent
+// 2^53 is 9.007e15: below 9e15 every whole double is an exact integer.
+constexpr double whole_max = 9e15;
+// Two different decimals of at most 15 digits are never the same double. So a decimal that gives the double back is the
+// one that was meant, if all its digits fit: 1e15 thousandths, and 9 digits before six decimals.
+constexpr double thousandths_max = 1e15;
+constexpr double millionths_max = 1e9;
+constexpr double millionths_min = 1e-3;  // below it the shortest form has an exponent
 
 constexpr std::array<char, 200> digit_pairs = [] {
   std::array<char, 200> digits{};
@@ -43,8 +45,8 @@ char* put_whole(char* to, std::uint64_t value) {
   return put_integer(to, static_cast<std::int64_t>(value));
 }
 
-// The point and the digits of `thousandths` below 1000 without trailing zeros. Always writes all digits and returns the
-// end of those that count: the length cannot be predicted, and a branch on it would often be predicted wrong.
+// The point and the digits of `thousandths` (below 1000) without trailing zeros; nothing for 0. Writes four bytes in
+// any case and returns the end of those that count: a branch on the number of digits would often be mispredicted.
 char* put_decimals(char* to, std::uint32_t thousandths) {
   *to = '.';
   put_three_digits(to + 1, thousandths);
@@ -53,7 +55,7 @@ char* put_decimals(char* to, std::uint32_t thousandths) {
   return to + (thousandths != 0 ? 2 : 0) + (hundreds * 100 != thousandths ? 1 : 0) + (tens * 10 != thousandths ? 1 : 0);
 }
 
-// The point and six digits, without trailing zeros.
+// The point and up to six digits, without trailing zeros.
 char* put_millionths(char* to, std::uint32_t millionths) {
   *to++ = '.';
   for (std::uint32_t unit = 100'000; millionths > 0; millionths %= unit, unit /= 10)
@@ -61,7 +63,7 @@ char* put_millionths(char* to, std::uint32_t millionths) {
   return to;
 }
 
-// Any finite number without an exponent: the shortest digits, the point put where the exponent says.
+// Any finite number without an exponent: the shortest digits, with the point where the exponent puts it.
 void append_without_exponent(std::string& out, double value) {
   char text[40];
   char* const end = std::to_chars(text, text + sizeof text, value, std::chars_format::scientific).ptr;
@@ -74,7 +76,7 @@ void append_without_exponent(std::string& out, double value) {
   int exponent = 0;
   const char* const digits_of_exponent = number.data() + mark + (number[mark + 1] == '+' ? 2 : 1);
   std::from_chars(digits_of_exponent, number.data() + number.size(), exponent);
-  // "d.ddd" without its point, in place.
+  // Removes the point of "d.ddd", in place, by moving the first digit one byte to the right.
   std::string_view digits = number.substr(0, 1);
   if (mark > 2) {
     text[number.data() - text + 1] = number.front();

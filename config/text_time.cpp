@@ -12,7 +12,7 @@ bool is_digit(char c) {
   return c >= '0' && c <= '9';
 }
 
-// The number of exactly `count` digits at `at`.
+// Reads exactly `count` digits at `at`.
 std::optional<int> field(std::string_view text, std::size_t at, std::size_t count) {
   if (text.size() < at + count) return std::nullopt;
   int value = 0;
@@ -23,7 +23,7 @@ std::optional<int> field(std::string_view text, std::size_t at, std::size_t coun
   return value;
 }
 
-// "Z" or "+01:00": minutes east.
+// "Z" or "+01:00": minutes east of UTC. Accepts hours up to 24 and minutes up to 60, as Go does.
 std::optional<int> zone(std::string_view text) {
   if (text == "Z") return 0;
   if (text.size() != 6 || (text[0] != '+' && text[0] != '-') || text[3] != ':') return std::nullopt;
@@ -33,7 +33,8 @@ std::optional<int> zone(std::string_view text) {
   return (text[0] == '-' ? -1 : 1) * (*hours * 60 + *minutes);
 }
 
-// ".25" at `at`: 250. Moves `at` behind the digits; nothing when there is none behind the point.
+// Reads ".25" at `at` as 250 and moves `at` past the digits. 0 without a point; nothing if no digit follows the point.
+// A comma is accepted as a point, as Go does.
 std::optional<std::int64_t> fraction_ms(std::string_view text, std::size_t& at) {
   if (at == text.size() || (text[at] != '.' && text[at] != ',')) return 0;
   std::int64_t ms = 0;
@@ -51,7 +52,7 @@ bool knows_unit(std::string_view name) {
   return false;
 }
 
-// Takes the characters off the front for which `belongs` holds.
+// Removes the leading characters for which `belongs` is true, and returns them.
 std::string_view split_front(std::string_view& text, bool (*belongs)(char)) {
   std::size_t length = 0;
   while (length < text.size() && belongs(text[length]))

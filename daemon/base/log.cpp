@@ -27,7 +27,7 @@ std::string_view name(config::LogLevel level) {
   return "unknown";
 }
 
-// syslog(3)'s numbers.
+// The numbers of syslog(3).
 int priority(config::LogLevel level) {
   switch (level) {
     case config::LogLevel::debug:
@@ -110,7 +110,10 @@ void Log::write(config::LogLevel level, std::string_view message, std::initializ
       format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
   line += '\n';
   if (journal_) line = with_priority(level, line);
-  // One write per line, so that lines of several threads do not mix. A log that cannot be written stops nothing.
+  // One write per line, so that lines of several threads do not mix. Errors are ignored: when stderr is closed or the
+  // disk below it is full, lines are lost and the daemon goes on (main.cpp ignores SIGPIPE). But stderr is a blocking
+  // descriptor that other processes may share: while a pipe or journald's socket is full because its reader has
+  // stopped, write(2) blocks the calling thread. If that is the loop, the watchdog ends the daemon after WatchdogSec.
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

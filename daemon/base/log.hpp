@@ -1,7 +1,8 @@
-// Lines on stderr, logfmt or JSON: one per change of state, never one per poll. Any thread.
+// Log lines on stderr, as logfmt or JSON: one per change of state, never one per poll. Log: any thread. A line that
+// cannot be written is lost without an error; a reader of stderr that stops reading blocks the caller (Log::write).
 //
-// Where journald reads them, each line begins with its priority (`<4>`, sd-daemon(3)), which journald takes off again:
-// `journalctl -p warning` then shows what matters.
+// If journald reads stderr, each line begins with its priority (`<4>`, sd-daemon(3)). journald removes it and stores it
+// as PRIORITY, so that `journalctl -p warning` works.
 #pragma once
 
 #include <atomic>
@@ -19,10 +20,12 @@ namespace perjoule {
 
 class Log {
  public:
+  // `journal`: journald reads stderr, so lines get a priority.
   explicit Log(config::Log settings, bool journal = false)
       : level_(settings.level), format_(settings.format), journal_(journal) {}
 
   using Field = std::pair<std::string_view, std::string_view>;
+  // Blocks while stderr is a pipe or socket whose buffer is full.
   void write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields = {}) const;
   void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
     write(config::LogLevel::debug, message, fields);
@@ -44,29 +47,31 @@ class Log {
   bool journal_;
 };
 
-// How often one subject may speak, so that a sensor that fails at every other call does not log at every poll: the
-// first few lines of ten minutes. One thread at a time.
+// Limits the lines about one subject (a source, a device) to ten in ten minutes, so that a sensor that fails at every
+// other call does not log at every poll. The window starts with the subject's first line. One thread at a time.
 class LogRateLimit {
  public:
   static constexpr int lines = 10;
   static constexpr std::int64_t window_ns = 600'000'000'000;
-  enum class Verdict : std::uint8_t { say, say_last, hold };  // say_last: what follows in this window is held
+  enum class Verdict : std::uint8_t { say, say_last, hold };  // say_last: later lines of this window are suppressed
   [[nodiscard]] Verdict ask(std::string_view subject, std::int64_t steady_ns);
 
  private:
   struct Spoken {
-    std::int64_t since_ns = 0;
-    int said = 0;
+    std::int64_t since_ns = 0;  // start of the window, steady clock
+    int said = 0;               // lines in it
   };
-  std::map<std::string, Spoken, std::less<>> subjects_;  // as many as there are sources and devices
+  std::map<std::string, Spoken, std::less<>> subjects_;  // one per source and device; never removed
 };
 
-// Whether $JOURNAL_STREAM ("DEVICE:INODE", systemd.exec(5)) names this file: stderr may have been sent elsewhere since.
+// Whether $JOURNAL_STREAM ("DEVICE:INODE", systemd.exec(5)) names the file with this device and inode. The variable
+// alone proves nothing: a shell may have redirected stderr after systemd set it.
 [[nodiscard]] bool is_journal(std::string_view journal_stream, std::uint64_t device, std::uint64_t inode);
-// Each line of the text behind its priority.
+// Puts the priority in front of each line of `text`.
 [[nodiscard]] std::string with_priority(config::LogLevel level, std::string_view text);
 
-// Fields that are empty are left out. One line without its newline, as write() prints it; `wall_ms` since the epoch.
+// One line as write() prints it, without the newline. Fields with an empty value are left out. `wall_ms`: milliseconds
+// since the epoch.
 [[nodiscard]] std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
                                       std::string_view message, std::initializer_list<Log::Field> fields);
 

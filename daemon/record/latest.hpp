@@ -1,8 +1,9 @@
-// The newest sample of every series, and the text that a scrape shows of it.
+// The newest sample of every series, and the exposition text of a scrape.
 //
-// Guarded by one mutex: the loop writes, the web thread reads. A series that is older than its `stale_after` is left
-// out when it is read, so a device that is gone is absent and nothing old is shown as new. Each series keeps its text
-// up to the value (`name{labels} `) from the moment it is declared: a scrape is a copy and the digits of a number.
+// Any thread: one mutex guards everything. The loop writes; the loop and the web thread read. A series older than its
+// `stale_after` is left out of every answer, so that a device that is gone is absent and no old value is shown as
+// current. The line of a series up to the value (`name{labels} `) is built once, when the series is declared; a scrape
+// copies it and appends the number. Times are of the steady clock, in nanoseconds.
 #pragma once
 
 #include <cstdint>
@@ -24,35 +25,38 @@ namespace perjoule {
 
 enum class Format : std::uint8_t { text, openmetrics };  // text 0.0.4, OpenMetrics 1.0
 
-// HELP, TYPE and UNIT of a family. For OpenMetrics a counter's family is named without _total, an info without _info.
+// The lines HELP, TYPE and UNIT of a family. In OpenMetrics the family of a counter is named without _total, that of an
+// info metric without _info.
 [[nodiscard]] std::string family_header(const Metric& metric, Format format);
 
 class Latest {
  public:
   static constexpr std::int64_t never_stale = std::numeric_limits<std::int64_t>::max();
 
+  // Before the first set() of a series, once. `labels`: label_text().
   void declare(SeriesId id, const Metric& metric, std::string_view labels);
   void set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns);
-  // The source is alive but its value could not be made safe: what was shown before stays current.
+  // Keeps the values shown before fresh, without a new value: the source is alive, but its new totals are not on disk.
   void touch(std::span<const Sample> samples, std::int64_t steady_ns);
-  // Takes a series out until it is set again.
+  // Hides a series until it is set again.
   void remove(SeriesId id);
   void remove(std::span<const SeriesId> ids);
 
-  // Appends every fresh series of the admitted families, sorted by family name.
+  // Appends every fresh series of the families that `admit` accepts (without it: all), sorted by family name.
   using Admit = std::function<bool(const Metric&)>;
   void write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit = {}) const;
-  // A fresh value of a series.
+  // Nothing if the series is not fresh.
   [[nodiscard]] std::optional<double> value(SeriesId id, std::int64_t now_ns) const;
+  // The number of fresh series.
   [[nodiscard]] std::size_t fresh(std::int64_t now_ns) const;
-  // The last that was set of each of `ids`, in their order, also where it is not fresh any more.
+  // The last value of each of `ids`, in their order, also of those that are no longer fresh.
   struct Newest {
     double value = 0;
     std::int64_t steady_ns = 0;
     bool fresh = false;
   };
   void newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const;
-  // Calls `each` for every fresh series in the order of write().
+  // Calls `each` for every fresh series, in the order of write(), while holding the mutex: `each` must not call back.
   using Each = std::function<void(const Metric&, std::string_view labels, double value)>;
   void visit(std::int64_t now_ns, const Each& each) const;
 
@@ -60,7 +64,7 @@ class Latest {
   struct Slot {
     double value = 0;
     std::int64_t steady_ns = 0;
-    std::int64_t stale_after_ns = -1;  // -1: not set
+    std::int64_t stale_after_ns = -1;  // -1: never set, or removed
   };
   struct Line {
     std::uint32_t slot = 0;
@@ -71,8 +75,9 @@ class Latest {
     const Metric* metric = nullptr;
     std::string text_header;
     std::string openmetrics_header;
-    std::string prefixes;  // one behind the other in the order of writing: a scrape finds memory cold and reads it once
-    std::vector<Line> lines;
+    // All prefixes in the order of writing, without gaps: a scrape finds the memory uncached and reads it once.
+    std::string prefixes;
+    std::vector<Line> lines;  // in the order of declaration
     [[nodiscard]] std::string_view prefix(const Line& line) const {
       return std::string_view(prefixes).substr(line.begin, line.size);
     }

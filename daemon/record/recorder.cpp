@@ -18,13 +18,13 @@ double units(std::int64_t millionths) {
   return static_cast<double>(millionths) / 1e6;
 }
 
-// Label values and device as one text, to compare a reading with the one at the same place a tick before.
+// Label values and device as one string, to compare a reading with the one at the same position a tick before.
 std::string_view identity(const Batch& batch, const Reading& reading) {
   const std::string_view labels = batch.labels(reading);
   return {labels.data(), labels.size() + reading.device_size};
 }
 
-// A series' labels but for its source: equal for everything that one device booked on one metric.
+// The labels without `source`: what a total and its siblings have in common.
 Labels without_source(std::string_view labels) {
   return without_label(parse_labels(labels).value_or(Labels{}), "source");
 }
@@ -44,7 +44,7 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows row
                                                            series.metric->storage_step});
               }),
       rows_(std::move(rows)) {
-  // At start only, and by a programmer's mistake: RowSet has no bit for a further row.
+  // A programming error, visible at the first start: RowSet has no bit for a further row.
   if (rows_.size() > rows_max) throw std::length_error(fmt::format("more than {} derived rows", rows_max));
 }
 
@@ -53,10 +53,9 @@ void Recorder::configure(const config::Efficiency& settings) {
     row->configure(settings);
 }
 
-// The rows behind the first `behind` ones that observe a family.
-Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t behind) const {
+Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t first) const {
   RowSet set;
-  for (std::size_t i = behind; i < rows_.size(); ++i) {
+  for (std::size_t i = first; i < rows_.size(); ++i) {
     const auto inputs = rows_[i]->inputs();
     set[i] = std::find(inputs.begin(), inputs.end(), &metric) != inputs.end();
   }
@@ -90,6 +89,7 @@ const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view 
   const std::string own = series_[*series].labels;
   const Labels device = without_source(own);
   Totals totals{{*series, ledger_.entry(prefix + own + '}')}};
+  // The siblings come from the ledger, because after a restart no probe may have read them yet.
   for (const std::string& key : ledger_.keys(prefix)) {
     const std::string labels = key.substr(prefix.size(), key.size() - prefix.size() - 1);
     if (labels == own || without_source(labels) != device) continue;
@@ -130,7 +130,7 @@ void Recorder::show(ProbeState& probe, SeriesId id) {
   if (std::find(probe.shown.begin(), probe.shown.end(), id) == probe.shown.end()) probe.shown.push_back(id);
 }
 
-// Once each, as the ledger has them at the end of the batch: several bookings may name one total, or be siblings.
+// Each total once, with its value at the end of the batch: several bookings may be on one total, or on siblings.
 void Recorder::collect_totals() {
   for (const Totals* of : emitted_) {
     for (const Persisted& total : *of) {
@@ -164,6 +164,8 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   accepted.resets += booking.reset ? 1U : 0U;
   std::optional<double> rate;
   if (integral && !booking.refused) rate = reading.value;
+  // The mean power of the interval; millionths per microsecond are units per second. Without a full booking of the
+  // interval it is unknown, not 0.
   if (!integral && booking.interval_us > 0 && booking.unobserved_us == 0) {
     rate = static_cast<double>(booking.millionths) / static_cast<double>(booking.interval_us);
   }
@@ -184,7 +186,8 @@ void Recorder::observe(RowSet observers, const Observation& observation) {
   }
 }
 
-// What one row derives goes the same way as what was read, past the rows behind it.
+// What a row derives goes the same way as a reading. Only the rows after it observe its bookings, so that the order of
+// the rows decides and no booking goes round in a circle.
 class Recorder::Deriving final : public Derivation {
  public:
   Deriving(Recorder& recorder, ProbeState& probe, const Stamp& stamp)
@@ -217,6 +220,7 @@ class Recorder::Deriving final : public Derivation {
   }
 
  private:
+  // The series of a row that is of the device disappear with the probe; those of the node stay.
   void own(SeriesId id) {
     if (recorder_.rows_[position_]->of_device()) recorder_.show(probe_, id);
   }
@@ -235,7 +239,7 @@ void Recorder::derive(ProbeState& probe, const Stamp& stamp) {
 Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Stamp& stamp) {
   Accepted accepted;
   ProbeState& state = probes_[static_cast<std::size_t>(probe)];
-  if (!state.open) return accepted;
+  if (!state.open) return accepted;  // a call that hung has returned after its device was closed
   current_ = probe;
   plain_.clear();
   persisted_.clear();
@@ -251,7 +255,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
     }
   }
   derive(state, stamp);
-  ++passes_;
+  ++passes_;  // now over the samples: the rows may have shown a series that was read, or one of them twice
   accepted.refused += std::erase_if(plain_, [this](const Sample& sample) { return is_repeated(sample.series); });
   collect_totals();
   accepted.samples = plain_.size() + persisted_.size();
@@ -295,6 +299,7 @@ void Recorder::commit(bool history, const OnReport& on_report) {
 
 void Recorder::commit_last() {
   if (sink_ == nullptr) return;
+  // The report of the commit in flight may never come: store its rows again.
   if (committing_) ledger_.restore();
   sink_->commit(++generation_, ledger_.take_changed(), true, [](const storage::Report&) {});
 }
@@ -305,6 +310,7 @@ void Recorder::finish_commit(const storage::Report& report, const OnReport& on_r
     if (report.ledger_committed) {
       latest_.set(pending.samples, pending.steady_ns, pending.stale_after_ns);
     } else {
+      // The source lives, so the value shown before stays fresh. A newer batch's totals may be pending: keep those.
       latest_.touch(pending.samples, pending.steady_ns);
       pending_.try_emplace(probe, std::move(pending));
     }

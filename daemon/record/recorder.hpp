@@ -1,9 +1,32 @@
-// THE PATH: what a probe sampled goes through here, and nothing else writes to Latest or to the store.
+// THE PATH: every sample that a probe reads, and every sample derived from one, goes through the recorder. Nothing else
+// sends samples to the store. Latest has three other writers, each for its own series: Sources (state of the sources),
+// alerts::Engine and alerts::Dispatch (alerts and notifications). Loop's thread only.
 //
-//   identify -> ledger -> derived rows -> Latest -> sink
+//   accept(batch)          one tick of a probe
+//     |
+//     1 resolve      metric, label values -> series and ledger entries (cached by the position in the batch)
+//     |
+//     2 read         value                -> plain_
+//     |              raw counter or power -> ledger;  its totals -> emitted_;  its rate -> plain_
+//     |              every reading        -> observe() of the rows that have its family as an input
+//     |
+//     3 derive       each row, in order:  show() -> plain_
+//     |                                   book() -> ledger;  the total -> emitted_;  observe() of the later rows
+//     |
+//     4 collect      emitted_             -> persisted_, each total once, with its value in the ledger now
+//     |
+//     5 publish      plain_               -> Latest
+//     |              persisted_           -> pending_[probe]    (without a sink: -> Latest)
+//     |              both                 -> sink.push(), a tick of the history
+//     |
+//   commit()         pending_ -> in_flight_;  changed ledger rows -> sink.commit()     once per second
+//     |
+//   finish_commit()  ledger on disk:  in_flight_ -> Latest
+//                    commit failed:   in_flight_ -> pending_;  the totals in Latest stay as they are, and fresh
 //
-// Persisted counters enter Latest only when the ledger that holds them has been committed, so that a crash never takes
-// back what a scrape has shown. Without a sink (--no-storage, `once`) they enter at once. Loop's thread only.
+// A persisted total is therefore shown only after the ledger on disk holds at least its value. Otherwise a crash could
+// take back what a scrape has shown: Prometheus would see the counter fall, take that for a reset, and add the whole
+// counter again. Without a sink (--no-storage, `once`) nothing survives the process, so totals are shown at once.
 #pragma once
 
 #include <bitset>
@@ -28,7 +51,7 @@ namespace perjoule {
 enum class ProbeId : std::uint32_t {};
 
 struct ProbeInfo {
-  std::string source;
+  std::string source;  // name of the collector
   std::string device;
   std::int64_t period_ns = 0;
   std::int64_t stale_after_ns = 0;
@@ -36,38 +59,42 @@ struct ProbeInfo {
 
 class Recorder {
  public:
-  // `sink` may be null: nothing is kept. `latest`, `ledger` and `sink` outlive the recorder. `rows` run after each
-  // batch in their order.
+  // `sink` may be null: nothing is stored. `latest`, `ledger` and `sink` outlive the recorder. `rows` run after each
+  // batch, in their order; more than 16 are a programming error (std::length_error). `series_max` limits the number of
+  // series in the life of the process.
   Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max = 20'000);
 
+  // A new probe; an id is never used again.
   [[nodiscard]] ProbeId open_probe(ProbeInfo info);
-  // Takes the probe's series out of Latest.
+  // Removes from Latest what the probe has shown, and forgets its totals that are not shown yet. Their ledger entries
+  // stay. Later batches of this probe are ignored.
   void close_probe(ProbeId probe);
-  // What the derived rows need to know, at the start and after a reload.
+  // The settings of the derived rows, at the start and after a reload.
   void configure(const config::Efficiency& settings);
 
   struct Accepted {
     std::uint64_t samples = 0;
-    std::uint64_t refused = 0;  // readings that were not finite, not plausible, or beyond the bound of series
-    std::uint64_t resets = 0;   // counters that restarted or jumped
+    std::uint64_t refused = 0;  // readings that were not finite, implausible, repeated, or over the limit of series
+    std::uint64_t resets = 0;   // raw counters that restarted or jumped
   };
+  // `stamp` is the time of the reading; all samples of the batch, derived ones too, get it.
   Accepted accept(ProbeId probe, const Batch& batch, const Stamp& stamp);
 
-  // Commits the ledger, with `history` the samples too. One commit is in flight at a time: while the disk is slow the
-  // next one waits for the next call. When the disk refuses, the shown
-  // totals of live sources stay as they are, and fresh.
+  // Commits the ledger and, if `history` is set, the samples pushed so far. One commit is in flight at a time: while it
+  // is, a call does nothing. `on_report` gets the outcome, on the loop, after Latest has it.
   using OnReport = std::function<void(const storage::Report&)>;
   void commit(bool history, const OnReport& on_report = {});
   [[nodiscard]] bool committing() const { return committing_; }
-  // At the end: everything, also while a commit is in flight. Nobody hears of its outcome but the sink.
+  // At the stop: commits everything, also while a commit is in flight. Its outcome is not reported, because the loop no
+  // longer runs; the sink's own stop waits for it.
   void commit_last();
 
   [[nodiscard]] SeriesTable& series() { return series_; }
-  // Called whenever Latest has something new.
+  // `change` is called after each batch and each commit, when Latest may have new values.
   void on_change(std::function<void()> change) { on_change_ = std::move(change); }
 
  private:
-  // A persisted series and the ledger entry behind it.
+  // A persisted series and the ledger entry that holds its total.
   struct Persisted {
     SeriesId series{};
     EntryId entry{};
@@ -75,19 +102,24 @@ class Recorder {
   static constexpr std::size_t rows_max = 16;
   using RowSet = std::bitset<rows_max>;
   class Deriving;
-  // A total, and behind it what its device booked under other sources: those counters stay when the source changes.
+  // The total that is booked on, followed by its siblings: totals in the ledger with the same metric and labels except
+  // for the label `source`. A device whose energy was integrated before its hardware counter became readable has two.
+  // The siblings are emitted with the first, so that no counter disappears, and no sum over sources falls, when the
+  // source changes. They are those that the ledger held when the total was first used.
   using Totals = std::vector<Persisted>;
-  // What one reading of a probe resolved to; a steady probe finds it at the same place at every tick.
+  // What one reading of a probe resolved to. A steady probe has the same reading at the same position of every batch,
+  // and then resolving is one comparison of `metric` and `identity`.
   struct Resolved {
     const Metric* metric = nullptr;
-    std::string identity;  // label values and device, as the batch holds them
-    std::optional<SeriesId> series;
-    std::optional<SeriesId> rate;
-    const Totals* total = nullptr;
-    const Totals* by_source = nullptr;
-    const Totals* unobserved = nullptr;
-    RowSet observers;
+    std::string identity;                // label values and device, as the batch holds them
+    std::optional<SeriesId> series;      // of a plain value
+    std::optional<SeriesId> rate;        // of the power shown beside an energy; none without Reading::rate
+    const Totals* total = nullptr;       // of a meter or an integral: the total itself
+    const Totals* by_source = nullptr;   // its energy by source; joules only
+    const Totals* unobserved = nullptr;  // its unobserved seconds; joules only
+    RowSet observers;                    // the rows that observe `metric`
   };
+  // The totals of a probe's newest batch, and the batch's time.
   struct Pending {
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = 0;
@@ -95,13 +127,13 @@ class Recorder {
   };
   struct ProbeState {
     ProbeInfo info;
-    std::vector<Resolved> readings;
-    std::vector<SeriesId> shown;  // every series it has shown, for close_probe()
+    std::vector<Resolved> readings;  // by position in the batch
+    std::vector<SeriesId> shown;     // every series it has shown, for close_probe()
     bool open = false;
   };
 
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
-  // Null beyond the bound of series. The pointer stays good: the map never loses an element.
+  // Null if the limit of series is reached. The pointer stays valid: no element of totals_ is ever removed.
   const Totals* totals(const Metric& metric, std::string_view values);
   void accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                     const Stamp& stamp, Accepted& accepted);
@@ -109,10 +141,13 @@ class Recorder {
                      const Stamp& stamp, Accepted& accepted);
   void observe(RowSet observers, const Observation& observation);
   void derive(ProbeState& probe, const Stamp& stamp);
-  [[nodiscard]] RowSet observers(const Metric& metric, std::size_t behind) const;
+  // The rows from number `first` on that observe the family.
+  [[nodiscard]] RowSet observers(const Metric& metric, std::size_t first) const;
+  // Notes that close_probe() has to remove this series.
   void show(ProbeState& probe, SeriesId id);
   void collect_totals();
-  // Two readings of one series in a batch (a driver's mistake): the first one counts, for the ledger too.
+  // Whether this pass has met the series before. Of two readings of one series in a batch (a driver's mistake) only the
+  // first counts, for the ledger too.
   [[nodiscard]] bool is_repeated(SeriesId id);
   void publish(const ProbeState& probe, const Stamp& stamp);
   void finish_commit(const storage::Report& report, const OnReport& on_report);
@@ -122,17 +157,21 @@ class Recorder {
   storage::Sink* sink_;
   SeriesTable series_;
   Rows rows_;
-  std::vector<ProbeState> probes_;
-  std::vector<Sample> plain_;             // of the batch in hand: shown at once
-  std::vector<const Totals*> emitted_;    // by the batch in hand
-  std::vector<Sample> persisted_;         // of the batch in hand: shown once committed
-  std::map<ProbeId, Pending> pending_;    // newest persisted samples per probe, not yet in a commit
-  std::map<ProbeId, Pending> in_flight_;  // in the commit that is under way
-  std::map<std::string, Totals, std::less<>> totals_;
-  ProbeId current_{};
-  std::vector<std::uint64_t> seen_;  // by series: the pass that met it last
-  std::uint64_t passes_ = 0;         // over the readings of a batch, then over its samples
-  std::uint64_t generation_ = 0;
+  std::vector<ProbeState> probes_;  // by ProbeId; a closed probe keeps its place
+  // During one accept():
+  ProbeId current_{};                   // whose batch it is
+  std::vector<Sample> plain_;           // samples to show at once
+  std::vector<const Totals*> emitted_;  // totals that the batch or a row booked on; may repeat
+  std::vector<Sample> persisted_;       // emitted_ as samples, each once; shown after a commit
+  // From a batch to the end of the commit that includes it:
+  std::map<ProbeId, Pending> pending_;    // per probe the newest batch's totals, until commit() takes them
+  std::map<ProbeId, Pending> in_flight_;  // those of the commit under way, until finish_commit()
+  // For the life of the process:
+  std::map<std::string, Totals, std::less<>> totals_;  // by metric name, NUL, label values
+  // is_repeated(): accept() makes two passes over its series, first over the readings, then over the samples.
+  std::vector<std::uint64_t> seen_;  // by SeriesId: the last pass that met it
+  std::uint64_t passes_ = 0;
+  std::uint64_t generation_ = 0;  // number of the last commit
   bool committing_ = false;
   std::function<void()> on_change_;
 };

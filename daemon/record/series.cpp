@@ -36,7 +36,7 @@ std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_
   key += '\0';
   key += values;
   if (const auto found = ids_.find(key); found != ids_.end()) return found->second;
-  // Two values that differ only in bytes that cleaning takes away are one series: no scrape may show a line twice.
+  // Values that are equal after cleaning are one series, so that no scrape has the same line twice.
   const std::optional<SeriesId> id = adopt(metric, label_text(metric, values));
   if (id) ids_.emplace(std::move(key), *id);
   return id;

@@ -1,7 +1,9 @@
-// Identity of series: (metric, label values) -> SeriesId, for the life of the process. Loop's thread only.
+// Identity of series: (metric, label values) -> SeriesId, for the life of the process. SeriesTable on the loop's thread
+// only; the functions are pure.
 //
-// Label values come from hardware and files: here they become valid UTF-8 of at most 256 bytes, and the number of
-// series is bounded. Beyond the bound a new series is refused and counted; those that exist go on.
+// Label values come from hardware and files and can hold any bytes. Here they become valid UTF-8 of at most 256 bytes,
+// and the number of series is limited, so that a source with ever new names cannot fill memory. Over the limit a new
+// series is refused and counted; existing series continue.
 #pragma once
 
 #include <cstdint>
@@ -21,7 +23,8 @@ namespace perjoule {
 // `a="b",c="d"` with the escapes of the exposition format; `values` are the label values, each followed by a NUL.
 [[nodiscard]] std::string label_text(const Metric& metric, std::string_view values);
 
-// Invalid bytes become U+FFFD, control characters a space, and what is longer than `bytes_max` is cut at a character.
+// Replaces each invalid byte by U+FFFD and each control character below U+0020 by a space, and cuts at the last whole
+// character within `bytes_max`.
 [[nodiscard]] std::string clean_label(std::string_view value, std::size_t bytes_max = 256);
 
 class SeriesTable {
@@ -34,9 +37,10 @@ class SeriesTable {
 
   SeriesTable(std::size_t series_max, OnNew on_new) : series_max_(series_max), on_new_(std::move(on_new)) {}
 
-  // nullopt: the bound is reached.
+  // The id of a series; a new series gets the next number and is passed to `on_new`. nullopt: the limit is reached.
+  // `values`: label values, each followed by a NUL.
   [[nodiscard]] std::optional<SeriesId> identify(const Metric& metric, std::string_view values);
-  // The same for labels that are already text, as a ledger keeps them.
+  // The same for labels in the form of label_text(), as the ledger's keys hold them.
   [[nodiscard]] std::optional<SeriesId> adopt(const Metric& metric, const std::string& labels);
   [[nodiscard]] const Series& operator[](SeriesId id) const { return series_[static_cast<std::size_t>(id)]; }
   [[nodiscard]] std::size_t size() const { return series_.size(); }
@@ -45,12 +49,13 @@ class SeriesTable {
  private:
   std::size_t series_max_;
   OnNew on_new_;
-  std::vector<Series> series_;
-  std::unordered_map<std::string, SeriesId> ids_;  // metric name, NUL, label values
+  std::vector<Series> series_;  // by SeriesId
+  // By metric name, NUL, label values; and by metric name, two NULs, label_text().
+  std::unordered_map<std::string, SeriesId> ids_;
   std::uint64_t refused_ = 0;
 };
 
-// Label values joined as Batch keeps them.
+// Label values joined as Batch keeps them: each followed by a NUL.
 [[nodiscard]] std::string label_values(std::initializer_list<std::string_view> values);
 
 }  // namespace perjoule

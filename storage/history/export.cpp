@@ -22,7 +22,7 @@ void put_seconds(std::string& out, std::int64_t wall_ms) {
   fmt::format_to(std::back_inserter(out), "{}{}.{:03}", negative ? "-" : "", size / 1000, size % 1000);
 }
 
-// `# TYPE` and `# UNIT` of the family of a metric. A counter's family is its name without _total.
+// `# TYPE` and `# UNIT` of a metric's family. In OpenMetrics a counter's family has its name without _total.
 void put_family(std::string& out, const SeriesDescription& series) {
   std::string_view family = series.metric;
   const bool counter = series.kind == Kind::counter && family.ends_with("_total");
@@ -43,12 +43,12 @@ void put_quoted(std::string& out, std::string_view text) {
   out.push_back('"');
 }
 
-// Hands over pieces, so that a long history is never in memory as text.
+// Collects text and passes it to `write` in pieces of 64 KiB, so that a long history is never in memory as a whole.
 class Pieces {
  public:
   explicit Pieces(const WriteText& write) : write_(write) {}
   std::string& text() { return text_; }
-  // False: stop.
+  // Passes a full piece, or with `all` any rest. False: stop.
   bool pass(bool all) {
     if (text_.empty() || (text_.size() < piece_bytes && !all)) return open_;
     open_ = open_ && write_(text_);
