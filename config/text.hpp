@@ -59,7 +59,7 @@ inline constexpr std::array<DurationUnit, 7> duration_units = {{{"y", std::int64
                                                                 {"ms", 1}}};
 enum class DurationFault : std::uint8_t { none, malformed, no_unit, unit_order, too_long };
 struct Duration {
-  std::int64_t ms = 0;  // valid only if `fault` is none
+  std::int64_t ms = 0;  // valid only without a fault
   DurationFault fault = DurationFault::none;
 };
 // A duration longer than `max_ms` is `too_long`.

@@ -1,4 +1,5 @@
-// The catalogue: every metric family of this build, grouped by the part that produces it. Pure; any thread.
+// The catalogue: every metric family of this build, grouped by the part that produces it. `describe`, the rule reader
+// and the parameter collect[] use it. Pure; any thread.
 #pragma once
 
 #include <map>
@@ -17,10 +18,10 @@ struct MetricGroup {
   std::vector<const Metric*> metrics;
 };
 
-// A family that several collectors share appears in each of their groups.
+// Sorted by name in each group. A family that several collectors share is in each of their groups.
 [[nodiscard]] std::vector<MetricGroup> metric_groups();
 
-// Family names by group name, as `/metrics?collect[]=GROUP` takes it.
+// Family names by group name, for `/metrics?collect[]=GROUP`.
 [[nodiscard]] std::map<std::string, std::set<std::string_view>, std::less<>> collects();
 
 }  // namespace perjoule

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Every check of the project, as CI runs it. The last line is "N passed, N failed"; exit 1 when anything failed.
+# Runs every check of the project, as CI does. The last line is "N passed, N failed"; exit 1 if anything failed.
 #
-#   tests/run.sh [--quick]     --quick: the dev build with its tests, and nothing else
+#   tests/run.sh [--quick]     --quick: only the dev build and its tests
 #
-# All stages run, also after one failed. A stage counts the tests that ctest counted; one without ctest counts as one.
-# JOBS=n changes the number of parallel jobs (default 2: a unit under a sanitizer takes more than a gigabyte).
+# All stages run, also after one has failed. A stage counts the tests of ctest; a stage without ctest counts as one
+# test. JOBS=n sets the number of parallel jobs (default 2: compiling one file for a sanitizer takes more than 1 GB).
 set -uo pipefail
 
 cd "$(dirname "$(readlink -f "$0")")/.." || exit 1
@@ -17,7 +17,7 @@ case "${1:-}" in
   *) echo "run.sh: unknown argument \"$1\"" >&2; exit 2 ;;
 esac
 
-# A second checkout of the same sources finds the first one's objects.
+# Without absolute paths in the key, a second checkout of the same sources uses the first one's objects.
 export CCACHE_BASEDIR=$PWD CCACHE_NOHASHDIR=1 CCACHE_SLOPPINESS=pch_defines,time_macros
 export CCACHE_MAXSIZE=${CCACHE_MAXSIZE:-5G}
 export CTEST_OUTPUT_ON_FAILURE=1
@@ -28,7 +28,7 @@ passed_total=0
 failed_total=0
 table=""
 
-# What the stage that runs now counted; a stage that sets nothing counts as one test.
+# The counts of the current stage; a stage that leaves them empty counts as one test.
 passed=""
 failed=""
 skipped=""
@@ -62,7 +62,7 @@ build() {
   ninja -C "build/$preset" -j "$jobs" "${quiet[@]}" "$@"
 }
 
-# run_ctest PRESET ARGUMENTS...: no test at all is a failure, for then nothing was shown.
+# run_ctest PRESET ARGUMENTS...: a run without any test is a failure.
 run_ctest() {
   local preset=$1 report status
   shift
@@ -78,13 +78,13 @@ run_ctest() {
   return $status
 }
 
-# The first attribute of that name is the suite's.
+# count REPORT NAME: the attribute NAME of the whole suite, which comes first in the report.
 count() { grep -oE "\b$2=\"[0-9]+\"" "$1" | head -n 1 | grep -oE '[0-9]+'; }
 
 dev() { build dev && run_ctest dev -LE e2e; }
 end_to_end() { run_ctest dev -L e2e; }
 
-# sanitized PRESET TESTS: builds those tests, by a pattern of their names, and runs them.
+# sanitized PRESET TESTS: builds and runs the tests whose names match the pattern TESTS.
 sanitized() {
   local preset=$1 tests=$2 targets
   cmake --preset "$preset" >"build/$preset.configure" 2>&1 || { cat "build/$preset.configure"; return 1; }
@@ -113,7 +113,7 @@ stage install deploy/install-dependencies.sh test
 stage dev dev
 if [ "$quick" = no ]; then
   stage asan sanitized asan 'unit_[a-z]+|simulation'
-  # The others run one thread: the thread sanitizer has nothing to find there.
+  # The other tests run a single thread, in which there is no data race to find.
   stage tsan sanitized tsan 'unit_storage|unit_daemon'
   stage format format
   stage tidy tidy

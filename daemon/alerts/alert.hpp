@@ -1,4 +1,4 @@
-// One alert as every part of the room sees it: the evaluator makes it, the notifiers send it. Values only.
+// One alert, as the evaluator creates it and the notifiers send it. A plain value: any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,19 +11,19 @@ namespace perjoule::alerts {
 enum class Phase : std::uint8_t { pending, firing, resolved };
 
 struct Alert {
-  std::string name;      // `alertname`
+  std::string name;      // of the rule; label `alertname`
   std::string severity;  // info, warning, critical
-  Labels labels;         // of the instance, without alertname, severity and the external labels
+  Labels labels;         // of the series, without alertname, severity and the external labels
   Phase phase = Phase::pending;
-  std::int64_t starts_ms = 0;  // wall clock; firing: when it began to fire, kept over restarts
-  std::int64_t ends_ms = 0;    // wall clock; resolved: when
-  double value = 0;            // what was compared, at the last evaluation that had data
+  std::int64_t starts_ms = 0;  // wall clock; when it began to fire, kept over restarts
+  std::int64_t ends_ms = 0;    // wall clock; when it was resolved
+  double value = 0;            // the value compared with the threshold, at the last evaluation that had data
   std::string reason;          // resolved: why ("no data" when the series vanished), else empty
-  std::string summary;         // one sentence, {label} and {value} filled in
-  std::string runbook;         // name of the page in deploy/runbooks, or empty
+  std::string summary;         // one sentence, with its placeholders replaced
+  std::string runbook;         // name of a page in deploy/runbooks, a URL, or empty
 };
 
-// Name, severity and labels make the identity: an incident is one alert from its firing to its resolution.
+// Whether name, severity and labels are equal: they identify an alert.
 [[nodiscard]] bool same(const Alert& left, const Alert& right);
 
 }  // namespace perjoule::alerts

@@ -26,9 +26,9 @@ class Fnv1a {
   std::uint64_t value_ = 0xCBF29CE484222325ULL;
 };
 
-std::string replaced(std::string text, std::string_view place, std::string_view by) {
-  for (std::size_t at = text.find(place); at != std::string::npos; at = text.find(place, at + by.size()))
-    text.replace(at, place.size(), by);
+std::string replaced(std::string text, std::string_view placeholder, std::string_view by) {
+  for (std::size_t at = text.find(placeholder); at != std::string::npos; at = text.find(placeholder, at + by.size()))
+    text.replace(at, placeholder.size(), by);
   return text;
 }
 
@@ -61,6 +61,7 @@ Notice make_notice(const Alert& alert, const Labels& external, const Links& link
   notice.annotations.emplace_back("summary", alert.summary);
   notice.resolved = resolved;
   notice.starts_ms = alert.starts_ms;
+  // A wall clock that was set back could put the end before the start.
   if (resolved) notice.ends_ms = std::max(alert.ends_ms, alert.starts_ms);
   return notice;
 }

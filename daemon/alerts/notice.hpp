@@ -1,6 +1,6 @@
 // An alert as its receivers see it: complete labels, annotations and times. Pure; any thread.
 //
-// The labels are the alert's identity there, so nothing in them may change between firing and resolution.
+// Receivers identify an alert by its labels, so they must be the same when it fires and when it is resolved.
 #pragma once
 
 #include <cstdint>
@@ -19,25 +19,25 @@ struct Notice {
   std::int64_t ends_ms = 0;    // wall clock; only when resolved
 };
 
-// Where a reader of the alert finds more. Both may be empty.
+// URLs for the reader of an alert. Both may be empty.
 struct Links {
   std::string daemon;   // URL of this daemon's page
-  std::string runbook;  // URL in which {runbook} stands for the name of the page; an alert may bear a URL of its own
+  std::string runbook;  // URL with {runbook} in place of the page's name; not used for an alert that has its own URL
 };
 
-// The instance's labels, the external ones, alertname and severity, sorted. The alert's name and severity and the
-// external labels keep their names, for they are what keeps two hosts, and two levels, apart: an instance's label that
-// clashes with one becomes exported_NAME, as in a scrape by Prometheus. A label without a value is none.
+// The labels of the series, the external labels, alertname and severity, sorted by name. If a label of the series has
+// the name of one of the others, it becomes exported_NAME, as in a scrape by Prometheus; the others keep their names,
+// because they distinguish hosts and severities. Labels with an empty value are left out.
 [[nodiscard]] Labels complete_labels(const Alert& alert, const Labels& external);
 
-// `resolved` false tells the firing also of an alert that has ended since.
+// `resolved` false: the notice says firing, also if the alert has ended since; its firing was not yet delivered.
 [[nodiscard]] Notice make_notice(const Alert& alert, const Labels& external, const Links& links, bool resolved);
 
-// Prometheus' and Alertmanager's fingerprint of sorted labels: FNV-1a, 64 bits, over each name and value with a byte
-// 255 behind it; 16 hexadecimal digits (prometheus/common, model/signature.go).
+// The fingerprint of sorted labels in Prometheus and Alertmanager: 64-bit FNV-1a over each name and each value, each
+// followed by a byte 255; 16 hexadecimal digits (prometheus/common, model/signature.go).
 [[nodiscard]] std::string fingerprint(const Labels& labels);
 
-// The members "labels" and "annotations" of an object that has been begun in `out`.
+// Appends the members "labels" and "annotations" to an object that is open in `out`.
 void append_identity(std::string& out, const Notice& notice);
 
 }  // namespace perjoule::alerts

@@ -1,4 +1,5 @@
-// What the subcommands print. Each returns the process' exit code.
+// The subcommands. Each prints to stdout, errors to stderr, may block, and returns the exit code of the process. On the
+// main thread only; no daemon loop runs in the same process.
 #pragma once
 
 #include <cstdint>
@@ -15,29 +16,31 @@ namespace perjoule {
 inline constexpr int exit_ok = 0;
 inline constexpr int exit_failure = 1;
 inline constexpr int exit_usage = 2;
-inline constexpr int exit_permission = 77;
-inline constexpr int exit_configuration = 78;
+inline constexpr int exit_permission = 77;     // EX_NOPERM of sysexits.h
+inline constexpr int exit_configuration = 78;  // EX_CONFIG
 
-// `once`: samples twice, one second apart. `format` is table, json or prometheus.
+// `once`: samples twice, one second apart, because power is the difference of two counter readings. `format`: table,
+// json or prometheus.
 [[nodiscard]] int run_once(const config::Settings& settings, std::string_view format);
 
-// `doctor`: every source with its state and remedy. 0 if all that exists works, 77 when all that fails is denied,
-// else 1.
+// `doctor`: every source with its state and remedy. Exit code: 1 if a source fails or is stuck; else 77 if one is
+// denied; else 0. Absent sources do not count.
 [[nodiscard]] int run_doctor(const config::Settings& settings);
 
-// `accept-inventory`: the GPUs that are there now become the expected ones.
+// `accept-inventory`: makes the GPUs that are present now the expected inventory.
 [[nodiscard]] int run_accept_inventory(const config::Settings& settings);
 
 struct ExportRequest {
   std::string format = "openmetrics";  // or csv
-  std::string from;                    // RFC 3339, or seconds since the epoch; "" = everything
+  std::string from;                    // as parse_time() reads it; "": no limit
   std::string to;
-  std::string metric;
+  std::string metric;  // "": all
   std::vector<std::pair<std::string, std::string>> labels;
 };
 [[nodiscard]] int run_export(const config::Settings& settings, const ExportRequest& request);
 
-// RFC 3339 in UTC (`2026-11-24T10:00:00Z`, `2026-11-24`), or seconds since the epoch; in milliseconds.
+// RFC 3339 (`2026-11-24T10:00:00Z`), a date (`2026-11-24`: its midnight in UTC), or seconds since the epoch. Returns
+// milliseconds since the epoch.
 [[nodiscard]] std::optional<std::int64_t> parse_time(std::string_view text);
 
 }  // namespace perjoule

@@ -24,7 +24,7 @@ std::optional<std::int64_t> parse_time(std::string_view text) {
     if (!(seconds >= 0 && seconds < seconds_max)) return std::nullopt;
     return static_cast<std::int64_t>(seconds * 1000);
   }
-  // A date alone is its midnight in UTC, and a blank may stand for the T.
+  // A date without a time is its midnight in UTC. A blank is accepted in place of the T.
   std::string full(text);
   if (full.size() == date_size) full += "T00:00:00Z";
   if (full.size() > date_size && full[date_size] == ' ') full[date_size] = 'T';

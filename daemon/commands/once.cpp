@@ -19,7 +19,7 @@ namespace {
 constexpr std::chrono::milliseconds once_limit{6000};
 constexpr std::chrono::milliseconds doctor_limit{4000};
 
-// The table shows the host; `doctor` shows the sources.
+// Families about the sources: the table leaves them out, because `doctor` shows them.
 bool about_sources(const Metric& metric) {
   constexpr std::array<const Metric*, 5> families = {&source_state, &collector_last_success, &collector_duration,
                                                      &collector_faults, &collector_missed_ticks};
@@ -61,7 +61,8 @@ void print_json(const Survey& survey) {
   fmt::print("{}\n", out);
 }
 
-// A lane that hangs in a driver must not keep the command: its thread cannot be ended, so the process leaves at once.
+// Returns `code`, or exits with it if a lane still hangs in a driver: its thread cannot be ended, and a normal exit
+// would destroy objects that it uses.
 int leave(const Survey& survey, int code) {
   std::fflush(stdout);
   if (!survey.lanes_ended) _exit(code);
@@ -99,7 +100,7 @@ int run_doctor(const config::Settings& settings) {
   for (const auto& [name_of, collector] : settings.collectors) {
     if (!collector.enabled) fmt::print("{:<14} {:<44} {:<8} {}\n", name_of, "", "off", "disabled by the configuration");
   }
-  if (failed == 0 && denied == 0) fmt::print("\nEverything that this host has is being read.\n");
+  if (failed == 0 && denied == 0) fmt::print("\nNo source is failing or denied.\n");
   const int code = failed > 0 ? exit_failure : (denied > 0 ? exit_permission : exit_ok);
   return leave(*seen, code);
 }

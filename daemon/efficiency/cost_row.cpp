@@ -52,7 +52,7 @@ void CostRow::observe(const Observation& observation) {
   booked_ = booked_.value_or(0) + observation.booked;
 }
 
-void CostRow::derive(const Stamp& /*stamp*/, Derivation& derivation) {
+void CostRow::derive(const Stamp&, Derivation& derivation) {
   const std::optional<std::int64_t> booked = std::exchange(booked_, std::nullopt);
   if (!booked) return;
   if (price_) {

@@ -19,7 +19,7 @@ constexpr std::int64_t raw_span_ms = 2 * day_ms;
 constexpr std::int64_t minute_span_ms = 60 * day_ms;
 constexpr std::int64_t lookback_ms = 5 * minute_ms;
 constexpr std::int64_t never_ms = INT64_MAX / 2;
-constexpr std::int64_t differences = 4;  // so many points a window needs for a rate worth the name
+constexpr std::int64_t differences = 4;  // points that a window needs for a usable rate
 
 double value_of(const Bucket& bucket, Aspect aspect) {
   switch (aspect) {
@@ -39,8 +39,8 @@ double value_of(const Bucket& bucket, Aspect aspect) {
   return bucket.last;
 }
 
-// Without a window the newest point of five minutes is looked for, which an hour would not have: each step gets the
-// last bucket that has ended by then and has a sample.
+// A selector without a window finds the newest point of the last five minutes. Points at the ends of hours would mostly
+// be older than that, so each step gets a point of its own: the newest bucket that has ended by then and has a sample.
 std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64_t width_ms, const Want& want) {
   std::vector<storage::Point> points;
   std::size_t next = 0;
@@ -57,15 +57,16 @@ std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64
   return points;
 }
 
-// In the terms of Source: what HistoryReader refuses to read at once is the query's fault, a file that cannot be opened
-// any more is not.
+// HistoryReader's errors as Source reports them: absent (more samples than the query may read) becomes denied, a limit
+// of the query; denied (the file cannot be opened any more) becomes transient, so that it is not taken for such a
+// limit.
 Error as_query_error(Error error) {
   if (error.fault == Fault::denied) error.fault = Fault::transient;
   if (error.fault == Fault::absent) error.fault = Fault::denied;
   return error;
 }
 
-// Where a resolution begins; one that has nothing begins never.
+// The time of the oldest data of a resolution; never_ms if it has no data.
 Result<std::int64_t> beginning(storage::Connection& connection, Resolution resolution) {
   auto oldest_ms = storage::HistoryReader::oldest_ms(connection, resolution);
   if (oldest_ms && *oldest_ms == 0) return never_ms;
@@ -87,21 +88,21 @@ std::vector<storage::Point> to_points(std::span<const Bucket> buckets, std::int6
   std::vector<storage::Point> points;
   points.reserve(buckets.size());
   for (const Bucket& bucket : buckets) {
-    const bool says_something = want.aspect == Aspect::mean ? bucket.seconds > 0 : bucket.count > 0;
+    const bool has_value = want.aspect == Aspect::mean ? bucket.seconds > 0 : bucket.count > 0;
     const double value = value_of(bucket, want.aspect);
-    if (says_something && !std::isnan(value)) points.push_back({bucket.start_ms + width_ms - 1, value});
+    if (has_value && !std::isnan(value)) points.push_back({bucket.start_ms + width_ms - 1, value});
   }
   return points;
 }
 
 Result<void> HistorySource::refresh() {
-  // Nothing was committed since: nothing is new.
+  // data_version is unchanged if no other connection has committed since the last call.
   const auto version = storage::Connection::integer(connection_.keep("PRAGMA data_version"));
   if (!version) return version.error();
   if (*version == version_) return {};
   auto count = storage::Connection::integer(connection_.keep("SELECT count(*) FROM series"));
   if (!count) return count.error();
-  // By its name, too: the number of one that has expired is given out again.
+  // Compares name and labels too: the id of an expired series is used again for a new one.
   auto newest = connection_.text("SELECT id || metric || labels FROM series ORDER BY id DESC LIMIT 1");
   if (!newest) return newest.error();
   if (seen_ == std::pair(*count, *newest)) {
@@ -140,7 +141,8 @@ std::vector<const HistorySource::StoredSeries*> HistorySource::matching(std::spa
   return found;
 }
 
-// The coarsest that is no coarser than `width_ms` and reaches back as far as the query or raw samples do; else raw.
+// The coarsest roll-up that is at most `width_ms` wide and reaches back to the start of the query, or as far as raw
+// samples do; else raw.
 Result<Resolution> HistorySource::allowed_roll_up(const Want& want, std::int64_t width_ms) {
   if (width_ms < minute_ms) return Resolution::raw;
   auto raw_ms = beginning(connection_, Resolution::raw);
@@ -156,15 +158,16 @@ Result<Resolution> HistorySource::allowed_roll_up(const Want& want, std::int64_t
 
 Result<Resolution> HistorySource::resolution_for(const Want& want) {
   const std::int64_t span_ms = want.to_ms - want.from_ms;
-  std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single result: any that there is
+  std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single step: any resolution will do
   if (want.window_ms > 0) grain_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
   std::int64_t width_ms = std::min(grain_ms, want.source_resolution_ms);
-  // Where the newest sample is wanted, a bucket that has ended is older: by less than a minute at each step of a graph
-  // that will do, and no older value stands for now.
+  // A selector without a window asks for the newest sample, and a bucket that has ended is older than that. At the
+  // steps of a graph an age below a minute is acceptable; an instant query gets no roll-up if raw samples exist.
   if (want.window_ms == 0) width_ms = want.step_ms > 0 ? std::min(width_ms, minute_ms) : 0;
   auto allowed = allowed_roll_up(want, width_ms);
   if (!allowed || *allowed != Resolution::raw) return allowed;
-  // No roll-up has what such a window wants. A selector may show a minute's value at several steps, though.
+  // Roll-ups have too few points for such a window. A selector without a window may repeat a minute's value at several
+  // steps, though.
   if (want.window_ms > 0 && grain_ms < minute_ms) return Resolution::raw;
   auto raw_ms = beginning(connection_, Resolution::raw);
   if (!raw_ms) return raw_ms.error();
@@ -174,7 +177,7 @@ Result<Resolution> HistorySource::resolution_for(const Want& want) {
   if (!minutes_ms) return minutes_ms.error();
   auto hours_ms = beginning(connection_, Resolution::hour);
   if (!hours_ms) return hours_ms.error();
-  // The finer one, where the coarser one reaches no further back.
+  // If the coarser resolution does not reach further back (by more than an hour), use the finer one.
   if (reads_raw && *raw_ms <= std::min(*minutes_ms, *hours_ms) + hour_ms) return Resolution::raw;
   if (grain_ms < hour_ms) return Resolution::minute;
   if (span_ms <= minute_span_ms && (want.from_ms >= *minutes_ms || *minutes_ms <= *hours_ms + hour_ms)) {
@@ -190,7 +193,7 @@ Result<void> HistorySource::take_raw(const Want& want, std::span<const std::int6
   for (std::size_t n = 0; n < ids.size(); ++n)
     selected.series[n].points = std::move((*points)[n]);
   if (reader.undecodable() > 0)
-    selected.warning = fmt::format("{} damaged pieces of the history were left out", reader.undecodable());
+    selected.warning = fmt::format("{} damaged blocks of the history were skipped", reader.undecodable());
   return {};
 }
 
@@ -199,7 +202,7 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
   const bool hours = resolution == Resolution::hour;
   const std::int64_t width_ms = hours ? hour_ms : minute_ms;
   storage::HistoryReader reader(connection_, late_);
-  // A bucket may reach into the range from before it, and has a point there only if it ends in it.
+  // A bucket has its point at its end, so one that begins before the range may have its point in it.
   const storage::Range range{want.from_ms - 2 * width_ms, want.to_ms - width_ms + 1};
   auto buckets = reader.buckets(ids, range, resolution, want.samples_max);
   if (!buckets) return buckets.error();
@@ -211,13 +214,14 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
       return point.wall_ms < want.from_ms || point.wall_ms > want.to_ms;
     });
     count += points.size();
-    // Of one bucket there may be a point at many steps.
+    // The reader counts buckets, but one bucket may give a point at many steps.
     if (count > want.samples_max) return Error{Fault::absent, fmt::format("more than {} samples", want.samples_max)};
   }
   selected.rolled_up = true;
-  selected.warning =
-      fmt::format("answered from {} roll-ups: raw samples are not kept for, or not read over, so long{}",
-                  hours ? "hour" : "minute", reader.undecodable() > 0 ? "; damaged pieces of them were left out" : "");
+  selected.warning = fmt::format(
+      "answered from {} roll-ups: the range is too old or too long for raw samples, or "
+      "max_source_resolution allows it{}",
+      hours ? "hour" : "minute", reader.undecodable() > 0 ? "; damaged blocks were skipped" : "");
   return {};
 }
 

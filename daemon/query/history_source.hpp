@@ -1,9 +1,18 @@
-// The history of history.db as the evaluator sees it: series by their matchers, points at the resolution that fits.
+// The Source over history.db: selects series by matchers and reads their points at a suitable resolution. On the thread
+// and the connection of storage::HistoryReader.
 //
-// Raw samples answer as long as they are kept and the range is no longer than two days. Beyond, minutes answer steps
-// and windows of a minute and more, and hours those of an hour and more, and the answer says so. A single result is
-// content with any; finer steps want raw samples over any range, and get minutes where those are kept no more. The
-// thread and the connection are storage::HistoryReader's.
+// The grain of a selector is its window (for rate, increase, delta and last_over_time a quarter of it, so that a window
+// has 4 points), or without a window its step (for an instant query an hour). The first line that applies decides:
+//
+//   raw samples   a window with a grain below 1 minute
+//   raw samples   the range is at most 2 days, or the grain below 1 minute; and raw samples reach back to the start of
+//                 the range, or about as far as the roll-ups
+//   minutes       the grain is below 1 hour
+//   minutes       the range is at most 60 days; and minutes reach back to its start, or about as far as hours
+//   hours
+//
+// Before that: with `max_source_resolution` (Thanos) a roll-up of at most that width, and at most the grain, is
+// preferred to raw samples. An answer from roll-ups has a warning.
 #pragma once
 
 #include <cstdint>
@@ -20,8 +29,8 @@ namespace perjoule::query {
 
 class HistorySource final : public Source {
  public:
-  // `late`: whether whoever asked has stopped waiting; it may be changed between two queries.
   explicit HistorySource(storage::Connection& connection) : connection_(connection) {}
+  // `late` returns true once the deadline has passed; then reading stops with Fault::timeout. Set before each query.
   void set_late(std::function<bool()> late) { late_ = std::move(late); }
 
   [[nodiscard]] Result<Selected> select(const Want& want) override;
@@ -43,17 +52,20 @@ class HistorySource final : public Source {
 
   storage::Connection& connection_;
   std::function<bool()> late_;
-  std::vector<StoredSeries> stored_;  // by labels
-  std::map<std::string, std::vector<std::size_t>, std::less<>> by_name_;
-  std::int64_t version_ = -1;  // of the file's data, which changes with each commit of others
-  std::pair<std::int64_t, std::string> seen_ = {-1, {}};  // how many series there were, and the newest
+  std::vector<StoredSeries> stored_;                                      // sorted by labels
+  std::map<std::string, std::vector<std::size_t>, std::less<>> by_name_;  // indexes in stored_ by metric name
+  // PRAGMA data_version at the last refresh: it changes when another connection commits.
+  std::int64_t version_ = -1;
+  std::pair<std::int64_t, std::string> seen_ = {-1,
+                                                {}};  // the number of series at the last refresh, and the newest one
 };
 
-// `a="b",c="d\"e"` of exposition format as labels, with the metric's name.
+// Labels in the exposition format, `a="b",c="d\"e"`, as a value with the metric's name as __name__. Empty labels are
+// left out, because to PromQL they do not exist.
 [[nodiscard]] Labels to_labels(std::string_view metric, std::string_view text);
 
-// The points that stand for `buckets` of `width_ms`, in time order: stamped with the last millisecond of each, or for a
-// selector without a window with the step at which it is the newest.
+// One point per bucket of `width_ms`, in time order, with the timestamp of the bucket's last millisecond. For a
+// selector without a window: one point per step, with the newest bucket at that step.
 [[nodiscard]] std::vector<storage::Point> to_points(std::span<const storage::Bucket> buckets, std::int64_t width_ms,
                                                     const Want& want);
 

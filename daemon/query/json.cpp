@@ -7,10 +7,10 @@
 namespace perjoule::query {
 namespace {
 
-constexpr std::int64_t prefix_ms =
-    10'000'000;  // of timestamps that share all digits but the last four of their seconds
+// Timestamps within 10,000 s share all digits of their seconds except the last four.
+constexpr std::int64_t prefix_ms = 10'000'000;
 
-// Returns the end of what it wrote.
+// Returns the end.
 char* put_time(char* to, std::int64_t ms) {
   if (ms < 0) *to++ = '-';
   const std::int64_t size = ms < 0 ? -ms : ms;
@@ -37,6 +37,7 @@ char* SampleWriter::put_timestamp(char* to, std::int64_t ms) {
     prefix_ = ms / prefix_ms;
     prefix_size_ = static_cast<std::size_t>(text::put_integer(prefix_text_.data(), prefix_) - prefix_text_.data());
   }
+  // Copies the whole array, because a constant size is faster; the bytes after prefix_size_ are overwritten.
   std::memcpy(to, prefix_text_.data(), prefix_text_.size());
   const auto rest = static_cast<std::uint32_t>(ms % prefix_ms);
   to = text::put_two_digits(to + prefix_size_, rest / 100'000);

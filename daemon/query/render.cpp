@@ -6,7 +6,7 @@
 namespace perjoule::query {
 namespace {
 
-constexpr std::size_t sample_bytes = 28;  // of a typical sample; for reserve() only
+constexpr std::size_t sample_bytes = 28;  // typical size of a sample, for reserve() only
 
 void append_points(std::string& out, const std::vector<storage::Point>& points) {
   out.reserve(out.size() + points.size() * sample_bytes);

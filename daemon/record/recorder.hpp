@@ -77,7 +77,7 @@ class Recorder {
     std::uint64_t refused = 0;  // readings that were not finite, implausible, repeated, or over the limit of series
     std::uint64_t resets = 0;   // raw counters that restarted or jumped
   };
-  // `stamp` is the time of the reading; all samples of the batch, derived ones too, get it.
+  // All samples of the batch, also the derived ones, get the time of the reading.
   Accepted accept(ProbeId probe, const Batch& batch, const Stamp& stamp);
 
   // Commits the ledger and, if `history` is set, the samples pushed so far. One commit is in flight at a time: while it

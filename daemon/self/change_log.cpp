@@ -16,12 +16,12 @@ void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, st
   const LogRateLimit::Verdict verdict = rate_limit_.ask(subject, now_ns);
   if (verdict == LogRateLimit::Verdict::hold) return;
   const std::string_view note =
-      verdict == LogRateLimit::Verdict::say_last ? "changes too often: not logged for up to ten minutes" : "";
+      verdict == LogRateLimit::Verdict::say_last ? "changes too often; not logged for up to 10 minutes" : "";
   log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }
 
-// Logged when it is first known, and when one of the three has changed by more than a quarter.
+// Logs how far back each resolution reaches: when it is first known, and when one has changed by more than a quarter.
 void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
   const auto differs = [](std::int64_t a, std::int64_t b) { return std::abs(a - b) > std::max(a, b) / 4; };
   if (std::equal(reach_ms.begin(), reach_ms.end(), reach_ms_.begin(), std::not_fn(differs))) return;
@@ -29,7 +29,7 @@ void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
   const auto days = [](std::int64_t span_ms) {
     return span_ms == 0 ? std::string("all") : fmt::format("{:.1f} d", static_cast<double>(span_ms) / 86'400'000);
   };
-  log_.info("history reaches back, at the current write rate",
+  log_.info("history retention at the current write rate",
             {{"raw", days(reach_ms[0])}, {"minutes", days(reach_ms[1])}, {"hours", days(reach_ms[2])}});
 }
 
@@ -41,7 +41,7 @@ void ChangeLog::storage(const storage::Report& report) {
   if (storage_error_.empty()) {
     log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});
   } else if (report.error.empty()) {
-    log_.info("storing again");
+    log_.info("storing works again");
   }
   storage_error_ = report.error;
 }

@@ -1,6 +1,5 @@
-// Log lines about sources and storage: one per change of state, not one per tick or commit.
-//
-// A rate limit silences a source that keeps changing. Loop's thread only; `log` outlives it.
+// Logs changes of state of sources and storage: one line per change, not one per tick or commit. A source that changes
+// often is rate-limited (LogRateLimit). Loop's thread only; `log` outlives it.
 #pragma once
 
 #include <cstdint>
@@ -19,9 +18,9 @@ class ChangeLog {
   void source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns);
   void storage(const storage::Report& report);
 
-  // The error of the last commit, "" when it worked.
+  // The error of the last commit; "" if it succeeded.
   [[nodiscard]] const std::string& storage_error() const { return storage_error_; }
-  // The size of the history on disk at its last commit; 0 before the first.
+  // Bytes of the history on disk at its last commit; 0 before the first.
   [[nodiscard]] std::int64_t history_bytes() const { return history_bytes_; }
 
  private:
@@ -30,7 +29,7 @@ class ChangeLog {
   Log& log_;
   LogRateLimit rate_limit_;
   std::string storage_error_;
-  storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as logged last; 0: no limit
+  storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as last logged; 0: not limited by size
   std::int64_t history_bytes_ = 0;
 };
 

@@ -14,7 +14,7 @@ namespace perjoule {
 
 namespace {
 
-// `{a="b"}`, or nothing.
+// `{a="b"}`, or "" without labels.
 std::string label_set(const prometheus::Labels& labels) {
   const std::string text = label_text({labels.begin(), labels.end()});
   return text.empty() ? text : '{' + text + '}';
@@ -27,7 +27,8 @@ std::string header_of(const Metric& metric, Format format) {
   return header;
 }
 
-// OpenMetrics wants canonical floats: 1.0 and 0.0001, where the shortest text would be 1 and 1e-04.
+// A bucket's upper bound. OpenMetrics requires canonical floats, such as 1.0 and 0.0001 where the shortest form would
+// be 1 and 1e-04.
 std::string bound(double value) {
   if (!std::isfinite(value)) return "+Inf";
   std::string text = fmt::format("{}", value);

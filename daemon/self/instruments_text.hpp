@@ -1,5 +1,6 @@
-// prometheus-cpp's instruments as lines of exposition, behind the headers that our own writer gives every family.
-// Registry::Collect would copy every name, help and label at each scrape. Any thread that holds the list's lock.
+// Writes the values of prometheus-cpp's instruments in both exposition formats, under the headers of family_header().
+// prometheus-cpp's own way, Registry::Collect, copies every name, help and label at each scrape. Any thread that holds
+// the lock of the list (daemon/self/instruments.cpp).
 #pragma once
 
 #include <prometheus/counter.h>
@@ -15,19 +16,21 @@
 
 namespace perjoule {
 
-// An instrument and its text up to the value.
+// An instrument and the parts of its lines that do not change.
 template <class T>
 struct Shown {
   const Metric* metric = nullptr;
   std::array<std::string, 2> headers;  // by Format
-  std::string labels;                  // `{a="b"}`, or nothing
+  std::string labels;                  // `{a="b"}`, or ""
   T* instrument = nullptr;
 };
 
-// Those of one family are made one behind the other.
+// Adds an instrument to `shown` and returns it. All instruments of one family must be added in sequence, because
+// append_all writes a header wherever the family changes.
 template <class T>
 T& keep(std::vector<Shown<T>>& shown, const Metric& metric, const prometheus::Labels& labels, T& instrument);
 
+// Appends the families that `admit` accepts (without it: all).
 template <class T>
 void append_all(std::string& out, Format format, const Latest::Admit& admit, const std::vector<Shown<T>>& all);
 

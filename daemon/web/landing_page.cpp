@@ -7,6 +7,7 @@ namespace perjoule::web {
 
 namespace {
 
+// For HTML text and attributes in double quotes.
 std::string escape(std::string_view text) {
   std::string out;
   for (char c : text) {
@@ -30,7 +31,7 @@ std::string escape(std::string_view text) {
   return out;
 }
 
-// A word and a sign for every state: never by colour alone.
+// Each state has a sign and a word, so that the page can be read without colours (WCAG 2, 1.4.1).
 std::string_view sign(const std::optional<SourceState>& state) {
   if (!state) return "&#8230; starting";
   switch (*state) {

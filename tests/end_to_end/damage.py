@@ -128,7 +128,7 @@ def fill_and_free(binary, directory, disk):
             lambda scrape: scrape.value("perjoule_storage_appended_samples_total") > appended, "storing resumes", 20)
         not_fallen(seen, again)
         grown(daemon, meter, package_joules(again) + 20)
-        check(daemon.lines("storing again"), "the log says that storing goes on")
+        check(daemon.lines("storing works again"), "the log says that storing works again")
         last = daemon.scrape()
         daemon.kill()
     for file in ("ledger.db", "history.db"):

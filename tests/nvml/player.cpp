@@ -280,7 +280,7 @@ Player& player() {
 
 namespace {
 
-// Runs while the object is loaded, so that symbols that the scenario lists as missing are hidden before a look-up.
+// Runs while the object is loaded, so that symbols that the scenario lists as missing are hidden before any dlsym().
 [[maybe_unused]] Player& started = player();
 
 }  // namespace

@@ -10,7 +10,8 @@ namespace perjoule::alerts {
 
 namespace {
 
-// What stands before `end`, which is taken too; nothing where it is not there.
+// Removes the characters up to and including `end` from the front of `text`; returns those before `end`. Nothing if
+// there is no `end`.
 std::optional<std::string_view> take(std::string_view& text, char end) {
   const std::size_t size = text.find(end);
   if (size == std::string_view::npos) return std::nullopt;

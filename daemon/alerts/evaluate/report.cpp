@@ -39,7 +39,7 @@ void append_alerts(std::string& out, ActiveAlerts alerts, const Links& links) {
   json.end_array();
 }
 
-// The alerts of a level, which are removed from the front of `active`.
+// Removes the alerts of a level from the front of `active` and returns them.
 ActiveAlerts split_front(ActiveAlerts& active, const Rule& rule, const Level& level) {
   const auto other = std::find_if(active.begin(), active.end(), [&](const Active& each) {
     return each.alert.name != rule.name || each.alert.severity != level.severity;
@@ -83,7 +83,7 @@ void append_group(std::string& out, const Report& report, const Links& links, bo
   json.member("lastEvaluation", evaluated_at(report)).end_object();
 }
 
-// Prometheus accepts capitals too.
+// In lower case, because Prometheus ignores case here.
 std::string type_parameter(const query::Parameters& parameters) {
   const auto found =
       std::find_if(parameters.begin(), parameters.end(), [](const auto& each) { return each.first == "type"; });

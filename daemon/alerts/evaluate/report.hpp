@@ -1,9 +1,9 @@
-// What Prometheus 2.42 says at /api/v1/alerts and /api/v1/rules, of the daemon's own rules: so Grafana lists them.
-// Pure; any thread.
+// The answers of /api/v1/alerts and /api/v1/rules about the daemon's own rules, in the form of Prometheus 2.42, so that
+// Grafana can list them. Pure; any thread.
 //
-// Each level of a rule is one of Prometheus' rules, in the PromQL that `describe rules` writes. An alert bears the
-// labels and annotations that its receivers see, without the external labels, as in Prometheus. What an evaluation took
-// is left out where it is not known: of a single rule, and before the first.
+// Each level of a rule becomes one Prometheus rule, with the PromQL that `describe rules` writes. An alert has the
+// labels and annotations that its receivers get, without the external labels, as in Prometheus. evaluationTime is left
+// out where it is not known: for single rules, and before the first evaluation.
 #pragma once
 
 #include <cstdint>
@@ -17,15 +17,15 @@
 
 namespace perjoule::alerts {
 
-// How the rules stand.
+// The state of the rules.
 struct Report {
   std::span<const Rule> rules;
   std::vector<Active> active;     // in the order of rules and levels
-  std::int64_t evaluated_ms = 0;  // wall clock, the last evaluation; 0: none yet
-  double evaluation_seconds = 0;  // what it took
+  std::int64_t evaluated_ms = 0;  // wall clock of the last evaluation; 0 before the first
+  double evaluation_seconds = 0;  // its duration, of all rules together
 };
 
-// `path` is "alerts" or "rules", which reads the parameter `type`: "alert" or "record".
+// `path`: "alerts" or "rules". "rules" reads the parameter `type`, "alert" or "record"; any other value: 400, bad_data.
 [[nodiscard]] query::Answer answer(std::string_view path, const query::Parameters& parameters, const Report& report,
                                    const Links& links);
 

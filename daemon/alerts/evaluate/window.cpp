@@ -16,7 +16,7 @@ void Window::add(std::int64_t at_ms, double value) {
   while (!points_.empty() && points_.front().at_ms < at_ms - window_ms_)
     points_.pop_front();
   const std::size_t size = points_.size();
-  // The newest point moves on until it is far enough from the one before it.
+  // Merge into the newest point until it is far enough from the one before it.
   if (size >= 2 && points_[size - 1].at_ms - points_[size - 2].at_ms < window_ms_ / spacings) {
     merge(points_.back(), at_ms, value);
     return;

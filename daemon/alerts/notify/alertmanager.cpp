@@ -12,7 +12,7 @@ std::string alertmanager_body(std::span<const Notice> notices, std::int64_t unti
   JsonWriter json(out);
   json.begin_array();
   for (const Notice& notice : notices) {
-    // Alertmanager refuses an end before the start, which a clock that was set back would give.
+    // Alertmanager refuses an alert that ends before it starts, which a clock that was set back could cause.
     const std::int64_t ends_ms = std::max(notice.resolved ? notice.ends_ms : until_ms, notice.starts_ms);
     json.begin_object();
     append_identity(out, notice);

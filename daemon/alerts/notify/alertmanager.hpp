@@ -1,5 +1,4 @@
-// The body that Alertmanager's API v2 takes at POST /api/v2/alerts (api/v2/openapi.yaml, postableAlerts). Pure; any
-// thread.
+// The body of POST /api/v2/alerts for Alertmanager (postableAlerts in its api/v2/openapi.yaml). Pure; any thread.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +10,12 @@
 
 namespace perjoule::alerts {
 
-// A firing alert says until when it holds unless it is told again: should this daemon die, Alertmanager resolves it
-// then. `until_ms` is wall clock. `generator_url` is left out when it is empty.
+// `until_ms` (wall clock) is the endsAt of firing alerts: unless they are sent again before, Alertmanager resolves them
+// at that time, for example if this daemon dies. An empty `generator_url` is left out.
 [[nodiscard]] std::string alertmanager_body(std::span<const Notice> notices, std::int64_t until_ms,
                                             std::string_view generator_url);
 
-// Of the API below a configured base: "http://am:9093/prefix/" -> "http://am:9093/prefix/api/v2/alerts".
+// The URL of the API below a configured base: "http://am:9093/prefix/" -> "http://am:9093/prefix/api/v2/alerts".
 [[nodiscard]] std::string alertmanager_url(std::string_view base);
 
 }  // namespace perjoule::alerts

@@ -16,7 +16,7 @@ namespace json = config::json;
 constexpr std::array<std::string_view, 3> delivery_words = {"nothing", "firing", "resolved"};
 constexpr double time_max_ms = 1e14;  // the year 5138
 
-// Reads the members of an object; the first one that is missing or of another type spoils the whole.
+// Reads the members of an object. good() is false once a member is missing or has another type.
 class Reader {
  public:
   explicit Reader(const json::Value* object) : object_(object) {}
@@ -61,7 +61,7 @@ class Reader {
 
 }  // namespace
 
-// The member "told" keeps its name: ledgers of 0.1.0 have it.
+// The member "told" (what was sent to each receiver) keeps its name, because ledgers of 0.1.0 contain it.
 std::string to_text(const Incident& incident) {
   const Alert& alert = incident.alert;
   Labels sent;

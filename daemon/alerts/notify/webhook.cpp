@@ -8,9 +8,9 @@ namespace perjoule::alerts {
 namespace {
 
 constexpr std::string_view receiver = "perjouled";
-constexpr std::string_view no_end = "0001-01-01T00:00:00Z";  // Go's zero time: what Alertmanager says while it fires
+constexpr std::string_view no_end = "0001-01-01T00:00:00Z";  // Go's zero time, as Alertmanager writes
 
-// The key of the root route and the group's labels as Alertmanager prints them: {}:{a="b", c="d"}.
+// Alertmanager's groupKey: the key of the root route, then the group's labels: {}:{a="b", c="d"}.
 std::string group_key(const Labels& labels) {
   std::string key = "{}:{";
   for (const auto& [name, value] : labels) {

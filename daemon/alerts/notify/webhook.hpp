@@ -1,5 +1,5 @@
-// Alertmanager's webhook payload, version 4 (notify/webhook, template.Data): what hundreds of receivers parse already.
-// Pure; any thread.
+// The body of a webhook: Alertmanager's payload, version 4 (Alertmanager's notify/webhook and template.Data), because
+// existing webhook receivers parse it. Pure; any thread.
 #pragma once
 
 #include <string>
@@ -9,7 +9,7 @@
 
 namespace perjoule::alerts {
 
-// One alert is a group of its own (`group_by: ['...']`): its labels are the group's labels and the common ones.
+// A group of one alert, as with `group_by: ['...']`: the labels of the alert are also groupLabels and commonLabels.
 [[nodiscard]] std::string webhook_body(const Notice& notice, std::string_view daemon_url);
 
 }  // namespace perjoule::alerts

@@ -9,7 +9,7 @@ double extrapolation_factor(const SampledWindow& window, double difference, bool
   const double to_end = static_cast<double>(window.to_ms - window.last_ms) / 1000;
   const double sampled = static_cast<double>(window.last_ms - window.first_ms) / 1000;
   const double distance = sampled / static_cast<double>(window.samples - 1);
-  // A counter did not exist before the moment at which it was zero.
+  // A counter starts at zero: do not extrapolate it to before the time at which it was zero.
   if (is_counter && difference > 0 && window.first_value >= 0)
     to_start = std::min(to_start, sampled * (window.first_value / difference));
   const double threshold = distance * 1.1;

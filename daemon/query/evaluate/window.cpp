@@ -12,13 +12,13 @@ namespace {
 using storage::Point;
 using Points = std::span<const Point>;
 
-// Windows of no more points are read in order, whatever they share.
+// Windows with at most this many points are read point by point, also if they overlap.
 constexpr std::size_t small_window = 32;
 
-// Sums for a mean are made of values this much smaller, so that they do not overflow where the mean does not.
+// The sum for a mean is made of values scaled by this factor, so that it does not overflow if the mean does not.
 constexpr double mean_scale = 0x1p-26;
 
-// Calls `each(step, begin, end)` for each step whose window holds points, of which it is [begin, end).
+// Calls `each(step, begin, end)` for each step whose window is not empty; [begin, end) are the indexes of its points.
 template <class Each>
 void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, const Each& each) {
   const std::size_t steps = grid.steps();
@@ -34,14 +34,15 @@ void for_each_window(Points points, const Grid& grid, std::int64_t range_ms, con
   }
 }
 
-// As Prometheus does it, to the last digit: where a mean is next to nothing, all of it is rounding.
+// In the order of Prometheus, to the last digit: if a mean is close to 0, rounding is all that is left of it.
 double mean_of(Points window) {
   Sum mean;
   double count = 0;
   for (const Point& point : window) {
     count += 1;
     if (std::isinf(mean.value)) {
-      // An infinite mean stays, but for its opposite and NaN: the difference below would be NaN for every number.
+      // An infinite mean stays, except if the opposite infinity or NaN follows. Without this, the difference below
+      // would be NaN for every finite value.
       if (std::isinf(point.value) && (mean.value > 0) == (point.value > 0)) continue;
       if (std::isfinite(point.value)) continue;
     }
@@ -65,7 +66,8 @@ double extreme_of(Points window) {
   return extreme;
 }
 
-// One function per window: `small` reads it, `large` asks a fold. Where windows do not overlap much, all are read.
+// Computes one value per window. `small` reads the window's points; `large` uses a sliding fold, for large windows that
+// overlap.
 template <class Small, class Large>
 void fold_windows(Points points, const Grid& grid, std::int64_t range_ms, std::span<double> out, Small small,
                   Large large) {
@@ -98,7 +100,7 @@ void sums(Points points, const Grid& grid, std::int64_t range_ms, std::span<doub
                [&fold](std::size_t begin, std::size_t end) { return fold.over(begin, end).total(); });
 }
 
-// What a counter lost at its resets within a window: each falls back from the value before it.
+// The sum of what a counter lost at its resets in a window: at each reset, the value before it.
 class Resets {
  public:
   explicit Resets(Points points) : points_(points), fold_(Lift{this}) {
@@ -110,7 +112,7 @@ class Resets {
   Resets(const Resets&) = delete;
   Resets& operator=(const Resets&) = delete;
 
-  // Adds it to `value`, in the order of time.
+  // Returns `value` plus that sum, added in the order of time. `begin` and `end` must not decrease between calls.
   double add(double value, std::size_t begin, std::size_t end) {
     while (first_ < at_.size() && at_[first_] <= begin)
       ++first_;

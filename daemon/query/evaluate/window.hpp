@@ -1,9 +1,9 @@
-// Functions over time: what `rate(x[5m])` makes of one series at every step. Pure; any thread.
+// Functions over time, such as `rate(x[5m])`, of one series at every step of a grid. Pure; any thread.
 //
-// A window reaches from `t - range` to `t`, both inclusive, as in Prometheus 2 (its promql/functions.go says what each
-// function is). A window is not read again at every step: what overlapping windows share is folded once, so that the
-// cost is linear in samples and steps. Small windows and windows side by side are folded in Prometheus' own order, to
-// the last bit; large ones differ from it by the rounding of a few additions.
+// A window reaches from `t - range` to `t`, both inclusive, as in Prometheus 2 (promql/functions.go defines the
+// functions). Overlapping windows share partial results (sliding_fold.hpp), so that the cost is linear in samples plus
+// steps. Windows that are small or hardly overlap are computed in Prometheus' own order and give the same bits; for the
+// others the result differs by the rounding of a few additions.
 #pragma once
 
 #include <bit>
@@ -20,7 +20,7 @@ namespace perjoule::query {
 struct Grid {
   std::int64_t from_ms = 0;
   std::int64_t to_ms = 0;    // inclusive
-  std::int64_t step_ms = 0;  // 0: at `from_ms` alone
+  std::int64_t step_ms = 0;  // 0: only at `from_ms`
 
   [[nodiscard]] std::size_t steps() const {
     return step_ms > 0 ? static_cast<std::size_t>((to_ms - from_ms) / step_ms) + 1 : 1;
@@ -28,7 +28,8 @@ struct Grid {
   [[nodiscard]] std::int64_t at(std::size_t step) const { return from_ms + static_cast<std::int64_t>(step) * step_ms; }
 };
 
-// No value at a step. It is Prometheus' mark of staleness, a NaN that no arithmetic makes: compare bits, never values.
+// The mark of a step without a value: Prometheus' staleness marker, a NaN that no arithmetic produces. Compare its
+// bits, because a NaN equals nothing.
 inline constexpr std::uint64_t absent_bits = 0x7ff0'0000'0000'0002;
 inline constexpr double absent = std::bit_cast<double>(absent_bits);
 constexpr bool is_absent(double value) {
@@ -37,11 +38,12 @@ constexpr bool is_absent(double value) {
 
 inline constexpr std::int64_t lookback_ms = 300'000;
 
-// The newest sample that is at most five minutes old, at every step. `out` has a place for each step, all absent.
-// False: there is none at any step.
+// Writes the newest sample that is at most five minutes old, for every step. `out` has one element per step, all of
+// them absent before the call. False if no step has a sample.
 bool select_newest(std::span<const storage::Point> points, const Grid& grid, std::span<double> out);
 
-// The same for a function of a range. `rolled_up`: a point of count_over_time says itself how many samples it is.
+// The same for a function of a range. `rolled_up`: the points are from roll-ups; for count_over_time the value of each
+// is then a number of samples.
 bool over_time(Function function, std::span<const storage::Point> points, const Grid& grid, std::int64_t range_ms,
                bool rolled_up, std::span<double> out);
 

@@ -12,7 +12,7 @@
 namespace perjoule::query {
 namespace {
 
-constexpr double time_max_s = 4e12;  // far beyond it a double has no milliseconds
+constexpr double time_max_s = 4e12;  // a double of seconds has about milliseconds up to here (2^42)
 
 constexpr std::int64_t duration_max_ms = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // Go counts nanoseconds
 
@@ -31,7 +31,8 @@ std::optional<double> parse_float(std::string_view text) {
   const auto [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
   if (end != text.data() + text.size()) return {};
   if (problem == std::errc::result_out_of_range) {
-    // Too small is 0, too large is an error. from_chars does not say which.
+    // Go reads a number that is too small as 0 and refuses one that is too large. from_chars does not distinguish the
+    // two; the sign of the exponent does.
     const std::size_t exponent = text.find_first_of("eE");
     if (exponent == std::string_view::npos || text.substr(exponent + 1, 1) != "-") return {};
     return sign * 0.0;
@@ -73,7 +74,7 @@ void append_utf8(std::string& out, std::uint32_t c) {
   }
 }
 
-// The number of exactly `count` digits at the front of `rest`, which are removed.
+// Removes exactly `count` digits from the front of `rest` and returns their number. Nothing if it is over `max`.
 std::optional<std::uint32_t> split_digits(std::string_view& rest, std::size_t count, int base, std::uint32_t max) {
   if (rest.size() < count) return {};
   std::uint32_t value = 0;
@@ -83,7 +84,8 @@ std::optional<std::uint32_t> split_digits(std::string_view& rest, std::size_t co
   return value;
 }
 
-// Appends what an escape sequence stands for; `rest` begins behind its backslash, and the sequence is removed.
+// Removes an escape sequence, whose backslash is already removed, from the front of `rest` and appends what it stands
+// for. False if it is invalid.
 bool unescape(std::string& out, std::string_view& rest, char quote) {
   if (rest.empty()) return false;
   const char c = rest.front();
@@ -161,7 +163,8 @@ std::optional<std::int64_t> read_time(std::string_view text) {
   const auto seconds = parse_float(text);
   if (!seconds) return text::parse_rfc3339(text);
   if (!(std::fabs(*seconds) < time_max_s)) return {};
-  // The order of operations is Prometheus', so that the same text is the same millisecond.
+  // The same operations in the same order as in Prometheus (web/api/v1, parseTime), so that the same string gives the
+  // same millisecond.
   double whole = 0;
   const double fraction = std::round(std::modf(*seconds, &whole) * 1000) / 1000;
   const auto nanoseconds = static_cast<std::int64_t>(fraction * 1e9);
@@ -193,7 +196,7 @@ Result<std::int64_t> time_parameter(const Parameters& parameters, std::string_vi
   if (text.empty() && otherwise) return *otherwise;
   const auto ms = read_time(text);
   if (!ms) {
-    // Prometheus says more where the parameter may be left out.
+    // Prometheus' message is longer for a parameter that may be left out.
     const std::string which = otherwise ? fmt::format("Invalid time value for '{}': ", name) : std::string();
     return invalid(name, fmt::format("{}cannot parse {} to a valid timestamp", which, text::quoted_short(text)));
   }

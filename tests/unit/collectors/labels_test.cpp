@@ -8,7 +8,7 @@
 
 namespace perjoule {
 
-TEST_CASE("labels: text and back, whatever their values hold") {
+TEST_CASE("labels: written and read back, whatever bytes their values hold") {
   std::mt19937_64 random(4);
   for (int i = 0; i < 2'000; ++i) {
     const Labels labels = {{"a", hostile(random, "\\\",=\nn")}, {"b", hostile(random, "\\\",=\nn")}};
@@ -25,7 +25,7 @@ TEST_CASE("labels: the escapes of the exposition format") {
   CHECK(parse_labels(R"(b="2",a="1")") == Labels{{"a", "1"}, {"b", "2"}});
 }
 
-TEST_CASE("labels: hostile text gives labels that read back, or nothing") {
+TEST_CASE("labels: hostile input gives labels that read back, or nothing") {
   std::mt19937_64 random(3);
   for (int i = 0; i < 5'000; ++i) {
     const std::string text = hostile(random, "ab=\",\\");

@@ -195,7 +195,7 @@ TEST_CASE("files, depth and number of values are bounded") {
   CHECK(refusals_of(fits + " ").starts_with("perjoule.json:1:1: error: longer than 4 MiB\n"));
 }
 
-TEST_CASE("a key that is there twice is refused with its path") {
+TEST_CASE("a duplicate key is refused with its path") {
   const json::Document document = json::read(R"({"a": {"b": [0, {"c": 1, "c": 2}]}, "a": 3})");
   REQUIRE(document.root);
   REQUIRE(document.problems.size() == 2);
@@ -205,7 +205,7 @@ TEST_CASE("a key that is there twice is refused with its path") {
   CHECK(document.problems[1].place.column == 37);
 }
 
-// Writes random JSON and remembers where each value and key begins and ends, in characters and lines.
+// Writes random JSON and records where each value and key begins and ends, in characters and lines.
 class Writer {
  public:
   explicit Writer(unsigned seed) : random_(seed) {}
@@ -283,7 +283,7 @@ void collect(const json::Value& value, std::vector<Place>& places) {
     collect(item, places);
 }
 
-TEST_CASE("every value and key of random JSON is where it was written") {
+TEST_CASE("every value and key of random JSON has the position at which it was written") {
   std::size_t seen = 0;
   for (unsigned seed = 0; seed < 3000; ++seed) {
     Writer writer(seed);

@@ -17,7 +17,7 @@ TEST_CASE("json writer: commas stand between members and items, and nowhere else
   CHECK(out == R"({"a":"{[:,","b":[],"c":[-7,0.5,true,null,"x",{}],"d":""})");
 }
 
-TEST_CASE("json writer: a writer made in the middle goes on") {
+TEST_CASE("json writer: a writer created inside a value continues it") {
   std::string out;
   JsonWriter(out).begin_array();
   for (int i = 0; i < 3; ++i)

@@ -44,7 +44,7 @@ TEST_CASE("quantities are read in their base unit") {
   CHECK(*parse_boolean("false") == false);
 }
 
-TEST_CASE("what is wrong with a quantity, and how it is written") {
+TEST_CASE("an invalid quantity is refused with the error and the expected form") {
   constexpr std::string_view durations = "write whole numbers with units, such as 5s, 1h30m or 30d (ms s m h d w y)";
   constexpr std::string_view powers = "write it in W or kW, such as 250 W or 1.2 kW";
   struct Case {
@@ -110,7 +110,7 @@ TEST_CASE("formatted quantities read back the same") {
   std::mt19937_64 random(3);
   auto below = [&random](std::uint64_t limit) { return static_cast<double>(random() % limit); };
   for (int round = 0; round < 20000; ++round) {
-    // Of every magnitude, not only of the largest.
+    // Of every magnitude: most random 64-bit numbers are large.
     const std::uint64_t limit = std::uint64_t{1} << (random() % 44 + 1);
     const double seconds = below(limit) / 1000.0;
     const double bytes = below(std::min<std::uint64_t>(limit, std::uint64_t{1} << 43)) * 1024;

@@ -21,7 +21,7 @@ TEST_CASE("UTF-8 is checked as RFC 3629 says") {
   }
 }
 
-TEST_CASE("a long line is cut around the place, in characters") {
+TEST_CASE("a long line is cut around the position, counted in characters") {
   const std::string fits(excerpt_columns, 'x');
   CHECK(excerpt("a\n" + fits + "\r\nb", 2).line == fits);
   std::string line;
@@ -46,7 +46,7 @@ TEST_CASE("a long line is cut around the place, in characters") {
   CHECK(end.caret == characters(end.line));
 }
 
-TEST_CASE("the edit distance counts the four slips of a typist") {
+TEST_CASE("the edit distance counts swapped, missing, added and replaced characters") {
   CHECK(edit_distance("period", "period") == 0);
   CHECK(edit_distance("peroid", "period") == 1);   // swap
   CHECK(edit_distance("perod", "period") == 1);    // left out

@@ -53,7 +53,7 @@ TEST_CASE("durations: each fault is named") {
   }
 }
 
-TEST_CASE("quoted strings are JSON whatever they hold") {
+TEST_CASE("quoted strings are valid JSON, whatever bytes they hold") {
   CHECK(quoted("a\"\\\n\x01\x7F\xC3\xA9\xFF") == "\"a\\\"\\\\\\n\\u0001\\u007f\xC3\xA9\xEF\xBF\xBD\"");
   CHECK(lower("ABC-xyz-0") == "abc-xyz-0");
   CHECK(equal_ignoring_case("NaN", "nan"));

@@ -72,7 +72,7 @@ TEST_CASE("json: SampleWriter writes the same as append_sample(), with commas be
   }
 }
 
-TEST_CASE("json: no sample writes nothing") {
+TEST_CASE("json: without samples nothing is written") {
   std::string none;
   { SampleWriter samples(none); }
   CHECK(none.empty());
