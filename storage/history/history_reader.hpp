@@ -25,7 +25,7 @@
 
 namespace perjoule::storage {
 
-// A series of the file. `description.id` is no number of this process: it repeats `id`.
+// A series of the file. `description.id` repeats `id`; it is not a SeriesId of this process.
 struct StoredSeries {
   std::int64_t id = 0;
   SeriesDescription description;
