@@ -73,7 +73,9 @@ Result<void> Gpu::bind() {
     return error;
   }
   // The board may have been replaced since the last discovery.
-  const std::string uuid = text_of([&](char* text, std::uint32_t size) { return api.device_uuid(*found, text, size); });
+  const std::string uuid = text_of([&](char* text, std::uint32_t size) {
+    return api.device_uuid != nullptr ? api.device_uuid(*found, text, size) : Return::function_not_found;
+  });
   if (!uuid.empty() && uuid != board_.labels.uuid) {
     return Error{Fault::absent, fmt::format("another board, {}, is at {}", uuid, board_.address)};
   }

@@ -125,7 +125,9 @@ http::Response Routes::api(const http::Request& request) const {
   }
   std::string path = request.path.substr(api_prefix.size());
   const Setup::Ask& ask = path == "alerts" || path == "rules" ? setup_.ask_rules : setup_.ask;
-  if (!ask) return json(query::error_answer(503, "unavailable", "there is no history: storage.enabled is false"));
+  if (!ask)
+    return json(query::error_answer(503, "unavailable",
+                                    "there is no history: the daemon runs with --no-storage or storage.enabled false"));
   query::Parameters parameters = request.query;
   if (request.method == "POST") {
     auto form = http::decode_query(request.body);

@@ -263,7 +263,7 @@ TEST_CASE_FIXTURE(Fixture, "the page shows every source with its state in words,
   CHECK(has(page, "/var/lib/&lt;perjoule&gt;: no space left"));
   CHECK(has(page, "1.2.3 &lt;abc&gt;"));
   for (const char* words : {"denied", "ok</td>", "starting", "3 s ago", "never", "2.5 ms", "href=\"/metrics\"",
-                            "As of 2026-11-23 09:00:00 UTC"}) {
+                            "As of 2026-11-23T09:00:00Z"}) {
     CAPTURE(words);
     CHECK(has(page, words));
   }
