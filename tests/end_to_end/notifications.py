@@ -68,7 +68,7 @@ def over_a_restart_and_an_outage(binary, directory):
             manager.start()
             hook.wait(VIA_ALERTMANAGER, 2, 40)
             wait_for(lambda: pending(daemon, "alertmanager") == 0, "nothing is pending")
-            equal(len(daemon.lines("alerts reach their receiver again")), 1, "lines about its end")
+            equal(len(daemon.lines("alerts are delivered to a receiver again")), 1, "lines about its end")
             time.sleep(2)  # a duplicate would come within this time
             equal(one_incident(hook.alerts(DIRECT), "at the webhook"),
                   one_incident(hook.alerts(VIA_ALERTMANAGER), "through the Alertmanager"), "the same incident")
