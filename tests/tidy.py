@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """clang-tidy over the rooms, as .clang-tidy says.
 
-A unit that was clean is skipped until it, a project header that it includes, its compiler flags, .clang-tidy
-or clang-tidy itself changes. A hash of all these is its state; clean states are known from two places:
+A unit that was clean is skipped until its code, that of a project header that it includes, its compiler flags,
+.clang-tidy or clang-tidy itself changes; comments count only where they hold a NOLINT. A hash of all these is its
+state; clean states are known from two places:
   ~/.cache/perjoule-tidy    one empty file per state that was clean on this machine
   tests/tidy.clean          the states of the last change that ran --record, so that a fresh machine checks only what
                             differs from it; tests/soak/tidy.sh checks everything
@@ -33,6 +34,8 @@ ROOMS = ("config", "collectors", "storage", "daemon")
 # The analyzer reports what is not so inside Asio's awaitable; Asio lives in daemon/ alone.
 ANALYZER = "--checks=clang-analyzer-core.*,clang-analyzer-cplusplus.*,clang-analyzer-deadcode.*,clang-analyzer-unix.*"
 KEPT_SECONDS = 60 * 24 * 3600
+# Strings come first, so that "//" inside one is not a comment.
+STRING_OR_COMMENT = re.compile(rb'R"([^()\s\\]*)\(.*?\)\1"|"(?:\\.|[^"\\\n])*"|//[^\n]*', re.DOTALL)
 INCLUDE = re.compile(rb'^\s*#\s*include\s+"([^"]+)"', re.MULTILINE)
 
 
@@ -67,6 +70,14 @@ def with_includes(path, seen):
         with_includes(pathlib.Path(os.fsdecode(name)), seen)
 
 
+def code_of(path):
+    """The file without its // comments, except those with a NOLINT, and without empty lines."""
+    def kept(match):
+        return b"" if match[0].startswith(b"//") and b"NOLINT" not in match[0] else match[0]
+    lines = STRING_OR_COMMENT.sub(kept, (ROOT / path).read_bytes()).splitlines()
+    return b"\n".join(line.rstrip() for line in lines if line.strip())
+
+
 def state(unit, common):
     files = set()
     with_includes(unit["path"], files)
@@ -75,7 +86,7 @@ def state(unit, common):
     for text in [command, *arguments(unit)]:
         digest.update(text.encode() + b"\0")
     for path in sorted(files):
-        digest.update(str(path).encode() + b"\0" + hashlib.sha256((ROOT / path).read_bytes()).digest())
+        digest.update(str(path).encode() + b"\0" + hashlib.sha256(code_of(path)).digest())
     return digest.hexdigest()
 
 
