@@ -33,8 +33,12 @@ passed=""
 failed=""
 skipped=""
 
+# CPU seconds, user and system, of all commands that have ended: cutime and cstime of proc_pid_stat(5), in ticks.
+cpu_seconds() { awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($14 + $15) / ticks) }' /proc/$$/stat; }
+
 stage() {
-  local name=$1 begin=$SECONDS status
+  local name=$1 begin=$SECONDS cpu status
+  cpu=$(cpu_seconds)
   shift
   passed="" failed="" skipped=0
   echo
@@ -49,8 +53,8 @@ stage() {
   fi
   passed_total=$((passed_total + passed))
   failed_total=$((failed_total + failed))
-  table+=$(printf '%-10s %6d s %6d passed %4d failed %4d skipped' \
-    "$name" $((SECONDS - begin)) "$passed" "$failed" "$skipped")$'\n'
+  table+=$(printf '%-10s %6d s %6d s CPU %6d passed %4d failed %4d skipped' \
+    "$name" $((SECONDS - begin)) $(($(cpu_seconds) - cpu)) "$passed" "$failed" "$skipped")$'\n'
 }
 
 # build PRESET [TARGETS...]
@@ -124,6 +128,6 @@ fi
 
 echo
 printf '%s' "$table"
-echo "total $((SECONDS / 60)) min $((SECONDS % 60)) s"
+echo "total $((SECONDS / 60)) min $((SECONDS % 60)) s, $(($(cpu_seconds) / 60)) min of CPU"
 echo "$passed_total passed, $failed_total failed"
 [ "$failed_total" -eq 0 ]
