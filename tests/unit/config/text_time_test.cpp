@@ -42,14 +42,14 @@ TEST_CASE("durations: each fault is named") {
   constexpr std::int64_t max_ms = 1'000'000'000;
   CHECK(parse_duration("1d2h3m4s5ms", max_ms).ms == 93'784'005);
   CHECK(parse_duration("0s", max_ms).ms == 0);
-  for (const auto& [text, fault] :
+  for (const auto& wrong :
        {std::pair("", DurationFault::malformed), std::pair("s", DurationFault::malformed),
         std::pair("5x", DurationFault::malformed), std::pair("5", DurationFault::no_unit),
         std::pair("1m5", DurationFault::no_unit), std::pair("1s1m", DurationFault::unit_order),
         std::pair("1s1s", DurationFault::unit_order), std::pair("1y", DurationFault::too_long),
         std::pair("99999999999999999999s", DurationFault::too_long), std::pair("-1s", DurationFault::malformed)}) {
-    CAPTURE(text);
-    CHECK(parse_duration(text, max_ms).fault == fault);
+    CAPTURE(wrong.first);
+    CHECK(parse_duration(wrong.first, max_ms).fault == wrong.second);
   }
 }
 
