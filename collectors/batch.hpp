@@ -58,7 +58,7 @@ struct PowerReading {
 struct Reading {
   enum class Form : std::uint8_t { value, meter, integral };
   const Metric* metric = nullptr;
-  const Metric* rate = nullptr;  // gauge that shows the mean rate of the interval (power beside energy), same labels
+  const Metric* rate = nullptr;  // gauge, same labels: mean rate of the interval (for an energy, the power)
   Form form = Form::value;
   Origin origin = Origin::counter;
   double value = 0;  // value: the number; integral: watts
@@ -67,7 +67,7 @@ struct Reading {
   double rate_max = 0;
   std::uint32_t labels_at = 0;  // label values in the arena, each followed by a NUL
   std::uint32_t labels_size = 0;
-  std::uint32_t device_size = 0;  // the device stands right behind the labels
+  std::uint32_t device_size = 0;  // bytes of the device, which follows the labels in the arena
 };
 
 // Value of the label number `index` in values that are each followed by a NUL, as a batch keeps them; "" if there are

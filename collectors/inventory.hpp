@@ -2,7 +2,8 @@
 // kept over restarts (the daemon stores `text()` in the ledger). A board keeps its number when another one dies, and a
 // replacement at the same PCI address takes the number of the board it replaces.
 //
-// Thread-safe: discovery places boards on its lane, the loop reads and stores.
+// Thread-safe: discovery calls place(), on_bus() and uuid_at() on a thread of its own (daemon/base/lane.hpp); the loop
+// loads, accepts and stores.
 #pragma once
 
 #include <cstdint>

@@ -64,8 +64,8 @@ Result<T> parse_number(std::string_view text) {
   return Error{Fault::transient, fmt::format("\"{}\" {}", shown(text), why)};
 }
 
-// Closes the descriptor at the end of a scope. Files are opened with O_NONBLOCK, because opening a FIFO would else wait
-// for its writer.
+// Closes the descriptor at the end of a scope. Files are opened with O_NONBLOCK: without it, opening a FIFO would wait
+// for a writer.
 struct Descriptor {
   int number = -1;
   explicit Descriptor(int opened) : number(opened) {}

@@ -99,7 +99,7 @@ class TreeBuilder final : public nlohmann::json_sax<nlohmann::json> {
 
  private:
   struct Open {
-    Value* value;  // stays valid: its parent gets no further item while this one is open
+    Value* value;  // stays valid: nothing is added to its parent while this value is open
     std::unordered_set<std::string> keys;
   };
 

@@ -1,5 +1,5 @@
 // Reads JSON into a tree in which every value and key has its position (line, column, offset), for error messages.
-// Accepts comments (// and /* */) and trailing commas beside RFC 8259. Refuses duplicate keys, invalid UTF-8 and
+// Accepts RFC 8259 and also comments (// and /* */) and trailing commas. Refuses duplicate keys, invalid UTF-8 and
 // control characters.
 //
 // The only file that uses nlohmann_json's parser. Pure; any thread.

@@ -126,7 +126,7 @@ Checked<KeyValue> parse_list(const Key& key, const json::Value& value, Place& pl
     }
     if (auto complaint = check_text(key, item.text)) return *std::move(complaint);
     list.push_back(item.text);
-    // Checked one item at a time, so that the caret is under the wrong one.
+    // Checked one item at a time, so that the caret is under the item that has the error.
     if (!key.check) continue;
     if (auto complaint = key.check(Value(std::vector<std::string>{item.text}))) return *std::move(complaint);
   }
@@ -136,7 +136,7 @@ Checked<KeyValue> parse_list(const Key& key, const json::Value& value, Place& pl
 
 using Map = std::map<std::string, std::string>;
 
-// Checks and adds one entry at a time, so that the caret is under the wrong one.
+// Checks and adds one entry at a time, so that the caret is under the entry that has the error.
 std::optional<Complaint> add_entry(const Key& key, std::string name, std::string text, Map& map) {
   if (map.size() == list_max) return Complaint{fmt::format("more than {} entries", list_max), ""};
   if (text.size() > text_length_max || name.size() > text_length_max)

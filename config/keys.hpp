@@ -57,7 +57,7 @@ inline constexpr std::size_t text_length_max = 4096;
 
 // From an environment variable, a flag or the table's own fallback.
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, std::string_view text);
-// From a file. `place` is set to the value's position, or on an error within a list to the wrong item's.
+// From a file. `place` is set to the position of the value or, if an item of a list has an error, of that item.
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& place);
 // As JSON; a file with it reads back as the same value.
 [[nodiscard]] std::string format_value(const Key& key, const KeyValue& value);

@@ -14,14 +14,14 @@
 
 namespace perjoule::config {
 
-inline constexpr std::size_t refusals_max = 1000;  // one more then says that the rest is not listed
+inline constexpr std::size_t refusals_max = 1000;  // then one more, which says that the rest is not listed
 inline constexpr std::size_t drop_in_files_max = 256;
 
 struct Slot {
   KeyValue value;
   std::string origin = "default";
   bool set = false;      // by any layer above the defaults
-  bool refused = false;  // a layer gave a wrong value
+  bool refused = false;  // a layer has an invalid value for the key
   Refusal where;         // position of the value, for refusals that compare two keys
 };
 

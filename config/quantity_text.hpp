@@ -1,5 +1,5 @@
-// Reads and writes quantities in the form that the configuration, flags and environment use. What format_X() writes,
-// parse_X() reads back as the same value.
+// Reads and writes quantities in the form that the configuration, flags and environment use. parse_X() reads the output
+// of format_X() as the same value, except where format_duration() or format_size() rounds it.
 //
 //   duration   "5s" "1h30m" "30d"; whole numbers with units ms s m h d w y, the largest first, each at most once
 //   size       "512 MiB" "512MiB"; whole numbers of KiB, MiB or GiB

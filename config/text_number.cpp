@@ -14,7 +14,7 @@ constexpr double whole_max = 9e15;
 // one that was meant, if all its digits fit: 1e15 thousandths, and 9 digits before six decimals.
 constexpr double thousandths_max = 1e15;
 constexpr double millionths_max = 1e9;
-constexpr double millionths_min = 1e-3;  // below it the shortest form has an exponent
+constexpr double millionths_min = 1e-3;  // below it the shortest form may have an exponent
 
 constexpr std::array<char, 200> digit_pairs = [] {
   std::array<char, 200> digits{};

@@ -197,7 +197,8 @@ Result<void> Writer::commit_ledger() {
   auto committed = ledger_->commit(rows);
   if (committed) return {};
   offer_again(rows);
-  // A file that may be replaced by a new one, or did not get all rows when it was opened, gets all at the next commit.
+  // Close the file, so that the next commit opens it and writes all rows: a broken file may be replaced by an empty
+  // one, and a file that was opened for this commit has not received all rows.
   if (all || committed.error().fault == Fault::broken) ledger_.reset();
   return committed;
 }

@@ -97,7 +97,7 @@ std::string remedy_of(Return result, std::string_view address) {
   switch (result) {
     case Return::no_permission:
       return std::string(permission_remedy);
-    case Return::uninitialized:  // the driver was unloaded under an open library
+    case Return::uninitialized:  // the driver was unloaded while the library was open
     case Return::driver_not_loaded:
       return "sudo modprobe nvidia (if that fails: sudo dmesg | grep -i nvrm)";
     case Return::version_mismatch:

@@ -56,7 +56,7 @@ enum class Return : std::uint32_t {
 struct DeviceHandle;
 using Device = DeviceHandle*;  // opaque; invalid once the library was shut down or the driver reloaded
 
-inline constexpr std::uint32_t no_attach = 2;  // flag of nvmlInitWithFlags: attaches to a board at its first call only
+inline constexpr std::uint32_t no_attach = 2;  // nvmlInitWithFlags: do not attach to the boards yet
 
 struct PciInfo {
   char bus_id_legacy[16];
@@ -212,7 +212,7 @@ struct Api {
   Return (*device_event_reasons)(Device, U64) = nullptr;
   Return (*device_supported_event_reasons)(Device, U64) = nullptr;
   Return (*device_violation)(Device, Policy, ViolationTime*) = nullptr;
-  // Called with a count of 0 and no array: it then only returns the number, whatever the layout of its struct is.
+  // Called with a count of 0 and no array: it then only returns the number and writes no struct.
   Return (*device_compute_processes)(Device, U32 count, void* infos) = nullptr;
 };
 

@@ -25,8 +25,8 @@ bool session_is_dead(const Api& api) {
   return api.device_count == nullptr || api.device_count(&boards) != Return::success;
 }
 
-// Whether nvmlDeviceGetPowerUsage is a one-second mean: so on Ampere and newer, but GA100 (compute capability 8.0)
-// returns an instantaneous reading.
+// Whether nvmlDeviceGetPowerUsage returns a one-second mean. Ampere and newer boards do; older boards and GA100 (Ampere
+// with compute capability 8.0) return an instantaneous reading.
 bool usage_is_mean(const Api& api, Device device) {
   std::uint32_t architecture = architecture_unknown;
   if (api.device_architecture == nullptr || api.device_architecture(device, &architecture) != Return::success) {

@@ -15,7 +15,7 @@ namespace perjoule::nvml {
 
 class Session {
  public:
-  // `attach` false: NVML touches a board only at its first call, so that a suspended board is not woken.
+  // `attach` false: NVML touches a board only at the first call for that board, so that a suspended one is not woken.
   // Errors: absent without the library; else the result of its initialisation, with the remedy.
   [[nodiscard]] static Result<std::shared_ptr<const Session>> open(const std::filesystem::path& path, bool attach);
   // With a table of functions instead of a library, for tests.

@@ -38,7 +38,7 @@ constexpr auto power_limit = gauge<Unit::watt>(
     "alarm or caps (powerN_max). Absent where none is set.",
     "chip", "sensor", "role", "limit");
 
-// A register with all bits set, or with the smallest or largest number, means "no reading", whatever the unit.
+// A 32-bit register with all bits set, or with the smallest or largest signed number, means "no reading" in every unit.
 bool is_sentinel(std::int64_t value) {
   return value == 0x7fffffff || value == 0xffffffff || value == -0x80000000LL;
 }

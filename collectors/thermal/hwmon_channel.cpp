@@ -139,8 +139,8 @@ struct Builder {
   }
 };
 
-// Intel's xe shows the package (GPU and its memory) and the card that includes it. Only the card gets the role "gpu",
-// because a sum over the role would count the package twice.
+// Intel's xe shows the package (GPU and its memory) and the card that includes it. The package's power and energy get
+// the role "other", because a sum over the role "gpu" would count the package twice. Temperatures keep their role.
 void demote_inner(std::vector<Channel>& channels) {
   const bool card = std::ranges::any_of(channels, [](const Channel& channel) { return channel.sensor == "card"; });
   for (Channel& channel : channels) {

@@ -11,7 +11,7 @@ namespace perjoule {
 
 namespace {
 
-// microjoules per kilowatt-hour x billionths per millionth
+// 3.6e12 microjoules per kilowatt-hour, times 1000 billionths per millionth
 constexpr WideInteger divisor = WideInteger{3'600'000'000'000} * 1000;
 
 }  // namespace

@@ -56,7 +56,7 @@ class GpuAccount {
   GpuAccount(GpuState first, IdleFloor floor) : states_(first), floor_(std::move(floor)) {}
 
   struct Entry {
-    GpuState state{};          // that the interval is booked to
+    GpuState state{};          // the state to which the interval is booked
     std::int64_t time_us = 0;  // the observed part of the interval
     std::int64_t energy_uj = 0;
     std::optional<double> floor_watts;

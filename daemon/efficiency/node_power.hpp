@@ -50,7 +50,7 @@ class NodePower {
     double watts = 0;
   };
   struct Derived {
-    std::vector<Reading> readings;  // every source with fresh members
+    std::vector<Reading> readings;  // every source whose power is known now, in order of preference
     std::optional<Reading> best;
     std::int64_t booked = 0;  // since the last call, by members of the best source
     // The same by origin; none: no member has that origin.
@@ -59,8 +59,8 @@ class NodePower {
     std::vector<NodeSource> gone;  // had a reading at the last call and has none now
     bool best_changed = false;
   };
-  // Call it after the observations of one batch. None unless that batch held the first member of the best source, so
-  // that a node with packages in several probes is derived once per period and not once per probe.
+  // Call it after the observations of one batch. None unless that batch updated the first fresh member of the best
+  // source, so that a node with packages in several probes is derived once per period and not once per probe.
   [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
 
  private:

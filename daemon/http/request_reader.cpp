@@ -154,7 +154,7 @@ RequestReader::State RequestReader::advance(std::string_view& bytes) {
     return parser_->is_header_done() ? State::body : State::header;
   }
   if (error == beast::http::error::header_limit) {
-    parser_->refuse(431, fmt::format("the header is longer than {} bytes", header_bytes_));
+    parser_->refuse(431, fmt::format("the header, a trailer or a chunk extension exceeds {} bytes", header_bytes_));
   } else if (error == beast::http::error::body_limit) {
     parser_->refuse(413, fmt::format("the body is longer than {} bytes", body_bytes_));
   } else if (error == beast::http::error::bad_version) {

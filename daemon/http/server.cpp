@@ -44,8 +44,8 @@ namespace {
 
 constexpr auto tuple = asio::as_tuple(asio::use_awaitable);
 constexpr std::chrono::milliseconds accept_pause{100};    // after accept(2) failed for lack of descriptors or memory
-constexpr std::chrono::milliseconds leave_timeout{1000};  // for a client to close after its last response
-constexpr std::size_t leave_bytes = 1024 * 1024;          // that it may still send in that time
+constexpr std::chrono::milliseconds leave_timeout{1000};  // how long a client may take to close after its last response
+constexpr std::size_t leave_bytes = 1024 * 1024;          // how much it may still send in that time
 
 }  // namespace
 

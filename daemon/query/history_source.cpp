@@ -158,7 +158,7 @@ Result<Resolution> HistorySource::allowed_roll_up(const Want& want, std::int64_t
 
 Result<Resolution> HistorySource::resolution_for(const Want& want) {
   const std::int64_t span_ms = want.to_ms - want.from_ms;
-  std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single step: any resolution will do
+  std::int64_t grain_ms = want.step_ms > 0 ? want.step_ms : hour_ms;  // a single step allows hours
   if (want.window_ms > 0) grain_ms = want.aspect == Aspect::last ? want.window_ms / differences : want.window_ms;
   std::int64_t width_ms = std::min(grain_ms, want.source_resolution_ms);
   // A selector without a window asks for the newest sample, and a bucket that has ended is older than that. At the

@@ -1,5 +1,5 @@
 // Metric families of alert evaluation and notification. They are declared here, below daemon/alerts, because the
-// catalogue (daemon/families) needs them and may not include the alert rooms. Constants only; any thread.
+// catalogue (daemon/families) needs them and may not include daemon/alerts. Constants only; any thread.
 #pragma once
 
 #include "collectors/metric.hpp"

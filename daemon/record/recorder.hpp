@@ -146,8 +146,8 @@ class Recorder {
   // Notes that close_probe() has to remove this series.
   void show(ProbeState& probe, SeriesId id);
   void collect_totals();
-  // Whether this pass has met the series before. Of two readings of one series in a batch (a driver's mistake) only the
-  // first counts, for the ledger too.
+  // Whether the current pass (see seen_) has already had this series. If a batch has two readings of one series (a
+  // driver's mistake), only the first counts, in the ledger too.
   [[nodiscard]] bool is_repeated(SeriesId id);
   void publish(const ProbeState& probe, const Stamp& stamp);
   void finish_commit(const storage::Report& report, const OnReport& on_report);

@@ -6,8 +6,8 @@
 namespace perjoule {
 
 // Watts per busy hardware thread above idle: from efficiency.power_model if idle and max are configured, else from the
-// published coefficients of the CPU's family (collectors/power/coefficients.hpp). 0 if cpuinfo cannot be read. Called
-// at the start and after a reload.
+// published coefficients of the CPU's microarchitecture (collectors/power/coefficients.hpp). 0 if cpuinfo cannot be
+// read. Called at the start and after a reload.
 [[nodiscard]] double watts_per_busy_cpu(const config::Settings& settings);
 
 }  // namespace perjoule

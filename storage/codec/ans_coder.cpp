@@ -94,7 +94,7 @@ bool share(Shares& shares, std::span<const std::uint8_t> levels) {
   return left == 0;
 }
 
-// The token of each state, less the first token.
+// For each state, its token minus the first token of the table.
 using SpreadTokens = std::array<std::uint8_t, 1U << log_max>;
 
 // Distributes the states of each token over the whole table (RFC 8878, section 4.1.1).

@@ -81,8 +81,8 @@ class BitReader {
     const std::uint64_t high = get(32);
     return high << 32U | get(32);
   }
-  // Counts and takes the ones before the next zero among the available bits, and takes that zero. At `max` ones it
-  // stops and takes no zero.
+  // Takes the ones that the available bits begin with, at most `max`, and returns their number. Also takes the zero
+  // after them, but not after `max` ones.
   unsigned ones(unsigned max) {
     const auto count = std::min(static_cast<unsigned>(std::countl_one(held_)), max);
     take_bits(count < max ? count + 1 : max);

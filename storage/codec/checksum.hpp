@@ -39,7 +39,7 @@ inline std::uint32_t crc32(std::string_view bytes) {
     std::memcpy(&four, bytes.data() + at, sizeof four);
     return std::endian::native == std::endian::little ? four : __builtin_bswap32(four);
   };
-  // The effect on the CRC of four bytes that are followed by `left` more.
+  // What the four bytes contribute to the CRC if `left` more bytes of the block of 16 follow them.
   const auto carried = [](std::uint32_t four, std::size_t left) {
     return crc_tables[left + 3][four & 0xff] ^ crc_tables[left + 2][four >> 8 & 0xff] ^
            crc_tables[left + 1][four >> 16 & 0xff] ^ crc_tables[left][four >> 24];

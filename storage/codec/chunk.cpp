@@ -86,7 +86,8 @@ void restore(std::span<const std::int64_t> integers, Form form, double unit, con
   }
 }
 
-// Moves the first `count` values to the ticks that have a value. Runs from the end, so that it works in place.
+// The first `count` elements are the values of the ticks that have one: moves each to the index of its tick, and sets
+// the holes to 0. Runs from the end, so that it works in place.
 void spread(std::span<const std::uint8_t> present, std::size_t count, std::span<double> values) {
   for (std::size_t tick = present.size(); tick-- > 0;)
     values[tick] = present[tick] != 0 ? values[--count] : 0;

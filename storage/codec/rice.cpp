@@ -12,7 +12,7 @@ namespace {
 constexpr std::size_t block_values = 64;
 constexpr unsigned parameter_bits = 6;
 constexpr unsigned all_zero = 63;
-constexpr unsigned parameter_max = 56;  // BitWriter and BitReader take at least so many bits at once
+constexpr unsigned parameter_max = 56;  // BitWriter and BitReader take at least this many bits per call
 constexpr unsigned escape = 20;
 
 std::uint64_t cost(std::span<const std::uint64_t> block, unsigned parameter) {

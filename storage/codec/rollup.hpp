@@ -24,7 +24,7 @@ struct Bucket {
   double min = 0;             // min, max, last and count are of the samples whose timestamps lie inside
   double max = 0;
   double last = 0;
-  std::int64_t count = 0;  // 0: only an earlier value held into this bucket; it is min, max and last
+  std::int64_t count = 0;  // 0: no sample is inside; an earlier value, which still holds, is min, max and last
   double mean = 0;         // the last value, not weighted, if `seconds` is 0
   double seconds = 0;
   double increase = 0;  // of a counter; 0 for a gauge

@@ -41,7 +41,8 @@ inline void put_varint(std::string& out, std::uint64_t value) {
   out.append(bytes.data(), static_cast<std::size_t>(put_varint(bytes.data(), value) - bytes.data()));
 }
 
-// Reads from untrusted bytes. A read past the end makes `ok()` false for good; this and later reads return 0.
+// Reads from untrusted bytes. A read past the end or of an integer over 64 bits returns 0, and so do all later reads;
+// `ok()` is false from then on.
 class ByteReader {
  public:
   explicit ByteReader(std::string_view bytes) : rest_(bytes) {}

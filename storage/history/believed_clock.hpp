@@ -14,12 +14,12 @@ namespace perjoule::storage {
 class BelievedClock {
  public:
   static constexpr std::int64_t sudden_ms = 2 * 3'600'000;  // a larger step ahead is not trusted
-  static constexpr std::int64_t proof_ms = 24 * 3'600'000;  // until the new time has gone on for so long
+  static constexpr std::int64_t proof_ms = 24 * 3'600'000;  // timestamps must follow a step this long to be trusted
 
   // Stored in the file, so that a later process continues with it; 0: none.
   struct State {
     std::int64_t believed_ms = 0;  // the trusted time
-    std::int64_t step_ms = 0;      // the first timestamp after a step ahead that is not trusted yet
+    std::int64_t step_ms = 0;      // the first timestamp after a step ahead, until the step is trusted
     std::int64_t newest_ms = 0;
   };
 

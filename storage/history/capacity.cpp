@@ -10,7 +10,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::int64_t hour_slots = hour_ms / slot_ms;
-constexpr std::int64_t until_sealed_ms = 2 * slot_ms;  // after the end of an hour, because sealing is staggered
+constexpr std::int64_t until_sealed_ms = 2 * slot_ms;  // from the end of an hour until it is sealed, which is staggered
 
 }  // namespace
 

@@ -48,7 +48,7 @@ class Pieces {
  public:
   explicit Pieces(const WriteText& write) : write_(write) {}
   std::string& text() { return text_; }
-  // Passes a full piece, or with `all` any rest. False: stop.
+  // Passes the text to `write_` if it fills a piece or `all` is set. False: stop.
   bool pass(bool all) {
     if (text_.empty() || (text_.size() < piece_bytes && !all)) return open_;
     open_ = open_ && write_(text_);

@@ -11,7 +11,8 @@ namespace perjoule::storage {
 
 namespace {
 
-// Merges buckets with the same start: where one grp replaces another, each has a part of the minute.
+// Merges buckets with the same start: the sealed and the unsealed part of an hour, and the two parts of a minute in
+// which one grp row replaced another.
 void join_parts(std::vector<Bucket>& buckets) {
   const auto earlier = [](const Bucket& a, const Bucket& b) { return a.start_ms < b.start_ms; };
   if (!std::is_sorted(buckets.begin(), buckets.end(), earlier))

@@ -15,7 +15,7 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::size_t series_per_pass = 64;
-constexpr std::int64_t reserved_slots = 24;  // memory for points is reserved for at most so many slots at once
+constexpr std::int64_t reserved_slots = 24;  // memory for points is reserved for at most this many slots
 constexpr std::size_t points_per_pass = std::size_t{2} << 20;
 
 Unit unit_of(std::string_view word) {

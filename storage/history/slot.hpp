@@ -9,7 +9,7 @@
 namespace perjoule::storage {
 
 inline constexpr std::int64_t slot_ms = 900'000;
-inline constexpr unsigned grp_bits = 24;  // of a key are the grp's id; the others are the slot
+inline constexpr unsigned grp_bits = 24;  // the low bits of a key, which hold the grp's id; the slot is above them
 inline constexpr std::int64_t grp_max = (std::int64_t{1} << grp_bits) - 1;
 
 // Timestamps before 1970 get -1, a slot that counts as sealed, so they are never stored.
@@ -36,7 +36,7 @@ constexpr std::int64_t grp_of_key(std::int64_t key) {
 // total. One row per group would leave most of a page unused, and each commit writes whole pages; with one row for all
 // groups, a reader of one group would read all the others, too. The rows of a bundle have neighbouring ids.
 inline constexpr std::size_t bundle_series = 512;
-inline constexpr std::int64_t bundle_of_all = 0;  // of the rows of version 1, which hold any group
+inline constexpr std::int64_t bundle_of_all = 0;  // the bundle of all version 1 rows, which may hold any group
 constexpr std::int64_t tail_row(std::int64_t bundle, std::int64_t number) {
   return bundle * (std::int64_t{1} << 32) + number;
 }

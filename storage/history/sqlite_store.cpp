@@ -13,7 +13,8 @@ namespace perjoule::storage {
 
 namespace {
 
-// A timestamp further back means that the clock was set back; a nearer one, that the sample is late.
+// A tick more than this before the newest one of its group means that the clock was set back. Any other tick that is
+// not newer is late and refused.
 constexpr std::int64_t set_back_ms = 60'000;
 // A group that was silent for longer, or whose clock stepped ahead, gets a new grp row. Sealing and reading visit all
 // slots from the first to the last of a grp, so these must not be years apart.

@@ -18,7 +18,7 @@ constexpr std::int64_t stagger_steps = 40;
 // SQLite stores integers in as many bytes as they need. Numbers from here on take six, like timestamps of this century,
 // so all rows of a blob size have the same size and can be overwritten in place.
 constexpr std::int64_t first_number = std::int64_t{1} << 32;
-// A row that was free for so many slots and not overwritten is deleted.
+// The oldest free row is deleted when its newest sample is at least this many slots away from the slot being sealed.
 constexpr std::int64_t free_slots = 4;
 
 // The blob sizes that fill pages of 4096 bytes well: an eighth, a quarter, a half or the whole of a page, or whole
@@ -74,7 +74,7 @@ void SlotBlock::open_frame(std::span<const std::int64_t> stamps_ms) {
   opened_ = true;
   start_ = block_.stamps_ms.size();
   const std::int64_t after_ms = start_ > 0 ? block_.stamps_ms.back() + 1 : from_ms_;
-  // In a frame of version 1 the clock may go back: only the ticks before that are used.
+  // In a frame of version 1 the clock may go back: only the ticks before its first step back are used.
   const auto ascending = std::is_sorted_until(stamps_ms.begin(), stamps_ms.end(), std::less_equal<>());
   const auto first = std::lower_bound(stamps_ms.begin(), ascending, std::max(from_ms_, after_ms));
   const auto end = std::lower_bound(first, ascending, until_ms_);

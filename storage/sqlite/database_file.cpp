@@ -21,8 +21,8 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr int kept_max = 16;
-// Bounds memory whatever the size of the file: 1 MiB of pages, no memory mapping, and no temporary files on disk, which
-// may be full.
+// Bounds the memory for a file of any size: 1 MiB of cached pages and no memory mapping. Temporary data is in
+// memory and not in files, because the disk may be full.
 constexpr const char* bounded_memory = "PRAGMA cache_size=-1024; PRAGMA mmap_size=0; PRAGMA temp_store=MEMORY";
 constexpr std::array companions = {"-wal", "-shm", "-journal"};
 
@@ -85,7 +85,7 @@ Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t
   }
   if (kept >= kept_max) {
     return Error{Fault::denied,
-                 fmt::format("{}: {}, and it is not renamed: {} kept files exist already", path.string(), why, kept),
+                 fmt::format("{}: {}; it cannot be renamed: {} kept files exist already", path.string(), why, kept),
                  fmt::format("remove the {}.kept-* files that are not needed", path.string())};
   }
   fs::path target = stem;

@@ -2,7 +2,7 @@
 // log: the caller (engine.hpp) brings the time and acts on the transitions. Loop's thread only.
 //
 // A series is matched to the rules once, when it appears; an evaluation then uses only indexes. EvaluatorLimits bounds
-// series, windows and active alerts; whatever exceeds a limit is skipped and counted in Overflow.
+// series, windows and active alerts; those above a limit are skipped and counted in Overflow.
 #pragma once
 
 #include <cstdint>

@@ -66,11 +66,11 @@ class Outbox {
   // The receiver accepted the items. They are not sent again, except as an Alertmanager's repetition. An incident that
   // is resolved and that every receiver has got is deleted.
   void delivered(const ReceiverKey& receiver, std::span<const Item> items, const Stamp& now);
-  // The receiver rejected the items for good: like delivered(), and counted as dropped.
+  // The receiver rejected the items. As after delivered(), they are not sent again; they are counted as dropped.
   void refused(const ReceiverKey& receiver, std::span<const Item> items, const Stamp& now);
 
   [[nodiscard]] std::uint64_t dropped(const ReceiverKey& receiver) const;
-  // Number of incidents whose newest state the receiver has not got.
+  // Number of incidents whose newest state the receiver has not accepted.
   [[nodiscard]] std::size_t pending(const ReceiverKey& receiver) const;
   [[nodiscard]] std::size_t size() const { return incidents_.size(); }
 

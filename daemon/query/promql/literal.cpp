@@ -12,7 +12,7 @@
 namespace perjoule::query {
 namespace {
 
-constexpr double time_max_s = 4e12;  // a double of seconds has about milliseconds up to here (2^42)
+constexpr double time_max_s = 4e12;  // below 2^42 s, where a double resolves half a millisecond
 
 constexpr std::int64_t duration_max_ms = std::numeric_limits<std::int64_t>::max() / 1'000'000;  // Go counts nanoseconds
 
@@ -74,7 +74,8 @@ void append_utf8(std::string& out, std::uint32_t c) {
   }
 }
 
-// Removes exactly `count` digits from the front of `rest` and returns their number. Nothing if it is over `max`.
+// Removes exactly `count` digits from the front of `rest` and returns the number that they form. Nothing if there are
+// fewer digits or the number is over `max`.
 std::optional<std::uint32_t> split_digits(std::string_view& rest, std::size_t count, int base, std::uint32_t max) {
   if (rest.size() < count) return {};
   std::uint32_t value = 0;
