@@ -34,7 +34,9 @@ failed=""
 skipped=""
 
 # CPU seconds, user and system, of all commands that have ended: cutime and cstime of proc_pid_stat(5), in ticks.
-cpu_seconds() { awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($14 + $15) / ticks) }' /proc/$$/stat; }
+cpu_seconds() {
+  awk -v ticks="$(getconf CLK_TCK)" '{ sub(/.*\) /, ""); print int(($14 + $15) / ticks) }' /proc/$$/stat
+}
 
 stage() {
   local name=$1 begin=$SECONDS cpu status

@@ -4,8 +4,9 @@
 // Sources: NVML API Reference (docs.nvidia.com/deploy/nvml-api); what a reading means on which generation: Yang et al.,
 // "Accurate and Convenient Energy Measurements for GPUs", SC24 (arXiv 2312.02741).
 //
-// Discovery makes no NVML call for a board that already has a probe, and does not wake a suspended one: boards are
-// found on the PCI bus first, and by NVML's index only where sysfs shows none (some containers).
+// Boards are found on the PCI bus first: discovery then makes no NVML call for a board that already has a probe, and
+// does not wake a suspended one. Where sysfs shows none (some containers) they are found by NVML's index, and when the
+// number of boards has changed every board is asked.
 #include <fmt/format.h>
 
 #include <algorithm>

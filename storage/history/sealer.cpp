@@ -96,7 +96,8 @@ Result<Sealer::Shape> Sealer::load(std::int64_t grp) {
   return shape;
 }
 
-// The last samples of the series in the last sealed slot, which an earlier process sealed.
+// The last samples of the series in the last sealed slot, where memory does not have them: after a start, a rollback,
+// or when the cache was emptied.
 Result<void> Sealer::load_carried(std::int64_t grp, std::int64_t slot, const Shape& shape) {
   auto row = select_chunk_.bind(1, slot_key(slot, grp)).step();
   if (!row) return row.error();

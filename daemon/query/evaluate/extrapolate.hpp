@@ -20,7 +20,8 @@ struct SampledWindow {
 // The factor by which to multiply `difference` to get the change over the whole window. `difference`: the change
 // between the first and the last sample, for a counter including what it lost at resets. At each end of the window the
 // span of the samples is extended to that end if it is closer than 1.1 times the mean distance of the samples, because
-// then the next sample may lie beyond it; otherwise by half that distance. For a rate the caller first divides the
+// then the neighbouring sample may lie beyond it; otherwise by half that distance. A counter is not extended to before
+// the moment at which it would have been zero. For a rate the caller first divides the
 // factor by the window's seconds, as Prometheus does: the same operations in the same order give the same last digit.
 [[nodiscard]] double extrapolation_factor(const SampledWindow& window, double difference, bool is_counter);
 
