@@ -173,12 +173,11 @@ void Gpu::read_thermal(Tick& tick) {
   if (tick.ask(margin_, "nvmlDeviceGetMarginTemperature", tick.api.device_margin_temperature, &margin)) {
     // Both are on one scale, with 0 at the largest operating temperature; the slowdown is at about -2.
     const std::int64_t slowdown = fields_[Field::slowdown_margin].value_or(0);
-    const std::int64_t distance = margin.margin - slowdown;
     if (slowdown < -degrees_max || slowdown > degrees_max) {
       tick.refuse("slowdown margin", fmt::format("{} C", slowdown),
                   fmt::format("{} to {} C", -degrees_max, degrees_max));
-    } else if (plausible("thermal margin", distance)) {
-      tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(distance)), slot, uuid);
+    } else if (plausible("thermal margin", margin.margin - slowdown)) {
+      tick.batch.add(gpu_thermal_margin, celsius(static_cast<double>(margin.margin - slowdown)), slot, uuid);
     }
   } else if (margin_.missing(tick.now_ns) && has_core && facts_ && facts_->limits[0].degrees) {
     const std::int64_t distance = *facts_->limits[0].degrees - core;
