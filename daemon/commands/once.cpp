@@ -38,25 +38,41 @@ void print_table(const Survey& survey) {
   });
 }
 
-void append_sample(JsonWriter& json, std::string& out, const Metric& metric, std::string_view labels, double value) {
+std::string sample_json(const Metric& metric, std::string_view labels, double value) {
+  std::string out;
+  JsonWriter json(out);
   json.begin_object().member("metric", metric.name).key("labels");
   append_json(out, parse_labels(labels).value_or(Labels{}));
   json.key("value").number(value).end_object();
+  return out;
 }
 
+std::string source_json(const SourceStatus& status) {
+  std::string out;
+  JsonWriter json(out);
+  json.begin_object().member("source", status.source).member("device", status.device);
+  json.member("state", status.state ? name(*status.state) : "starting");
+  json.member("what", status.what).member("remedy", status.remedy).end_object();
+  return out;
+}
+
+// A line for each sample and source, so that grep finds one.
 void print_json(const Survey& survey) {
   std::string out;
+  const auto append_line = [&out](const std::string& object) {
+    out += out.back() == '[' ? "\n" : ",\n";
+    out += object;
+  };
   JsonWriter json(out);
   json.begin_object().key("time").number(static_cast<double>(survey.wall_ms) / 1000).key("samples").begin_array();
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
-    append_sample(json, out, metric, labels, value);
+    append_line(sample_json(metric, labels, value));
   });
+  out += '\n';
   json.end_array().key("sources").begin_array();
-  for (const SourceStatus& status : survey.sources) {
-    json.begin_object().member("source", status.source).member("device", status.device);
-    json.member("state", status.state ? name(*status.state) : "starting");
-    json.member("what", status.what).member("remedy", status.remedy).end_object();
-  }
+  for (const SourceStatus& status : survey.sources)
+    append_line(source_json(status));
+  out += '\n';
   json.end_array().end_object();
   fmt::print("{}\n", out);
 }
