@@ -8,6 +8,7 @@
 #include <iterator>
 #include <utility>
 
+#include "config/text.hpp"
 #include "daemon/http/gzip.hpp"
 #include "daemon/http/target.hpp"
 
@@ -75,8 +76,9 @@ bool reads(const http::Request& request) {
 }
 
 std::string only_local(std::string_view what, const http::Request& request) {
-  return fmt::format("{} answers only clients on this host that ask for localhost or an IP address (Host was \"{}\")",
-                     what, request.host);
+  // Shortened and escaped: any client can send any Host.
+  return fmt::format("{} answers only clients on this host that ask for localhost or an IP address (Host was {})", what,
+                     text::quoted_short(request.host));
 }
 
 }  // namespace

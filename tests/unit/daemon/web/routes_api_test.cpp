@@ -99,6 +99,10 @@ TEST_CASE_FIXTURE(Fixture, "api: answers only loopback clients that use localhos
   CHECK(*call(std::move(request)).body ==
         R"x({"status":"error","errorType":"forbidden","error":"this API answers only clients on this host that ask )x"
         R"x(for localhost or an IP address (Host was \"gpu-07\")"})x");
+  // Of a long Host only the beginning is echoed.
+  request = local("/api/v1/labels");
+  request.host = std::string(10'000, 'a') + "\x1B";
+  CHECK(call(std::move(request)).body->size() < 300);
 }
 
 TEST_CASE_FIXTURE(Fixture, "api: JSON with no-store and nosniff, for GET, HEAD and POST with form data") {
