@@ -126,7 +126,7 @@ void add_storage(std::vector<Key>& keys) {
                   .store = [](Settings& to, const Value& v) { to.storage.enabled = flag(v); }});
   keys.push_back({.path = "storage.path",
                   .fallback = "/var/lib/perjoule",
-                  .help = "Directory of ledger.db and history.db.",
+                  .help = "Directory of the databases ledger.db (totals, alert states, GPU numbers) and history.db.",
                   .needs_restart = true,
                   .store = [](Settings& to, const Value& v) { to.storage.path = text(v); }});
   keys.push_back({.path = "storage.commit",
@@ -139,10 +139,13 @@ void add_storage(std::vector<Key>& keys) {
   keys.push_back({.path = "storage.lossless",
                   .type = OptionType::boolean,
                   .fallback = "false",
-                  .help = "Store history without rounding. Otherwise metrics with a declared step are rounded to "
-                          "multiples of it, which halves their size (describe metrics lists the steps).",
+                  .help = "Store history without rounding. Otherwise some metrics are rounded to multiples of a small "
+                          "step, which halves their size; perjouled describe metrics lists the steps.",
                   .needs_restart = true,
                   .store = [](Settings& to, const Value& v) { to.storage.lossless = flag(v); }});
+}
+
+void add_retention(std::vector<Key>& keys) {
   keys.push_back({.path = "storage.retention.raw",
                   .type = OptionType::duration,
                   .fallback = "30d",
@@ -169,11 +172,12 @@ void add_storage(std::vector<Key>& keys) {
        .type = OptionType::size,
        .fallback = "512 MiB",
        .help =
-           "Maximum disk space of history and its write-ahead log; the oldest data is deleted first. What the "
-           "write-ahead log (a quarter, at most 8 MiB) and the newest minutes leave is divided 1/2 raw samples, 3/8 "
-           "1-minute and 1/8 1-hour roll-ups; unused shares are lent to the others. A hundred series at 1 s need about "
-           "6 MB of raw samples and 1 MB of 1-minute roll-ups a day; the daemon's log and "
-           "perjoule_storage_retention_seconds show how far back the present rate reaches.",
+           "Maximum disk space of history and its write-ahead log; the oldest data is deleted first. The write-ahead "
+           "log "
+           "takes a quarter, at most 8 MiB. Of the rest, 1/2 is for raw samples, 3/8 for 1-minute and 1/8 for 1-hour "
+           "roll-ups; what one of them does not use the others may. A hundred series at 1 s need about 6 MB of raw "
+           "samples and 1 MB of 1-minute roll-ups a day. The daemon's log and perjoule_storage_retention_seconds show "
+           "how far back history reaches at the present write rate.",
        .min = mebibyte,
        .max = 1024.0 * 1024 * mebibyte,
        .store = [](Settings& to, const Value& v) { to.storage.retention.size_bytes = std::llround(number(v)); }});
@@ -331,6 +335,7 @@ std::vector<Key> keys(std::span<const CollectorSection> collectors, const Examin
   std::vector<Key> keys;
   add_web(keys);
   add_storage(keys);
+  add_retention(keys);
   add_log(keys);
   add_paths(keys);
   add_electricity(keys);

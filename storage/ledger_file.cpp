@@ -27,7 +27,8 @@ Result<void> write_and_free(Connection& connection, std::int64_t pages) {
 Result<void> reserve(Connection& connection) {
   // An earlier start may have been killed between the two transactions.
   if (auto dropped = connection.run("DROP TABLE IF EXISTS reserve"); !dropped) return dropped;
-  // Restart the WAL at its beginning. Otherwise a WAL that is already extended would grow with each start.
+  // The next write then begins at the head of the WAL file. Otherwise the reserve would be appended to what an earlier
+  // start left there, and the file would grow with each start.
   if (auto emptied = connection.run("PRAGMA wal_checkpoint(RESTART)"); !emptied) return emptied;
   auto pages = connection.integer("PRAGMA page_count");
   if (!pages) return pages.error();

@@ -27,7 +27,7 @@ struct Chip {
 // change between boots.
 [[nodiscard]] std::string bus_address(const std::filesystem::path& relative);
 
-// "nvme" and "0000:01:00.0" -> "nvme-0000:01:00.0"; "coretemp" and "coretemp.0" -> "coretemp.0".
+// NAME-ADDRESS ("nvme-0000:01:00.0"); the address alone where it begins with the name ("coretemp.0").
 [[nodiscard]] std::string chip_label(std::string_view name, std::string_view address);
 
 // cpu, inlet, outlet, board, nvme, nic, psu, gpu, node, other. `sensor` is the channel's label, or "" without one.

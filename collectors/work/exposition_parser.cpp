@@ -190,7 +190,8 @@ bool Parser::metadata(std::string_view keyword) {
 
 bool Parser::begin_family(std::string_view name, std::size_t at) {
   if (name == family_.name)
-    return !family_has_samples_ || fail(at, "HELP, TYPE and UNIT must come before the family's samples");
+    return !family_has_samples_ ||
+           fail(at, fmt::format("a line # HELP, TYPE or UNIT after samples of {}: put it before them", shown(name)));
   if (families_.size() == families_max) return fail(at, fmt::format("more than {} families", families_max));
   if (!families_.insert(name).second) {
     return fail(at, fmt::format("family {} appears again: its lines must be contiguous", shown(name)));

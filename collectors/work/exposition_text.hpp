@@ -1,5 +1,5 @@
-// Elements of the exposition formats: types, suffixes, numbers, UTF-8, and input bytes in error messages. Pure; any
-// thread. Sources as in exposition_parser.hpp.
+// Helpers of the exposition parser: family types, name suffixes, numbers, a check of UTF-8, and input quoted for error
+// messages. Pure; any thread. exposition_parser.hpp names the specifications.
 #pragma once
 
 #include <cstddef>

@@ -8,7 +8,7 @@
 //
 // The caller decodes GET and form parameters. Errors are JSON: 400 bad_data, 404 not_found, 422 execution (limits, and
 // PromQL that is not supported, with its name and position), 500 internal, 503 timeout. Runs on the caller's thread,
-// which must be the source's.
+// the only one that may read `Environment::source`.
 #pragma once
 
 #include <cstdint>

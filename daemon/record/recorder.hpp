@@ -141,7 +141,7 @@ class Recorder {
                      const Stamp& stamp, Accepted& accepted);
   void observe(RowSet observers, const Observation& observation);
   void derive(ProbeState& probe, const Stamp& stamp);
-  // The rows from number `first` on that observe the family.
+  // The rows (row.hpp) that have `metric` among their inputs, without those before index `first`.
   [[nodiscard]] RowSet observers(const Metric& metric, std::size_t first) const;
   // Notes that close_probe() has to remove this series.
   void show(ProbeState& probe, SeriesId id);

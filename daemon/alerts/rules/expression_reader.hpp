@@ -21,7 +21,7 @@ namespace perjoule::alerts {
 [[nodiscard]] std::optional<Expression> read_expression(const JsonCursor& owner, const Catalogue& catalogue);
 
 // Refuses a join in which the declared labels allow several series of `partner` for one series of `value`, and returns
-// false. `where` is the place of `partner` in the file. An ambiguity that shows in the data only is counted when the
+// false. `where` is the place of `partner` in the file. An ambiguity that only the data show is counted when the
 // rule is evaluated (perjoule_alert_overflows_total{kind="partners"}).
 [[nodiscard]] bool check_join(const Term& value, const Term& partner, const JsonCursor& where);
 

@@ -1,13 +1,14 @@
 // An alert rule as plain values: rule_reader makes it from the configuration; the evaluator and the translation to
 // Prometheus (promql.hpp) read it. Values only; any thread. Durations are in milliseconds.
 //
-// A rule compares one expression with the thresholds of its levels. An expression is computed in this order:
+// A rule compares one expression with the thresholds of its levels. An expression is (value - minus) / over: one to
+// three terms, each computed in this order:
 //
-//   match -> function -> aggregation -> minus -> over -> compare
+//   match -> function -> aggregation
 //
-// Two terms are joined on the labels that both have, except those that `match` fixes to one value. A series must have
-// one partner: rule_reader refuses a join that the declared labels show to be ambiguous, and the evaluator gives no
-// result for a label set that has two partners in the data.
+// Each series of `value` needs one partner in `minus` and one in `over`: the series with equal values of the labels
+// that both have. Labels that `match` fixes to one value are not compared. rule_reader refuses a rule whose declared
+// labels allow two partners; the evaluator gives no result for a series that has two in the data.
 #pragma once
 
 #include <cstdint>

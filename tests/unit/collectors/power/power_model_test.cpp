@@ -1,8 +1,10 @@
 #include "collectors/power/power_model.hpp"
 
 #include <doctest/doctest.h>
+
 #include <fmt/format.h>
 #include <unistd.h>
+#include <array>
 
 #include <cstdlib>
 #include <filesystem>
@@ -133,9 +135,10 @@ TEST_CASE("coefficients: without published values the nearest or the average, wi
   const CoefficientsChoice cooper = choice("GenuineIntel", 6, 85, 11);
   CHECK(cooper.coefficients->microarchitecture == "Cascade Lake");
   CHECK(!cooper.note.empty());
-  // By value: g++ 14 takes a reference here for a dangling one.
-  for (const CoefficientsChoice unknown : {choice("GenuineIntel", 6, 255), choice("AuthenticAMD", 99, 1),
-                                           choice("HygonGenuine", 24, 1), choose_coefficients({})}) {
+  const CpuIdentity nothing_known;  // named: g++ 14 warns of a dangling reference to a temporary
+  const std::array unknowns = {choice("GenuineIntel", 6, 255), choice("AuthenticAMD", 99, 1),
+                               choice("HygonGenuine", 24, 1), choose_coefficients(nothing_known)};
+  for (const CoefficientsChoice& unknown : unknowns) {
     CHECK(unknown.coefficients->idle_watts == 0.74);
     CHECK(unknown.coefficients->max_watts == 3.5);
     CHECK(unknown.note.find("average") != std::string_view::npos);

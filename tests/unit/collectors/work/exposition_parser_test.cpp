@@ -271,7 +271,7 @@ TEST_CASE("errors have line and column") {
   CHECK(place("a 1") == "1:4: the last line does not end in a line feed: the input is truncated");
   CHECK(place("# TYPE a gauge\n# TYPE a gauge\n") == "2:10: a second TYPE line for this family");
   CHECK(place("# TYPE a gague\n") == "1:10: unknown type 'gague'");
-  CHECK(place("a 1\n# TYPE a gauge\n") == "2:8: HELP, TYPE and UNIT must come before the family's samples");
+  CHECK(place("a 1\n# TYPE a gauge\n") == "2:8: a line # HELP, TYPE or UNIT after samples of 'a': put it before them");
   CHECK(place("a 1\nb 1\na 2\n") == "3:1: family 'a' appears again: its lines must be contiguous");
   CHECK(place("# TYPE a histogram\na 1\n") ==
         "2:1: a family of this type has no sample without a suffix such as _total or _bucket");

@@ -118,8 +118,10 @@ TEST_CASE("export: Prometheus loads it") {
   const int status = std::system(run.c_str());
   CAPTURE(read_file(scratch / "log"));
   CHECK(status == 0);
-  std::filesystem::create_directory(scratch / "tsdb" / "wal");  // `promtool tsdb dump` requires a wal directory
-  const std::string dump = fmt::format("promtool tsdb dump {0}/tsdb >{0}/dump 2>&1", scratch.path().string());
+  // `promtool tsdb dump` requires a wal directory, and from 2.53 on a directory `data` where it is called.
+  std::filesystem::create_directory(scratch / "tsdb" / "wal");
+  std::filesystem::create_directory(scratch / "data");
+  const std::string dump = fmt::format("cd {0} && promtool tsdb dump tsdb >dump 2>&1", scratch.path().string());
   CHECK(std::system(dump.c_str()) == 0);
   const std::string dumped = read_file(scratch / "dump");
   CAPTURE(dumped);
