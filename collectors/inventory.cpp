@@ -68,13 +68,18 @@ void renew(std::vector<Board>& boards, std::size_t index, const Seen& seen) {
   boards[index].address = seen.address;
 }
 
-// Adds a new board and returns its slot, the lowest that is free.
+// Adds a new board and returns its slot: the one it should get, else the lowest that is free.
 unsigned move_in(std::vector<Board>& boards, const Seen& seen) {
+  const auto taken = [&](unsigned slot) {
+    return std::any_of(boards.begin(), boards.end(), [&](const Board& board) { return board.slot == slot; });
+  };
   unsigned slot = 0;
-  auto at = boards.begin();
-  for (; at != boards.end() && at->slot == slot; ++at)
+  while (taken(slot))
     ++slot;
-  if (boards.size() < boards_max) boards.insert(at, {slot, seen.address, seen.uuid});
+  if (seen.slot && *seen.slot < boards_max && !taken(*seen.slot)) slot = *seen.slot;
+  if (boards.size() >= boards_max) return slot;
+  const auto before = [](const Board& board, unsigned number) { return board.slot < number; };
+  boards.insert(std::lower_bound(boards.begin(), boards.end(), slot, before), {slot, seen.address, seen.uuid});
   return slot;
 }
 
@@ -97,6 +102,7 @@ std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
             [&](std::size_t a, std::size_t b) { return seen[a].address < seen[b].address; });
   for (const std::size_t i : fresh)
     slots[i] = move_in(boards_, seen[i]);
+  std::erase_if(boards_, [](const Board& board) { return board.address.empty() && board.uuid.empty(); });
   if (boards_ != before) ++version_;
   grow();
   return slots;
@@ -127,8 +133,14 @@ bool Inventory::stands_on_bus(const std::string& address) const {
   });
 }
 
+// A place on the bus whose board has not answered yet may turn out to hold a board that is known from another place.
+std::size_t Inventory::answered_count() const {
+  return static_cast<std::size_t>(
+      std::count_if(boards_.begin(), boards_.end(), [](const Board& board) { return !board.uuid.empty(); }));
+}
+
 void Inventory::grow() {
-  const std::size_t most = std::max(boards_.size(), bus_count());
+  const std::size_t most = std::max(answered_count(), bus_count());
   if (most <= expected_) return;
   expected_ = most;
   ++version_;
@@ -142,7 +154,7 @@ std::size_t Inventory::expected() const {
 void Inventory::accept(const std::function<bool(const Board&)>& answers) {
   const std::lock_guard lock(mutex_);
   std::erase_if(boards_, [&](const Board& board) { return !answers(board) && !stands_on_bus(board.address); });
-  expected_ = std::max(boards_.size(), bus_count());
+  expected_ = std::max(answered_count(), bus_count());
   ++version_;
 }
 
@@ -191,7 +203,7 @@ bool Inventory::load(std::string_view text) {
   std::sort(boards.begin(), boards.end(), [](const Board& a, const Board& b) { return a.slot < b.slot; });
   const std::lock_guard lock(mutex_);
   boards_ = std::move(boards);
-  expected_ = std::max(expected, boards_.size());
+  expected_ = std::max(expected, answered_count());
   ++version_;
   return good;
 }

@@ -10,6 +10,7 @@
 #include <functional>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -22,6 +23,9 @@ class Inventory {
   struct Seen {
     std::string address;  // PCI, as the kernel writes it; "" where it is not known
     std::string uuid;     // "" when the board does not answer: it is then recognised by its address
+    // The number that a new board should get if it is free. Where no address is known beforehand, boards answer in any
+    // order; the driver's index then keeps their numbers in PCI order.
+    std::optional<unsigned> slot = {};
   };
   struct Board {
     unsigned slot = 0;
@@ -30,15 +34,16 @@ class Inventory {
     friend bool operator==(const Board&, const Board&) = default;
   };
 
-  // The slots of the boards that one discovery saw, in the same order. A board is recognised by its UUID, else by its
-  // address; new boards get the lowest free numbers in the order of their addresses. At most 256 boards are kept.
+  // The slots of boards, in the same order. A board is recognised by its UUID, else by its address; new boards get the
+  // lowest free numbers in the order of their addresses. A board that never answered and whose address another one has
+  // taken is forgotten. At most 256 boards are kept.
   std::vector<unsigned> place(std::span<const Seen> seen);
   // The UUID of the board that last answered at `address`; "" when none did.
   [[nodiscard]] std::string uuid_at(std::string_view address) const;
   // Replaces the addresses that `source` finds on the bus, whether a driver answers or not.
   void on_bus(std::string_view source, std::vector<std::string> addresses);
 
-  // The largest number of boards that were known or on the bus at once since the last accept().
+  // The largest number of boards that have answered or were on the bus at once since the last accept().
   [[nodiscard]] std::size_t expected() const;
   // Accepts the present boards as the expected ones: boards that neither answer nor are on the bus lose their numbers.
   void accept(const std::function<bool(const Board&)>& answers);
@@ -53,6 +58,7 @@ class Inventory {
 
  private:
   [[nodiscard]] std::size_t bus_count() const;
+  [[nodiscard]] std::size_t answered_count() const;
   [[nodiscard]] bool stands_on_bus(const std::string& address) const;
   void grow();
 

@@ -235,7 +235,8 @@ void App::refresh(std::uint64_t second) {
   web::SourceStatusTable::Content content;
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
-  content.ready = sources_->settled();
+  ready_ = ready_ || sources_->settled();
+  content.ready = ready_;
   content.storage = writer_ == nullptr ? "off: totals restart at zero with each start of the daemon"
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
@@ -355,15 +356,14 @@ void App::shut_down() {
   dispatch_.reset();
   sampler_.reset();
   const bool lanes_ended = lanes_.drain(lanes_deadline);
-  bool flushed = true;
   if (writer_) {
     const auto until = std::chrono::steady_clock::now() + flush_deadline;
     recorder_->commit_last();
-    flushed = writer_->stop(until);
+    stored_ = writer_->stop(until);
   }
-  clean_ = lanes_ended && flushed;
+  clean_ = lanes_ended && stored_;
   if (!lanes_ended) log_.warn("a call still hangs in a driver; its thread is left behind");
-  if (!flushed) log_.error("the last samples could not be stored in time");
+  if (!stored_) log_.error("the last samples could not be stored in time");
   const double took_s = static_cast<double>(clock_.now().steady_ns - from_ns) / 1e9;
   log_.info("stopped", {{"took", fmt::format("{:.1f} s", took_s)}});
 }

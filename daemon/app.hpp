@@ -46,6 +46,8 @@ class App {
   // False: a call still hangs in a driver or the last commit did not end in time; the process must call _exit(),
   // because destructors could block on that thread.
   [[nodiscard]] bool clean() const { return clean_; }
+  // False: the last commit did not end in time and still holds the databases.
+  [[nodiscard]] bool stored() const { return stored_; }
 
  private:
   bool open_storage();
@@ -97,9 +99,11 @@ class App {
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
   bool history_due_ = false;
+  bool ready_ = false;
   bool announced_ = false;
   bool stopping_ = false;
   bool clean_ = true;
+  bool stored_ = true;
 };
 
 }  // namespace perjoule

@@ -96,6 +96,14 @@ void raise_descriptor_limit() {
   setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// A thread that hangs in a driver keeps the process alive, as a zombie with all its open files, until its call returns.
+// The files are closed here, so that the next daemon finds the storage directory unlocked and the ports free. While a
+// commit hangs they stay open: the lock then guards the databases against a second writer.
+[[noreturn]] void leave_threads_behind(bool stored, int code) {
+  if (stored) ::close_range(STDERR_FILENO + 1, ~0U, 0);
+  _exit(code);
+}
+
 int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor) {
   std::signal(SIGPIPE, SIG_IGN);
   raise_descriptor_limit();
@@ -105,7 +113,7 @@ int run_daemon(const config::Input& input, const config::Loaded& loaded, const S
     App app(input, loaded, build_info(), supervisor);
     code = app.run();
     clean = app.clean();
-    if (!clean) _exit(code);
+    if (!clean) leave_threads_behind(app.stored(), code);
   }
   return code;
 }

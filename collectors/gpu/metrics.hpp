@@ -107,6 +107,12 @@ inline constexpr auto gpu_clock_idle = gauge<Unit::none>("perjoule_gpu_clock_idl
                                                          "GpuIdle), else 0.",
                                                          "gpu", "uuid");
 
+inline constexpr auto gpu_runtime_suspended = gauge<Unit::none>(
+    "perjoule_gpu_runtime_suspended",
+    "1 while the kernel has a GPU runtime-suspended, else 0. A suspended GPU is not read, because that would wake it: "
+    "its other series are absent meanwhile.",
+    "gpu", "uuid");
+
 inline constexpr auto gpus =
     gauge<Unit::none>("perjoule_gpus", "GPUs that answer now, including those that are runtime-suspended.");
 inline constexpr auto gpus_expected =

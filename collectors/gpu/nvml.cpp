@@ -4,13 +4,14 @@
 // Sources: NVML API Reference (docs.nvidia.com/deploy/nvml-api); what a reading means on which generation: Yang et al.,
 // "Accurate and Convenient Energy Measurements for GPUs", SC24 (arXiv 2312.02741).
 //
-// Boards are found on the PCI bus first: discovery then makes no NVML call for a board that already has a probe, and
-// does not wake a suspended one. Where sysfs shows none (some containers) they are found by NVML's index, and when the
-// number of boards has changed every board is asked.
+// Discovery calls no board. It lists the PCI functions (where sysfs shows none, as in some containers, it asks NVML
+// only for their number), initialises NVML without attaching, and leaves it to each board's own lane to ask the board
+// for its UUID. So a board that hangs costs nothing but itself, at the start too, and a suspended one is not woken.
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <array>
+#include <optional>
 #include <utility>
 
 #include "collectors/collector.hpp"
@@ -25,82 +26,118 @@ namespace {
 
 constexpr std::uint32_t boards_max = 256;
 
-// A board that discovery found. One without a UUID gets no probe: it has never answered, and is suspended or fails now.
+using SharedSession = std::shared_ptr<const nvml::Session>;
+
+// A board that discovery found.
 struct Candidate {
-  std::string address;
-  std::string uuid;
+  nvml::Place place;
+  std::string uuid;  // of the board that last answered there; "" when none did
   std::filesystem::path runtime_status;
-  bool watched = false;
   bool asleep = false;
-  bool integrates = false;  // before Volta there is no energy counter
 };
 
-bool is_watched(const DiscoveryContext& context, const std::string& uuid) {
-  return !uuid.empty() && std::find(context.watched.begin(), context.watched.end(), uuid) != context.watched.end();
+// The name under which a board shows until it has been asked for its UUID.
+std::string name_of(const Candidate& candidate) {
+  return candidate.uuid.empty() ? nvml::name(candidate.place) : candidate.uuid;
+}
+
+bool is_watched(const DiscoveryContext& context, const std::string& device) {
+  return std::find(context.watched.begin(), context.watched.end(), device) != context.watched.end();
+}
+
+std::vector<Candidate> on_bus(const Roots& roots, Inventory& inventory) {
+  std::vector<Candidate> candidates;
+  std::vector<std::string> addresses;
+  std::vector<Inventory::Seen> seen;
+  for (const pci::Function& function : pci::gpus(roots.sysfs, "0x10de", "nvidia")) {
+    const std::string uuid = inventory.uuid_at(function.address);
+    candidates.push_back({{function.address, 0}, uuid, function.runtime_status, function.asleep});
+    addresses.push_back(function.address);
+    seen.push_back({function.address, uuid});
+  }
+  inventory.on_bus("nvml", std::move(addresses));
+  inventory.place(seen);  // numbers in PCI order, whichever board answers first
+  return candidates;
+}
+
+// NVML's indices, which nvidia-smi shows, are in the order of the PCI addresses. So when it lists as many boards as
+// are known, each index has a known UUID; a board that does not answer then shows under it.
+std::vector<Candidate> by_index(std::uint32_t boards, const DiscoveryContext& context) {
+  std::vector<Inventory::Board> known = context.inventory->boards();
+  std::sort(known.begin(), known.end(), [](const auto& a, const auto& b) { return a.address < b.address; });
+  std::vector<Candidate> candidates;
+  for (std::uint32_t i = 0; i < std::min(boards, boards_max); ++i) {
+    Candidate candidate{{"", i}, known.size() == boards ? known[i].uuid : "", {}, false};
+    if (is_watched(context, candidate.uuid)) candidate.uuid.clear();  // the order has changed: it is asked
+    candidates.push_back(std::move(candidate));
+  }
+  return candidates;
 }
 
 std::string uuid_of(const nvml::Api& api, nvml::Device device) {
-  if (api.device_uuid == nullptr) return {};
-  return nvml::text_of([&](char* text, std::uint32_t size) { return api.device_uuid(device, text, size); });
+  return nvml::text_of([&](char* text, std::uint32_t size) {
+    return api.device_uuid == nullptr ? nvml::Return::function_not_found : api.device_uuid(device, text, size);
+  });
 }
 
-void describe(const nvml::Api& api, nvml::Device device, Candidate& candidate) {
-  candidate.uuid = uuid_of(api, device);
+// The address of a board found by index; "" where it has none.
+std::string address_of(const nvml::Api& api, nvml::Device device) {
+  nvml::PciInfo pci{};
+  if (api.device_pci == nullptr || api.device_pci(device, &pci) != nvml::Return::success) return {};
+  return nvml::kernel_address(pci);
+}
+
+// Before Volta there is no energy counter.
+bool integrates(const nvml::Api& api, nvml::Device device) {
   std::uint32_t architecture = nvml::architecture_unknown;
-  if (api.device_architecture != nullptr && api.device_architecture(device, &architecture) == nvml::Return::success) {
-    candidate.integrates = architecture < nvml::volta;
-  }
+  return api.device_architecture != nullptr &&
+         api.device_architecture(device, &architecture) == nvml::Return::success && architecture < nvml::volta;
 }
 
-std::vector<Candidate> on_bus(const Roots& roots, const DiscoveryContext& context) {
-  std::vector<Candidate> candidates;
-  std::vector<std::string> addresses;
-  for (const pci::Function& function : pci::gpus(roots.sysfs, "0x10de", "nvidia")) {
-    Candidate candidate{function.address,        context.inventory->uuid_at(function.address),
-                        function.runtime_status, false,
-                        function.asleep,         false};
-    candidate.watched = is_watched(context, candidate.uuid);
-    candidates.push_back(std::move(candidate));
-    addresses.push_back(function.address);
-  }
-  context.inventory->on_bus("nvml", std::move(addresses));
-  return candidates;
+Probe probe_of(const SharedSession& session, Inventory& inventory, Candidate candidate, std::string address) {
+  std::optional<unsigned> slot;
+  if (candidate.place.address.empty()) slot = candidate.place.index;
+  const Inventory::Seen seen{address, candidate.uuid, slot};
+  nvml::Board board{{fmt::format("{}", inventory.place(std::span(&seen, 1)).front()), candidate.uuid},
+                    candidate.place,
+                    std::move(address),
+                    {}};
+  if (!candidate.runtime_status.empty()) board.runtime_status = candidate.runtime_status;
+  return {candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board))};
 }
 
-// Reads the UUID and architecture of each board that answers, which may have replaced the one known at its address.
-// Returns the first error of those that do not.
-std::optional<Error> ask(const nvml::Api& api, std::vector<Candidate>& candidates) {
-  std::optional<Error> error;
-  for (Candidate& candidate : candidates) {
-    if (candidate.watched || candidate.asleep) continue;
-    const Result<nvml::Device> device = nvml::find_board(api, candidate.address);
-    if (device) {
-      describe(api, *device, candidate);
-    } else if (!error) {
-      error = device.error();
+// Runs on the board's own lane.
+Result<Probe> identify(const SharedSession& session, Inventory& inventory, Candidate candidate) {
+  if (candidate.asleep) return Error{Fault::absent, "runtime-suspended: it gets a number when it wakes"};
+  const nvml::Api& api = session->api();
+  const Result<nvml::Device> device = nvml::find_board(api, candidate.place);
+  if (!device) return device.error();
+  candidate.uuid = uuid_of(api, *device);
+  if (candidate.uuid.empty()) {
+    return Error{Fault::transient, fmt::format("{}: nvmlDeviceGetUUID gave no UUID", nvml::name(candidate.place))};
+  }
+  const std::string& known = candidate.place.address;
+  Probe probe = probe_of(session, inventory, candidate, known.empty() ? address_of(api, *device) : known);
+  probe.jitter = integrates(api, *device);
+  return probe;
+}
+
+std::vector<Probe> probes_of(const SharedSession& session, const DiscoveryContext& context,
+                             const std::vector<Candidate>& candidates) {
+  std::vector<Probe> probes;
+  for (const Candidate& candidate : candidates) {
+    if (is_watched(context, name_of(candidate))) continue;
+    if (candidate.asleep && !candidate.uuid.empty()) {  // it says who it is when it wakes
+      probes.push_back(probe_of(session, *context.inventory, candidate, candidate.place.address));
+      continue;
     }
+    Probe probe{name_of(candidate), nullptr};
+    probe.identify = [session, inventory = context.inventory, candidate] {
+      return identify(session, *inventory, candidate);
+    };
+    probes.push_back(std::move(probe));
   }
-  return error;
-}
-
-Result<std::vector<Candidate>> by_index(const nvml::Api& api, const DiscoveryContext& context) {
-  std::uint32_t boards = 0;
-  const nvml::Return counted = api.device_count != nullptr ? api.device_count(&boards) : nvml::Return::not_supported;
-  if (counted != nvml::Return::success) return nvml::error_of(counted, "nvmlDeviceGetCount_v2", {});
-  std::vector<Candidate> candidates;
-  if (boards == context.watched.size()) return candidates;
-  for (std::uint32_t i = 0; i < std::min(boards, boards_max); ++i) {
-    nvml::Device device = nullptr;
-    nvml::PciInfo pci{};
-    if (api.device_by_index(i, &device) != nvml::Return::success || api.device_pci == nullptr) continue;
-    if (api.device_pci(device, &pci) != nvml::Return::success) continue;
-    Candidate candidate;
-    candidate.address = nvml::kernel_address(pci);
-    describe(api, device, candidate);
-    candidate.watched = is_watched(context, candidate.uuid);
-    candidates.push_back(std::move(candidate));
-  }
-  return candidates;
+  return probes;
 }
 
 // A missing library is `absent`, since most hosts have no NVIDIA GPU; with boards on the host it gets a remedy. An
@@ -115,52 +152,33 @@ Error explain(Error error, bool boards) {
   return error;
 }
 
-std::vector<Probe> probes_of(const std::shared_ptr<const nvml::Session>& session, const DiscoveryContext& context,
-                             const std::vector<Candidate>& candidates) {
-  std::vector<Inventory::Seen> seen;
-  for (const Candidate& candidate : candidates)
-    seen.push_back({candidate.address, candidate.uuid});
-  const std::vector<unsigned> slots = context.inventory->place(seen);
-  std::vector<Probe> probes;
-  for (std::size_t i = 0; i < candidates.size(); ++i) {
-    const Candidate& candidate = candidates[i];
-    if (candidate.watched || candidate.uuid.empty()) continue;
-    nvml::Board board{{fmt::format("{}", slots[i]), candidate.uuid}, candidate.address, {}};
-    if (!candidate.runtime_status.empty()) board.runtime_status = candidate.runtime_status;
-    probes.push_back({candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board)), candidate.integrates});
-  }
-  return probes;
-}
-
 Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const DiscoveryContext& context) {
-  std::vector<Candidate> candidates = on_bus(roots, context);
+  std::vector<Candidate> candidates = on_bus(roots, *context.inventory);
   const bool has_bus = !candidates.empty();
-  const auto all = [&](auto member) {
-    return has_bus && std::all_of(candidates.begin(), candidates.end(), [&](const Candidate& c) { return c.*member; });
-  };
-  if (all(&Candidate::watched)) return std::vector<Probe>{};
+  DiscoveryCall::State call{"nvmlInit", {}};
+  for (const Candidate& candidate : candidates) {
+    if (!is_watched(context, name_of(candidate))) call.devices.push_back(name_of(candidate));
+  }
+  if (has_bus && call.devices.empty()) return std::vector<Probe>{};
   const bool sleeper = std::any_of(candidates.begin(), candidates.end(), [](const Candidate& c) { return c.asleep; });
 
-  const auto session = nvml::Session::open(roots.nvml, !sleeper);
+  context.call->begin(std::move(call));
+  const auto session = nvml::Session::open(roots.nvml, sleeper);
   if (!session) return explain(session.error(), context.inventory->expected() > 0);
+  if (has_bus) return probes_of(*session, context, candidates);
   const nvml::Api& api = (*session)->api();
-  std::optional<Error> error;
-  if (has_bus) {
-    error = ask(api, candidates);
-  } else {
-    Result<std::vector<Candidate>> found = by_index(api, context);
-    if (!found) return explain(found.error(), context.inventory->expected() > 0);
-    candidates = std::move(*found);
+  std::uint32_t boards = 0;
+  context.call->begin({"nvmlDeviceGetCount_v2", {}});
+  const nvml::Return counted = api.device_count != nullptr ? api.device_count(&boards) : nvml::Return::not_supported;
+  if (counted != nvml::Return::success) {
+    return explain(nvml::error_of(counted, "nvmlDeviceGetCount_v2", {}), context.inventory->expected() > 0);
   }
-  std::vector<Probe> probes = probes_of(*session, context, candidates);
-  if (probes.empty() && context.watched.empty()) {
-    if (error) return *std::move(error);
-    return Error{Fault::absent, has_bus ? "every GPU is runtime-suspended" : "the driver reports no GPU"};
-  }
-  return probes;
+  if (boards == 0 && context.watched.empty()) return Error{Fault::absent, "the driver reports no GPU"};
+  if (boards == context.watched.size()) return std::vector<Probe>{};
+  return probes_of(*session, context, by_index(boards, context));
 }
 
-constexpr std::array<const Metric*, 22> metrics = {&gpu_info,
+constexpr std::array<const Metric*, 23> metrics = {&gpu_info,
                                                    &gpu_power,
                                                    &gpu_power_instant,
                                                    &gpu_module_power,
@@ -181,7 +199,8 @@ constexpr std::array<const Metric*, 22> metrics = {&gpu_info,
                                                    &gpu_throttle_seconds,
                                                    &gpu_throttled_seconds,
                                                    &gpu_processes,
-                                                   &gpu_clock_idle};
+                                                   &gpu_clock_idle,
+                                                   &gpu_runtime_suspended};
 constexpr std::array options = {
     Option{.key = "expected",
            .type = OptionType::integer,

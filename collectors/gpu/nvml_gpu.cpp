@@ -58,12 +58,17 @@ bool Gpu::asleep() {
   return status && (*status == "suspended" || *status == "suspending");
 }
 
+// The probe is then created again, for the board that is there now.
+Error Gpu::another_board(const std::string& uuid) const {
+  return {Fault::broken, fmt::format("another board, {}, is at {}", uuid, name(board_.place))};
+}
+
 // A board that does not answer is tried again every ten seconds; in between its last error is returned.
 Result<void> Gpu::bind() {
   const std::int64_t now_ns = now_();
   if (unbound_ && now_ns < bind_again_ns_) return *unbound_;
   const Api& api = session_->api();
-  const Result<Device> found = find_board(api, board_.address);
+  const Result<Device> found = find_board(api, board_.place);
   if (!found) {
     Error error = found.error();
     bind_again_ns_ = now_ns + bind_again_after_ns;
@@ -77,7 +82,7 @@ Result<void> Gpu::bind() {
     return api.device_uuid != nullptr ? api.device_uuid(*found, text, size) : Return::function_not_found;
   });
   if (!uuid.empty() && uuid != board_.labels.uuid) {
-    return Error{Fault::absent, fmt::format("another board, {}, is at {}", uuid, board_.address)};
+    return another_board(uuid);
   }
   device_ = *found;
   power_.emplace(usage_is_mean(api, device_));
@@ -85,7 +90,10 @@ Result<void> Gpu::bind() {
 }
 
 Result<void> Gpu::sample(Batch& batch) {
-  if (asleep()) return {};
+  if (asleep()) {
+    batch.add(gpu_runtime_suspended, count(1), board_.labels.slot, board_.labels.uuid);
+    return {};
+  }
   if (device_ == nullptr) {
     if (const Result<void> bound = bind(); !bound) return bound.error();
   }
@@ -100,12 +108,13 @@ Result<void> Gpu::sample(Batch& batch) {
   read_thermal(tick);
   read_processes(tick);
   if (tick.over) return *std::move(tick.error);
+  if (facts_ && !facts_->uuid.empty() && facts_->uuid != board_.labels.uuid) return another_board(facts_->uuid);
   if (!batch.readings().empty()) {
     show_facts(tick);
     return {};
   }
   if (tick.error) return *std::move(tick.error);
-  return Error{Fault::transient, fmt::format("{}: no NVML query succeeded", board_.address)};
+  return Error{Fault::transient, fmt::format("{}: no NVML query succeeded", name(board_.place))};
 }
 
 void Gpu::read_facts(Tick& tick) {
@@ -118,6 +127,7 @@ void Gpu::read_facts(Tick& tick) {
   };
   Facts facts;
   facts.at_ns = tick.now_ns;
+  facts.uuid = text(api.device_uuid);
   facts.name = text(api.device_name);
   facts.vbios_version = text(api.device_vbios);
   facts.driver_version = text_of([&](char* to, std::uint32_t size) {
@@ -142,8 +152,9 @@ void Gpu::read_facts(Tick& tick) {
 }
 
 void Gpu::show_facts(Tick& tick) const {
-  if (!facts_) return;
   const auto& [slot, uuid] = board_.labels;
+  tick.batch.add(gpu_runtime_suspended, count(0), slot, uuid);
+  if (!facts_) return;
   tick.batch.add(gpu_info, count(1), slot, uuid, facts_->name, "nvidia", facts_->driver_version, facts_->vbios_version,
                  board_.address);
   for (const Facts::Limit& limit : facts_->limits) {

@@ -1,7 +1,7 @@
 // One GPU through NVML: the collector that all readings of a board go through.
 //
 // sample() and everything below run on the GPU's lane. Owns its state and shares the session, which stays open as long
-// as any board uses it. Errors: absent when another board is at the address; else the one that nvml_api.cpp maps NVML's
+// as any board uses it. Errors: broken when another board is at its place; else the one that nvml_api.cpp maps NVML's
 // return code to.
 #pragma once
 
@@ -25,7 +25,8 @@ using Now = std::int64_t (*)();
 
 struct Board {
   Labels labels;
-  std::string address;                                  // "0000:1b:00.0"
+  Place place;
+  std::string address;                                  // "0000:1b:00.0"; "" where the board has none
   std::optional<std::filesystem::path> runtime_status;  // sysfs file; none where the kernel has none
 };
 
@@ -39,7 +40,7 @@ class Gpu final : public Collector {
  private:
   // Static data of a board, read again every ten minutes.
   struct Facts {
-    std::string name, driver_version, vbios_version;
+    std::string uuid, name, driver_version, vbios_version;
     struct Limit {
       std::string_view sensor, limit;
       std::optional<std::int64_t> degrees;
@@ -49,6 +50,7 @@ class Gpu final : public Collector {
   };
   [[nodiscard]] bool asleep();
   Result<void> bind();
+  [[nodiscard]] Error another_board(const std::string& uuid) const;
   void read_facts(Tick& tick);
   void show_facts(Tick& tick) const;
   void read_thermal(Tick& tick);

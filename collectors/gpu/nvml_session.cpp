@@ -9,28 +9,29 @@
 
 namespace perjoule::nvml {
 
-Result<std::shared_ptr<const Session>> Session::open(const std::filesystem::path& path, bool attach) {
+Result<std::shared_ptr<const Session>> Session::open(const std::filesystem::path& path, bool suspended) {
   Result<SharedLibrary> library = SharedLibrary::open(path);
   if (!library) return library.error();
   const Api api = load(*library);
-  return start(std::unique_ptr<Session>(new Session(std::move(*library), api)), attach);
+  return start(std::unique_ptr<Session>(new Session(std::move(*library), api)), suspended);
 }
 
-Result<std::shared_ptr<const Session>> Session::open(const Api& api, bool attach) {
-  return start(std::unique_ptr<Session>(new Session(std::nullopt, api)), attach);
+Result<std::shared_ptr<const Session>> Session::open(const Api& api, bool suspended) {
+  return start(std::unique_ptr<Session>(new Session(std::nullopt, api)), suspended);
 }
 
-Result<std::shared_ptr<const Session>> Session::start(std::unique_ptr<Session> session, bool attach) {
+Result<std::shared_ptr<const Session>> Session::start(std::unique_ptr<Session> session, bool suspended) {
   const Api& api = session->api_;
   if (api.init == nullptr || api.device_by_index == nullptr) {
     return Error{Fault::broken, "the NVML library lacks nvmlInit_v2 or nvmlDeviceGetHandleByIndex_v2",
                  "install a driver of 2015 or newer, or set --path.nvml to its libnvidia-ml.so.1"};
   }
-  if (!attach && api.init_with_flags == nullptr) {
+  if (api.init_with_flags == nullptr && suspended) {
     return Error{Fault::absent,
                  "a GPU is runtime-suspended, and this driver is too old to be initialised without waking it "
                  "(no nvmlInitWithFlags)"};
   }
+  const bool attach = api.init_with_flags == nullptr;
   const Return result = attach ? api.init() : api.init_with_flags(no_attach);
   if (result != Return::success) return error_of(result, attach ? "nvmlInit_v2" : "nvmlInitWithFlags", {});
   session->initialised_ = true;
@@ -41,8 +42,18 @@ Session::~Session() {
   if (initialised_ && api_.shutdown != nullptr) api_.shutdown();
 }
 
-Result<Device> find_board(const Api& api, const std::string& address) {
+std::string name(const Place& place) {
+  return place.address.empty() ? fmt::format("index {}", place.index) : place.address;
+}
+
+Result<Device> find_board(const Api& api, const Place& place) {
+  const std::string& address = place.address;
   Device board = nullptr;
+  if (address.empty()) {
+    const Return result = api.device_by_index(place.index, &board);
+    if (result != Return::success) return error_of(result, "nvmlDeviceGetHandleByIndex_v2", name(place));
+    return board;
+  }
   if (api.device_by_pci != nullptr) {
     const Return result = api.device_by_pci(address.c_str(), &board);
     if (result != Return::success) return error_of(result, "nvmlDeviceGetHandleByPciBusId_v2", address);

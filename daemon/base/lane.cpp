@@ -33,15 +33,17 @@ class LaneThreads::ThreadLane : public Lane {
 
   [[nodiscard]] bool busy() const override { return shared_->busy; }
 
-  void start(std::function<void()> work, std::function<void()> done) override {
-    shared_->busy = true;
+  [[nodiscard]] bool start(std::function<void()> work, std::function<void()> done) override {
     if (!started_) started_ = launch(shared_, stack_bytes_);
+    if (!started_) return false;
+    shared_->busy = true;
     {
       const std::lock_guard lock(shared_->mutex);
       shared_->work = std::move(work);
       shared_->done = std::move(done);
     }
     shared_->wake.notify_one();  // after unlocking, so that the woken thread does not block on the mutex at once
+    return true;
   }
 
  private:
@@ -71,9 +73,6 @@ class LaneThreads::ThreadLane : public Lane {
     const int error = pthread_create(&thread, &attributes, &ThreadLane::body, argument);
     pthread_attr_destroy(&attributes);
     if (error != 0) {
-      // The call is never made: the work stays queued and busy() stays true, so the caller runs into its deadline and
-      // the probe shows as stuck. This lane never retries; a new lane (after a reload that restarts the collector, or a
-      // restart of the daemon) tries to create its thread again.
       delete argument;
       end(*shared->alive);
       return false;
@@ -125,6 +124,11 @@ class LaneThreads::ThreadLane : public Lane {
   std::size_t stack_bytes_;
   bool started_ = false;
 };
+
+Error thread_error() {
+  return {Fault::transient, "no thread could be created for this call (EAGAIN)",
+          "raise TasksMax= of the unit, the container's pids limit or ulimit -u; it is tried again by itself"};
+}
 
 LaneThreads::LaneThreads(asio::io_context& loop) : loop_(loop), alive_(std::make_shared<Alive>()) {}
 

@@ -12,6 +12,8 @@
 #include <functional>
 #include <memory>
 
+#include "collectors/result.hpp"
+
 namespace perjoule {
 
 namespace asio = boost::asio;
@@ -23,11 +25,15 @@ class Lane {
   [[nodiscard]] virtual bool busy() const = 0;
   // Requires !busy(). Runs `work` on the lane's thread, then `done` on the loop. Both must own everything they use,
   // because they may run after the lane's owner is destroyed. Once the lane is destroyed, `done` is no longer called;
-  // work that has started still runs to its end.
-  virtual void start(std::function<void()> work, std::function<void()> done) = 0;
+  // work that has started still runs to its end. False: the thread could not be created (thread_error()); neither is
+  // called, the lane is not busy, and the next start tries again.
+  [[nodiscard]] virtual bool start(std::function<void()> work, std::function<void()> done) = 0;
 };
 
 using MakeLane = std::function<std::unique_ptr<Lane>()>;
+
+// What to report when start() returned false.
+[[nodiscard]] Error thread_error();
 
 // Makes lanes with real threads and counts the live threads, so that the daemon knows at its end whether one hangs.
 class LaneThreads {

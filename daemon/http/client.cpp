@@ -182,7 +182,7 @@ asio::awaitable<Result<Endpoints>> find_endpoints(std::shared_ptr<ClientCore> co
     lookup->done = true;
     if (const auto waiting = weak.lock()) waiting->wake.cancel();
   };
-  exchange->lane->start(work, done);
+  if (!exchange->lane->start(work, done)) co_return thread_error();
   while (!lookup->done && !exchange->ended()) {
     error_code ignored;
     exchange->wake.expires_at(Steady::time_point::max());

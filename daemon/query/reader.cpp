@@ -126,12 +126,15 @@ void Reader::next() {
   asked_ = std::move(waiting_.front());
   waiting_.pop_front();
   asked_->work->now_ms = setup_.clock.now().wall_ms;
-  setup_.lane->start([files = files_, work = asked_->work] { work->answer = files->answer(*work); },
-                     [this] {
-                       const auto question = std::exchange(asked_, nullptr);
-                       settle(*question, std::move(question->work->answer));
-                       next();
-                     });
+  const auto done = [this] {
+    const auto question = std::exchange(asked_, nullptr);
+    settle(*question, std::move(question->work->answer));
+    next();
+  };
+  if (setup_.lane->start([files = files_, work = asked_->work] { work->answer = files->answer(*work); }, done)) return;
+  const auto question = std::exchange(asked_, nullptr);
+  settle(*question, error_answer(503, "unavailable", thread_error().what));
+  next();
 }
 
 void Reader::settle(Question& question, Answer answer) {

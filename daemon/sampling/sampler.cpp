@@ -8,13 +8,11 @@
 #include <exception>
 #include <utility>
 
+#include "daemon/sampling/sampler_state.hpp"
+
 namespace perjoule {
 
 namespace {
-
-constexpr std::int64_t discovery_period_ns = 60 * nanoseconds_per_second;
-constexpr std::int64_t discovery_deadline_ns = 5 * nanoseconds_per_second;
-constexpr std::int64_t backoff_first_ns = 5 * nanoseconds_per_second;
 
 std::int64_t nanoseconds(std::chrono::milliseconds duration) {
   return duration.count() * nanoseconds_per_millisecond;
@@ -32,45 +30,6 @@ double jitter_share(std::uint64_t tick) {
 }
 
 }  // namespace
-
-// One call of a collector, shared by the coroutine that waits and the lane that runs it; the last owner frees it.
-struct Sampler::Call {
-  std::shared_ptr<Collector> collector;
-  Batch batch;
-  Result<void> result;
-  Stamp started;
-  Stamp ended;
-  bool done = false;
-};
-
-struct Sampler::Discovery {
-  Result<std::vector<Probe>> probes = Error{};
-  std::int64_t duration_ns = 0;
-  bool done = false;
-};
-
-struct Sampler::Run {
-  std::string device;
-  std::shared_ptr<Collector> collector;
-  std::unique_ptr<Lane> lane;
-  std::shared_ptr<Alarm> alarm;
-  std::shared_ptr<Call> call;
-  ProbeId probe{};
-  bool jitter = false;
-  bool stopped = false;
-};
-
-struct Sampler::Source {
-  const Entry* entry = nullptr;
-  config::CollectorSettings settings;
-  Roots roots;
-  std::unique_ptr<Lane> lane;
-  std::shared_ptr<Alarm> alarm;
-  std::map<std::string, std::shared_ptr<Run>> runs;  // by device
-  std::int64_t backoff_ns = backoff_first_ns;
-  bool rebuild = false;
-  bool stopped = false;
-};
 
 Sampler::Sampler(asio::io_context& loop, Clock& clock, MakeLane make_lane, Recorder& recorder, Sources& sources,
                  OnLateness on_lateness, std::shared_ptr<Inventory> inventory)
@@ -104,7 +63,9 @@ void Sampler::retire(Run& run) {
   run.stopped = true;
   run.call.reset();
   if (!run.lane->busy()) {
-    run.lane->start([collector = std::move(run.collector)]() mutable { collector.reset(); }, {});
+    // Without a thread there was no call yet, so there is nothing that could block here.
+    [[maybe_unused]] const bool started =
+        run.lane->start([collector = std::move(run.collector)]() mutable { collector.reset(); }, {});
   }
   run.collector.reset();
   run.lane.reset();
@@ -136,10 +97,9 @@ void Sampler::stop(std::string_view name) {
   running_.erase(found);
   abandon(*source);
   for (auto& [device, run] : source->runs) {
-    recorder_.close_probe(run->probe);
-    sources_.forget(name, device);
+    if (run->probe) recorder_.close_probe(*run->probe);
   }
-  sources_.forget(name, "");
+  sources_.forget(name);
 }
 
 void Sampler::stop_all() {
@@ -152,85 +112,6 @@ std::vector<std::string> Sampler::running() const {
   for (const auto& [name, source] : running_)
     names.push_back(name);
   return names;
-}
-
-asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source) {
-  for (;;) {
-    auto found = std::make_shared<Discovery>();
-    co_await discover(source, found);
-    if (source->stopped) co_return;
-    merge(source, *found);
-    // drop() wakes this coroutine when a probe breaks: the next discovery then runs as soon as the back-off since the
-    // last one allows, not only after discovery_period_ns.
-    const std::int64_t ended_ns = clock_.now().steady_ns;
-    const auto next_ns = [&] { return ended_ns + (source->rebuild ? source->backoff_ns : discovery_period_ns); };
-    while (clock_.now().steady_ns < next_ns()) {
-      co_await source->alarm->wait_until(next_ns());
-      if (source->stopped) co_return;
-    }
-    source->backoff_ns = source->rebuild ? std::min(source->backoff_ns * 2, discovery_period_ns) : backoff_first_ns;
-    source->rebuild = false;
-  }
-}
-
-// Runs one discovery on the source's lane. A call that hangs shows as `stuck` from its deadline on; there is no second
-// discovery of this source until it returns.
-asio::awaitable<void> Sampler::discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found) {
-  DiscoveryContext context{inventory_, {}};
-  for (const auto& [device, run] : source->runs)
-    context.watched.push_back(device);
-  const std::function<void()> work = [found, &clock = clock_, entry = source->entry, options = source->settings.options,
-                                      roots = source->roots, context] {
-    const std::int64_t started_ns = clock.now().steady_ns;
-    found->probes =
-        entry->make != nullptr ? entry->make(options, roots) : entry->make_numbered(options, roots, context);
-    found->duration_ns = clock.now().steady_ns - started_ns;
-  };
-  const std::function<void()> done = [found, alarm = source->alarm] {
-    found->done = true;
-    alarm->wake();
-  };
-  source->lane->start(work, done);
-  std::int64_t until = clock_.now().steady_ns + discovery_deadline_ns;
-  for (;;) {
-    co_await source->alarm->wait_until(until);
-    if (found->done || source->stopped) co_return;
-    if (clock_.now().steady_ns < until) continue;
-    sources_.timed_out(source->entry->name, "", "discovery of devices has not returned", clock_.now());
-    until += discovery_period_ns;
-  }
-}
-
-void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
-  const std::string_view name = source->entry->name;
-  if (!found.probes && found.probes.error().fault == Fault::broken) source->rebuild = true;
-  if (found.probes) {
-    for (Probe& probe : *found.probes) {
-      if (!source->runs.contains(probe.device)) open_probe(source, std::move(probe));
-    }
-  }
-  if (source->runs.empty()) {
-    const Error error = found.probes ? Error{Fault::absent, "no device found"} : found.probes.error();
-    const double duration_seconds = static_cast<double>(found.duration_ns) / 1e9;
-    sources_.sampled(name, "", {state_of(error.fault), error.what, error.remedy, duration_seconds, 0}, clock_.now());
-  } else if (!source->runs.contains("")) {
-    // Each watched device has a status of its own, so the source itself needs none.
-    sources_.forget(name, "");
-  }
-}
-
-void Sampler::open_probe(const std::shared_ptr<Source>& source, Probe probe) {
-  auto run = std::make_shared<Run>();
-  run->device = probe.device;
-  run->collector = std::move(probe.collector);
-  run->lane = make_lane_();
-  run->alarm = clock_.alarm();
-  run->jitter = probe.jitter;
-  run->probe = recorder_.open_probe({std::string(source->entry->name), run->device,
-                                     nanoseconds(source->settings.period), nanoseconds(source->settings.stale_after)});
-  source->runs.emplace(run->device, run);
-  sources_.expect(source->entry->name, run->device);
-  spawn(sample(source, run));
 }
 
 asio::awaitable<void> Sampler::sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run) {
@@ -274,7 +155,11 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
     alarm->wake();
   };
   const std::int64_t until = clock_.now().steady_ns + nanoseconds(source->settings.deadline);
-  run->lane->start(work, done);
+  if (!run->lane->start(work, done)) {
+    call->collector.reset();
+    failed(*source, run->device, thread_error(), 0);
+    co_return;
+  }
   do {
     co_await run->alarm->wait_until(until);
     if (run->stopped) co_return;
@@ -297,7 +182,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   if (ended.result) {
     Stamp stamp = ended.started;
     stamp.uncertainty_ns = ended.ended.steady_ns - ended.started.steady_ns;
-    const Recorder::Accepted accepted = recorder_.accept(run.probe, ended.batch, stamp);
+    const Recorder::Accepted accepted = recorder_.accept(*run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
     if (!ended.batch.faults().empty()) {
       const ItemFault& first = ended.batch.faults().front();
@@ -316,11 +201,18 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   if (error.fault == Fault::absent || error.fault == Fault::broken) drop(source, run, error.fault == Fault::broken);
 }
 
+void Sampler::failed(const Source& source, std::string_view device, const Error& error, std::int64_t duration_ns) {
+  const std::uint64_t faults = error.fault == Fault::absent ? 0 : 1;
+  sources_.sampled(source.entry->name, device,
+                   {state_of(error.fault), error.what, error.remedy, static_cast<double>(duration_ns) / 1e9, faults},
+                   clock_.now());
+}
+
 // Ends a probe. The next discovery finds the device again if it is there: within a minute, or after the back-off when
 // the probe broke.
 void Sampler::drop(Source& source, Run& run, bool rebuild) {
   retire(run);
-  recorder_.close_probe(run.probe);
+  recorder_.close_probe(*run.probe);
   const std::string device = run.device;
   source.runs.erase(device);
   if (!rebuild) return;

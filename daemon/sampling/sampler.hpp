@@ -1,6 +1,10 @@
 // Runs the collectors: one coroutine per probe for sampling, one per source for discovery. Loop's thread only; the
 // calls themselves run on lanes (daemon/base/lane.hpp).
 //
+// A device that only its driver can name (Probe::identify) is first asked on its own lane; one that hangs then is
+// `stuck` under the name that discovery gave it. While a source with numbered devices has fewer than expected,
+// discovery is repeated every few seconds, so that a board that comes back is read within ten.
+//
 // A call that has not returned at its deadline counts as a timeout (state `stuck`); its lane is left alone, and ticks
 // count as missed until the call returns, whose result is then discarded. A probe never has two calls at once and never
 // catches up in a burst. For every probe: samples + timeouts + missed = ticks.
@@ -48,14 +52,23 @@ class Sampler {
   struct Run;
   struct Call;
   struct Discovery;
+  struct Identified;
 
   asio::awaitable<void> discover(std::shared_ptr<Source> source);
   asio::awaitable<void> discover(std::shared_ptr<Source> source, std::shared_ptr<Discovery> found);
+  [[nodiscard]] std::int64_t discovery_wait_ns(const Source& source) const;
+  void discovery_hangs(Source& source, const DiscoveryCall::State& in);
   void merge(const std::shared_ptr<Source>& source, Discovery& found);
+  static void discard(Source& source, std::shared_ptr<Discovery> found);
   void open_probe(const std::shared_ptr<Source>& source, Probe probe);
+  void watch(const std::shared_ptr<Source>& source, const std::shared_ptr<Run>& run, Probe probe);
+  asio::awaitable<void> identify(std::shared_ptr<Source> source, std::shared_ptr<Run> run,
+                                 std::function<Result<Probe>()> ask);
+  void identified(const std::shared_ptr<Source>& source, const std::shared_ptr<Run>& run, Identified& answer);
   asio::awaitable<void> sample(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   asio::awaitable<void> call(std::shared_ptr<Source> source, std::shared_ptr<Run> run);
   void finish(Source& source, Run& run, const Call& ended);
+  void failed(const Source& source, std::string_view device, const Error& error, std::int64_t duration_ns);
   static void abandon(Source& source);
   static void retire(Run& run);
   void drop(Source& source, Run& run, bool rebuild);

@@ -107,6 +107,15 @@ void Sources::forget(std::string_view source, std::string_view device) {
   list_.erase(key);
 }
 
+void Sources::forget(std::string_view source) {
+  std::vector<std::string> devices;
+  for (const auto& [key, status] : list_) {
+    if (key.first == source) devices.push_back(key.second);
+  }
+  for (const std::string& device : devices)
+    forget(source, device);
+}
+
 void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   const Ids& ids = ids_[{status.source, status.device}];
   std::array<Sample, source_states.size() + 4> samples{};

@@ -59,6 +59,7 @@ class Sources {
   void missed(std::string_view source, std::string_view device, std::uint64_t ticks, const Stamp& stamp);
   void expect(std::string_view source, std::string_view device);  // readiness waits for its first call
   void forget(std::string_view source, std::string_view device);
+  void forget(std::string_view source);  // with all its devices
 
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, SourceStatus>& list() const { return list_; }
   // True when every source and device in the list has finished its first call or exceeded its first deadline.

@@ -4,12 +4,13 @@
 gpu_hang.py PERJOULED     PERJOULE_HANG_SECONDS=60 makes it as long as in the soak test
 """
 import os
+import signal
 import statistics
 import sys
 import time
 
-from harness import Daemon, Tree, check, equal, for_seconds, main
-from stand_in import StandIn, on_bus, uuid
+from harness import Daemon, Tree, check, equal, for_seconds, main, wait_for
+from stand_in import PCI, StandIn, on_bus, uuid
 
 PERIOD = 1.0
 DEADLINE = 0.9
@@ -99,16 +100,92 @@ def stop_while_hung(binary, directory):
         check(daemon.lines("still hangs in a driver"), "the log reports the thread left behind")
 
 
+def seven_answer(daemon, sick, since):
+    """The boards beside the hung one are shown within 3 s; it is `stuck` under the name `sick`."""
+    def seven(seen):
+        return seen.find("perjoule_gpus") == 7 and len(seen["perjoule_gpu_power_watts"]) == 7
+    daemon.scrape_until(seven, "seven GPUs answer", 5)
+    took = time.monotonic() - since
+    check(took < 3 + SLACK, f"seven GPUs after {took:.2f} s")
+    seen = daemon.scrape_until(lambda seen: seen.state("nvml", sick) == "stuck", f"{sick} is stuck", 3)
+    equal(seen.value("perjoule_gpus_expected"), 8, "GPUs that are expected")
+    equal(sorted(int(labels["gpu"]) for labels, _ in seen["perjoule_gpu_power_watts"]),
+          [slot for slot in range(8) if slot != SICK], "numbers of those that answer")
+    equal(seen.state("nvml"), None, "the source itself has no state")
+    return seen
+
+
+def hung_from_the_start(binary, directory):
+    """The first start, a reload that restarts the source, and a restart after an exit that left the thread behind."""
+    tree, gpus = Tree(directory), StandIn(binary, directory, "h100")
+    on_bus(tree, range(8))
+    gpus.begin(f"hang-{SICK}")
+    config = directory / "perjoule.json"
+    config.write_text("{}")
+    start = [binary, directory, f"--config.file={config}", *tree.flags, *gpus.flags]
+    address = f"0000:{PCI[SICK]}:00.0"
+    with Daemon(*start, environment=gpus.environment) as daemon:
+        seven_answer(daemon, address, time.monotonic())
+        config.write_text('{"collectors": {"nvml": {"stale_after": "11s"}}}')
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: daemon.lines("configuration reloaded"), "the reload")
+        seven_answer(daemon, address, time.monotonic())
+        gpus.end(f"hang-{SICK}")
+        daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 10)
+        gpus.begin(f"hang-{SICK}")
+        daemon.scrape_until(lambda seen: seen.state("nvml", uuid(SICK)) == "stuck", "the GPU is stuck")
+        config.write_text("{}")
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: len(daemon.lines("configuration reloaded")) == 2, "the second reload")
+        seven_answer(daemon, uuid(SICK), time.monotonic())
+        daemon.stop(within=2.0)
+        check(daemon.lines("still hangs in a driver"), "a thread was left behind")
+    with Daemon(*start, environment=gpus.environment) as daemon:
+        seven_answer(daemon, uuid(SICK), time.monotonic())
+        gpus.end(f"hang-{SICK}")
+        seen = daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 10)
+        equal({labels["uuid"]: labels["gpu"] for labels, _ in seen["perjoule_gpu_power_watts"]},
+              {uuid(board): str(board) for board in range(8)}, "numbers")
+        daemon.stop()
+
+
+def hung_from_the_start_by_index(binary, directory):
+    """Where sysfs lists no board: by NVML's index, each on its own lane too."""
+    tree, gpus = Tree(directory), StandIn(binary, directory, "h100")
+    gpus.begin(f"hang-{SICK}")
+    start = [binary, directory, *tree.flags, *gpus.flags]
+    with Daemon(*start, environment=gpus.environment) as daemon:
+        since = time.monotonic()
+        daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 7, "seven GPUs answer", 5)
+        check(time.monotonic() - since < 3 + SLACK, "in time")
+        equal(daemon.scrape().state("nvml", f"index {SICK}"), "stuck", "the state of the hung one")
+        gpus.end(f"hang-{SICK}")
+        seen = daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 10)
+        equal({labels["uuid"]: labels["gpu"] for labels, _ in seen["perjoule_gpu_power_watts"]},
+              {uuid(board): str(board) for board in range(8)}, "numbers")
+        daemon.stop()
+    gpus.begin(f"hang-{SICK}")
+    with Daemon(*start, environment=gpus.environment) as daemon:
+        seven_answer(daemon, uuid(SICK), time.monotonic())
+        gpus.end(f"hang-{SICK}")
+
+
 def start_while_it_hangs(binary, directory):
-    """NVML initialisation hangs: the daemon becomes ready without GPUs, and finds them when the call returns."""
-    gpus = StandIn(binary, directory, "h100_idle")
+    """NVML initialisation hangs: every board is stuck, the log names the call, and all are read when it returns."""
+    tree, gpus = Tree(directory), StandIn(binary, directory, "h100_idle")
+    on_bus(tree, range(8))
     gpus.begin("hang-init")
-    with Daemon(binary, directory, *Tree(directory).flags, *gpus.flags, environment=gpus.environment) as daemon:
-        equal(daemon.scrape().state("nvml"), "stuck", "state of the source")
+    with Daemon(binary, directory, *tree.flags, *gpus.flags, environment=gpus.environment) as daemon:
+        seen = daemon.scrape()
+        for board in range(8):
+            equal(seen.state("nvml", f"0000:{PCI[board]}:00.0"), "stuck", f"state of board {board}")
+        equal(seen.state("nvml"), None, "state of the source")
+        equal(len(daemon.lines("stuck", "nvmlInit has not returned")), 8, "lines that name the call")
         gpus.end("hang-init")
         daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 5)
         daemon.stop()
 
 
 if __name__ == "__main__":
-    sys.exit(main([hung] if SOAK else [hung, stop_while_hung, start_while_it_hangs]))
+    sys.exit(main([hung] if SOAK else [hung, stop_while_hung, hung_from_the_start, hung_from_the_start_by_index,
+                                            start_while_it_hangs]))

@@ -16,6 +16,7 @@ class HandLane : public Lane {
     std::function<void()> done;  // empty after the lane was destroyed
     bool busy = false;
     int calls = 0;
+    bool no_thread = false;  // start() then fails
 
     void run() {
       if (work) std::exchange(work, nullptr)();
@@ -33,11 +34,13 @@ class HandLane : public Lane {
   HandLane& operator=(const HandLane&) = delete;
 
   [[nodiscard]] bool busy() const override { return call_->busy; }
-  void start(std::function<void()> work, std::function<void()> done) override {
+  [[nodiscard]] bool start(std::function<void()> work, std::function<void()> done) override {
+    if (call_->no_thread) return false;
     call_->work = std::move(work);
     call_->done = std::move(done);
     call_->busy = true;
     ++call_->calls;
+    return true;
   }
 
  private:

@@ -112,13 +112,14 @@ class VirtualLane : public Lane {
   VirtualLane& operator=(const VirtualLane&) = delete;
 
   [[nodiscard]] bool busy() const override { return state_->busy; }
-  void start(std::function<void()> work, std::function<void()> done) override {
+  [[nodiscard]] bool start(std::function<void()> work, std::function<void()> done) override {
     state_->busy = true;
     work();
     clock_.at(clock_.now().steady_ns + duration_(), [state = state_, done = std::move(done)] {
       state->busy = false;
-      if (!state->closed) done();
+      if (!state->closed && done) done();
     });
+    return true;
   }
 
  private:

@@ -57,6 +57,28 @@ TEST_CASE("a board that has never answered keeps the number of its address until
   CHECK(inventory.uuid_at("0000:2a:00.0") == "GPU-b");
 }
 
+TEST_CASE("a known board that answers at a new place keeps its number, and the place loses the one it had") {
+  Inventory inventory;
+  inventory.place(eight());
+  inventory.on_bus("nvml", {"0000:ff:00.0"});
+  CHECK(inventory.place(Seen{{"0000:ff:00.0", ""}}) == Slots{8});
+  CHECK(inventory.place(Seen{{"0000:ff:00.0", "GPU-18"}}) == Slots{0});
+  CHECK(inventory.boards().size() == 8);
+  CHECK(inventory.expected() == 8);
+  CHECK(inventory.place(Seen{{"0000:fe:00.0", "GPU-new"}}) == Slots{8});
+}
+
+TEST_CASE(
+    "boards that answer in any order get the numbers of their indices; a number that is taken is not given twice") {
+  Inventory inventory;
+  CHECK(inventory.place(Seen{{"0000:3a:00.0", "GPU-c", 2}}) == Slots{2});
+  CHECK(inventory.place(Seen{{"0000:18:00.0", "GPU-a", 0}}) == Slots{0});
+  CHECK(inventory.place(Seen{{"0000:2a:00.0", "GPU-b", 1}}) == Slots{1});
+  CHECK(inventory.place(Seen{{"0000:01:00.0", "GPU-d", 0}}) == Slots{3});
+  CHECK(inventory.place(Seen{{"", "GPU-e", 999}}) == Slots{4});
+  CHECK(inventory.expected() == 5);
+}
+
 TEST_CASE("expected is the most that were seen, by a driver or on the bus; only accept() lowers it") {
   Inventory inventory;
   inventory.on_bus("nvml", {"0000:18:00.0", "0000:2a:00.0"});
@@ -83,6 +105,7 @@ TEST_CASE("what text() stores is loaded again, and hostile input neither crashes
   Inventory inventory;
   inventory.place(eight());
   inventory.place(Seen{{"0000:f0:00.0", ""}});
+  inventory.on_bus("nvml", std::vector<std::string>(9, "0000:f0:00.0"));
   Inventory restored;
   const std::uint64_t version = restored.version();
   CHECK(restored.load(inventory.text()));

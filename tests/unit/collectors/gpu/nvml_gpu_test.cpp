@@ -25,7 +25,7 @@ struct Rig {
     time_ns = 1'000 * second_ns;
     const auto session = nvml::Session::open(FakeNvml::table());
     REQUIRE(session.has_value());
-    const nvml::Board board{{"0", "GPU-fake"}, "0000:1b:00.0", std::move(runtime_status)};
+    const nvml::Board board{{"0", "GPU-fake"}, {"0000:1b:00.0", 0}, "0000:1b:00.0", std::move(runtime_status)};
     gpu = std::make_unique<nvml::Gpu>(*session, board, [] { return time_ns; });
     nvml.numbers["memory_total"] = 1 << 30;
     nvml.numbers["supported"] = 0xff;
@@ -155,7 +155,7 @@ TEST_CASE("a suspended board is not touched, and continues where it was when it 
   Rig rig(tree.at("status"));
   rig.nvml.calls.clear();
   CHECK(rig.sample().has_value());
-  CHECK(rig.batch.readings().empty());
+  CHECK(lines(rig.batch) == std::vector<std::string>{"perjoule_gpu_runtime_suspended{gpu=\"0\",uuid=\"GPU-fake\"} 1"});
   CHECK(rig.nvml.total() == 0);
   tree.write("status", "active\n");
   CHECK(shows(rig.after(1), "perjoule_gpu_temperature_celsius"));
@@ -324,7 +324,7 @@ TEST_CASE("a dead session makes its boards broken; another board at the address 
   rig.nvml.results.clear();
   rig.nvml.uuid = "GPU-another";
   time_ns += 10 * second_ns;
-  CHECK(rig.sample().error().fault == Fault::absent);
+  CHECK(rig.sample().error().fault == Fault::broken);
 }
 
 TEST_CASE("for any answer of the driver no implausible value is shown") {
@@ -367,7 +367,7 @@ TEST_CASE("a library without nvmlDeviceGetUUID: the board is read by its address
   api.device_uuid = nullptr;
   const auto session = nvml::Session::open(api);
   REQUIRE(session.has_value());
-  nvml::Gpu gpu(*session, {{"0", "GPU-fake"}, "0000:1b:00.0", {}}, [] { return time_ns; });
+  nvml::Gpu gpu(*session, {{"0", "GPU-fake"}, {"0000:1b:00.0", 0}, "0000:1b:00.0", {}}, [] { return time_ns; });
   Batch batch;
   CHECK(gpu.sample(batch).has_value());
   CHECK_FALSE(batch.readings().empty());

@@ -3,6 +3,7 @@
 
 #include <cstdlib>
 #include <cstring>
+#include <map>
 
 #include "collectors/collector.hpp"
 #include "collectors/gpu/nvml_api.hpp"
@@ -38,13 +39,37 @@ class Host {
   void second(double seconds) const { tree.write("time", fmt::format("{}", seconds)); }
   void control(const std::string& name) const { tree.write("control/" + name, ""); }
   void release(const std::string& name) const { tree.remove("control/" + name); }
+  Result<std::vector<Probe>> discover(std::vector<std::string> watched = {}) {
+    return nvml_entry.make_numbered({}, roots, {inventory, std::move(watched), call});
+  }
+  // Discovery, and then what each board's own lane does. Boards that fail are in `failed`.
   Result<std::vector<Probe>> look(std::vector<std::string> watched = {}) {
-    return nvml_entry.make_numbered({}, roots, {inventory, std::move(watched)});
+    failed.clear();
+    Result<std::vector<Probe>> found = discover(std::move(watched));
+    if (!found) return found.error();
+    std::vector<Probe> probes;
+    for (Probe& probe : *found) {
+      Result<Probe> known = probe.identify ? probe.identify() : Result<Probe>(std::move(probe));
+      if (known) probes.push_back(std::move(*known));
+      if (!known) failed.emplace(probe.device, known.error());
+    }
+    return probes;
+  }
+  void board(std::string_view bus, std::string_view file, const std::string& text) const {
+    tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/{}", bus, file), text + "\n");
+  }
+  void on_bus(std::initializer_list<std::string_view> buses = {"18", "2a", "3a", "5d"}) const {
+    for (const std::string_view bus : buses) {
+      board(bus, "vendor", "0x10de");
+      board(bus, "class", "0x030200");
+    }
   }
 
   Tree tree;
   Roots roots;
   std::shared_ptr<Inventory> inventory = std::make_shared<Inventory>();
+  std::shared_ptr<DiscoveryCall> call = std::make_shared<DiscoveryCall>();
+  std::map<std::string, Error> failed;  // by the name under which the board shows
 
  private:
   static void set(const char* name, const std::string& value) {
@@ -108,6 +133,7 @@ TEST_CASE("eight H100: every value equals the scenario's, in base units") {
       "perjoule_gpu_clock_hertz" + g + ",domain=\"memory\"} 2619000000",
       "perjoule_gpu_clock_hertz" + g + ",domain=\"video\"} 1545000000",
       "perjoule_gpu_clock_idle_active" + g + "} 0",
+      "perjoule_gpu_runtime_suspended" + g + "} 0",
       "perjoule_gpu_processes" + g + "} 3",
       "perjoule_gpu_throttled_seconds_total" + g + "} meter 0" + counted,
   };
@@ -241,24 +267,68 @@ TEST_CASE("an invalid scenario is not played") {
   CHECK_FALSE(host.look().has_value());
 }
 
-TEST_CASE("discovery makes no call for a board with a probe: it returns while that board hangs") {
+TEST_CASE("discovery calls no board: it returns while one hangs, known or not, on the bus or by index") {
   Host host("lost_and_back");
-  auto probes = host.look();
-  REQUIRE(probes.has_value());
-  REQUIRE(probes->size() == 4);
   host.control("hang-1");  // a touch would hang this test
-  CHECK(host.look({uuid(0), uuid(1), uuid(2), uuid(3)})->empty());
-  for (int board = 0; board < 4; ++board) {
-    const std::string at =
-        fmt::format("sys/bus/pci/devices/{}/", host.inventory->boards()[static_cast<std::size_t>(board)].address);
-    host.tree.write(at + "vendor", "0x10de\n");
-    host.tree.write(at + "class", "0x030200\n");
-  }
-  const auto again = host.look({uuid(0), uuid(1), uuid(3)});
-  REQUIRE(again.has_value());
+  CHECK(host.discover()->size() == 4);
+  CHECK(host.discover()->at(1).device == "index 1");
+  host.on_bus();
+  const auto first = host.discover();
+  REQUIRE(first->size() == 4);
+  CHECK(first->at(1).device == "0000:2a:00.0");
+  CHECK(first->at(2).identify()->device == uuid(2));
+  host.inventory->load("0 0000:18:00.0 A\n1 0000:2a:00.0 B\n2 0000:3a:00.0 C\n3 0000:5d:00.0 D\n");
+  const auto again = host.discover({"A", "C", "D"});
   REQUIRE(again->size() == 1);
-  CHECK(again->front().device == uuid(2));
+  CHECK(again->front().device == "B");
+  CHECK(host.call->state().call == "nvmlInit");
+  CHECK(host.call->state().devices == std::vector<std::string>{"B"});
+  CHECK(host.discover({"A", "B", "C", "D"})->empty());
   host.release("hang-1");
+}
+
+TEST_CASE(
+    "by index: known boards show under their UUIDs, numbers follow the indices, boards are asked again on a change") {
+  Host host("lost_and_back");
+  const auto first = host.discover();
+  // They answer in another order than that of their addresses.
+  for (const std::size_t index : {3U, 1U, 0U, 2U}) {
+    const auto probe = first->at(index).identify();
+    REQUIRE(probe.has_value());
+    CHECK(starting(sampled(*probe), fmt::format("perjoule_gpu_info{{gpu=\"{}\"", index)) == 1);
+  }
+  CHECK(host.inventory->boards()[3].address == "0000:5d:00.0");
+  const auto again = host.discover();
+  for (std::size_t i = 0; i < 4; ++i)
+    CHECK(again->at(i).device == uuid(static_cast<int>(i)));
+  CHECK(host.discover({uuid(0), uuid(1), uuid(2), uuid(3)})->empty());
+  const auto one_missing = host.discover({uuid(0), uuid(1), uuid(3)});
+  REQUIRE(one_missing->size() == 4);  // the new board may have taken another index, so all are asked
+  CHECK(one_missing->at(1).device == "index 1");
+  CHECK(one_missing->at(2).device == uuid(2));
+}
+
+TEST_CASE("a board without a PCI address is known by its UUID alone") {
+  Host host("integrated");
+  const auto probes = host.look();
+  REQUIRE(probes->size() == 1);
+  const auto got = sampled(probes->front());
+  CHECK(starting(got, R"(perjoule_gpu_info{gpu="0",uuid=")" + probes->front().device) == 1);
+  CHECK(std::any_of(got.begin(), got.end(),
+                    [](const std::string& line) { return line.find(R"(pci_bus_id="")") != std::string::npos; }));
+  CHECK(host.look({probes->front().device})->empty());
+}
+
+TEST_CASE("a board that was lost before the start shows its error under its address") {
+  Host host("lost_and_back");
+  host.on_bus();
+  host.second(11);
+  CHECK(host.look()->size() == 3);
+  REQUIRE(host.failed.contains("0000:3a:00.0"));
+  const Error& error = host.failed.at("0000:3a:00.0");
+  CHECK(error.what == "nvmlDeviceGetHandleByPciBusId_v2: NVML_ERROR_GPU_IS_LOST (15)");
+  CHECK(error.remedy.find("xid.*0000:3a:00") != std::string::npos);
+  CHECK(host.inventory->expected() == 4);
 }
 
 TEST_CASE("a PCI address is read within its field, with or without a NUL") {
@@ -272,12 +342,9 @@ TEST_CASE("a PCI address is read within its field, with or without a NUL") {
   CHECK(nvml::kernel_address(driver.pci) == "0000:1b:00.0");
 }
 
-TEST_CASE("lost and back: broken at once, a probe that waits, and the same board again") {
+TEST_CASE("lost and back: broken at once, an error until it returns, and then the same board again") {
   Host host("lost_and_back");
-  for (const auto& board : {"18", "2a", "3a", "5d"}) {
-    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/vendor", board), "0x10de\n");
-    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/class", board), "0x030200\n");
-  }
+  host.on_bus();
   auto probes = host.look();
   REQUIRE(probes->size() == 4);
   const auto before = sampled((*probes)[2]);
@@ -286,21 +353,16 @@ TEST_CASE("lost and back: broken at once, a probe that waits, and the same board
   const Result<void> lost = (*probes)[2].collector->sample(batch);
   CHECK(lost.error().fault == Fault::broken);
   CHECK(sampled((*probes)[1]).size() == before.size());
-  probes->erase(probes->begin() + 2);
-  auto again = host.look({uuid(0), uuid(1), uuid(3)});
-  REQUIRE(again.has_value());
-  REQUIRE(again->size() == 1);
-  CHECK(again->front().device == uuid(2));
-  const Result<void> waiting = again->front().collector->sample(batch);
-  CHECK(waiting.error().fault == Fault::transient);
-  CHECK(waiting.error().what.find("NVML_ERROR_GPU_IS_LOST (15)") != std::string::npos);
-  // A restart while it is missing: its slot is kept, and it has a probe that reports why there is no data.
+  CHECK(host.look({uuid(0), uuid(1), uuid(3)})->empty());
+  CHECK(host.failed.at(uuid(2)).what.find("NVML_ERROR_GPU_IS_LOST (15)") != std::string::npos);
+  // A restart while it is missing: its slot is kept, and it shows under its UUID.
   auto restarted = std::make_shared<Inventory>();
   restarted->load(host.inventory->text());
   host.inventory = restarted;
   auto after = host.look();
-  REQUIRE(after->size() == 4);
-  CHECK(starting(sampled((*after)[3]), "perjoule_gpu_info{gpu=\"3\"") == 1);
+  REQUIRE(after->size() == 3);
+  CHECK(host.failed.contains(uuid(2)));
+  CHECK(starting(sampled((*after)[2]), "perjoule_gpu_info{gpu=\"3\"") == 1);
   host.second(26);
   const auto back = host.look();
   CHECK(starting(sampled((*back)[2]), "perjoule_gpu_info{gpu=\"2\"") == 1);
@@ -335,25 +397,26 @@ TEST_CASE("a reload of the driver: every probe is broken, and new ones read coun
   CHECK(starting(sampled(probes->front()), energy + "3747600000 ") == 1);
 }
 
-TEST_CASE("a known suspended board has a probe and is not woken; an unknown one has none until it wakes") {
+TEST_CASE("a suspended board is not woken: a known one has a probe, an unknown one gets it when it wakes") {
   Host host("lost_and_back");
-  for (const auto& board : {"18", "2a", "3a", "5d"}) {
-    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/vendor", board), "0x10de\n");
-    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/class", board), "0x030200\n");
-    host.tree.write(fmt::format("sys/bus/pci/devices/0000:{}:00.0/power/runtime_status", board), "suspended\n");
-  }
-  CHECK(host.look().error().fault == Fault::absent);
+  host.on_bus();
+  for (const char* bus : {"18", "2a", "3a", "5d"})
+    host.board(bus, "power/runtime_status", "suspended");
+  CHECK(host.look()->empty());
+  CHECK(host.failed.at("0000:2a:00.0").fault == Fault::absent);
   CHECK(host.inventory->expected() == 4);
-  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "active\n");
+  host.board("2a", "power/runtime_status", "active");
   auto probes = host.look();
   REQUIRE(probes->size() == 1);
   CHECK(starting(sampled(probes->front()), "perjoule_gpu_info{gpu=\"1\"") == 1);
-  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "suspended\n");
+  const std::string suspended = R"(perjoule_gpu_runtime_suspended{gpu="1",uuid=")" + uuid(1) + "\"} ";
+  CHECK(contains(sampled(probes->front()), suspended + "0"));
+  host.board("2a", "power/runtime_status", "suspended");
   host.control("hang-1");  // a touch would hang this test
   probes = host.look();
   REQUIRE(probes->size() == 1);
-  CHECK(sampled(probes->front()).empty());
+  CHECK(sampled(probes->front()) == std::vector<std::string>{suspended + "1"});
   host.release("hang-1");
-  host.tree.write("sys/bus/pci/devices/0000:2a:00.0/power/runtime_status", "active\n");
+  host.board("2a", "power/runtime_status", "active");
   CHECK(starting(sampled(probes->front()), "perjoule_gpu_info{gpu=\"1\"") == 1);
 }

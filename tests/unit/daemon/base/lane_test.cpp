@@ -33,7 +33,7 @@ TEST_CASE("lane: runs each work on its own thread and done on the loop") {
     std::thread::id worked;
     std::thread::id done;
     CHECK_FALSE(lane->busy());
-    lane->start([&] { worked = std::this_thread::get_id(); }, [&] { done = std::this_thread::get_id(); });
+    REQUIRE(lane->start([&] { worked = std::this_thread::get_id(); }, [&] { done = std::this_thread::get_id(); }));
     CHECK(lane->busy());
     while (done == std::thread::id())
       loop.run_one();
@@ -51,7 +51,7 @@ TEST_CASE("lane: after it is destroyed, done is not called, even if the work had
   for (int n = 0; n < 200; ++n) {
     auto lane = lanes.make();
     std::promise<void> worked;
-    lane->start([&] { worked.set_value(); }, [&] { ++calls; });
+    REQUIRE(lane->start([&] { worked.set_value(); }, [&] { ++calls; }));
     worked.get_future().wait();
     for (int turn = 0; turn < n; ++turn)
       std::this_thread::yield();  // done may or may not be posted already
@@ -71,11 +71,27 @@ TEST_CASE("lane: objects owned by done are destroyed on the loop's thread, even 
   auto lane = lanes.make();
   std::promise<void> returns;
   const auto gone = std::make_shared<std::thread::id>();
-  lane->start([hang = returns.get_future().share()] { hang.wait(); },
-              [witness = std::make_shared<Witness>(gone)] { CHECK(witness); });
+  REQUIRE(lane->start([hang = returns.get_future().share()] { hang.wait(); },
+                      [witness = std::make_shared<Witness>(gone)] { CHECK(witness); }));
   lane.reset();
   CHECK(*gone == std::this_thread::get_id());
   CHECK_FALSE(lanes.drain(std::chrono::milliseconds(1)));
   returns.set_value();
   CHECK(lanes.drain(std::chrono::seconds(10)));
+}
+
+// No thread has a stack as large as the address space, so pthread_create fails as it does at TasksMax.
+TEST_CASE("lane: without a thread start() says so, calls nothing and leaves the lane free") {
+  asio::io_context loop{1};
+  LaneThreads lanes(loop);
+  auto lane = lanes.make(std::size_t{1} << 60U);
+  int calls = 0;
+  for (int n = 0; n < 2; ++n) {
+    CHECK_FALSE(lane->start([&] { ++calls; }, [&] { ++calls; }));
+    CHECK_FALSE(lane->busy());
+  }
+  lane.reset();
+  CHECK(lanes.drain(std::chrono::milliseconds(0)));
+  loop.poll();
+  CHECK(calls == 0);
 }

@@ -200,7 +200,10 @@ TEST_CASE("client: a name is looked up on a lane, and an unknown name is an erro
 TEST_CASE("client: calls whose lookup hangs end at the deadline, and the number of lookups is limited") {
   struct Hung : Lane {
     bool busy() const override { return true; }
-    void start(std::function<void()> work, std::function<void()>) override { kept->push_back(std::move(work)); }
+    bool start(std::function<void()> work, std::function<void()>) override {
+      kept->push_back(std::move(work));
+      return true;
+    }
     std::vector<std::function<void()>>* kept = nullptr;
   };
   std::vector<std::function<void()>> kept;

@@ -35,12 +35,17 @@ struct Script {
   std::map<std::string, std::int64_t> durations;  // by device; else 1 ms
   std::vector<std::int64_t> discoveries;          // times of the calls of make, since the start
   std::map<std::string, std::vector<std::int64_t>> calls;
-  bool on_lane = false;  // true while a lane runs work
-  int* alive = nullptr;  // number of collectors that exist
+  bool on_lane = false;    // true while a lane runs work
+  bool no_thread = false;  // no lane can start
+  int* alive = nullptr;    // number of collectors that exist
   int ended_on_lane = 0;
   std::vector<std::vector<std::string>> watched;  // at each discovery of the source with slot numbers
   std::shared_ptr<Inventory> inventory;
-  std::int64_t duration_ns = 0;  // of the call or discovery that has just run
+  DiscoveryCall::State call;                 // what such a discovery says it waits for
+  bool asks = false;                         // its devices are identified by their driver
+  std::map<std::string, std::string> names;  // what the driver then answers, where it is not the device
+  std::vector<std::int64_t> identified;      // times of those calls
+  std::int64_t duration_ns = 0;              // of the call or discovery that has just run
   const Clock* clock = nullptr;
   [[nodiscard]] std::int64_t now() const { return clock->now().steady_ns - start.steady_ns; }
 };
@@ -83,11 +88,32 @@ Result<std::vector<Probe>> make(const Options&, const Roots&) {
   return probes;
 }
 
+Result<Probe> identify(const std::string& device) {
+  script->identified.push_back(script->now());
+  const auto duration = script->durations.find(device);
+  script->duration_ns = duration == script->durations.end() ? milli_ns : duration->second;
+  if (const auto error = script->errors.find(device); error != script->errors.end()) return error->second;
+  const std::string name = script->names.contains(device) ? script->names.at(device) : device;
+  return Probe{name, std::make_unique<Scripted>(name)};
+}
+
 constexpr std::array<const Metric*, 1> metrics = {&heat};
 Result<std::vector<Probe>> make_numbered(const Options& options, const Roots& roots, const DiscoveryContext& context) {
   script->watched.push_back(context.watched);
   script->inventory = context.inventory;
-  return make(options, roots);
+  context.call->begin(script->call);
+  Result<std::vector<Probe>> probes = make(options, roots);
+  if (!probes) return probes;
+  std::erase_if(*probes, [&](const Probe& probe) {
+    const auto& watched = context.watched;
+    return std::find(watched.begin(), watched.end(), probe.device) != watched.end();
+  });
+  for (Probe& probe : *probes) {
+    if (!script->asks) continue;
+    probe.identify = [device = probe.device] { return identify(device); };
+    probe.collector.reset();
+  }
+  return probes;
 }
 const Entry known_entry{
     .name = "scripted", .help = "Plays a script.", .metrics = metrics, .options = {}, .make_numbered = make_numbered};
@@ -96,13 +122,14 @@ const Entry known_entry{
 class WatchedLane : public fakes::VirtualLane {
  public:
   using VirtualLane::VirtualLane;
-  void start(std::function<void()> work, std::function<void()> done) override {
+  [[nodiscard]] bool start(std::function<void()> work, std::function<void()> done) override {
+    if (script->no_thread) return false;
     std::function<void()> noted = [work = std::move(work)] {
       script->on_lane = true;
       work();
       script->on_lane = false;
     };
-    VirtualLane::start(std::move(noted), std::move(done));
+    return VirtualLane::start(std::move(noted), std::move(done));
   }
 };
 
@@ -383,6 +410,117 @@ TEST_CASE_FIXTURE(Fixture, "discovery of a source with slot numbers gets the wat
   CHECK(played.watched[0].empty());
   CHECK(played.watched[1] == std::vector<std::string>{"a", "b"});
   CHECK(played.inventory.use_count() > 1);
+}
+
+TEST_CASE_FIXTURE(Fixture, "devices are identified on their own lanes: one that hangs is stuck and delays no other") {
+  played.asks = true;
+  played.devices = {"place 0", "place 1", "B"};
+  played.names = {{"place 0", "A"}, {"place 1", "C"}};
+  played.durations["B"] = 30 * second_ns + 500 * milli_ns;
+  begin_known();
+  run(1);
+  played.durations.clear();
+  CHECK(status("B").state == SourceState::stuck);
+  CHECK(status("B").what == "its first call has not returned within 900 ms");
+  run(2);
+  CHECK(sources.settled());
+  CHECK(shown("A") == 2.0);
+  CHECK(shown("C") == 2.0);
+  CHECK_FALSE(listed("place 0"));
+  run(20);
+  CHECK(played.identified.size() == 3);
+  CHECK(status("B").missed == 22);
+  run(11);
+  CHECK(status("B").state == SourceState::ok);
+  CHECK(shown("B") == 3.0);
+}
+
+TEST_CASE_FIXTURE(Fixture,
+                  "a device that fails when it is identified shows its error, and is read within 10 s of its return") {
+  played.asks = true;
+  played.devices = {"A", "B"};
+  played.errors["B"] = Error{Fault::broken, "lost", "look at the kernel's log"};
+  begin_known();
+  run(600);
+  CHECK(status("A").state == SourceState::ok);
+  CHECK(status("B").state == SourceState::error);
+  CHECK(status("B").remedy == "look at the kernel's log");
+  for (std::size_t i = 3; i < played.identified.size(); ++i)
+    CHECK(played.identified[i] - played.identified[i - 1] < 9 * second_ns);
+  CHECK(ticks("A") == 599);
+  played.errors.clear();
+  run(10);
+  CHECK(shown("B"));
+  CHECK(status("B").state == SourceState::ok);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a device that is missing from the bus is looked for every few seconds") {
+  played.asks = true;
+  played.devices = {"A", "B"};
+  begin_known();
+  run(10);
+  played.inventory->on_bus("scripted", {"0", "1"});
+  played.devices = {"A"};
+  played.errors["B"] = Error{Fault::absent, "gone"};
+  run(200);
+  played.devices = {"A", "B"};
+  played.errors.clear();
+  run(10);
+  CHECK(shown("B"));
+  const std::size_t discoveries = played.discoveries.size();
+  run(50);
+  CHECK(played.discoveries.size() == discoveries);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a place that turns out to hold a watched device gives no second probe") {
+  played.asks = true;
+  played.devices = {"A"};
+  begin_known();
+  run(10);
+  played.devices = {"A", "place 1"};
+  played.names = {{"place 1", "A"}};
+  run(60);
+  CHECK_FALSE(listed("place 1"));
+  CHECK(status("A").state == SourceState::ok);
+  CHECK(ticks("A") == 69);
+}
+
+TEST_CASE_FIXTURE(Fixture, "a discovery that hangs: the devices that wait for it are stuck, and the call is named") {
+  played.asks = true;
+  played.devices = {"A", "B"};
+  played.call = {"nvmlInit", {"A", "B"}};
+  played.discovery_ns = 100 * second_ns;
+  begin_known();
+  run(6);
+  CHECK(sources.settled());
+  CHECK_FALSE(listed(""));
+  CHECK(status("A").state == SourceState::stuck);
+  CHECK(status("B").what == "nvmlInit has not returned within 5 s");
+  played.devices = {"A"};
+  run(97);
+  CHECK(status("A").state == SourceState::ok);
+  CHECK(status("B").state == SourceState::ok);
+}
+
+TEST_CASE_FIXTURE(Fixture, "without a thread nothing is stuck: it is an error that is tried again") {
+  SUBCASE("of discovery") {
+    played.no_thread = true;
+    begin();
+    run(4);
+    CHECK(status("").state == SourceState::error);
+    CHECK(status("").remedy.find("TasksMax") != std::string::npos);
+  }
+  SUBCASE("of a probe") {
+    begin();
+    clock.run_until(start.steady_ns + 10 * milli_ns);
+    played.no_thread = true;
+    run(4);
+    CHECK(status("a").state == SourceState::error);
+    CHECK(status("a").faults == 4);
+  }
+  played.no_thread = false;
+  run(10);
+  CHECK(status("a").state == SourceState::ok);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a device without a name uses the status of the source itself") {
