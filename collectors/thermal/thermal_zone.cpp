@@ -141,6 +141,12 @@ std::vector<Zone> find_zones(const std::filesystem::path& root, const std::vecto
   return zones;
 }
 
+// A zone that is disabled later ends with `absent` at its next sample.
+bool is_disabled(const Zone& zone) {
+  const auto mode = sysfs::read_text(zone.directory / "mode");
+  return mode && *mode == "disabled";
+}
+
 Result<std::vector<Probe>> make_thermal_zone(const Options&, const Roots& roots) {
   const std::filesystem::path root = roots.sysfs / "class/thermal";
   const auto names = sysfs::list(root);
@@ -149,7 +155,7 @@ Result<std::vector<Probe>> make_thermal_zone(const Options&, const Roots& roots)
   std::vector<Probe> probes;
   for (Zone& zone : find_zones(root, *names)) {
     const auto files = sysfs::list(zone.directory);
-    if (!files || !std::ranges::count(*files, "temp")) continue;
+    if (!files || !std::ranges::count(*files, "temp") || is_disabled(zone)) continue;
     const bool hwmon_child =
         std::ranges::any_of(*files, [](const std::string& file) { return file.starts_with("hwmon"); });
     if (hwmon_child || (coretemp && zone.chip.starts_with("x86_pkg_temp"))) zone.role = "other";

@@ -24,9 +24,10 @@ std::string_view identity(const Batch& batch, const Reading& reading) {
   return {labels.data(), labels.size() + reading.device_size};
 }
 
-// The labels without `source`: what a total and its siblings have in common.
-Labels without_source(std::string_view labels) {
-  return without_label(parse_labels(labels).value_or(Labels{}), "source");
+// What a total and its siblings have in common.
+std::string sibling_key(std::string_view metric, std::string_view labels) {
+  const Labels parsed = parse_labels(labels).value_or(Labels{});
+  return fmt::format("{}{{{}}}", metric, label_text(without_label(parsed, "source")));
 }
 
 }  // namespace
@@ -46,6 +47,12 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows row
       rows_(std::move(rows)) {
   // A programming error, visible at the first start: RowSet has no bit for a further row.
   if (rows_.size() > rows_max) throw std::length_error(fmt::format("more than {} derived rows", rows_max));
+  for (const std::string& key : ledger_.keys("")) {
+    const std::size_t brace = key.find('{');
+    if (brace == std::string::npos || !key.ends_with('}') || key.find("source=") == std::string::npos) continue;
+    const std::string_view labels = std::string_view(key).substr(brace + 1, key.size() - brace - 2);
+    kept_[sibling_key(key.substr(0, brace), labels)].push_back(key);
+  }
 }
 
 void Recorder::configure(const config::Efficiency& settings) {
@@ -63,18 +70,22 @@ Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t first) co
 }
 
 ProbeId Recorder::open_probe(ProbeInfo info) {
-  const auto id = static_cast<ProbeId>(probes_.size());
-  if (sink_ != nullptr) {
+  const auto [known, added] = ids_.try_emplace({info.source, info.device}, static_cast<ProbeId>(probes_.size()));
+  const ProbeId id = known->second;
+  if (added) probes_.emplace_back();
+  ProbeState& state = probes_[static_cast<std::size_t>(id)];
+  if (state.open) close_probe(id);
+  if (sink_ != nullptr && (added || state.info.period_ns != info.period_ns)) {
     sink_->describe(storage::GroupDescription{static_cast<storage::GroupId>(id), info.source, info.device,
                                               info.period_ns / 1'000'000});
   }
-  probes_.push_back(ProbeState{std::move(info), {}, {}, true});
+  state = ProbeState{std::move(info), {}, {}, true};
   return id;
 }
 
 void Recorder::close_probe(ProbeId probe) {
   ProbeState& state = probes_[static_cast<std::size_t>(probe)];
-  latest_.remove(state.shown);
+  latest_.remove(std::vector<SeriesId>(state.shown.begin(), state.shown.end()));
   state = ProbeState{std::move(state.info), {}, {}, false};
   pending_.erase(probe);
   in_flight_.erase(probe);
@@ -85,17 +96,28 @@ const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view 
   if (const auto found = totals_.find(cache_key); found != totals_.end()) return &found->second;
   const std::optional<SeriesId> series = series_.identify(metric, values);
   if (!series) return nullptr;
-  const std::string prefix = std::string(metric.name) + '{';
-  const std::string own = series_[*series].labels;
-  const Labels device = without_source(own);
-  Totals totals{{*series, ledger_.entry(prefix + own + '}')}};
-  // The siblings come from the ledger, because after a restart no probe may have read them yet.
-  for (const std::string& key : ledger_.keys(prefix)) {
-    const std::string labels = key.substr(prefix.size(), key.size() - prefix.size() - 1);
-    if (labels == own || without_source(labels) != device) continue;
-    if (const auto sibling = series_.adopt(metric, labels)) totals.push_back({*sibling, ledger_.entry(key)});
+  const Persisted own{*series, ledger_.entry(fmt::format("{}{{{}}}", metric.name, series_[*series].labels))};
+  return &totals_.emplace(std::move(cache_key), Totals{own, siblings(metric, own)}).first->second;
+}
+
+const Recorder::Siblings* Recorder::siblings(const Metric& metric, const Persisted& own) {
+  const std::string key = sibling_key(metric.name, series_[own.series].labels);
+  Siblings& siblings = siblings_[key];
+  // After a restart the ledger has totals that no probe has read yet.
+  if (const auto kept = kept_.extract(key)) {
+    for (const std::string& other : kept.mapped()) {
+      const std::string labels = other.substr(metric.name.size() + 1, other.size() - metric.name.size() - 2);
+      if (const auto series = series_.adopt(metric, labels)) siblings.push_back({*series, ledger_.entry(other)});
+    }
   }
-  return &totals_.emplace(std::move(cache_key), std::move(totals)).first->second;
+  const auto is_own = [&](const Persisted& sibling) { return sibling.entry == own.entry; };
+  if (std::none_of(siblings.begin(), siblings.end(), is_own)) siblings.push_back(own);
+  return &siblings;
+}
+
+void Recorder::ProbeState::show(const Totals& totals) {
+  for (const Persisted& sibling : *totals.siblings)
+    show(sibling.series);
 }
 
 const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t position, const Batch& batch,
@@ -108,7 +130,7 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
   const std::string_view labels = batch.labels(reading);
   if (reading.form == Reading::Form::value) {
     resolved.series = series_.identify(*reading.metric, labels);
-    if (resolved.series) show(probe, *resolved.series);
+    if (resolved.series) probe.show(*resolved.series);
     return resolved;
   }
   resolved.total = totals(*reading.metric, labels);
@@ -118,22 +140,17 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
     resolved.by_source = totals(energy_by_source, label_values({device, name(reading.origin)}));
     resolved.unobserved = totals(energy_unobserved, label_values({device}));
   }
-  if (resolved.rate) show(probe, *resolved.rate);
+  if (resolved.rate) probe.show(*resolved.rate);
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
-    for (std::size_t i = 0; totals_of != nullptr && i < totals_of->size(); ++i)
-      show(probe, (*totals_of)[i].series);
+    if (totals_of != nullptr) probe.show(*totals_of);
   }
   return resolved;
-}
-
-void Recorder::show(ProbeState& probe, SeriesId id) {
-  if (std::find(probe.shown.begin(), probe.shown.end(), id) == probe.shown.end()) probe.shown.push_back(id);
 }
 
 // Each total once, with its value at the end of the batch: several bookings may be on one total, or on siblings.
 void Recorder::collect_totals() {
   for (const Totals* of : emitted_) {
-    for (const Persisted& total : *of) {
+    for (const Persisted& total : *of->siblings) {
       if (!is_repeated(total.series)) persisted_.push_back({total.series, units(ledger_.total(total.entry))});
     }
   }
@@ -152,14 +169,14 @@ void Recorder::accept_value(const ProbeState& probe, const Resolved& resolved, c
 
 void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                              const Stamp& stamp, Accepted& accepted) {
-  if (resolved.total == nullptr || is_repeated(resolved.total->front().series)) {
+  if (resolved.total == nullptr || is_repeated(resolved.total->own.series)) {
     ++accepted.refused;
     return;
   }
   const bool integral = reading.form == Reading::Form::integral;
   const Ledger::Booking booking =
-      integral ? ledger_.integrate(resolved.total->front().entry, reading, stamp, probe.info.period_ns)
-               : ledger_.meter(resolved.total->front().entry, reading, stamp);
+      integral ? ledger_.integrate(resolved.total->own.entry, reading, stamp, probe.info.period_ns)
+               : ledger_.meter(resolved.total->own.entry, reading, stamp);
   accepted.refused += booking.refused ? 1U : 0U;
   accepted.resets += booking.reset ? 1U : 0U;
   std::optional<double> rate;
@@ -170,14 +187,14 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
     rate = static_cast<double>(booking.millionths) / static_cast<double>(booking.interval_us);
   }
   if (rate && resolved.rate) plain_.push_back({*resolved.rate, *rate});
-  if (resolved.by_source != nullptr) ledger_.book(resolved.by_source->front().entry, booking.millionths);
-  if (resolved.unobserved != nullptr) ledger_.book(resolved.unobserved->front().entry, booking.unobserved_us);
+  if (resolved.by_source != nullptr) ledger_.book(resolved.by_source->own.entry, booking.millionths);
+  if (resolved.unobserved != nullptr) ledger_.book(resolved.unobserved->own.entry, booking.unobserved_us);
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
     if (totals_of != nullptr) emitted_.push_back(totals_of);
   }
   observe(resolved.observers,
-          {resolved.total->front().series, reading.metric, batch.labels(reading), reading.origin, rate,
-           booking.millionths, booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us});
+          {resolved.total->own.series, reading.metric, batch.labels(reading), reading.origin, rate, booking.millionths,
+           booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us});
 }
 
 void Recorder::observe(RowSet observers, const Observation& observation) {
@@ -207,12 +224,11 @@ class Recorder::Deriving final : public Derivation {
     const std::string values = label_values(labels);
     const Totals* total = recorder_.totals(metric, values);
     if (total == nullptr) return;
-    recorder_.ledger_.book(total->front().entry, millionths);
+    recorder_.ledger_.book(total->own.entry, millionths);
     recorder_.emitted_.push_back(total);
-    for (const Persisted& persisted : *total)
-      own(persisted.series);
+    if (recorder_.rows_[position_]->of_device()) probe_.show(*total);
     recorder_.observe(recorder_.observers(metric, position_ + 1),
-                      {total->front().series, &metric, values, Origin::counter, std::nullopt, millionths, 0,
+                      {total->own.series, &metric, values, Origin::counter, std::nullopt, millionths, 0,
                        stamp_.steady_ns, probe_.info.stale_after_ns, 0});
   }
   void remove(const Metric& metric, Values labels) override {
@@ -222,7 +238,7 @@ class Recorder::Deriving final : public Derivation {
  private:
   // The series of a row that is of the device disappear with the probe; those of the node stay.
   void own(SeriesId id) {
-    if (recorder_.rows_[position_]->of_device()) recorder_.show(probe_, id);
+    if (recorder_.rows_[position_]->of_device()) probe_.show(id);
   }
   Recorder& recorder_;
   ProbeState& probe_;

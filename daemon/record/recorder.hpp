@@ -35,8 +35,11 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
+#include <unordered_map>
+#include <utility>
 #include <vector>
 
 #include "collectors/batch.hpp"
@@ -64,7 +67,8 @@ class Recorder {
   // series in the life of the process.
   Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max = 20'000);
 
-  // A new probe; an id is never used again.
+  // A device of a source that was closed and comes back has its id again, so that neither this table nor the groups of
+  // the history grow with a device that comes and goes.
   [[nodiscard]] ProbeId open_probe(ProbeInfo info);
   // Removes from Latest what the probe has shown, and forgets its totals that are not shown yet. Their ledger entries
   // stay. Later batches of this probe are ignored.
@@ -102,11 +106,14 @@ class Recorder {
   static constexpr std::size_t rows_max = 16;
   using RowSet = std::bitset<rows_max>;
   class Deriving;
-  // The total that is booked on, followed by its siblings: totals in the ledger with the same metric and labels except
-  // for the label `source`. A device whose energy was integrated before its hardware counter became readable has two.
-  // The siblings are emitted with the first, so that no counter disappears, and no sum over sources falls, when the
-  // source changes. They are those that the ledger held when the total was first used.
-  using Totals = std::vector<Persisted>;
+  // The totals of a metric whose labels are equal but for the label `source`. A device whose energy was integrated
+  // before its hardware counter became readable has two. All of them are emitted when one is booked on, so that no
+  // counter disappears, and no sum over sources falls, when the source changes.
+  using Siblings = std::vector<Persisted>;
+  struct Totals {
+    Persisted own;                       // the total that is booked on
+    const Siblings* siblings = nullptr;  // with `own` among them
+  };
   // What one reading of a probe resolved to. A steady probe has the same reading at the same position of every batch,
   // and then resolving is one comparison of `metric` and `identity`.
   struct Resolved {
@@ -128,13 +135,16 @@ class Recorder {
   struct ProbeState {
     ProbeInfo info;
     std::vector<Resolved> readings;  // by position in the batch
-    std::vector<SeriesId> shown;     // every series it has shown, for close_probe()
+    std::set<SeriesId> shown;        // every series it has shown, for close_probe()
+    void show(SeriesId id) { shown.insert(id); }
+    void show(const Totals& totals);
     bool open = false;
   };
 
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
-  // Null if the limit of series is reached. The pointer stays valid: no element of totals_ is ever removed.
+  // Null if the limit of series is reached. Pointers stay valid: no element of totals_ and siblings_ is ever removed.
   const Totals* totals(const Metric& metric, std::string_view values);
+  const Siblings* siblings(const Metric& metric, const Persisted& own);
   void accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                     const Stamp& stamp, Accepted& accepted);
   void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
@@ -143,8 +153,6 @@ class Recorder {
   void derive(ProbeState& probe, const Stamp& stamp);
   // The rows (row.hpp) that have `metric` among their inputs, without those before index `first`.
   [[nodiscard]] RowSet observers(const Metric& metric, std::size_t first) const;
-  // Notes that close_probe() has to remove this series.
-  void show(ProbeState& probe, SeriesId id);
   void collect_totals();
   // Whether the current pass (see seen_) has already had this series. If a batch has two readings of one series (a
   // driver's mistake), only the first counts, in the ledger too.
@@ -168,6 +176,12 @@ class Recorder {
   std::map<ProbeId, Pending> in_flight_;  // those of the commit under way, until finish_commit()
   // For the life of the process:
   std::map<std::string, Totals, std::less<>> totals_;  // by metric name, NUL, label values
+  // By the total's key without the label `source`, so that the work for a new total does not depend on their number:
+  // one file of site data may bring 10,000.
+  std::unordered_map<std::string, Siblings> siblings_;
+  // The keys of the totals that the ledger held at the start, until a sibling is read.
+  std::unordered_map<std::string, std::vector<std::string>> kept_;
+  std::map<std::pair<std::string, std::string>, ProbeId> ids_;  // by source and device
   // is_repeated(): accept() makes two passes over its series, first over the readings, then over the samples.
   std::vector<std::uint64_t> seen_;  // by SeriesId: the last pass that met it
   std::uint64_t passes_ = 0;

@@ -81,9 +81,16 @@ TEST_CASE("a sensor that hwmon also shows has the role other here") {
   CHECK(sample(probes[1])[0].find("role=\"other\"") != std::string::npos);
 }
 
-TEST_CASE("a disabled zone is absent and comes back; zero kelvin is refused") {
-  const Tree tree({{ZONE "0/type", "soc\n"}, {ZONE "0/temp", "30000\n"}, {ZONE "0/mode", "disabled\n"}});
+TEST_CASE("a disabled zone is left out, absent when it is disabled later, and comes back; zero kelvin is refused") {
+  const Tree tree({{ZONE "0/type", "soc\n"},
+                   {ZONE "0/temp", "30000\n"},
+                   {ZONE "0/mode", "enabled\n"},
+                   {ZONE "1/type", "soc\n"},
+                   {ZONE "1/temp", "30000\n"},
+                   {ZONE "1/mode", "disabled\n"}});
   std::vector<Probe> probes = probes_of(tree.roots());
+  CHECK(probes.size() == 1);
+  tree.write(ZONE "0/mode", "disabled\n");
   Batch batch;
   CHECK(probes[0].collector->sample(batch).error().fault == Fault::absent);
   tree.write(ZONE "0/mode", "enabled\n");

@@ -2,6 +2,9 @@
 
 #include <doctest/doctest.h>
 
+#include <fmt/format.h>
+
+#include <chrono>
 #include <cmath>
 #include <deque>
 #include <optional>
@@ -22,6 +25,7 @@ namespace {
 constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t wall_start_ms = 1'795'424'400'000;
 
+constexpr auto work = persisted_counter<Unit::none>("perjoule_test_total", "Work of a test.", "workload", "kind");
 constexpr auto heat = gauge<Unit::celsius>("perjoule_test_celsius", "Heat of a test.", "sensor");
 
 Stamp at(std::int64_t seconds) {
@@ -158,6 +162,63 @@ TEST_CASE("when a device's source changes, the counter of the old source keeps i
   again.commit(true);
   CHECK(again.energy(41, "rapl") == 50.0);
   CHECK(again.energy(41, "modelled") == 370.0);
+}
+
+TEST_CASE("a source that comes and goes: the counters of both stay current") {
+  Daemon daemon;
+  const auto modelled = [] {
+    Batch batch;
+    batch.integrate(cpu_package_energy, &cpu_package_power, watts(10), {"package-0", 400, Origin::modelled}, "0",
+                    "modelled");
+    return batch;
+  };
+  const ProbeId rapl = daemon.open();
+  const ProbeId model = daemon.recorder.open_probe({"power_model", "", second_ns, 10 * second_ns});
+  daemon.recorder.accept(rapl, package(0), at(1));
+  daemon.recorder.accept(rapl, package(50'000'000), at(2));
+  daemon.recorder.accept(model, modelled(), at(3));
+  daemon.recorder.accept(model, modelled(), at(4));
+  for (int second = 5; second <= 60; ++second) {
+    daemon.recorder.accept(rapl, package(50'000'000 * static_cast<std::uint64_t>(second)), at(second));
+    daemon.commit(true);
+  }
+  CHECK(daemon.energy(60, "modelled") == 10.0);
+  CHECK(daemon.energy(60, "rapl") == 3000.0);
+}
+
+TEST_CASE("a device that comes back has its probe and its group of the history again") {
+  Daemon daemon;
+  const ProbeId first = daemon.open();
+  daemon.recorder.accept(first, package(0), at(1));
+  daemon.recorder.close_probe(first);
+  daemon.recorder.accept(first, package(50'000'000), at(2));  // closed: ignored
+  CHECK(daemon.open() == first);
+  CHECK(daemon.recorder.open_probe({"rapl", "package-1", second_ns, 10 * second_ns}) != first);
+  CHECK(daemon.sink.groups.size() == 2);
+  const auto& group = daemon.sink.groups.begin()->second;
+  CHECK(group.period_ms == 1000);
+  daemon.recorder.close_probe(first);
+  CHECK(daemon.recorder.open_probe({"rapl", "package-0", 2 * second_ns, 10 * second_ns}) == first);
+  CHECK(daemon.sink.groups.size() == 2);
+  CHECK(group.period_ms == 2000);
+}
+
+// Once it took 20 s on the loop, because each new total searched all others.
+TEST_CASE("ten thousand new totals in one batch are accepted in a moment, after a restart too") {
+  const auto accept = [](Daemon& daemon) {
+    Batch batch;
+    for (int i = 0; i < 10'000; ++i)
+      batch.meter(work, nullptr, {"", 1'000'000, 0, 1e9, Origin::counter}, fmt::format("job-{}", i), "steps");
+    const ProbeId probe = daemon.recorder.open_probe({"textfile", "", second_ns, 10 * second_ns});
+    const auto begin = std::chrono::steady_clock::now();
+    CHECK(daemon.recorder.accept(probe, batch, at(1)).refused == 0);
+    return std::chrono::steady_clock::now() - begin;
+  };
+  Daemon daemon(true, {}, 20'000);
+  CHECK(accept(daemon) < std::chrono::seconds(3));  // some 20 ms; with sanitizers on a busy machine more
+  daemon.commit(true);
+  Daemon again(true, daemon.sink.rows(), 20'000);
+  CHECK(accept(again) < std::chrono::seconds(3));
 }
 
 TEST_CASE("of two readings of one series in a batch only the first counts, in the ledger too") {
