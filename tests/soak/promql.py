@@ -30,6 +30,7 @@ from promql_queries import ERRORS, UNSUPPORTED, Queries, listings  # noqa: E402
 from promql_telemetry import write_telemetry  # noqa: E402
 
 TOLERANCE = 1e-9
+REMAINDER = 1e-6  # of an answer to a query with %: a small remainder has the rounding error of the large operand
 LONG_AGO = 1_700_000_000  # seconds; fixed, so that a seed reproduces a difference
 SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)$")
 
@@ -124,6 +125,7 @@ class Differ:
         self.ours, self.theirs = ours, theirs
         self.failed = self.asked = self.values = self.identical = self.empty = 0
         self.worst = 0.0
+        self.tolerance = TOLERANCE
 
     def fail(self, path, parameters, what):
         self.failed += 1
@@ -139,7 +141,7 @@ class Differ:
             return False
         off = abs(a - b) / max(abs(a), abs(b))
         self.worst = max(self.worst, off)
-        return off <= TOLERANCE
+        return off <= self.tolerance
 
     def points(self, ours, theirs):
         """The difference between two lists of [timestamp, value]; "" if they are equal."""
@@ -173,6 +175,7 @@ class Differ:
 
     def ask(self, path, parameters):
         self.asked += 1
+        self.tolerance = REMAINDER if "%" in parameters.get("query", "") else TOLERANCE
         status, body = self.ours.ask(path, parameters)
         expected_status, expected = self.theirs.ask(path, parameters)
         if status != expected_status:
