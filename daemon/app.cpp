@@ -227,11 +227,17 @@ void App::commit(std::uint64_t second) {
 
 void App::flush() {
   if (recorder_->committing()) return;
+  commit_began_ns_ = clock_.now().steady_ns;
   recorder_->commit(history_due_, [this](const storage::Report& report) { report_storage(report); });
   history_due_ = false;
 }
 
 void App::refresh(std::uint64_t second) {
+  const Stamp now = clock_.now();
+  const bool committing = recorder_->committing();
+  const double pending_s = committing ? static_cast<double>(now.steady_ns - commit_began_ns_) / 1e9 : 0;
+  instruments_.commit_pending(pending_s);
+  changes_.commit_pending(pending_s);
   web::SourceStatusTable::Content content;
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
@@ -241,7 +247,6 @@ void App::refresh(std::uint64_t second) {
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
   source_status_.set(std::move(content));
-  const Stamp now = clock_.now();
   roster_->tick(now, settings_);
   if (!announced_ && sources_->settled()) announce(now);
   service_.update(sources_->settled(), [&] {

@@ -98,6 +98,7 @@ class App {
   std::unique_ptr<Alarm> tick_;
   double watts_per_busy_cpu_ = 0;
   std::int64_t settled_ns_ = 0;
+  std::int64_t commit_began_ns_ = 0;
   bool history_due_ = false;
   bool ready_ = false;
   bool announced_ = false;

@@ -63,15 +63,16 @@ void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::i
   for (const Sample& sample : samples) {
     Slot& slot = slots_[static_cast<std::size_t>(sample.series)];
     slot.value = sample.value;
+    slot.read_ns = slot.stale_after_ns < 0 ? steady_ns : std::max(slot.read_ns, steady_ns);
     slot.steady_ns = steady_ns;
     slot.stale_after_ns = stale_after_ns;
   }
 }
 
-void Latest::touch(std::span<const Sample> samples, std::int64_t steady_ns) {
+void Latest::read(std::span<const Sample> samples, std::int64_t steady_ns) {
   const std::lock_guard lock(mutex_);
   for (const Sample& sample : samples)
-    slots_[static_cast<std::size_t>(sample.series)].steady_ns = steady_ns;
+    slots_[static_cast<std::size_t>(sample.series)].read_ns = steady_ns;
 }
 
 void Latest::remove(SeriesId id) {
@@ -113,7 +114,7 @@ void Latest::newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vec
   const std::lock_guard lock(mutex_);
   for (const SeriesId id : ids) {
     const Slot& slot = slots_[static_cast<std::size_t>(id)];
-    out.push_back({slot.value, slot.steady_ns, is_fresh(slot, now_ns)});
+    out.push_back({slot.value, slot.steady_ns, slot.read_ns, is_fresh(slot, now_ns)});
   }
 }
 

@@ -6,6 +6,7 @@
 // copies it and appends the number. Times are of the steady clock, in nanoseconds.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <functional>
 #include <limits>
@@ -36,8 +37,11 @@ class Latest {
   // Before the first set() of a series, once. `labels`: label_text().
   void declare(SeriesId id, const Metric& metric, std::string_view labels);
   void set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns);
-  // Keeps the values shown before fresh, without a new value: the source is alive, but its new totals are not on disk.
-  void touch(std::span<const Sample> samples, std::int64_t steady_ns);
+  // The series were read, but their new values may not be shown yet, because they are not on disk. Keeps the values
+  // shown before, for `unstored_max_ns` or stale_after at most: then the totals are absent, so that a disk that does
+  // not answer never makes a flat line, which would be a power of 0 W.
+  void read(std::span<const Sample> samples, std::int64_t steady_ns);
+  static constexpr std::int64_t unstored_max_ns = 30'000'000'000;
   // Hides a series until it is set again.
   void remove(SeriesId id);
   void remove(std::span<const SeriesId> ids);
@@ -52,7 +56,8 @@ class Latest {
   // The last value of each of `ids`, in their order, also of those that are no longer fresh.
   struct Newest {
     double value = 0;
-    std::int64_t steady_ns = 0;
+    std::int64_t steady_ns = 0;  // of the value
+    std::int64_t read_ns = 0;    // of the last reading, whose value may wait for its commit
     bool fresh = false;
   };
   void newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const;
@@ -64,6 +69,7 @@ class Latest {
   struct Slot {
     double value = 0;
     std::int64_t steady_ns = 0;
+    std::int64_t read_ns = 0;
     std::int64_t stale_after_ns = -1;  // -1: never set, or removed
   };
   struct Line {
@@ -83,7 +89,8 @@ class Latest {
     }
   };
   [[nodiscard]] static bool is_fresh(const Slot& slot, std::int64_t now_ns) {
-    return slot.stale_after_ns >= 0 && now_ns - slot.steady_ns <= slot.stale_after_ns;
+    return slot.stale_after_ns >= 0 && now_ns - slot.read_ns <= slot.stale_after_ns &&
+           now_ns - slot.steady_ns <= std::max(slot.stale_after_ns, unstored_max_ns);
   }
 
   mutable std::mutex mutex_;

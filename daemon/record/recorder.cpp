@@ -297,6 +297,7 @@ void Recorder::publish(const ProbeState& probe, const Stamp& stamp) {
     pending.steady_ns = stamp.steady_ns;
     pending.stale_after_ns = probe.info.stale_after_ns;
     pending.samples = persisted_;
+    latest_.read(persisted_, stamp.steady_ns);
   }
   storage::Tick tick{static_cast<storage::GroupId>(current_), stamp.wall_ms, {}};
   tick.samples.reserve(plain_.size() + persisted_.size());
@@ -326,9 +327,7 @@ void Recorder::finish_commit(const storage::Report& report, const OnReport& on_r
     if (report.ledger_committed) {
       latest_.set(pending.samples, pending.steady_ns, pending.stale_after_ns);
     } else {
-      // The source lives, so the value shown before stays fresh. A newer batch's totals may be pending: keep those.
-      latest_.touch(pending.samples, pending.steady_ns);
-      pending_.try_emplace(probe, std::move(pending));
+      pending_.try_emplace(probe, std::move(pending));  // a newer batch's totals may be pending: keep those
     }
   }
   in_flight_.clear();

@@ -22,7 +22,7 @@
 //   commit()         pending_ -> in_flight_;  changed ledger rows -> sink.commit()     once per second
 //     |
 //   finish_commit()  ledger on disk:  in_flight_ -> Latest
-//                    commit failed:   in_flight_ -> pending_;  the totals in Latest stay as they are, and fresh
+//                    commit failed:   in_flight_ -> pending_;  the totals in Latest stay as they are, for 30 s
 //
 // A persisted total is therefore shown only after the ledger on disk holds at least its value. Otherwise a crash could
 // take back what a scrape has shown: Prometheus would see the counter fall, take that for a reset, and add the whole

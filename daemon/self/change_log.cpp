@@ -8,6 +8,12 @@
 
 namespace perjoule {
 
+namespace {
+
+constexpr double hangs_after_seconds = 5;
+
+}  // namespace
+
 void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns) {
   const SourceState state = *after.state;
   const std::string_view was = before.state ? name(*before.state) : "starting";
@@ -44,6 +50,28 @@ void ChangeLog::storage(const storage::Report& report) {
     log_.info("storing works again");
   }
   storage_error_ = report.error;
+}
+
+void ChangeLog::commit_pending(double seconds) {
+  if (seconds < hangs_after_seconds) {
+    if (hangs_seconds_ > 0) {
+      log_.info("the disk of the storage answers again", {{"after", fmt::format("{:.0f} s", hangs_seconds_)}});
+    }
+    hangs_seconds_ = 0;
+    return;
+  }
+  if (hangs_seconds_ == 0) {
+    log_.error(
+        "storing hangs; sampling and scraping go on",
+        {{"error", fmt::format("a commit has not returned for {:.0f} s", seconds)},
+         {"remedy", "look for a disk or file system that does not answer: dmesg, and the runbook storage-stuck"}});
+  }
+  hangs_seconds_ = seconds;
+}
+
+std::string ChangeLog::storage_error() const {
+  if (hangs_seconds_ == 0) return storage_error_;
+  return fmt::format("a commit has not returned for {:.0f} s", hangs_seconds_);
 }
 
 }  // namespace perjoule

@@ -17,9 +17,11 @@ class ChangeLog {
 
   void source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns);
   void storage(const storage::Report& report);
+  // How long the commit under way has lasted; 0: none is. Called each second.
+  void commit_pending(double seconds);
 
-  // The error of the last commit; "" if it succeeded.
-  [[nodiscard]] const std::string& storage_error() const { return storage_error_; }
+  // Why storing fails: the error of the last commit, or that a commit hangs; "" if it works.
+  [[nodiscard]] std::string storage_error() const;
   // Bytes of the history on disk at its last commit; 0 before the first.
   [[nodiscard]] std::int64_t history_bytes() const { return history_bytes_; }
 
@@ -29,6 +31,7 @@ class ChangeLog {
   Log& log_;
   LogRateLimit rate_limit_;
   std::string storage_error_;
+  double hangs_seconds_ = 0;                                      // 0: no commit hangs
   storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as last logged; 0: not limited by size
   std::int64_t history_bytes_ = 0;
 };

@@ -55,6 +55,9 @@ constexpr auto storage_failures = counter<Unit::none>("perjoule_storage_failed_c
 constexpr auto storage_commit =
     gauge<Unit::second>("perjoule_storage_commit_duration_seconds",
                         "Duration of commits, from the start of the transaction until it is on disk.", "file");
+constexpr auto storage_pending =
+    gauge<Unit::second>("perjoule_storage_commit_pending_seconds",
+                        "How long the commit under way has lasted: 0 when none is. A disk that hangs makes it grow.");
 constexpr auto http_connections = gauge<Unit::none>("perjoule_http_connections", "Open connections.");
 constexpr auto http_accepted = counter<Unit::none>("perjoule_http_connections_accepted_total", "Connections accepted.");
 constexpr auto http_evicted =
@@ -102,7 +105,8 @@ constexpr auto all_metrics = std::to_array<const Metric*>(
      &http_accepted,       &http_evicted,      &http_requests,    &http_refused,    &http_delayed,
      &http_timeouts,       &http_failures,     &queries,          &scrape_size,     &scrape_duration,
      &sampling_lateness,   &series_fresh,      &series_refused,   &self_energy,     &process_cpu,
-     &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start});
+     &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start,
+     &storage_pending});
 
 constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // every status of query::answer and Reader
 
@@ -180,6 +184,7 @@ struct Instruments::Families {
   prometheus::Counter& history_failures = counter_of(storage_failures, {{"file", "history"}});
   prometheus::Histogram& ledger_commit = histogram_of(storage_commit, commit_buckets, {{"file", "ledger"}});
   prometheus::Histogram& history_commit = histogram_of(storage_commit, commit_buckets, {{"file", "history"}});
+  prometheus::Gauge& commit_pending = gauge_of(storage_pending);
   prometheus::Gauge& connections = gauge_of(http_connections);
   prometheus::Counter& accepted = counter_of(http_accepted);
   prometheus::Counter& evicted = counter_of(http_evicted);
@@ -253,6 +258,10 @@ void Instruments::storage(const storage::Report& report) {
   if (report.size.oldest_ms == 0) return;
   if (all.oldest == nullptr) all.oldest = &all.gauge_of(storage_oldest);
   all.oldest->Set(static_cast<double>(report.size.oldest_ms) / 1000);
+}
+
+void Instruments::commit_pending(double seconds) {
+  families_->commit_pending.Set(seconds);
 }
 
 void Instruments::reach(const storage::StoreSize& size) {

@@ -34,6 +34,8 @@ class Instruments {
   Instruments& operator=(const Instruments&) = delete;
 
   void storage(const storage::Report& report);
+  // How long the commit under way has lasted; 0: none is.
+  void commit_pending(double seconds);
   void http(const http::Stats& stats);
   void scrape(std::size_t bytes, double seconds);
   // Counts an answer of the API with its HTTP status.

@@ -69,7 +69,8 @@ void Engine::observe(const Stamp& now) {
   parts_.latest.newest(watched_, now.steady_ns, newest_);
   for (std::size_t i = 0; i < watched_.size(); ++i) {
     const Latest::Newest& newest = newest_[i];
-    const Observation observation{newest.steady_ns / nanoseconds_per_millisecond, newest.value, newest.fresh};
+    const Observation observation{newest.steady_ns / nanoseconds_per_millisecond, newest.value, newest.fresh,
+                                  newest.read_ns / nanoseconds_per_millisecond};
     for (const Evaluator::Place& place : places_[i])
       evaluator_.observe(place, observation, now_ms);
   }

@@ -64,7 +64,7 @@ std::optional<double> TermState::value(const Member& member, std::int64_t now_ms
     return member.newest.fresh ? std::optional(member.newest.value) : std::nullopt;
   }
   if (term_.function != Function::age) return windows_[member.window].value(now_ms);
-  const std::int64_t age_ms = std::max<std::int64_t>(now_ms - member.newest.at_ms, 0);
+  const std::int64_t age_ms = std::max<std::int64_t>(now_ms - std::max(member.newest.at_ms, member.newest.read_ms), 0);
   if (age_ms > term_.window_ms) return std::nullopt;
   return static_cast<double>(age_ms) / 1000;
 }

@@ -22,6 +22,7 @@ struct Observation {
   std::int64_t at_ms = 0;  // steady clock
   double value = 0;
   bool fresh = false;
+  std::int64_t read_ms = 0;  // of the last reading: later than at_ms while its value waits for a commit
 };
 
 class TermState {

@@ -47,6 +47,7 @@ constexpr std::string_view gpu_rules = R"(
 
   { "alert": "PerjouleSensorStale",
     "value": { "metric": "perjoule_gpu_energy_joules_total", "fn": "age" },
+    "when": [ { "value": { "metric": "perjoule_gpu_runtime_suspended" }, "below": 1 } ],
     "levels": [ { "severity": "warning", "raise_above": 60, "clear_below": 10 } ],
     "summary": "No new energy reading from GPU {gpu} for {value} s.", "runbook": "sensor-stale" },
 )";
@@ -86,10 +87,11 @@ constexpr std::string_view daemon_rules = R"(
     "summary": "{value} commits to the {file} database failed in the last 5 min.", "runbook": "storage-failing" },
 
   { "alert": "PerjouleStorageStuck",
-    "value": { "metric": "perjoule_storage_appended_samples_total", "fn": "increase", "window": "5m" },
-    "when": [ { "value": { "metric": "perjoule_storage_series" }, "above": 0 } ],
-    "levels": [ { "severity": "critical", "raise_below": 1, "for": "1m" } ],
-    "summary": "No sample has been written to the history for 5 min.", "runbook": "storage-stuck" },
+    "value": { "metric": "perjoule_storage_commit_pending_seconds" },
+    "levels": [ { "severity": "warning", "raise_above": 5, "for": "15s" },
+                { "severity": "critical", "raise_above": 300 } ],
+    "summary": "The disk of the storage does not answer: a commit has not returned for {value} s.",
+    "runbook": "storage-stuck" },
 
   { "alert": "PerjouleConfigReloadFailed",
     "value": { "metric": "perjoule_config_last_reload_successful" },

@@ -163,20 +163,33 @@ TEST_CASE("staleness is judged at the time of reading") {
   CHECK(text_of(latest, 1101).empty());
 }
 
-TEST_CASE("touch keeps a shown series fresh; remove hides it until it is set again") {
+TEST_CASE("a series that is read keeps its value for 30 s at most; remove hides it until it is set again") {
   Latest latest;
   declare_all(latest);
+  constexpr std::int64_t most = Latest::unstored_max_ns;
   set(latest, hot, 1, 0, 100);
   const Sample other{hot, 99};
-  latest.touch(std::span(&other, 1), 150);
-  CHECK(latest.value(hot, 200) == 1.0);
+  for (std::int64_t now = 50; now <= 150; now += 50)
+    latest.read(std::span(&other, 1), now);
+  CHECK(latest.value(hot, 250) == 1.0);
+  CHECK_FALSE(latest.value(hot, 251));
+  latest.read(std::span(&other, 1), most);
+  CHECK(latest.value(hot, most) == 1.0);
+  CHECK_FALSE(latest.value(hot, most + 1));
+  set(latest, hot, 2, most - 10, 100);  // a commit lands, of an earlier reading
+  CHECK(latest.value(hot, most + 100) == 2.0);
+  std::vector<Latest::Newest> newest;
+  latest.newest(std::span(&other.series, 1), most + 101, newest);
+  CHECK(newest[0].steady_ns == most - 10);
+  CHECK(newest[0].read_ns == most);
   latest.remove(hot);
-  latest.touch(std::span(&other, 1), 160);
+  latest.read(std::span(&other, 1), 160);
   CHECK_FALSE(latest.value(hot, 160));
-  // Touching a series that was never set shows nothing: an absent number is not 0.
+  // Reading a series that was never set shows nothing: an absent number is not 0.
   const Sample never{cold, 5};
-  latest.touch(std::span(&never, 1), 160);
+  latest.read(std::span(&never, 1), 160);
   CHECK_FALSE(latest.value(cold, 160));
   set(latest, hot, 2, 170, 100);
   CHECK(latest.value(hot, 170) == 2.0);
+  CHECK_FALSE(latest.value(hot, 271));
 }
