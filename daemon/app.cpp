@@ -212,9 +212,18 @@ asio::awaitable<void> App::housekeeping() {
       co_await tick_->wait_until(due_ns);
     } while (!stopping_ && clock_.now().steady_ns < due_ns);
     if (stopping_) co_return;
+    watch_commit();
     commit(second);
     refresh(second);
   }
+}
+
+// Before the next commit begins: one that is still under way then has lasted for a second or more.
+void App::watch_commit() {
+  const bool committing = recorder_->committing();
+  const double seconds = committing ? static_cast<double>(clock_.now().steady_ns - commit_began_ns_) / 1e9 : 0;
+  instruments_.commit_pending(seconds);
+  changes_.commit_pending(seconds);
 }
 
 // The history is committed every `storage.commit`. If a slow disk still holds the previous commit when that second
@@ -233,11 +242,6 @@ void App::flush() {
 }
 
 void App::refresh(std::uint64_t second) {
-  const Stamp now = clock_.now();
-  const bool committing = recorder_->committing();
-  const double pending_s = committing ? static_cast<double>(now.steady_ns - commit_began_ns_) / 1e9 : 0;
-  instruments_.commit_pending(pending_s);
-  changes_.commit_pending(pending_s);
   web::SourceStatusTable::Content content;
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
@@ -247,6 +251,7 @@ void App::refresh(std::uint64_t second) {
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
   source_status_.set(std::move(content));
+  const Stamp now = clock_.now();
   roster_->tick(now, settings_);
   if (!announced_ && sources_->settled()) announce(now);
   service_.update(sources_->settled(), [&] {

@@ -58,6 +58,7 @@ class App {
   void start_sources(const config::Settings& settings);
   asio::awaitable<void> housekeeping();
   asio::awaitable<void> signals();
+  void watch_commit();
   void commit(std::uint64_t second);
   void flush();
   void refresh(std::uint64_t second);

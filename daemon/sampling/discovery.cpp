@@ -1,6 +1,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <set>
 #include <utility>
 
 #include "daemon/sampling/sampler_state.hpp"
@@ -107,6 +108,7 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
   for (const std::string& device : std::exchange(source->hung, {})) {
     if (!source->runs.contains(device)) sources_.forget(name, device);
   }
+  if (found.probes || found.probes.error().fault == Fault::absent) forget_gone(*source);
   if (source->runs.empty()) {
     failed(*source, "", found.probes ? Error{Fault::absent, "no device found"} : found.probes.error(),
            found.duration_ns);
@@ -114,6 +116,22 @@ void Sampler::merge(const std::shared_ptr<Source>& source, Discovery& found) {
     // Each watched device has a status of its own, so the source itself needs none.
     sources_.forget(name, "");
   }
+}
+
+// A place that shows no GPU any more, and a GPU that this host should no longer have, have no status. Devices of other
+// sources keep theirs, because their counters go on when they come back.
+void Sampler::forget_gone(const Source& source) {
+  if (source.entry->make_numbered == nullptr) return;
+  std::set<std::string> kept = {""};
+  for (const Inventory::Board& board : inventory_->boards())
+    kept.insert(board.uuid);
+  std::vector<std::string> gone;
+  for (const auto& [key, status] : sources_.list()) {
+    if (key.first == source.entry->name && !source.runs.contains(key.second) && !kept.contains(key.second))
+      gone.push_back(key.second);
+  }
+  for (const std::string& device : gone)
+    sources_.forget(source.entry->name, device);
 }
 
 // What discovery found a second time may be the last owner of a driver's library, and closing that may block.

@@ -59,6 +59,7 @@ class Sampler {
   [[nodiscard]] std::int64_t discovery_wait_ns(const Source& source) const;
   void discovery_hangs(Source& source, const DiscoveryCall::State& in);
   void merge(const std::shared_ptr<Source>& source, Discovery& found);
+  void forget_gone(const Source& source);
   static void discard(Source& source, std::shared_ptr<Discovery> found);
   void open_probe(const std::shared_ptr<Source>& source, Probe probe);
   void watch(const std::shared_ptr<Source>& source, const std::shared_ptr<Run>& run, Probe probe);

@@ -28,8 +28,8 @@ def hang(binary, directory):
     shim = pathlib.Path(binary).parent / "tests/libstall_disk.so"
     environment = {**gpus.environment, "LD_PRELOAD": str(shim), "STALL_DISK_WHILE": str(stall)}
     with Daemon(binary, directory, *tree.flags, *gpus.flags, "--storage.commit=1s", environment=environment) as daemon:
-        daemon.scrape_until(lambda seen: len(seen[TOTAL]) == 8, "eight totals")
-        time.sleep(2)
+        first = daemon.scrape_until(lambda seen: len(seen[TOTAL]) == 8, "eight totals").value(TOTAL, uuid=uuid(0))
+        daemon.scrape_until(lambda seen: seen.value(TOTAL, uuid=uuid(0)) > first, "a total that grows")
         stall.touch()
         began, alerted, absent, flat = time.monotonic(), None, None, 0.0
         changed, last = began, None
