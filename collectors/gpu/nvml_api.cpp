@@ -104,11 +104,12 @@ std::string remedy_of(Return result, std::string_view address) {
       return std::string(reload_remedy);
     case Return::gpu_is_lost:
       return fmt::format(
-          "sudo dmesg | grep -i 'xid.*{}' shows why it fell off the bus; a reboot or a power cycle brings it "
-          "back",
+          "sudo dmesg | grep -i 'xid{}{}' shows why it fell off the bus; a reboot or a power cycle brings it back",
+          address.empty() ? "" : ".*",
           address.substr(0, address.find('.')));  // kernel messages name it without the PCI function
     case Return::reset_required:
-      return fmt::format("sudo nvidia-smi --gpu-reset -i {} once no process uses it, or reboot", address);
+      return fmt::format("sudo nvidia-smi --gpu-reset -i {} once no process uses it, or reboot",
+                         address.empty() ? "INDEX (nvidia-smi -L lists them)" : address);
     case Return::operating_system:
     case Return::irq_issue:
     case Return::unknown:

@@ -51,7 +51,7 @@ Result<Device> find_board(const Api& api, const Place& place) {
   Device board = nullptr;
   if (address.empty()) {
     const Return result = api.device_by_index(place.index, &board);
-    if (result != Return::success) return error_of(result, "nvmlDeviceGetHandleByIndex_v2", name(place));
+    if (result != Return::success) return error_of(result, "nvmlDeviceGetHandleByIndex_v2", {});
     return board;
   }
   if (api.device_by_pci != nullptr) {

@@ -329,6 +329,11 @@ TEST_CASE("a board that was lost before the start shows its error under its addr
   CHECK(error.what == "nvmlDeviceGetHandleByPciBusId_v2: NVML_ERROR_GPU_IS_LOST (15)");
   CHECK(error.remedy.find("xid.*0000:3a:00") != std::string::npos);
   CHECK(host.inventory->expected() == 4);
+  // By index there is no address to look for.
+  Host container("lost_and_back");
+  container.second(11);
+  CHECK(container.look()->size() == 3);
+  CHECK(container.failed.at("index 2").remedy.find("grep -i 'xid' shows") != std::string::npos);
 }
 
 TEST_CASE("a PCI address is read within its field, with or without a NUL") {
