@@ -51,7 +51,12 @@ std::vector<Candidate> on_bus(const Roots& roots, Inventory& inventory) {
   std::vector<Inventory::Seen> seen;
   for (const pci::Function& function : pci::gpus(roots.sysfs, "0x10de", "nvidia")) {
     const std::string uuid = inventory.uuid_at(function.address);
-    candidates.push_back({{function.address, 0}, uuid, function.runtime_status, function.asleep});
+    Candidate candidate;  // assigned, as g++ 12 at -O3 takes a temporary's strings for uninitialised
+    candidate.place.address = function.address;
+    candidate.uuid = uuid;
+    candidate.runtime_status = function.runtime_status;
+    candidate.asleep = function.asleep;
+    candidates.push_back(std::move(candidate));
     addresses.push_back(function.address);
     seen.push_back({function.address, uuid});
   }
