@@ -11,7 +11,6 @@
 #include <chrono>
 #include <csignal>
 #include <filesystem>
-#include <future>
 #include <utility>
 
 #include "collectors/registry.hpp"
@@ -30,7 +29,6 @@ namespace {
 
 constexpr std::chrono::milliseconds lanes_deadline{500};
 constexpr std::chrono::milliseconds flush_deadline{1000};
-constexpr std::chrono::seconds reload_deadline{2};
 constexpr std::uint64_t process_seconds = 5;
 constexpr std::int64_t announce_wait_ns = 5 * nanoseconds_per_second;
 
@@ -134,7 +132,11 @@ bool App::listen() {
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();
-  if (settings_.web.enable_lifecycle) setup.reload = [this] { return reload_from_web(); };
+  if (settings_.web.enable_lifecycle) {
+    setup.reload = [this](std::function<void(bool)> done) {
+      asio::post(loop_, [this, done = std::move(done)] { done(reload()); });
+    };
+  }
   const auto counted = [this](query::Reader::Reply reply) {
     return [this, reply = std::move(reply)](query::Answer answer) {
       instruments_.query(answer.status);
@@ -299,22 +301,22 @@ asio::awaitable<void> App::signals() {
   }
 }
 
-std::string App::reload() {
+bool App::reload() {
   service_.reloading();
-  std::string refusals = reload_configuration();
-  service_.reloaded(refusals.empty());
-  return refusals;
+  const bool accepted = reload_configuration();
+  service_.reloaded(accepted);
+  return accepted;
 }
 
-// Returns "" or the errors. If the new configuration has any error, the running one stays unchanged.
-std::string App::reload_configuration() {
+// True when it was accepted. If the new configuration has any error, the running one stays unchanged.
+bool App::reload_configuration() {
   config::Outcome outcome = config::load(input_);
   const double now_seconds = static_cast<double>(clock_.now().wall_ms) / 1000;
   instruments_.reload(outcome.loaded.has_value(), now_seconds);
   if (!outcome.loaded) {
-    std::string refusals = config::render(outcome.refusals);
-    log_.error("configuration not reloaded; the running configuration stays in force", {{"refusals", refusals}});
-    return refusals;
+    log_.error("configuration not reloaded; the running configuration stays in force",
+               {{"refusals", config::render(outcome.refusals)}});
+    return false;
   }
   for (const std::string& key : config::keys_that_need_restart(started_, *outcome.loaded)) {
     log_.warn("this key needs a restart to take effect", {{"key", key}});
@@ -322,7 +324,7 @@ std::string App::reload_configuration() {
   apply(*outcome.loaded);
   roster_->look_for_request();
   log_.info("configuration reloaded");
-  return {};
+  return true;
 }
 
 void App::apply(const config::Loaded& loaded) {
@@ -347,16 +349,6 @@ void App::apply(const config::Loaded& loaded) {
   settings_.efficiency = next.efficiency;
   recorder_->configure(settings_.efficiency);
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
-}
-
-// Runs on the web thread: posts the reload to the loop and waits for its result, at most reload_deadline.
-std::string App::reload_from_web() {
-  auto done = std::make_shared<std::promise<std::string>>();
-  std::future<std::string> answer = done->get_future();
-  asio::post(loop_, [this, done] { done->set_value(reload()); });
-  if (answer.wait_for(reload_deadline) != std::future_status::ready)
-    return "the daemon is busy and will reload later; see its log for the result\n";
-  return answer.get();
 }
 
 void App::shut_down() {

@@ -63,9 +63,8 @@ class App {
   void flush();
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
-  std::string reload();
-  std::string reload_configuration();
-  std::string reload_from_web();
+  bool reload();
+  bool reload_configuration();
   void apply(const config::Loaded& loaded);
   void shut_down();
   void report_storage(const storage::Report& report);

@@ -23,12 +23,12 @@ fi
 readonly build_packages=(g++ cmake ninja-build git ca-certificates "$boost" prometheus-cpp-dev
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libre2-dev)
 readonly test_packages=(doctest-dev clang libclang-rt-dev clang-tidy-19 "${formatter[@]}" shellcheck prometheus
-  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file)
+  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file nginx)
 readonly bench_packages=(prometheus-node-exporter victoria-metrics wrk)
 # These only make a build faster: they are installed together with other missing packages, and never alone.
 readonly optional_packages=(ccache mold)
 # Services that Debian would start when it installs the packages above.
-readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics)
+readonly services=(prometheus prometheus-alertmanager prometheus-node-exporter victoria-metrics nginx)
 
 say() { printf 'install-dependencies: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }

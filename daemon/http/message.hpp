@@ -12,12 +12,18 @@ namespace perjoule::http {
 
 struct Request {
   std::string method;                                      // "GET"
-  std::string path;                                        // decoded, without the query
+  std::string path;                                        // decoded but for %2F, without the query
   std::vector<std::pair<std::string, std::string>> query;  // decoded, in order, names may repeat
+  std::string query_text;                                  // the same as received
   std::string accept;                                      // header values; "" when absent
   std::string accept_encoding;
-  std::string host;  // the Host field; "" when absent (HTTP/1.0)
+  std::string content_type;
+  std::string host;  // the Host field, or the authority of an absolute target; "" when absent (HTTP/1.0)
+  std::string origin;
+  std::string fetch_site;  // Sec-Fetch-Site
+  std::string forwarded;   // name of the first field that only proxies add (Via, X-Forwarded-For, ..)
   std::string body;
+  bool http_1_0 = false;
   bool loopback = false;  // the peer's address is 127.0.0.0/8, ::1 or a local socket
 };
 

@@ -3,15 +3,26 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
 #include <boost/beast/core/string.hpp>
 #include <boost/beast/http/basic_parser.hpp>
+#include <optional>
 #include <utility>
 
+#include "config/text.hpp"
+#include "daemon/http/host.hpp"
 #include "daemon/http/target.hpp"
 
 namespace perjoule::http {
 
 namespace beast = boost::beast;
+
+namespace {
+
+constexpr std::string_view host_rule =
+    "the Host is not valid: expected a name, an IPv4 address or an IPv6 address in brackets, and at most a port";
+
+}  // namespace
 
 // Keeps the few header fields that the routes use and drops the others, so a request needs no list of fields.
 class RequestReader::Parser final : public beast::http::basic_parser<true> {
@@ -41,7 +52,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
 
   void on_request_impl(verb method, beast::string_view name, beast::string_view target, int version,
                        error_code& error) override {
-    taken.http_1_0 = version == 10;
+    taken.request.http_1_0 = version == 10;
     taken.request.method.assign(name.data(), name.size());
     if (method != verb::get && method != verb::head && method != verb::post && method != verb::put)
       return refuse(405, "the supported methods are GET, HEAD, POST and PUT", error);
@@ -49,16 +60,23 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
     if (!decoded) return refuse(400, target_rule, error);
     taken.request.path = std::move(decoded->path);
     taken.request.query = std::move(decoded->query);
+    taken.request.query_text = std::move(decoded->query_text);
+    authority_ = std::move(decoded->authority);
   }
 
-  void on_field_impl(field name, beast::string_view, beast::string_view text, error_code& error) override {
+  void on_field_impl(field name, beast::string_view spelled, beast::string_view text, error_code& error) override {
     if (got_header_) return;  // a trailer adds nothing to the request
+    note_forwarding({spelled.data(), spelled.size()});
     std::string_view value(text.data(), text.size());
     switch (name) {
       case field::accept:
         return append(taken.request.accept, value);
       case field::accept_encoding:
         return append(taken.request.accept_encoding, value);
+      case field::content_type:
+        return append(taken.request.content_type, value);
+      case field::origin:
+        return append(taken.request.origin, value);
       case field::host:
         ++hosts_;
         taken.request.host = value;
@@ -66,22 +84,43 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
       case field::expect:
         if (!beast::iequals(text, "100-continue"))
           return refuse(417, "the only supported expectation is 100-continue", error);
-        expects_continue = !taken.http_1_0;
+        expects_continue = !taken.request.http_1_0;
         return;
       case field::transfer_encoding:
         // With any other coding the end of the body, and so the start of the next request, would be uncertain.
-        if (taken.http_1_0) return refuse(400, "HTTP/1.0 does not allow Transfer-Encoding", error);
+        if (taken.request.http_1_0) return refuse(400, "HTTP/1.0 does not allow Transfer-Encoding", error);
         if (!beast::iequals(text, "chunked"))
           return refuse(501, "the only supported Transfer-Encoding is chunked", error);
         return;
       default:
+        // Not among Beast's names.
+        if (beast::iequals(spelled, "Sec-Fetch-Site")) append(taken.request.fetch_site, value);
         return;
     }
   }
 
   void on_header_impl(error_code& error) override {
     got_header_ = true;
-    if (hosts_ > 1 || (hosts_ == 0 && !taken.http_1_0)) refuse(400, "HTTP/1.1 requires exactly one Host field", error);
+    if (hosts_ > 1 || (hosts_ == 0 && !taken.request.http_1_0))
+      return refuse(400, "HTTP/1.1 requires exactly one Host field", error);
+    if (!parse_host(taken.request.host)) return refuse(400, host_rule, error);
+    // An absolute target has the host that counts (RFC 9112 3.2.2).
+    if (authority_) taken.request.host = std::move(*authority_);
+    if (!parse_host(taken.request.host)) return refuse(400, host_rule, error);
+  }
+
+  // Fields by which proxies say for whom they ask. No browser and no scraper sends them by itself.
+  void note_forwarding(std::string_view name) {
+    static constexpr std::array<std::string_view, 8> fields = {"forwarded",           "via",
+                                                               "x-real-ip",           "x-client-ip",
+                                                               "x-cluster-client-ip", "true-client-ip",
+                                                               "cf-connecting-ip",    "x-original-forwarded-for"};
+    if (!taken.request.forwarded.empty()) return;
+    const auto is_name = [name](std::string_view other) { return text::equal_ignoring_case(name, other); };
+    const std::string_view prefix = "x-forwarded-";
+    if (text::equal_ignoring_case(name.substr(0, prefix.size()), prefix) ||
+        std::any_of(fields.begin(), fields.end(), is_name))
+      taken.request.forwarded = name;
   }
 
   std::size_t on_body_impl(beast::string_view part, error_code&) override {
@@ -104,6 +143,7 @@ class RequestReader::Parser final : public beast::http::basic_parser<true> {
 
   bool got_header_ = false;
   int hosts_ = 0;
+  std::optional<std::string> authority_;
 };
 
 RequestReader::RequestReader(std::size_t header_bytes, std::size_t body_bytes)
@@ -143,7 +183,10 @@ RequestReader::State RequestReader::advance(std::string_view& bytes) {
     // Beast limits the size of one field, not of the whole header.
     if (header) parser_->header_size += used;
     bool incomplete = !parser_->is_header_done() && parser_->header_size + bytes.size() >= header_bytes_;
-    if (header && (incomplete || parser_->header_size > header_bytes_)) error = beast::http::error::header_limit;
+    // A refusal of its own (a body that is announced too long) stands, however many bytes came with the header.
+    const bool sound = !error || error == beast::http::error::need_more;
+    if (header && sound && (incomplete || parser_->header_size > header_bytes_))
+      error = beast::http::error::header_limit;
   }
   // While a body is read, only chunk extensions or trailers can leave this many bytes unparsed.
   if (error == beast::http::error::need_more && parser_->is_header_done() && !parser_->is_done() &&

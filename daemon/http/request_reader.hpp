@@ -28,7 +28,6 @@ class RequestReader {
   struct Taken {
     Request request;  // the caller sets `loopback`
     bool keep_alive = true;
-    bool http_1_0 = false;
   };
 
   struct Refusal {

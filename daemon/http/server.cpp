@@ -296,7 +296,7 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
 // True: the connection stays open for another request.
 asio::awaitable<bool> Server::Implementation::answer(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
-  auto [request, keep_alive, http_1_0] = connection.reader.take_request();
+  auto [request, keep_alive] = connection.reader.take_request();
   ++requests_;
   auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
   if (connections_.writing() >= limits_.concurrent_requests && !connections_.evict_writing(stalled)) {
@@ -309,7 +309,7 @@ asio::awaitable<bool> Server::Implementation::answer(
     response = co_await await_later(connection, std::move(response->later));
     if (!connection.socket.is_open()) co_return false;
   }
-  auto after = !keep_alive ? After::close : http_1_0 ? After::keep_alive : After::open;
+  auto after = !keep_alive ? After::close : request.http_1_0 ? After::keep_alive : After::open;
   auto head = response ? response_head(*response, after) : std::nullopt;
   if (!head) {
     refuse(connection, 500, response ? "the response has an invalid header field" : "the handler failed");

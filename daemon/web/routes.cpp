@@ -5,12 +5,13 @@
 #include <algorithm>
 #include <charconv>
 #include <chrono>
-#include <iterator>
+#include <optional>
 #include <utility>
 
 #include "config/text.hpp"
 #include "daemon/http/gzip.hpp"
 #include "daemon/http/target.hpp"
+#include "daemon/web/access.hpp"
 
 namespace perjoule::web {
 
@@ -53,14 +54,6 @@ http::Response only(std::string methods) {
   return response;
 }
 
-// Against DNS rebinding: a page of another site whose name resolves to 127.0.0.1 reaches the daemon over loopback, but
-// with its own name as Host. So local routes require an IP address or localhost as Host.
-bool names_this_host(std::string_view host) {
-  if (host.starts_with('[')) return true;
-  host = host.substr(0, host.find(':'));
-  return host.empty() || host == "localhost" || host.find_first_not_of("0123456789.") == std::string_view::npos;
-}
-
 http::Response json(query::Answer answer) {
   http::Response response;
   response.status = answer.status;
@@ -75,18 +68,37 @@ bool reads(const http::Request& request) {
   return request.method == "GET" || request.method == "HEAD";
 }
 
-std::string only_local(std::string_view what, const http::Request& request) {
-  // Shortened and escaped: any client can send any Host.
-  return fmt::format("{} answers only clients on this host that ask for localhost or an IP address (Host was {})", what,
-                     text::quoted_short(request.host));
+// As Go's servers answer "//metrics", which a base URL with a final slash makes of "/metrics".
+http::Response moved(const http::Request& request, std::string_view path) {
+  http::Response response = plain(301, fmt::format("moved to {}\n", http::escape_path(path)));
+  std::string location = http::escape_path(path);
+  if (!request.query_text.empty()) (location += '?') += request.query_text;
+  response.headers.emplace_back("Location", std::move(location));
+  return response;
+}
+
+// The parameters of the body come before those of the URL, as in Go's Request.Form: where a name may stand once, the
+// body's wins. A body of another type is no form; a missing type is taken for one.
+std::optional<query::Parameters> merged_parameters(const http::Request& request) {
+  const std::string_view type = trim(std::string_view(request.content_type).substr(0, request.content_type.find(';')));
+  const bool form = type.empty() || text::equal_ignoring_case(type, "application/x-www-form-urlencoded");
+  if (request.method != "POST" || !form) return request.query;
+  std::optional<query::Parameters> parameters = http::decode_query(request.body);
+  if (parameters) parameters->insert(parameters->end(), request.query.begin(), request.query.end());
+  return parameters;
+}
+
+std::string_view unquoted(std::string_view text) {
+  return text.size() >= 2 && text.starts_with('"') && text.ends_with('"') ? text.substr(1, text.size() - 2) : text;
 }
 
 }  // namespace
 
 Format negotiate(std::string_view accept) {
+  const std::string lowered = text::lower(accept);  // types and parameters have no case, and our values no letters
   double openmetrics = 0;
   double text = 0;
-  split(accept, ',', [&](std::string_view range) {
+  split(lowered, ',', [&](std::string_view range) {
     std::string_view type;
     double quality = 1;
     bool admitted = true;
@@ -96,7 +108,8 @@ Format negotiate(std::string_view accept) {
       } else if (part.starts_with("q=")) {
         std::from_chars(part.data() + 2, part.data() + part.size(), quality);
       } else if (part.starts_with("version=")) {
-        admitted = part == "version=1.0.0" || part == "version=0.0.1" || part == "version=0.0.4";
+        const std::string_view version = unquoted(part.substr(std::string_view("version=").size()));
+        admitted = version == "1.0.0" || version == "0.0.1" || version == "0.0.4";
       }
     });
     if (type == "application/openmetrics-text" && admitted) openmetrics = std::max(openmetrics, quality);
@@ -117,39 +130,53 @@ http::Response Routes::operator()(const http::Request& request) {
   if (request.path == "/-/reload") return reload(request);
   if (request.path.starts_with(api_prefix)) return api(request);
   if (request.path == "/") return reads(request) ? page(request) : only("GET, HEAD");
+  const std::string cleaned = http::clean_path(request.path);
+  if (cleaned != request.path) return moved(request, cleaned);
   return plain(404, "not found; see /\n");
 }
 
 http::Response Routes::api(const http::Request& request) const {
   if (!reads(request) && request.method != "POST") return only("GET, HEAD, POST");
-  if (!request.loopback || !names_this_host(request.host)) {
-    return json(query::error_answer(403, "forbidden", only_local("this API", request)));
-  }
+  if (const auto refusal = refusal_of(request, "this API"))
+    return json(query::error_answer(403, "forbidden", *refusal));
   std::string path = request.path.substr(api_prefix.size());
   const Setup::Ask& ask = path == "alerts" || path == "rules" ? setup_.ask_rules : setup_.ask;
   if (!ask)
     return json(query::error_answer(503, "unavailable",
                                     "there is no history: the daemon runs with --no-storage or storage.enabled false"));
-  query::Parameters parameters = request.query;
-  if (request.method == "POST") {
-    auto form = http::decode_query(request.body);
-    if (!form) return json(query::error_answer(400, "bad_data", "body is not valid form data"));
-    parameters.insert(parameters.end(), std::move_iterator(form->begin()), std::move_iterator(form->end()));
-  }
+  auto parameters = merged_parameters(request);
+  if (!parameters) return json(query::error_answer(400, "bad_data", "body is not valid form data"));
   http::Response response;
-  response.later = [&ask, path = std::move(path), parameters = std::move(parameters)](http::Reply reply) mutable {
+  response.later = [&ask, path = std::move(path), parameters = std::move(*parameters)](http::Reply reply) mutable {
     ask(std::move(path), std::move(parameters),
         [reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer))); });
   };
   return response;
 }
 
-http::Response Routes::reload(const http::Request& request) const {
+// What was refused may hold secrets, so the client gets one line and the log the rest.
+http::Response Routes::reload(const http::Request& request) {
   if (request.method != "POST" && request.method != "PUT") return only("POST, PUT");
   if (!setup_.reload)
     return plain(403, "reload over HTTP is disabled; start with --web.enable-lifecycle, or send SIGHUP.\n");
-  std::string refusals = setup_.reload();
-  return refusals.empty() ? plain(200, "configuration reloaded.\n") : plain(500, std::move(refusals));
+  if (const auto refusal = refusal_of(request, "reload")) return plain(403, *refusal + "\n");
+  const std::int64_t now_ns = setup_.clock.now().steady_ns;
+  const bool soon = reload_asked_ns_ && now_ns - *reload_asked_ns_ < nanoseconds_per_second;
+  if (soon || reloading_->exchange(true)) {
+    http::Response busy = plain(429, "at most one reload per second, one after the other; try again later.\n");
+    busy.headers.emplace_back("Retry-After", "1");
+    return busy;
+  }
+  reload_asked_ns_ = now_ns;
+  http::Response response;
+  response.later = [this, reloading = reloading_](http::Reply reply) {
+    setup_.reload([reloading, reply = std::move(reply)](bool accepted) {
+      *reloading = false;
+      reply(accepted ? plain(200, "configuration reloaded.\n")
+                     : plain(500, "configuration refused, see the log; the running one stays in force.\n"));
+    });
+  };
+  return response;
 }
 
 std::string Routes::render(Format format, const Latest::Admit& admit, bool self) {
@@ -204,8 +231,8 @@ http::Response Routes::metrics(const http::Request& request) {
 }
 
 http::Response Routes::page(const http::Request& request) const {
-  if (!request.loopback || !names_this_host(request.host))
-    return plain(403, only_local("this page", request) + "; /metrics and /-/healthy answer any client\n");
+  if (const auto refusal = refusal_of(request, "this page"))
+    return plain(403, *refusal + "\n/metrics and /-/healthy answer any client.\n");
   http::Response response;
   response.content_type = "text/html; charset=utf-8";
   response.headers.emplace_back("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'");

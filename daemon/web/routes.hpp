@@ -2,17 +2,19 @@
 // whose requests are passed on to other threads. Runs on the web thread only; opens no file.
 //
 // `/metrics` without a filter is rendered at most once per 100 ms and format, so that many scrapes cost copies and not
-// renderings. Health and metrics answer any client that reaches the listener; the page and the API answer only loopback
-// clients whose Host is localhost or an IP address.
+// renderings. Health and metrics answer any client that reaches the listener; the page, the API and reload answer only
+// local clients (access.hpp).
 #pragma once
 
 #include <array>
+#include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -58,9 +60,9 @@ struct Setup {
   std::string version;  // for the page
   // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
-  // Returns "" when done, else the errors as a string; waits for the loop, for a bounded time. Null:
+  // Reloads later and on another thread; then calls its argument with whether the configuration was accepted. Null:
   // --web.enable-lifecycle is off.
-  std::function<std::string()> reload;
+  std::function<void(std::function<void(bool accepted)>)> reload;
   // Answers an API request later and on another thread; `path` is the part after "/api/v1/".
   using Ask = std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)>;
   Ask ask = {};        // for the history; null: without storage
@@ -80,13 +82,15 @@ class Routes {
   };
   http::Response metrics(const http::Request& request);
   http::Response page(const http::Request& request) const;
-  http::Response reload(const http::Request& request) const;
+  http::Response reload(const http::Request& request);
   http::Response api(const http::Request& request) const;
   std::string render(Format format, const Latest::Admit& admit, bool self);
 
   Setup setup_;
-  std::size_t largest_ = 32 * 1024;   // bytes of the largest rendering so far, to reserve for the next one
-  std::array<Rendered, 2> rendered_;  // by Format
+  std::size_t largest_ = 32 * 1024;              // bytes of the largest rendering so far, to reserve for the next one
+  std::array<Rendered, 2> rendered_;             // by Format
+  std::optional<std::int64_t> reload_asked_ns_;  // steady clock, of the last reload that was passed on
+  std::shared_ptr<std::atomic<bool>> reloading_ = std::make_shared<std::atomic<bool>>(false);
 };
 
 // The format that an Accept header prefers (RFC 9110 12.5.1): OpenMetrics 1.0 when its quality is at least that of

@@ -99,6 +99,46 @@ TEST_CASE("request reader: refused requests and their status") {
   CHECK(refused_with("\x16\x03\x01\x02") == 400);  // a TLS client on the HTTP port
 }
 
+TEST_CASE("request reader: a malformed Host is refused, and an absolute target has the Host that counts") {
+  for (const std::string host :
+       {"[x",  "[::1", "[]",      "[::1]x", "[::1]:", "a..b", "..",  ".",   ".a",        "a b",
+        "a@b", "a:b",  "a:70000", "a:1:2",  "::1",    "%61",  "a/b", "a,b", "[1.2.3.4]", "[fe80::1%25lo]"}) {
+    CAPTURE(host);
+    CHECK(refused_with("GET / HTTP/1.1\r\nHost: " + host + "\r\n\r\n") == (host == "[::1]:" ? 0 : 400));
+  }
+  CHECK(refused_with("GET / HTTP/1.1\r\nHost: " + std::string(64, 'a') + "\r\n\r\n") == 400);
+  CHECK(refused_with("GET http://a@b/ HTTP/1.1\r\nHost: b\r\n\r\n") == 400);
+  RequestReader reader(header, body);
+  REQUIRE(reader.read("GET http://evil.example/ HTTP/1.1\r\nHost: localhost\r\n\r\n") == State::complete);
+  CHECK(reader.take_request().request.host == "evil.example");
+}
+
+TEST_CASE("request reader: fields that say who asks") {
+  const auto take = [](const std::string& fields, const char* version = "1.1") {
+    RequestReader reader(header, body);
+    REQUIRE(reader.read("GET / HTTP/" + std::string(version) + "\r\nHost: h\r\n" + fields + "\r\n") == State::complete);
+    return reader.take_request().request;
+  };
+  for (const std::string field :
+       {"Forwarded", "X-Forwarded-For", "x-forwarded-proto", "X-Real-IP", "VIA", "X-Client-IP"})
+    CHECK(take(field + ":\r\n").forwarded == field);
+  CHECK(take("X-Forwarded: a\r\nX-Viaduct: b\r\n").forwarded.empty());
+  const auto request = take("origin: http://a\r\nSEC-FETCH-SITE: cross-site\r\nContent-Type: a/b\r\nOrigin: b\r\n");
+  CHECK(request.origin == "http://a, b");
+  CHECK(request.fetch_site == "cross-site");
+  CHECK(request.content_type == "a/b");
+  CHECK_FALSE(request.http_1_0);
+  CHECK(take("", "1.0").http_1_0);
+}
+
+TEST_CASE("request reader: a body that is too long is 413, also when it comes together with the header") {
+  const std::string head = "POST / HTTP/1.1\r\nHost: h\r\n";
+  const std::string text(5 * header, 'x');
+  CHECK(refused_with(head + "Content-Length: " + std::to_string(text.size()) + "\r\n\r\n" + text) == 413);
+  CHECK(refused_with(head + "Transfer-Encoding: chunked\r\n\r\n1400\r\n" + text) == 413);
+  CHECK(refused_with(head + "X: " + text + "\r\nContent-Length: 5120\r\n\r\n" + text) == 431);
+}
+
 TEST_CASE("request reader: the header limit holds for one field and for many, for any split") {
   std::string base = "GET / HTTP/1.1\r\nHost: h\r\nX: ";
   auto of_size = [&](std::size_t size) { return base + std::string(size - base.size() - 4, 'a') + "\r\n\r\n"; };

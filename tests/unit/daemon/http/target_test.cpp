@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <initializer_list>
 #include <random>
+#include <string>
+#include <utility>
 
 using namespace perjoule::http;
 
@@ -29,6 +32,9 @@ TEST_CASE("target: origin and absolute form") {
   CHECK(decode_target("http://host:1/metrics?x=%3d")->path == "/metrics");
   CHECK(decode_target("http://host:1/metrics?x=%3d")->query == Query{{"x", "="}});
   CHECK(decode_target("http://host")->path == "/");
+  CHECK(decode_target("http://host:1/a?b=%20")->authority == "host:1");
+  CHECK(decode_target("http://host:1/a?b=%20")->query_text == "b=%20");
+  CHECK_FALSE(decode_target("/a?b=c")->authority);
   CHECK(decode_target("http://host?x=http://b/")->query == Query{{"x", "http://b/"}});
   CHECK(decode_target("/?u=http://b/c")->path == "/");
   CHECK(decode_target("/x?a=b=c?d")->query == Query{{"a", "b=c?d"}});
@@ -38,6 +44,29 @@ TEST_CASE("target: refused targets") {
   for (auto bad : {"", "*", "metrics", "?a=b", "host:80", "http://", "http:///a", "/%", "/%4", "/%zz", "/%4g", "/a%00b",
                    "/?a=%", "/?%q=1", "/?a=%00", "/a#b", "/a b", "/a\r\nb", "/\x7f"})
     CHECK_FALSE_MESSAGE(decode_target(bad), std::string(bad));
+}
+
+TEST_CASE("target: a slash that is escaped in the path separates nothing") {
+  CHECK(decode_target("/api%2fv1/%71uery?a=%2f")->path == "/api%2Fv1/query");
+  CHECK(decode_target("/api%2fv1/%71uery?a=%2f")->query == Query{{"a", "/"}});
+  CHECK_FALSE(decode_target("%2fmetrics"));
+}
+
+TEST_CASE("target: paths are cleaned as Go's servers clean them") {
+  for (const auto& [path, clean] : std::initializer_list<std::pair<const char*, const char*>>{{"/", "/"},
+                                                                                              {"//", "/"},
+                                                                                              {"/a", "/a"},
+                                                                                              {"/a/", "/a/"},
+                                                                                              {"//a//b", "/a/b"},
+                                                                                              {"/./a/.", "/a"},
+                                                                                              {"/..", "/"},
+                                                                                              {"/../../a", "/a"},
+                                                                                              {"/a/../b/", "/b/"},
+                                                                                              {"/a/..", "/"},
+                                                                                              {"/a/b/..", "/a"},
+                                                                                              {"/...", "/..."}})
+    CHECK_MESSAGE(clean_path(path) == clean, std::string(path));
+  CHECK(escape_path("/a b/%2F\r\n?#\xC3") == "/a%20b/%2F%0D%0A%3F%23%C3");
 }
 
 TEST_CASE("target: at most max_parameters") {
@@ -59,7 +88,12 @@ TEST_CASE("target: every string without NUL survives escaping, and random bytes 
       value += static_cast<char>(1 + random() % 255);
     auto target = decode_target("/" + escaped(name) + "?" + escaped(name) + "=" + escaped(value));
     REQUIRE(target);
-    CHECK(target->path == "/" + name);
+    std::string path = "/";
+    for (const char c : name)
+      path += c == '/' ? std::string("%2F") : std::string(1, c);
+    CHECK(target->path == path);
+    CHECK_FALSE(clean_path(path).starts_with("//"));
+    CHECK(clean_path(clean_path(path)) == clean_path(path));
     CHECK(target->query == Query{{name, value}});
 
     std::string hostile = "/";

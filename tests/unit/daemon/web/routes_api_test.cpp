@@ -94,15 +94,10 @@ TEST_CASE_FIXTURE(Fixture, "api: answers only loopback clients that use localhos
   }
   CHECK(asked == 0);
   http::Request request = local("/api/v1/labels");
-  request.loopback = false;
   request.host = "gpu-07";
   CHECK(*call(std::move(request)).body ==
-        R"x({"status":"error","errorType":"forbidden","error":"this API answers only clients on this host that ask )x"
-        R"x(for localhost or an IP address (Host was \"gpu-07\")"})x");
-  // Of a long Host only the beginning is echoed.
-  request = local("/api/v1/labels");
-  request.host = std::string(10'000, 'a') + "\x1B";
-  CHECK(call(std::move(request)).body->size() < 300);
+        R"x({"status":"error","errorType":"forbidden","error":"this API answers only requests for localhost or an IP )x"
+        R"x(address (Host was \"gpu-07\")"})x");
 }
 
 TEST_CASE_FIXTURE(Fixture, "api: JSON with no-store and nosniff, for GET, HEAD and POST with form data") {
@@ -120,6 +115,13 @@ TEST_CASE_FIXTURE(Fixture, "api: JSON with no-store and nosniff, for GET, HEAD a
   form.query = {{"time", "1795392055"}};
   form.body = "query=perjoule_test_power_watts%7Bgpu%3D%220%22%7D+*+2";
   CHECK(call(form).body->find(R"("value":[1795392055,"110"])") != std::string::npos);
+  // As Go's Request.Form: the body's parameter wins over the URL's, and a body of another type has none.
+  form.query.emplace_back("query", "1");
+  CHECK(call(form).body->find(R"("value":[1795392055,"110"])") != std::string::npos);
+  form.content_type = "Application/X-WWW-Form-Urlencoded; charset=utf-8";
+  CHECK(call(form).body->find(R"("value":[1795392055,"110"])") != std::string::npos);
+  form.content_type = "application/json";
+  CHECK(call(form).body->find(R"("result":[1795392055,"1"])") != std::string::npos);
   CHECK(call(local("/api/v1/labels", "HEAD")).status == 200);
   for (const char* method : {"PUT", "DELETE"})
     CHECK(call(local("/api/v1/query", method)).status == 405);

@@ -2,7 +2,10 @@
 
 #include <doctest/doctest.h>
 
+#include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/http/gzip.hpp"
@@ -35,8 +38,9 @@ struct Fixture {
   Latest latest;
   Instruments instruments{BuildInfo{"1.2.3", "abc", "main", "g++"}};
   SourceStatusTable source_status;
-  std::string reload_answer;
+  bool reload_accepted = true;
   int reloads = 0;
+  std::function<void()> finish_reload;
   Routes routes{setup(true)};
 
   Fixture() {
@@ -49,9 +53,9 @@ struct Fixture {
     Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3 <abc>", {}, {}};
     setup.collects = {{"thermal", {heat.name}}, {"cpu", {load.name}}, {"self", {}}};
     if (lifecycle) {
-      setup.reload = [this] {
+      setup.reload = [this](std::function<void(bool)> done) {
         ++reloads;
-        return reload_answer;
+        finish_reload = [this, done = std::move(done)] { done(reload_accepted); };
       };
     }
     return setup;
@@ -108,6 +112,10 @@ TEST_CASE("the format for each Accept header") {
       {"application/openmetrics-textual", Format::text},
       {";;;,,,q=,;q", Format::text},
       {"application/openmetrics-text;q=nonsense", Format::openmetrics},
+      {"Application/OpenMetrics-Text; Version=1.0.0; Q=0.5, Text/Plain; Q=0.4", Format::openmetrics},
+      {"Application/OpenMetrics-Text; Version=1.0.0; Q=0.4, Text/Plain; Q=0.5", Format::text},
+      {"application/openmetrics-text; VERSION=2.0.0", Format::text},
+      {"application/openmetrics-text; version=\"1.0.0\"", Format::openmetrics},
   };
   for (const auto& row : table) {
     CAPTURE(row.accept);
@@ -205,26 +213,93 @@ TEST_CASE_FIXTURE(Fixture, "HEAD is answered like GET; other methods are refused
       CHECK(header(response, "Allow") == "GET, HEAD");
     }
   }
-  for (const char* path : {"/metrics/", "/metric", "", "//", "/-/", "/../metrics", "/favicon.ico"})
+  for (const char* path : {"/metrics/", "/metric", "/-/", "/favicon.ico", "/api%2Fv1/labels"})
     CHECK(get(path).status == 404);
 }
 
-TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only when it is enabled; the response has the errors") {
-  http::Request post;
-  post.method = "POST";
+TEST_CASE_FIXTURE(Fixture, "a path with empty or dot segments is moved to the clean one, with its query") {
+  const struct {
+    const char* path;
+    const char* location;
+  } table[] = {{"//api/v1/query", "/api/v1/query?a=%20b"},
+               {"/api//v1/query", "/api/v1/query?a=%20b"},
+               {"/../metrics", "/metrics?a=%20b"},
+               {"//evil.example/", "/evil.example/?a=%20b"},
+               {"//", "/?a=%20b"},
+               {"//a\r\nb", "/a%0D%0Ab?a=%20b"}};
+  for (const auto& row : table) {
+    CAPTURE(row.path);
+    http::Request request;
+    request.query_text = "a=%20b";
+    const http::Response response = get(row.path, request);
+    CHECK(response.status == 301);
+    CHECK(header(response, "Location") == row.location);
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only when it is enabled; the response does not have the errors") {
+  const auto post = [this](std::string method = "POST") {
+    http::Request request;
+    request.method = std::move(method);
+    request.loopback = true;
+    return get("/-/reload", request);
+  };
+  std::optional<http::Response> answer;
+  const auto finish = [&](const http::Response& response) {
+    REQUIRE(response.later);
+    answer.reset();
+    response.later([&answer](http::Response made) { answer = std::move(made); });
+    CHECK_FALSE(answer);  // the web thread waits for nothing
+    finish_reload();
+    REQUIRE(answer);
+  };
+  const auto later = [this] { clock.run_until(clock.now().steady_ns + second_ns); };
   CHECK(get("/-/reload").status == 405);
   CHECK(reloads == 0);
-  CHECK(get("/-/reload", post).status == 200);
-  post.method = "PUT";
-  reload_answer = "perjoule.json:1:1: error";
-  const http::Response refused = get("/-/reload", post);
-  CHECK(refused.status == 500);
-  CHECK(*refused.body == reload_answer);
+  finish(post());
+  CHECK(answer->status == 200);
+  later();
+  reload_accepted = false;
+  finish(post("PUT"));
+  CHECK(answer->status == 500);
+  CHECK(*answer->body == "configuration refused, see the log; the running one stays in force.\n");
   CHECK(reloads == 2);
   Routes without(setup(false));
-  post.path = "/-/reload";
-  CHECK(without(post).status == 403);
+  http::Request request;
+  request.method = "POST";
+  request.path = "/-/reload";
+  request.loopback = true;
+  CHECK(without(request).status == 403);
   CHECK(reloads == 2);
+}
+
+TEST_CASE_FIXTURE(Fixture, "reload: at most one per second, and none while one is under way; local clients only") {
+  const auto post = [this](std::string origin = {}) {
+    http::Request request;
+    request.method = "POST";
+    request.loopback = true;
+    request.host = "localhost:10190";
+    request.origin = std::move(origin);
+    return get("/-/reload", request);
+  };
+  const auto ignore = [](http::Response) {};
+  const auto later = [this] { clock.run_until(clock.now().steady_ns + second_ns); };
+  CHECK(post("http://evil.example").status == 403);
+  CHECK(post("http://localhost:8080").status == 403);
+  post("http://localhost:10190").later(ignore);
+  CHECK(reloads == 1);
+  later();
+  const http::Response busy = post();  // the first one is still under way
+  CHECK(busy.status == 429);
+  CHECK(header(busy, "Retry-After") == "1");
+  finish_reload();
+  post().later(ignore);
+  finish_reload();
+  CHECK(reloads == 2);
+  for (int i = 0; i < 1000; ++i)
+    CHECK(post().status == 429);
+  later();
+  CHECK(post().later);
 }
 
 TEST_CASE_FIXTURE(Fixture, "the page answers loopback clients only, and has no script") {
