@@ -13,6 +13,8 @@
 #include <system_error>
 #include <utility>
 
+#include "config/text.hpp"
+
 namespace perjoule::sysfs {
 
 namespace {
@@ -43,13 +45,9 @@ Result<T> named(Result<T> value, const std::filesystem::path& path) {
   return Error{value.error().fault, fmt::format("{}: {}", path.native(), value.error().what)};
 }
 
-// File content goes into a log line: at most 40 bytes, unprintable ones as '?'.
+// File content goes into a log line: at most 40 bytes of it.
 std::string shown(std::string_view text) {
-  std::string out(text.substr(0, 40));
-  for (char& c : out) {
-    if (c < ' ' || c > '~') c = '?';
-  }
-  return out;
+  return text::printable(text.substr(0, 40));
 }
 
 template <class T>

@@ -14,12 +14,20 @@ namespace perjoule::text {
 
 // ---- JSON strings (RFC 8259 section 7)
 
-// Writes the string with its quotes. Escapes quotes, backslashes and control characters (also DEL, because the string
-// may be shown on a terminal). Bytes that are not UTF-8 become U+FFFD.
+// Writes the string with its quotes. Escapes quotes, backslashes and what printable() escapes, because the string may
+// be shown on a terminal. Bytes that are not UTF-8 become U+FFFD.
 void append_quoted(std::string& out, std::string_view text);
 [[nodiscard]] std::string quoted(std::string_view text);
 // For messages: at most 60 bytes of `text`, then "..." if it is longer. Bytes that are not UTF-8 become "?".
 [[nodiscard]] std::string quoted_short(std::string_view text);
+
+// ---- Text of others on a terminal, a page or in a log
+
+// Names of chips and files, configuration lines and requests are not ours, and could forge a line, hide a part of it or
+// drive the terminal. Whatever of them a person sees goes through this function, or through quoted(), which escapes the
+// same: control characters (C0 with the newline, DEL, C1), line separators, the controls of text direction, characters
+// without width, as "\n" and "\u001b"; bytes that are not UTF-8 as "\x9b". The result is UTF-8 on one line.
+[[nodiscard]] std::string printable(std::string_view text);
 
 // ---- ASCII
 

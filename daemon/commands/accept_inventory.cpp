@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <system_error>
 
+#include "config/text.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/sampling/gpu_roster.hpp"
 #include "storage/directory.hpp"
@@ -24,7 +25,8 @@ int run_accept_inventory(const config::Settings& settings) {
   const int file = ::open(request.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0640);
   if (file < 0) {
     const int number = errno;
-    fmt::print(stderr, "accept-inventory: {}: {}\n", request.native(), std::generic_category().message(number));
+    fmt::print(stderr, "accept-inventory: {}: {}\n", text::printable(request.native()),
+               std::generic_category().message(number));
     if (number == ENOENT) fmt::print(stderr, "remedy: pass the daemon's directory with --storage.path=DIR\n");
     const bool denied = number == EACCES || number == EPERM;
     if (denied) fmt::print(stderr, "remedy: sudo -u perjoule perjouled accept-inventory\n");
@@ -34,7 +36,7 @@ int run_accept_inventory(const config::Settings& settings) {
   const std::optional<int> daemon = storage::Directory::holder(settings.storage.path);
   if (!daemon) {
     fmt::print("No daemon is running on {}: the next start accepts the GPUs present then.\n",
-               settings.storage.path.native());
+               text::printable(settings.storage.path.native()));
     return exit_ok;
   }
   if (*daemon <= 0 || ::kill(*daemon, SIGHUP) != 0) {

@@ -41,7 +41,7 @@ int run_export(const config::Settings& settings, const ExportRequest& request) {
     const std::optional<std::int64_t> time = parse_time(*text);
     if (!time) {
       fmt::print(stderr, "{}={}: expected a time like 2026-11-24T10:00:00Z, 2026-11-24, or seconds since the epoch\n",
-                 flag, *text);
+                 flag, text::printable(*text));
       return exit_usage;
     }
     *into = *time;
@@ -49,8 +49,8 @@ int run_export(const config::Settings& settings, const ExportRequest& request) {
   const std::filesystem::path path = settings.storage.path / "history.db";
   auto store = storage::open_to_export(path);
   if (!store) {
-    fmt::print(stderr, "perjouled export: {}\n", store.error().what);
-    if (!store.error().remedy.empty()) fmt::print(stderr, "remedy: {}\n", store.error().remedy);
+    fmt::print(stderr, "perjouled export: {}\n", text::printable(store.error().what));
+    if (!store.error().remedy.empty()) fmt::print(stderr, "remedy: {}\n", text::printable(store.error().remedy));
     return store.error().fault == Fault::denied ? exit_permission : exit_failure;
   }
   const auto write = [](std::string_view text) {
@@ -59,7 +59,8 @@ int run_export(const config::Settings& settings, const ExportRequest& request) {
   const Result<void> written = request.format == "csv" ? storage::export_csv(**store, selection, write)
                                                        : storage::export_openmetrics(**store, selection, write);
   if (!written || std::fflush(stdout) != 0) {
-    fmt::print(stderr, "perjouled export: {}\n", written ? "cannot write to stdout" : written.error().what);
+    fmt::print(stderr, "perjouled export: {}\n",
+               written ? "cannot write to stdout" : text::printable(written.error().what));
     return exit_failure;
   }
   return exit_ok;

@@ -34,7 +34,7 @@ void print_table(const Survey& survey) {
     family = metric.name;
     std::string number;
     text::append_number(number, value);
-    fmt::print("  {:<70} {:>16} {}\n", labels, number, suffix(metric.unit));
+    fmt::print("  {:<70} {:>16} {}\n", text::printable(labels), number, suffix(metric.unit));
   });
 }
 
@@ -110,8 +110,10 @@ int run_doctor(const config::Settings& settings) {
     const SourceState state = status.state.value_or(SourceState::stuck);
     denied += state == SourceState::denied ? 1U : 0U;
     failed += state == SourceState::error || state == SourceState::stuck ? 1U : 0U;
-    fmt::print("{:<14} {:<44} {:<8} {}\n", status.source, status.device, name(state), status.what);
-    if (!status.remedy.empty() && state != SourceState::ok) fmt::print("{:<14} remedy: {}\n", "", status.remedy);
+    fmt::print("{:<14} {:<44} {:<8} {}\n", status.source, text::printable(status.device), name(state),
+               text::printable(status.what));
+    if (!status.remedy.empty() && state != SourceState::ok)
+      fmt::print("{:<14} remedy: {}\n", "", text::printable(status.remedy));
   }
   for (const auto& [name_of, collector] : settings.collectors) {
     if (!collector.enabled) fmt::print("{:<14} {:<44} {:<8} {}\n", name_of, "", "off", "disabled by the configuration");

@@ -18,6 +18,7 @@
 #include <utility>
 #include <vector>
 
+#include "config/text.hpp"
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/sampling/gpu_roster.hpp"
 
@@ -126,7 +127,8 @@ asio::awaitable<void> Service::feed(std::int64_t every_ns, std::shared_ptr<const
 }
 
 void Service::opening(std::string_view what) {
-  send(fmt::format("STATUS=opening {}\nEXTEND_TIMEOUT_USEC={}", what, opening_limit_us));
+  // A newline in a path would begin another assignment.
+  send(fmt::format("STATUS=opening {}\nEXTEND_TIMEOUT_USEC={}", text::printable(what), opening_limit_us));
 }
 
 void Service::update(bool settled, const std::function<std::string()>& status) {
@@ -140,7 +142,7 @@ void Service::update(bool settled, const std::function<std::string()>& status) {
   status_due_ns_ = now_ns + status_period_ns;
   std::string line = status();
   if (refused_) line += "; the last reload was refused, see the log";
-  if (line != shown_ && send("STATUS=" + line)) shown_ = std::move(line);
+  if (line != shown_ && send("STATUS=" + text::printable(line))) shown_ = std::move(line);
 }
 
 void Service::reloading() {

@@ -10,7 +10,7 @@ namespace {
 // For HTML text and attributes in double quotes.
 std::string escape(std::string_view text) {
   std::string out;
-  for (char c : text) {
+  for (const char c : text::printable(text)) {
     switch (c) {
       case '&':
         out += "&amp;";

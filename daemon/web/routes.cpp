@@ -206,7 +206,8 @@ http::Response Routes::metrics(const http::Request& request) {
     if (key != "collect[]") continue;
     const auto found = setup_.collects.find(value);
     if (found == setup_.collects.end())
-      return plain(400, fmt::format("collect[]={}: unknown collector; see `perjouled describe metrics`\n", value));
+      return plain(400, fmt::format("collect[]={}: unknown collector; see `perjouled describe metrics`\n",
+                                    text::printable(value)));
     filtered = true;
     self = self || value == "self";
     families.insert(found->second.begin(), found->second.end());

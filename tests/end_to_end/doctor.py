@@ -7,6 +7,9 @@ import sys
 from harness import Daemon, Tree, as_nobody, check, equal, main, run
 
 
+HOSTILE = re.compile("[\0-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+
+
 def states(printed):
     """(source, device) -> state, from the table."""
     rows = {}
@@ -85,5 +88,29 @@ def hung(binary, directory):
     equal(ended.returncode, 0, "exit code of once")
 
 
+def hostile_names(binary, directory):
+    """A chip's name and a directory's that drive a terminal, forge a line or hide text, wherever they are shown."""
+    tree = Tree(directory)
+    hostile = "evil\x1b[2J\u202e\u009b31m\x7f\nlevel=error"
+    tree.chip(0, hostile, {"temp1_input": 45000, "temp1_label": hostile})
+    tree.chip(1, hostile, {"temp1_input": "nonsense"})
+    away = directory / "storage\x1b]0;x\x07\nlevel=error \u2066"
+    flags = [*tree.flags, f"--collector.textfile.directory={directory}/none\x1b[2J\n\u202e"]
+    shown = [run([binary, command, *flags], seconds=15) for command in ("doctor", "once")]
+    shown_by = {ended.args[1]: ended.stdout + ended.stderr for ended in shown}
+    with Daemon(binary, directory, *flags, f"--storage.path={away}") as daemon:
+        shown_by["page"] = daemon.get("/")[2].decode()
+        shown_by["API"] = daemon.get("/api/v1/alerts")[2].decode()
+        daemon.stop()
+        shown_by["log"] = daemon.log_path.read_bytes().decode()
+    shown_by["config"] = run([binary, "check-config", f"{directory}/x\x1b[2J\u202e.json"]).stderr
+    for name, text in shown_by.items():
+        found = [f"U+{ord(c):04X}" for c in text if c != "\n" and HOSTILE.match(c)]
+        equal(found, [], f"{name}:\n{text!r}")
+        check(not re.search(r"^level=error", text, re.MULTILINE), f"{name} has a forged line")
+    for name in ("doctor", "page", "log", "config"):
+        check("\\u001b" in shown_by[name], f"{name} does not show it: {shown_by[name]}")
+
+
 if __name__ == "__main__":
-    sys.exit(main([this_host, denied, denied_to_a_service, one_of_two_denied, hung]))
+    sys.exit(main([this_host, denied, denied_to_a_service, one_of_two_denied, hung, hostile_names]))
