@@ -59,8 +59,7 @@ Complaints check_urls(const Value& value) {
     const std::size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
     const bool host = scheme > 0 && url.size() > scheme && url[scheme] != '/' && url[scheme] != ':';
     const bool clean = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7F; });
-    if (!host || !clean)
-      return Complaint{fmt::format("{} is not a URL", text::quoted_short(url)), "write http://HOST:PORT/PATH"};
+    if (!host || !clean) return Complaint{"the value is not a URL", "write http://HOST:PORT/PATH"};
     if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
       return Complaint{"the URL contains a user or password",
                        "put the secret into the path, or use a proxy that adds it"};
@@ -93,6 +92,7 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
       {.path = "alerts.alertmanagers",
        .type = OptionType::text_list,
        .help = "URLs of Alertmanagers, such as http://HOST:9093; every alert is sent to each of them.",
+       .secret = true,
        .null_means = "none",
        .check = check_urls,
        .store = [](Settings& to, const Value& v) { to.alerts.alertmanagers = std::get<std::vector<std::string>>(v); }});
@@ -100,6 +100,7 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
       {.path = "alerts.webhooks",
        .type = OptionType::text_list,
        .help = "URLs to which every alert is posted, in the format of Alertmanager's webhook (version 4).",
+       .secret = true,
        .null_means = "none",
        .check = check_urls,
        .store = [](Settings& to, const Value& v) { to.alerts.webhooks = std::get<std::vector<std::string>>(v); }});

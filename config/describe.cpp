@@ -4,6 +4,7 @@
 #include <algorithm>
 
 #include "config/keys.hpp"
+#include "config/secrets.hpp"
 #include "config/text.hpp"
 #include "config/tree.hpp"
 
@@ -111,17 +112,19 @@ std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
 }
 
 std::string print_config(const Loaded& loaded) {
+  const auto shown = [](const Effective& key) { return key.secret ? mask_secret_value(key.value) : key.value; };
   // Limits the width of the value column, so that one long list does not push every origin far to the right.
   constexpr std::size_t value_width_max = 40;
   std::size_t path_width = 0;
   std::size_t value_width = 0;
   for (const Effective& key : loaded.effective) {
     path_width = std::max(path_width, key.path.size());
-    value_width = std::max(value_width, std::min(key.value.size(), value_width_max));
+    value_width = std::max(value_width, std::min(shown(key).size(), value_width_max));
   }
   std::string text;
   for (const Effective& key : loaded.effective) {
-    text += fmt::format("{:<{}} = {:<{}}  # {}\n", key.path, path_width, key.value, value_width, key.origin);
+    text += fmt::format("{:<{}} = {:<{}}  # {}\n", key.path, path_width, shown(key), value_width,
+                        text::printable(key.origin));
   }
   return text;
 }

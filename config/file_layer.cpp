@@ -12,6 +12,7 @@
 #include <system_error>
 
 #include "config/layers.hpp"
+#include "config/secrets.hpp"
 #include "config/suggestion.hpp"
 #include "config/text.hpp"
 
@@ -65,7 +66,7 @@ std::string shown(std::string_view key) {
 
 struct Layers::File {
   std::string name;
-  std::string_view text;
+  std::string text;  // with its secrets masked, at the same offsets
 
   [[nodiscard]] Refusal where(const Place& place) const {
     Excerpt line = excerpt(text, place.offset);
@@ -120,9 +121,14 @@ void Layers::add_file(const std::filesystem::path& path) {
     return refuse(std::move(refusal));
   }
   const json::Document document = json::read(*text);
-  const File file{path.string(), document.text};
+  const File file{path.string(), mask_secrets(document.text, secret_names(keys_))};
   for (const json::Problem& problem : document.problems) {
-    refuse(file.refusal(problem.place, problem.path, problem.what, problem.help));
+    // A syntax error repeats what stands there, which may be a secret without its quotes.
+    const std::size_t at = problem.place.offset;
+    const bool secret = at < file.text.size() && file.text[at] != document.text[at];
+    refuse(file.refusal(problem.place, problem.path,
+                        mask_urls(problem.what.substr(0, secret ? problem.what.find(", got ") : std::string::npos)),
+                        problem.help));
   }
   if (!document.root) return;
   if (document.root->type == json::Type::object) return add_section(file, *document.root, "");

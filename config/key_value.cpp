@@ -102,6 +102,8 @@ std::string_view trimmed(std::string_view text) {
 
 Complaint wrong_type(const Key& key, const json::Value& value) {
   std::string got(json::with_article(value.type));
+  if (key.secret)
+    return Complaint{fmt::format("expected {}, got {}", expectation(key), got), "see `perjouled describe keys`"};
   if (value.type == json::Type::text) got += " " + text::quoted_short(value.text);
   if (value.type == json::Type::integer || value.type == json::Type::number) got += " " + format_number(value.number);
   if (value.type == json::Type::boolean) got = value.boolean ? "true" : "false";

@@ -31,6 +31,7 @@ struct Key {
   double max = 0;
   std::vector<std::string_view> choices = {};  // allowed strings; empty: any
   bool needs_restart = false;
+  bool secret = false;  // the value may contain secrets: no error, log line or print-config repeats it (secrets.hpp)
   std::string_view null_means = {};  // the effect when it is unset; shown in the documentation
   std::optional<Complaint> (*check)(const Options::Value&) = nullptr;  // checks beyond type and range
   std::function<void(Settings&, const Options::Value&)> store;         // not called when unset

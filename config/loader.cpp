@@ -6,6 +6,8 @@
 #include <unordered_map>
 
 #include "config/layers.hpp"
+#include "config/source_text.hpp"
+#include "config/text.hpp"
 
 namespace perjoule::config {
 namespace {
@@ -77,9 +79,42 @@ Loaded finish(Layers& layers) {
     const Key& key = layers.keys()[i];
     Slot& slot = layers.slot(i);
     if (slot.value) key.store(loaded.settings, *slot.value);
-    loaded.effective.push_back({key.path, format_value(key, slot.value), std::move(slot.origin), key.needs_restart});
+    loaded.effective.push_back(
+        {key.path, format_value(key, slot.value), std::move(slot.origin), key.needs_restart, key.secret});
   }
   return loaded;
+}
+
+// Bytes of the first `count` characters, or of all if there are fewer.
+std::size_t bytes_of(std::string_view text, std::size_t count) {
+  std::size_t bytes = 0;
+  for (; bytes < text.size(); ++bytes) {
+    const bool begins = (static_cast<unsigned char>(text[bytes]) & 0xC0U) != 0x80U;
+    if (begins && count-- == 0) break;
+  }
+  return bytes;
+}
+
+// A line of a file as it is shown. Tabs stay: they move nothing but what follows.
+std::string shown_line(std::string_view line) {
+  std::string shown;
+  while (true) {
+    const std::size_t tab = line.find('\t');
+    shown += text::printable(line.substr(0, tab));
+    if (tab == std::string_view::npos) return shown;
+    shown += '\t';
+    line.remove_prefix(tab + 1);
+  }
+}
+
+// As wide as `text`: a tab is repeated, so that it has the same width as in the line above.
+std::string blanks(std::string_view text) {
+  std::string under;
+  for (const char c : text) {
+    const bool continues = (static_cast<unsigned char>(c) & 0xC0U) == 0x80U;
+    if (!continues) under += c == '\t' ? '\t' : ' ';
+  }
+  return under;
 }
 
 }  // namespace
@@ -117,24 +152,21 @@ std::vector<std::string> keys_that_need_restart(const Loaded& running, const Loa
 }
 
 std::string render(const Refusal& refusal) {
-  std::string text = refusal.file;
+  std::string text = text::printable(refusal.file);
   if (refusal.line > 0) text += fmt::format(":{}:{}", refusal.line, refusal.column);
   text += ": error: ";
-  if (!refusal.path.empty()) text += refusal.path + ": ";
-  text += refusal.what + "\n";
+  if (!refusal.path.empty()) text += text::printable(refusal.path) + ": ";
+  text += text::printable(refusal.what) + "\n";
   if (refusal.line > 0) {
-    // A tab before the caret is repeated, so that it has the same width as in the line above.
-    std::string under;
-    std::size_t width = 0;  // characters of the line
-    for (char c : refusal.source_line) {
-      if ((static_cast<unsigned char>(c) & 0xC0U) == 0x80U) continue;
-      if (width++ < refusal.caret) under += c == '\t' ? '\t' : ' ';
-    }
-    const std::size_t room = width > refusal.caret ? width - refusal.caret : 1;
-    text += fmt::format("{:>5} | {}\n      | {}{}\n", refusal.line, refusal.source_line, under,
-                        std::string(std::clamp<std::size_t>(refusal.length, 1, room), '^'));
+    const std::string_view line = refusal.source_line;
+    const std::size_t begin = bytes_of(line, refusal.caret);
+    const std::size_t end = begin + bytes_of(line.substr(begin), std::max<std::size_t>(refusal.length, 1));
+    const std::string before = shown_line(line.substr(0, begin));
+    const std::size_t width = characters(shown_line(line.substr(begin, end - begin)));
+    text += fmt::format("{:>5} | {}\n      | {}{}\n", refusal.line, shown_line(line), blanks(before),
+                        std::string(std::max<std::size_t>(width, 1), '^'));
   }
-  if (!refusal.help.empty()) text += fmt::format("   help: {}\n", refusal.help);
+  if (!refusal.help.empty()) text += fmt::format("   help: {}\n", text::printable(refusal.help));
   return text;
 }
 

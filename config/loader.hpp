@@ -57,7 +57,7 @@ struct Refusal {
   std::string path;  // "collectors.rapl.period"; "" for a syntax error
   std::string what;
   std::string help;         // "did you mean ...", the allowed range; may be empty
-  std::string source_line;  // cut around the position to 120 columns
+  std::string source_line;  // cut around the position to 120 columns; without secrets
   std::size_t caret = 0;    // characters of source_line before the position
 };
 [[nodiscard]] std::string render(const Refusal& refusal);
@@ -69,6 +69,7 @@ struct Effective {
   std::string value;   // as JSON
   std::string origin;  // "default", "/etc/perjoule/perjoule.json:12", "environment PERJOULE_X", "flag --x"
   bool needs_restart = false;
+  bool secret = false;  // print_config() masks the value
 };
 
 struct Loaded {
@@ -95,7 +96,7 @@ struct FlagHelp {
 };
 [[nodiscard]] std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors);
 
-[[nodiscard]] std::string print_config(const Loaded& loaded);                             // `print-config`
+[[nodiscard]] std::string print_config(const Loaded& loaded);                             // without secrets
 [[nodiscard]] std::string default_file(std::span<const CollectorSection> collectors);     // config/perjoule.json
 [[nodiscard]] std::string schema(std::span<const CollectorSection> collectors);           // config/perjoule.schema.json
 [[nodiscard]] std::string describe_config(std::span<const CollectorSection> collectors);  // Markdown table

@@ -10,9 +10,12 @@
 #include <csignal>
 #include <cstdlib>
 #include <map>
+#include <sstream>
 #include <string>
 #include <vector>
 
+#include "config/secrets.hpp"
+#include "config/text.hpp"
 #include "daemon/alerts/rules/promql.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/app.hpp"
@@ -106,6 +109,8 @@ void raise_descriptor_limit() {
 
 int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor) {
   std::signal(SIGPIPE, SIG_IGN);
+  // No file for other users, and none for the group to write, whatever the caller's mask.
+  ::umask(::umask(0) | 0027U);
   raise_descriptor_limit();
   int code = exit_failure;
   bool clean = true;
@@ -160,7 +165,7 @@ int run_export_command(const config::Settings& settings, Arguments& arguments) {
   for (const std::string& label : arguments.exported_labels) {
     const std::size_t equals = label.find('=');
     if (equals == std::string::npos) {
-      fmt::print(stderr, "--label={}: expected key=value\n", label);
+      fmt::print(stderr, "--label={}: expected key=value\n", text::printable(label));
       return exit_usage;
     }
     arguments.exported.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
@@ -226,7 +231,12 @@ int run(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? exit_ok : exit_usage;
+    std::ostringstream out;
+    std::ostringstream refusal;
+    const int code = app.exit(error, out, refusal);
+    fmt::print("{}", out.str());
+    fmt::print(stderr, "{}", config::mask_urls(refusal.str()));  // a service's arguments reach its log
+    return code == 0 ? exit_ok : exit_usage;
   }
   const std::vector<CLI::App*> chosen = app.get_subcommands();
   if (!chosen.empty()) arguments.command = chosen.front()->get_name();

@@ -11,6 +11,8 @@
 #include <charconv>
 #include <string>
 
+#include "storage/sqlite/file_mode.hpp"
+
 namespace perjoule::storage {
 
 namespace {
@@ -20,6 +22,9 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
   error.fault = number == EACCES || number == EPERM || number == EROFS ? Fault::denied : Fault::transient;
   if (number == ENOTDIR) {
     error.remedy = "a part of this path is a file, not a directory: move the file, or choose another --storage.path";
+  } else if (number == ELOOP) {
+    error.what = what.string() + ": not a regular file, but a link or a device";
+    error.remedy = fmt::format("remove it: sudo rm {}", what.string());
   } else if (number == ENOSPC) {
     error.remedy = "free space on that file system";
   } else if (number == EROFS) {
@@ -32,6 +37,20 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
                                directory.string());
   }
   return error;
+}
+
+// Files of root are as safe as the process itself: root could do anything to it anyway.
+bool is_trusted(const struct stat& status) {
+  return status.st_uid == ::geteuid() || status.st_uid == 0;
+}
+
+Error owned_by_another(uid_t owner, const std::filesystem::path& what, const std::filesystem::path& directory) {
+  return {Fault::denied,
+          fmt::format("{}: owned by the user with number {}, who could replace what the daemon (user {}) stores there",
+                      what.string(), owner, ::geteuid()),
+          fmt::format("run the daemon as that user (sudo -u '#{0}' perjouled), choose another --storage.path, or give "
+                      "the files to the daemon's user: sudo chown -R {1}: {2}",
+                      owner, ::geteuid(), directory.string())};
 }
 
 // mkdir -p with mode 0750. It is no error if another process creates a directory at the same time.
@@ -59,10 +78,17 @@ std::string pid_in(int lock) {
 
 Result<Directory> Directory::claim(const std::filesystem::path& path) {
   if (const int number = make_directories(path); number != 0) return not_usable(number, path, path);
+  struct stat status {};
+  if (::stat(path.c_str(), &status) != 0) return not_usable(errno, path, path);
+  if (!is_trusted(status)) return owned_by_another(status.st_uid, path, path);
   const auto file = path / "lock";
-  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0640);
+  const int lock = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0640);
   if (lock < 0) return not_usable(errno, file, path);
   Directory directory(path, lock);
+  if (::fstat(lock, &status) != 0) return not_usable(errno, file, path);
+  if (!S_ISREG(status.st_mode)) return not_usable(ELOOP, file, path);
+  if (!is_trusted(status)) return owned_by_another(status.st_uid, file, path);
+  narrow(file);
   if (::flock(lock, LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return not_usable(errno, file, path);
     return Error{Fault::denied, fmt::format("{}: in use by the process with pid {}", path.string(), pid_in(lock)),
@@ -76,7 +102,7 @@ Result<Directory> Directory::claim(const std::filesystem::path& path) {
 }
 
 std::optional<int> Directory::holder(const std::filesystem::path& path) {
-  const int lock = ::open((path / "lock").c_str(), O_RDONLY | O_CLOEXEC);
+  const int lock = ::open((path / "lock").c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
   if (lock < 0) return std::nullopt;
   std::optional<int> pid;
   if (::flock(lock, LOCK_SH | LOCK_NB) != 0) {

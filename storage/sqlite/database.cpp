@@ -6,6 +6,9 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <system_error>
+
+#include "storage/sqlite/file_mode.hpp"
 
 namespace perjoule::storage {
 
@@ -51,6 +54,13 @@ Error error_of(Cause cause, std::string what) {
     default:
       return {Fault::transient, std::move(what)};
   }
+}
+
+// `path` with the links of its directory resolved; unchanged where the directory does not exist.
+std::filesystem::path without_links(const std::filesystem::path& path) {
+  std::error_code error;
+  const auto directory = std::filesystem::canonical(path.has_parent_path() ? path.parent_path() : ".", error);
+  return error ? path : directory / path.filename();
 }
 
 // `path` as a file: URI, percent-encoded. SQLite accepts `immutable` only in a URI.
@@ -199,9 +209,16 @@ Result<Connection> Connection::open(const std::filesystem::path& path, Mode mode
   int flags = SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
   flags |= mode == Mode::read_write ? SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE : SQLITE_OPEN_READONLY;
   if (mode == Mode::immutable) flags |= SQLITE_OPEN_URI;
-  const std::string name = mode == Mode::immutable ? immutable_uri(handle.path) : handle.path;
+  // NOFOLLOW refuses a link anywhere in the path, but the directory may be reached through one.
+  flags |= SQLITE_OPEN_NOFOLLOW;
+  const std::string direct = without_links(path).string();
+  const std::string name = mode == Mode::immutable ? immutable_uri(direct) : direct;
   int code = sqlite3_open_v2(name.c_str(), &handle.database, flags, nullptr);
+  if (code == SQLITE_CANTOPEN_SYMLINK)
+    return Error{Fault::denied, handle.path + ": a symbolic link, which could lead to a file of another user",
+                 "put the file itself there, or choose another --storage.path"};
   if (code != SQLITE_OK) return handle.fail(code);
+  if (mode == Mode::read_write) narrow(direct);
   sqlite3_busy_timeout(handle.database, busy_timeout_ms);
   sqlite3_db_config(handle.database, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
   sqlite3_db_config(handle.database, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);

@@ -8,6 +8,9 @@ import sys
 from harness import Daemon, Tree, check, equal, main, run, wait_for
 
 
+FAILURES = "perjoule_alert_notification_failures_total"
+
+
 def write(directory, name, text):
     path = directory / name
     path.parent.mkdir(exist_ok=True)
@@ -133,5 +136,51 @@ def reload_by_http(binary, directory):
         equal(daemon.get("/-/reload", method="POST")[0], 403, "without --web.enable-lifecycle")
 
 
+def no_secret_is_shown(binary, directory):
+    """Planted in webhook URLs, in a refused file, on a refused command line: nothing prints it."""
+    secret = "planted-secret"
+    hook = f"http://127.0.0.1:1/{secret}?key={secret}"
+    path = write(directory, "perjoule.json", {"alerts": {"webhooks": [hook], "alertmanagers": [hook]}})
+    shown = run([binary, "print-config", f"--config.file={path}"])
+    equal(shown.returncode, 0, shown.stderr)
+    check('["http://127.0.0.1:1/***"]' in shown.stdout, shown.stdout)
+    check(secret not in shown.stdout, shown.stdout)
+    rule = {"alert": "Always", "value": {"metric": "perjoule_cpu_utilization_ratio"},
+            "levels": [{"severity": "warning", "raise_above": -1, "clear_below": -2}], "summary": "always"}
+    path = write(directory, "rules.json", {"alerts": {"webhooks": [hook], "alertmanagers": [hook], "rules": [rule]}})
+    equal(run([binary, "check-config", path]).returncode, 0, "the rule")
+    with Daemon(binary, directory, f"--config.file={path}", "--log.level=debug") as daemon:
+        daemon.scrape_until(lambda seen: sum(value for _, value in seen[FAILURES]) >= 2, "failed deliveries", 20)
+        for address in ("/metrics", "/", "/api/v1/rules", "/api/v1/alerts"):
+            check(secret.encode() not in daemon.get(address)[2], f"{address} shows it")
+        daemon.stop()
+        check(secret not in daemon.log(), daemon.log())
+    bad = write(directory, "bad.json", f'{{"alerts": {{"webhooks": ["{hook}"], "webhook": "{hook}", "a": 1 }}')
+    for command in (["check-config", bad], [f"--alerts.webhook={hook}"], [f"--alerts.webhooks=x/{secret}", "once"],
+                    ["print-config", "--alerts.webhooks", hook]):
+        ended = run([binary, *command])
+        check(secret not in ended.stdout + ended.stderr, f"{command[0]}: {ended.stdout}{ended.stderr}")
+    stored = b"".join(file.read_bytes() for file in (directory / "store").iterdir())
+    check(secret.encode() not in stored, "the secret is in a file of the storage")
+
+
+def files_are_for_the_daemon(binary, directory):
+    """Every file that the daemon makes has mode 0640 at most, whatever the caller's mask."""
+    with Daemon(binary, directory, words=["sh", "-c", 'umask 0; exec "$@"', "sh"]) as daemon:
+        store = directory / "store"
+        wait_for(lambda: (store / "history.db").exists(), "the history", 15)
+        modes = {file.name: oct(file.stat().st_mode & 0o7777) for file in store.iterdir()}
+        check({"ledger.db", "lock", "history.db"} <= set(modes) and set(modes.values()) == {"0o640"}, modes)
+        equal(oct(store.stat().st_mode & 0o7777), "0o750", "mode of the directory")
+        daemon.stop()
+    (store / "lock").unlink()
+    (store / "lock").symlink_to(write(directory, "victim", "precious"))
+    ended = run([binary, f"--storage.path={store}", "--web.listen-address=127.0.0.1:0"])
+    equal(ended.returncode, 1, ended.stderr)
+    check("not a regular file" in ended.stderr and "remedy=" in ended.stderr, ended.stderr)
+    equal((directory / "victim").read_text(), "precious", "the file behind the link")
+
+
 if __name__ == "__main__":
-    sys.exit(main([all_errors_at_once, origins, dialect, reload_by_signal, reload_by_http]))
+    sys.exit(main([all_errors_at_once, origins, dialect, reload_by_signal, reload_by_http, no_secret_is_shown,
+                   files_are_for_the_daemon]))

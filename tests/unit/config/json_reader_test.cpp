@@ -126,7 +126,7 @@ constexpr Case syntax_cases[] = {
       |    ^
 )"},
     {"// \xff\n{}",
-     "perjoule.json:1:4: error: byte 0xff is not UTF-8\n    1 | // \xff\n      |    ^\n"
+     "perjoule.json:1:4: error: byte 0xff is not UTF-8\n    1 | // \\xff\n      |    ^^^^\n"
      "   help: save the file as UTF-8\n"},
     {"{ /* é */ x}", R"(perjoule.json:1:11: error: expected a key or "}", got "x"
     1 | { /* é */ x}

@@ -177,6 +177,39 @@ TEST_CASE("every kind of mistake is reported with its position and a help") {
   }
 }
 
+TEST_CASE("a refusal shows neither controls of the terminal nor a secret") {
+  // A file name, a key and a comment with an escape sequence, C1, bidi; the caret is under what is shown.
+  CHECK(refusals_of("{\"log\": {\"\u009b31m\u202e\": 1}} // \x7F\x1B") ==
+        "perjoule.json:1:27: error: control character 0x1b\n"
+        "    1 | {\"log\": {\"\\u009b31m\\u202e\": 1}} // \\u007f\\u001b\n"
+        "      |                                          ^^^^^^\n"
+        "1 error; configuration not loaded\n");
+  for (const std::string_view text : {
+           R"({"alerts": {"webhooks": ["https://h/planted"], "nonsense": 1}})",
+           R"({"alerts": {"webhooks": "https://h/planted"}})",
+           R"({"alerts": {"webhooks": ["planted"]}})",
+           R"({"alerts": {"webhooks": [planted]}})",
+           R"({"alerts": {"webhooks": [https://h/planted]}})",
+           R"({"alerts": {"webhooks": ["https://planted:planted@h/"]}})",
+           R"({"alerts": {"webhook": ["https://h/?planted"]}})",
+           R"({"alerts": {"alertmanagers": ["https://h/a" "https://h/planted"]}})",
+           R"({"alerts": {"webhooks": ["https://h/planted)",
+           R"({"alerts": {"password": "planted", "webhooks": [17]}})",
+           R"({"web": {"max_requests": 0 /* https://h/planted */}})",
+       }) {
+    CAPTURE(text);
+    const std::string shown = refusals_of(text);
+    CHECK(shown.find("error") != std::string::npos);
+    CHECK(shown.find("planted") == std::string::npos);
+  }
+  Input given = input();
+  given.environment = {{"PERJOULE_ALERTS_WEBHOOKS", "planted"}};
+  given.flags = {{"alerts.alertmanagers", "http://planted@h/"}};
+  const std::string shown = render(load(given).refusals);
+  CHECK(shown.find("2 errors") != std::string::npos);
+  CHECK(shown.find("planted") == std::string::npos);
+}
+
 TEST_CASE("all mistakes of all layers are reported in one run") {
   const Directory directory;
   Input given = input(directory.write("perjoule.json", R"({"web": {"max_requests": 0}, "log": {"level": 3}})"));

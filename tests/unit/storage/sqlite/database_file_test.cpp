@@ -210,6 +210,45 @@ TEST_CASE("database file: a failed migration leaves the file as it was") {
   CHECK(*connection->integer("SELECT count(*) FROM sqlite_schema WHERE name='half'") == 0);
 }
 
+TEST_CASE("database: a link in place of the file is refused; the directory may be reached through one") {
+  Scratch scratch;
+  std::filesystem::create_directory(scratch / "real");
+  std::filesystem::create_symlink(scratch / "real", scratch / "way");
+  {
+    auto made = Connection::open(scratch / "way" / "a.db", Connection::Mode::read_write);
+    REQUIRE(made);
+    REQUIRE(made->run("CREATE TABLE t(d)"));
+  }
+  std::filesystem::create_symlink(scratch / "real" / "a.db", scratch / "real" / "b.db");
+  for (const auto mode : {Connection::Mode::read_write, Connection::Mode::read_only}) {
+    const auto linked = Connection::open(scratch / "real" / "b.db", mode);
+    REQUIRE_FALSE(linked);
+    CHECK(linked.error().what.find("b.db: a symbolic link") != std::string::npos);
+    CHECK_FALSE(linked.error().remedy.empty());
+  }
+}
+
+TEST_CASE("database: its files have mode 0640 at most, those of an earlier release too") {
+  Scratch scratch;
+  const auto mode_of = [&](const char* name) {
+    struct stat status {};
+    REQUIRE(::stat((scratch / name).c_str(), &status) == 0);
+    return status.st_mode & 0777U;
+  };
+  const mode_t before = ::umask(0);
+  {
+    auto made = Connection::open(scratch / "a.db", Connection::Mode::read_write);
+    REQUIRE(made);
+    REQUIRE(made->run("PRAGMA journal_mode = WAL; CREATE TABLE t(d)"));
+    for (const char* name : {"a.db", "a.db-wal", "a.db-shm"})
+      CHECK(mode_of(name) == 0640U);
+  }
+  ::umask(before);
+  REQUIRE(::chmod((scratch / "a.db").c_str(), 0666) == 0);
+  REQUIRE(Connection::open(scratch / "a.db", Connection::Mode::read_write));
+  CHECK(mode_of("a.db") == 0640U);
+}
+
 TEST_CASE("database: errors have the right cause and fault") {
   Scratch scratch;
   const auto path = scratch / "history.db";
