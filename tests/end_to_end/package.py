@@ -112,5 +112,64 @@ def package(binary, directory):
         check((tree / "DEBIAN" / script).stat().st_mode & 0o777 == 0o755, f"mode of {script}")
 
 
+def unit_grants(_, directory):
+    """What the unit must not reach, and GPUs whose driver is loaded after it."""
+    lines = UNIT.read_text().splitlines()
+    hidden = " ".join(line.split("=", 1)[1] for line in lines if line.startswith("InaccessiblePaths="))
+    for path in ("/etc/shadow", "/etc/gshadow", "/etc/ssh"):
+        check(f"-{path}" in hidden.split(), f"{path} can be read")
+    for line in ("ProtectHome=yes", "NoExecPaths=/", "LimitCORE=0", "DeviceAllow=char-195 rw", "DevicePolicy=closed"):
+        check(line in lines, f"the unit has no {line}")
+
+
+def script_with(directory, name):
+    """A maintainer script whose paths lie below `directory`, with tools that only write down their calls."""
+    tools = directory / "tools"
+    tools.mkdir()
+    for tool in ("deb-systemd-helper", "userdel", "groupdel", "getent", "systemctl", "chown", "systemd-sysusers",
+                 "systemd-tmpfiles", "deb-systemd-invoke", "dpkg-statoverride"):
+        code = 1 if tool == "dpkg-statoverride" else 0
+        (tools / tool).write_text(f'#!/bin/sh\necho {tool} "$@" >>{directory}/calls\nexit {code}\n')
+        (tools / tool).chmod(0o755)
+    text = (REPOSITORY / "deploy/debian" / name).read_text()
+    for path in ("/var/lib/perjoule", "/etc/perjoule", "/etc/systemd/system", "/run/systemd/system"):
+        text = text.replace(path, f"{directory}{path}")
+    script = directory / name
+    script.write_text(text)
+    return script, {"PATH": f"{tools}:/usr/sbin:/usr/bin:/sbin:/bin"}
+
+
+def purge_of_a_mount_point(_, directory):
+    """/var/lib/perjoule on a file system of its own is emptied, and the user goes whatever stays."""
+    script, environment = script_with(directory, "postrm")
+    state = directory / "var/lib/perjoule"
+    state.mkdir(parents=True)
+    (directory / "etc/perjoule").mkdir(parents=True)
+    purge = f"touch {state}/ledger.db; sh {script} purge; echo code $?; ls -A {state} | wc -l"
+    ended = run(["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none {state} && {{ {purge}; }}"],
+                environment=environment)
+    if ended.returncode != 0:
+        raise Skip(f"cannot mount a file system: {ended.stderr.strip()}")
+    equal(ended.stdout.split(), ["code", "0", "0"], f"the purge: {ended.stderr}")
+    calls = (directory / "calls").read_text()
+    check("userdel perjoule" in calls and "groupdel perjoule" in calls, calls)
+    check(not (directory / "etc/perjoule").exists(), "the configuration stays")
+
+
+def configuration_is_not_for_everybody(_, directory):
+    script, environment = script_with(directory, "postinst")
+    config = directory / "etc/perjoule/perjoule.json"
+    config.parent.mkdir(parents=True)
+    config.write_text("{}")
+    config.chmod(0o644)
+    ended = run(["sh", script, "configure", ""], environment=environment)
+    equal(ended.returncode, 0, ended.stderr)
+    equal(stat.S_IMODE(config.stat().st_mode), 0o640, "mode of perjoule.json")
+    calls = (directory / "calls").read_text()
+    check(f"chown root:perjoule {config}" in calls, calls)
+    check(calls.index("systemd-sysusers") < calls.index("chown"), "the group exists first")
+
+
 if __name__ == "__main__":
-    sys.exit(main([verify, scores, package]))
+    sys.exit(main([verify, scores, package, unit_grants, purge_of_a_mount_point,
+                   configuration_is_not_for_everybody]))
