@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <cmath>
 
+#include "daemon/query/series_filter.hpp"
+
 namespace perjoule::query {
 
 namespace {
@@ -124,21 +126,28 @@ Result<void> HistorySource::refresh() {
   return {};
 }
 
-std::vector<const HistorySource::StoredSeries*> HistorySource::matching(std::span<const Matcher> matchers) const {
+Result<std::vector<const HistorySource::StoredSeries*>> HistorySource::matching(
+    std::span<const Matcher> matchers) const {
   std::vector<const StoredSeries*> found;
+  SeriesFilter filter(matchers, late_);
+  const auto take = [&](const StoredSeries& stored) {
+    if (!filter.stopped() && filter.admits(stored.labels)) found.push_back(&stored);
+  };
+  const auto finished = [&]() -> Result<std::vector<const StoredSeries*>> {
+    if (filter.stopped()) return Error{Fault::timeout, "the selector did not match all series before the deadline"};
+    return std::move(found);
+  };
   for (const Matcher& matcher : matchers) {
     if (matcher.type != MatchType::equal || matcher.name != name_label) continue;
     const auto named = by_name_.find(matcher.value);
     if (named == by_name_.end()) return found;
-    for (const std::size_t n : named->second) {
-      if (match_all(matchers, stored_[n].labels)) found.push_back(&stored_[n]);
-    }
-    return found;
+    for (const std::size_t n : named->second)
+      take(stored_[n]);
+    return finished();
   }
-  for (const StoredSeries& stored : stored_) {
-    if (match_all(matchers, stored.labels)) found.push_back(&stored);
-  }
-  return found;
+  for (const StoredSeries& stored : stored_)
+    take(stored);
+  return finished();
 }
 
 // The coarsest roll-up that is at most `width_ms` wide and reaches back to the start of the query, or as far as raw
@@ -228,13 +237,14 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
 Result<Selected> HistorySource::select(const Want& want) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
   const auto found = matching(want.matchers);
-  if (found.size() > want.series_max) {
+  if (!found) return found.error();
+  if (found->size() > want.series_max) {
     return Error{Fault::denied,
-                 fmt::format("the selector matches {} series, more than {}", found.size(), want.series_max)};
+                 fmt::format("the selector matches {} series, more than {}", found->size(), want.series_max)};
   }
   Selected selected;
   std::vector<std::int64_t> ids;
-  for (const StoredSeries* stored : found) {
+  for (const StoredSeries* stored : *found) {
     ids.push_back(stored->id);
     selected.series.push_back({stored->labels, {}});
   }
@@ -250,8 +260,10 @@ Result<Selected> HistorySource::select(const Want& want) {
 
 Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t, std::int64_t) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
+  const auto found = matching(matchers);
+  if (!found) return found.error();
   std::vector<Labels> labels;
-  for (const StoredSeries* stored : matching(matchers))
+  for (const StoredSeries* stored : *found)
     labels.push_back(stored->labels);
   return labels;
 }

@@ -30,7 +30,8 @@ namespace perjoule::query {
 class HistorySource final : public Source {
  public:
   explicit HistorySource(storage::Connection& connection) : connection_(connection) {}
-  // `late` returns true once the deadline has passed; then reading stops with Fault::timeout. Set before each query.
+  // `late` returns true once the deadline has passed; then matching and reading stop with Fault::timeout. Set before
+  // each query.
   void set_late(std::function<bool()> late) { late_ = std::move(late); }
 
   [[nodiscard]] Result<Selected> select(const Want& want) override;
@@ -43,7 +44,7 @@ class HistorySource final : public Source {
     Labels labels;
   };
   [[nodiscard]] Result<void> refresh();
-  [[nodiscard]] std::vector<const StoredSeries*> matching(std::span<const Matcher> matchers) const;
+  [[nodiscard]] Result<std::vector<const StoredSeries*>> matching(std::span<const Matcher> matchers) const;
   [[nodiscard]] Result<storage::Resolution> allowed_roll_up(const Want& want, std::int64_t width_ms);
   [[nodiscard]] Result<storage::Resolution> resolution_for(const Want& want);
   [[nodiscard]] Result<void> take_raw(const Want& want, std::span<const std::int64_t> ids, Selected& selected);

@@ -4,6 +4,7 @@
 #include <re2/re2.h>
 
 #include <algorithm>
+#include <string>
 
 #include "daemon/query/promql/limits.hpp"
 
@@ -35,7 +36,13 @@ Result<Matcher> make_matcher(MatchType type, std::string name, std::string value
   options.set_max_mem(regex_memory_max);
   options.set_never_capture(true);
   auto regex = std::make_shared<const re2::RE2>(matcher.value, options);
-  if (!regex->ok()) return Error{Fault::broken, "error parsing regexp: " + regex->error()};
+  const bool too_large = regex->error_code() == re2::RE2::ErrorPatternTooLarge;
+  if (!regex->ok() && !too_large) return Error{Fault::broken, "error parsing regexp: " + regex->error()};
+  if (too_large || regex->ProgramSize() > regex_program_max) {
+    return Error{Fault::denied,
+                 fmt::format("the regular expression compiles to {} instructions; at most {} are allowed",
+                             too_large ? "too many" : std::to_string(regex->ProgramSize()), regex_program_max)};
+  }
   matcher.regex = std::move(regex);
   return matcher;
 }

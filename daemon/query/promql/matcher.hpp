@@ -1,7 +1,8 @@
 // One condition on a label, as in `gpu=~"0|1"`. A label that a series does not have counts as "".
 //
 // A regular expression must match the whole value. It is evaluated by RE2, because its run time is linear in the length
-// of the value for every pattern, and patterns come from clients. Plain values, any thread; copies share the compiled
+// of the value for every pattern, and patterns come from clients. The factor is at worst the size of the compiled
+// program, which is limited. Plain values, any thread; copies share the compiled
 // expression.
 #pragma once
 
@@ -34,7 +35,7 @@ struct Matcher {
   [[nodiscard]] bool matches(std::string_view text) const;
 };
 
-// Error with Fault::broken: the regular expression is invalid or exceeds limits.hpp.
+// Error with Fault::broken: the regular expression is invalid or too long; denied: it compiles to too large a program.
 [[nodiscard]] Result<Matcher> make_matcher(MatchType type, std::string name, std::string value);
 
 [[nodiscard]] bool match_all(std::span<const Matcher> matchers, const Labels& labels);

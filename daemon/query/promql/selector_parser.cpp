@@ -132,6 +132,10 @@ void SelectorReader::matcher(std::vector<Matcher>& out) {
     if (++regexes_ > regexes_max) return fail(text, fmt::format("more than {} regular expressions", regexes_max));
   }
   auto made = make_matcher(type, std::string(label.text), std::move(*value));
+  if (!made && made.error().fault == Fault::denied && !error_) {
+    error_ = Error{Fault::denied, fmt::format("{}: {}", place(label.at), made.error().what)};
+    return;
+  }
   if (!made) return fail(label, made.error().what);
   out.push_back(std::move(*made));
 }

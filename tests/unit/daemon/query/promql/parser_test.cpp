@@ -146,6 +146,17 @@ TEST_CASE("queries over the limits are refused") {
   CHECK_FALSE(parse("up{" + repeat("a=~'b',", regexes_max + 1) + "}").has_value());
   CHECK(parse("up{" + repeat("a=~'b',", regexes_max) + "}").has_value());
   CHECK_FALSE(parse("up{a=~'" + std::string(regex_bytes_max + 1, 'x') + "'}").has_value());
+  // Programs and not patterns cost time: 15 bytes may compile to thousands of instructions, a list of 20 UUIDs not.
+  for (const char* large : {"((a?b?){30}){30}", ".{400}", "(.*a){500}", "[^a]{300}"}) {
+    const auto refused = parse("up{a=~'" + std::string(large) + "'}");
+    REQUIRE_FALSE(refused.has_value());
+    CHECK(refused.error().fault == Fault::denied);
+    CHECK(refused.error().what.starts_with("1:4: the regular expression compiles to "));
+  }
+  std::string uuids = "GPU-00000000-1111-2222-3333-444444444444";
+  for (int n = 1; n < 20; ++n)
+    uuids += "|GPU-" + std::to_string(10'000'000 + n * 7'777'777) + "-1111-2222-3333-444444444444";
+  CHECK(parse("up{uuid=~'" + uuids + "'}").has_value());
   CHECK_FALSE(parse("up{a=~'((((a{100}){100}){100}){100})'}").has_value());
 }
 
