@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <limits>
@@ -20,6 +21,16 @@ namespace perjoule::sysfs {
 namespace {
 
 constexpr std::size_t cpus_max = 8192;
+
+// How many Files may keep their descriptor, and how many do. Of the process, because its descriptors are.
+struct KeptOpen {
+  std::atomic<std::size_t> max = std::numeric_limits<std::size_t>::max();
+  std::atomic<std::size_t> count = 0;
+};
+KeptOpen& kept_open() {
+  static KeptOpen kept;
+  return kept;
+}
 
 std::string_view trimmed(std::string_view text) {
   std::size_t size = text.size();
@@ -120,6 +131,10 @@ bool natural_less(const std::string& left, const std::string& right) {
 
 }  // namespace
 
+void keep_open_at_most(std::size_t files) {
+  kept_open().max = files;
+}
+
 File::~File() {
   close();
 }
@@ -127,11 +142,13 @@ File::~File() {
 File::File(File&& other) noexcept
     : path_(std::move(other.path_)),
       descriptor_(std::exchange(other.descriptor_, -1)),
+      kept_(std::exchange(other.kept_, false)),
       buffer_(std::move(other.buffer_)) {}
 
 File& File::operator=(File&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
+  std::swap(kept_, other.kept_);
   std::swap(buffer_, other.buffer_);
   return *this;
 }
@@ -139,6 +156,7 @@ File& File::operator=(File&& other) noexcept {
 void File::close() {
   if (descriptor_ >= 0) ::close(descriptor_);
   descriptor_ = -1;
+  if (std::exchange(kept_, false)) --kept_open().count;
 }
 
 Result<std::size_t> File::read(char* to, std::size_t bytes) {
@@ -149,9 +167,13 @@ Result<std::size_t> File::read(char* to, std::size_t bytes) {
     size = ::pread(descriptor_, to, bytes, 0);
     if (size < 0 && errno == ESPIPE) size = ::read(descriptor_, to, bytes);
   } while (size < 0 && errno == EINTR);
-  if (size > 0) return static_cast<std::size_t>(size);
   const int number = errno;
-  close();
+  if (size > 0 && !kept_) {
+    kept_ = ++kept_open().count <= kept_open().max;
+    if (!kept_) --kept_open().count;
+  }
+  if (size <= 0 || !kept_) close();
+  if (size > 0) return static_cast<std::size_t>(size);
   if (size == 0) return std::size_t{0};
   return error_from_errno(number, path_.native());
 }

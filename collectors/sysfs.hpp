@@ -2,10 +2,10 @@
 //
 // A read is one read(2) into 4 KiB, without poll: some hwmon drivers return EAGAIN, and a reader that waits for
 // readiness would wait for ever. A File keeps its descriptor open and reads at offset 0 (pread), which saves an open
-// per tick; a file that cannot seek (a FIFO in a fixture) is read sequentially. After an error or an empty read the
-// descriptor is closed, and the next read opens the path again (the device may have been replaced). May block as long
-// as the driver does: lanes only. Not thread-safe. Errors: those of error_from_errno(); a value that is too long or
-// malformed is transient.
+// per tick; beyond keep_open_at_most() in the process it opens its path for each read. A file that cannot seek (a FIFO
+// in a fixture) is read sequentially. After an error or an empty read the descriptor is closed, and the next read opens
+// the path again (the device may have been replaced). May block as long as the driver does: lanes only. Not
+// thread-safe. Errors: those of error_from_errno(); a value that is too long or malformed is transient.
 // Source: Documentation/filesystems/sysfs.rst (one value per file, at most one page).
 #pragma once
 
@@ -20,6 +20,9 @@
 namespace perjoule::sysfs {
 
 inline constexpr std::size_t text_max = 4096;
+
+// How many Files may keep their descriptor between reads; without a call, all. Any thread.
+void keep_open_at_most(std::size_t files);
 
 class File {
  public:
@@ -39,11 +42,12 @@ class File {
   [[nodiscard]] const std::filesystem::path& path() const { return path_; }
 
  private:
-  // Number of bytes read into `to`; the descriptor stays open only if there were any.
+  // Number of bytes read into `to`; the descriptor stays open only if there were any and it may be kept.
   Result<std::size_t> read(char* to, std::size_t bytes);
   void close();
   std::filesystem::path path_;
   int descriptor_ = -1;
+  bool kept_ = false;  // counted among those that stay open
   std::string buffer_;
 };
 

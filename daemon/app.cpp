@@ -38,11 +38,13 @@ storage::RetentionPolicy policy_of(const config::Retention& keys) {
 
 }  // namespace
 
-App::App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor)
+App::App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor,
+         std::size_t connections_max)
     : input_(std::move(input)),
       started_(std::move(loaded)),
       settings_(started_.settings),
       build_(std::move(build)),
+      connections_max_(connections_max),
       log_(settings_.log, supervisor.journal),
       clock_(loop_),
       service_(loop_, clock_, supervisor),
@@ -132,6 +134,7 @@ bool App::listen() {
   setup.telemetry_path = settings_.web.telemetry_path;
   setup.version = fmt::format("{} ({})", build_.version, build_.revision);
   setup.collects = collects();
+  setup.bodies = bodies_;
   if (settings_.web.enable_lifecycle) {
     setup.reload = [this](std::function<void(bool)> done) {
       asio::post(loop_, [this, done = std::move(done)] { done(reload()); });
@@ -159,6 +162,9 @@ bool App::listen() {
   routes_.emplace(std::move(setup));
   http::Limits limits;
   limits.concurrent_requests = static_cast<std::size_t>(settings_.web.max_requests);
+  limits.connections = std::min(limits.connections, connections_max_);
+  limits.bodies = std::make_shared<const http::BodyBudget>(bodies_);
+  limits.urgent_paths = {"/-/healthy", "/-/ready"};
   server_ = std::make_unique<http::Server>(settings_.web.listen_address, limits,
                                            [this](const http::Request& request) { return (*routes_)(request); });
   const Result<void> started = server_->start();
@@ -177,6 +183,8 @@ void App::start_reader() {
       loop_, clock_, lanes_.make(query::Reader::stack_bytes), settings_.storage.path / "history.db", {}, {}};
   for (const MetricGroup& group : metric_groups())
     setup.metrics.insert(setup.metrics.end(), group.metrics.begin(), group.metrics.end());
+  // For the answer and for what is allocated while it grows.
+  setup.has_room = [this] { return bodies_.has_room(2 * query::Limits{}.answer_bytes_max); };
   setup.build = {build_.version, build_.revision, build_.branch, build_.compiler};
   reader_.emplace(std::move(setup));
 }

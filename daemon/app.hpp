@@ -34,8 +34,9 @@ namespace perjoule {
 
 class App {
  public:
-  // `input` is read again at each reload.
-  App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor);
+  // `input` is read again at each reload. `connections_max`: descriptors for clients.
+  App(config::Input input, config::Loaded loaded, BuildInfo build, const Supervisor& supervisor,
+      std::size_t connections_max);
   ~App();
   App(const App&) = delete;
   App& operator=(const App&) = delete;
@@ -73,6 +74,7 @@ class App {
   config::Loaded started_;
   config::Settings settings_;
   BuildInfo build_;
+  std::size_t connections_max_;
   Log log_;
   ChangeLog changes_{log_};
   asio::io_context loop_{1};
@@ -91,6 +93,7 @@ class App {
   std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
   web::SourceStatusTable source_status_;
+  http::BodyBudget bodies_{std::size_t{32} << 20};
   std::optional<query::Reader> reader_;
   std::optional<web::Routes> routes_;
   std::unique_ptr<http::Server> server_;

@@ -2,7 +2,6 @@
 // exit codes (daemon/commands/commands.hpp).
 #include <fmt/format.h>
 #include <malloc.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -19,6 +18,7 @@
 #include "daemon/alerts/rules/promql.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/app.hpp"
+#include "daemon/base/descriptors.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/describe.hpp"
 #include "daemon/sampling/sections.hpp"
@@ -92,13 +92,6 @@ std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& ar
   return flags;
 }
 
-void raise_descriptor_limit() {
-  rlimit limit{};
-  if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= limit.rlim_max) return;
-  limit.rlim_cur = limit.rlim_max;
-  setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 // A thread that hangs in a driver keeps the process alive, as a zombie with all its open files, until its call returns.
 // The files are closed here, so that the next daemon finds the storage directory unlocked and the ports free. While a
 // commit hangs they stay open: the lock then guards the databases against a second writer.
@@ -107,15 +100,15 @@ void raise_descriptor_limit() {
   _exit(code);
 }
 
-int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor) {
+int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor,
+               std::size_t connections_max) {
   std::signal(SIGPIPE, SIG_IGN);
   // No file for other users, and none for the group to write, whatever the caller's mask.
   ::umask(::umask(0) | 0027U);
-  raise_descriptor_limit();
   int code = exit_failure;
   bool clean = true;
   {
-    App app(input, loaded, build_info(), supervisor);
+    App app(input, loaded, build_info(), supervisor, connections_max);
     code = app.run();
     clean = app.clean();
     if (!clean) leave_threads_behind(app.stored(), code);
@@ -201,6 +194,7 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
     return exit_configuration;
   }
   const config::Settings& settings = outcome.loaded->settings;
+  const DescriptorShares descriptors = share_descriptors();
   if (describes_rules(arguments)) return describe_rules(arguments.describe_what, settings);
   if (arguments.command == "once") return run_once(settings, arguments.once_format);
   if (arguments.command == "doctor") return run_doctor(settings);
@@ -214,7 +208,7 @@ int run_configured(Arguments& arguments, const std::vector<config::CollectorSect
     fmt::print("{}", config::print_config(*outcome.loaded));
     return exit_ok;
   }
-  return run_daemon(input, *outcome.loaded, service_manager);
+  return run_daemon(input, *outcome.loaded, service_manager, descriptors.connections);
 }
 
 int run(int argc, char** argv) {

@@ -32,7 +32,8 @@ Connection::Connection(tcp::socket peer, const Limits& limits)
       pause(socket.get_executor()),
       reader(limits.header_bytes, limits.body_bytes),
       pace(limits.requests_per_second, limits.requests_burst, Clock::now()),
-      loopback(is_loopback(socket)) {
+      loopback(is_loopback(socket)),
+      served_at(Clock::now() - head_start) {
   error_code ignored;  // if the peer is already gone, the first read fails
   socket.non_blocking(true, ignored);
   socket.set_option(tcp::no_delay(true), ignored);
@@ -58,6 +59,7 @@ void Connections::move(Connection& connection, List& list, List::iterator before
 }
 
 void Connections::served(Connection& connection) {
+  connection.served_at = Clock::now();
   move(connection, waiting_, waiting_.end());
 }
 void Connections::writing(Connection& connection) {

@@ -18,11 +18,12 @@ namespace perjoule::http {
 
 struct Connection {
   using Clock = std::chrono::steady_clock;
+  static constexpr std::chrono::seconds head_start{1};  // of a new one among those that wait for their turn
   enum class Phase : std::uint8_t {
     silent,   // accepted, no byte received yet
     header,   // receiving a header
     body,     // receiving a body
-    waiting,  // for a handler that answers later
+    waiting,  // for its turn, or for a handler that answers later
     writing,  // the client is slow to receive a response
     idle,     // between two requests
     leaving,  // the last response is written, waiting for the client to close
@@ -31,10 +32,11 @@ struct Connection {
   Connection(boost::asio::ip::tcp::socket peer, const Limits& limits);
 
   boost::asio::ip::tcp::socket socket;
-  boost::asio::steady_timer pause;  // delays a request above the rate limit
+  boost::asio::steady_timer pause;  // delays a request above the rate limit, and until its turn
   RequestReader reader;
   Pace pace;
   bool loopback = false;
+  Clock::time_point served_at;  // when its last response was sent; before the first one head_start before the accept
   Phase phase = Phase::silent;
   Clock::time_point deadline = Clock::time_point::max();
 

@@ -31,6 +31,7 @@
 #include "daemon/http/connections.hpp"
 #include "daemon/http/listener.hpp"
 #include "daemon/http/response_head.hpp"
+#include "daemon/http/turns.hpp"
 
 namespace perjoule::http {
 
@@ -53,7 +54,7 @@ class Server::Implementation {
  public:
   Implementation(std::vector<std::string> listen_addresses, Limits limits, Handler handler)
       : listen_addresses_(std::move(listen_addresses)),
-        limits_(limits),
+        limits_(std::move(limits)),
         handler_(std::move(handler)),
         watch_(context_) {}
 
@@ -76,6 +77,8 @@ class Server::Implementation {
   void admit(tcp::socket socket);
   void refuse(Connection& connection, unsigned status, std::string_view why);
   std::optional<Response> call_handler(const Request& request);
+  bool is_urgent(const Request& request) const;
+  bool make_room();
   error_code read_some(Connection& connection, std::string_view& bytes);
   void note_progress(Connection& connection, RequestReader::State state);
   void enter(Connection& connection, Phase phase, Clock::duration timeout);
@@ -87,6 +90,7 @@ class Server::Implementation {
   asio::io_context context_{1};  // declared first: it must outlive every member that has a socket or timer in it
   std::vector<tcp::acceptor> acceptors_;
   Connections connections_;
+  Turns turns_{context_};
   asio::steady_timer watch_;               // expires at the nearest deadline or earlier
   std::array<char, 16 * 1024> scratch_{};  // shared read buffer; a connection keeps only bytes it cannot parse yet
 
@@ -293,13 +297,27 @@ asio::awaitable<std::optional<Response>> Server::Implementation::await_later(
   co_return late;
 }
 
+bool Server::Implementation::is_urgent(const Request& request) const {
+  const auto& paths = limits_.urgent_paths;
+  return std::find(paths.begin(), paths.end(), request.path) != paths.end();
+}
+
+// Whether one more response may be sent, if need be instead of one that is stalled.
+bool Server::Implementation::make_room() {
+  bool room = connections_.writing() < limits_.concurrent_requests && (!limits_.bodies || limits_.bodies->has_room(0));
+  return room || connections_.evict_writing(Clock::now() + limits_.write_timeout - limits_.write_timeout / 10);
+}
+
 // True: the connection stays open for another request.
 asio::awaitable<bool> Server::Implementation::answer(
     Connection& connection) {  // NOLINT(cppcoreguidelines-avoid-reference-coroutine-parameters)
   auto [request, keep_alive] = connection.reader.take_request();
   ++requests_;
-  auto stalled = Clock::now() + limits_.write_timeout - limits_.write_timeout / 10;
-  if (connections_.writing() >= limits_.concurrent_requests && !connections_.evict_writing(stalled)) {
+  bool urgent = is_urgent(request);
+  enter(connection, Phase::waiting, limits_.answer_timeout);
+  co_await turns_.wait(connection, urgent);
+  if (!connection.socket.is_open()) co_return false;
+  if (!urgent && !make_room()) {
     refuse(connection, 503, "too many responses are being sent to slow clients");
     co_return false;
   }
@@ -358,7 +376,8 @@ asio::awaitable<void> Server::Implementation::leave(
 }
 
 Server::Server(std::vector<std::string> listen_addresses, Limits limits, Handler handler)
-    : implementation_(std::make_unique<Implementation>(std::move(listen_addresses), limits, std::move(handler))) {}
+    : implementation_(
+          std::make_unique<Implementation>(std::move(listen_addresses), std::move(limits), std::move(handler))) {}
 Server::~Server() {
   stop();
 }

@@ -2,8 +2,10 @@
 //
 // The handler runs on the web thread and must not block; an exception from it becomes a 500. The limits below hold per
 // connection or for the whole server, so that slow, silent or hostile clients do not slow down the others: when all
-// connections are in use, the one that has been idle longest is closed to admit a new one. `stop` joins the thread
-// within a second. `stats` and `stop` are thread-safe; `start` is called once, `addresses` after it.
+// connections are in use, the one that has been idle longest is closed to admit a new one. Requests are answered one at
+// a time, and between two of them the server accepts and reads: first those for urgent paths, then the one whose
+// connection has waited longest since its last response (turns.hpp). `stop` joins the thread within a second. `stats`
+// and `stop` are thread-safe; `start` is called once, `addresses` after it.
 #pragma once
 
 #include <chrono>
@@ -15,6 +17,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
+#include "daemon/http/body_budget.hpp"
 #include "daemon/http/message.hpp"
 
 namespace perjoule::http {
@@ -23,6 +26,11 @@ struct Limits {
   std::size_t header_bytes = 16 * 1024;  // longer: 431
   std::size_t body_bytes = 64 * 1024;    // longer: 413
   std::size_t connections = 256;         // more: the longest idle one is closed
+  // Bodies that are not sent yet. Over it: a response that has been stalled for a tenth of write_timeout is closed to
+  // make room; otherwise the new request gets 503. Null: no limit.
+  std::shared_ptr<const BodyBudget> bodies = nullptr;
+  // Requests for these paths are answered before all others.
+  std::vector<std::string> urgent_paths = {};
   // Responses that are being written to slow clients (--web.max-requests). One more: a response that has been stalled
   // for a tenth of write_timeout is closed to make room; otherwise the new request gets 503.
   std::size_t concurrent_requests = 40;

@@ -122,7 +122,16 @@ asio::awaitable<void> Reader::expire(std::shared_ptr<Question> question) {
 }
 
 void Reader::next() {
-  if (waiting_.empty() || setup_.lane->busy()) return;
+  if (setup_.lane->busy()) return;
+  while (!waiting_.empty() && setup_.has_room && !setup_.has_room()) {
+    const auto refused = std::move(waiting_.front());
+    waiting_.pop_front();
+    settle(*refused,
+           error_answer(503, "unavailable",
+                        "other clients are slow to read their answers, and there is no room for more of them; "
+                        "try again later"));
+  }
+  if (waiting_.empty()) return;
   asked_ = std::move(waiting_.front());
   waiting_.pop_front();
   asked_->work->now_ms = setup_.clock.now().wall_ms;

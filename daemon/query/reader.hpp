@@ -41,6 +41,8 @@ class Reader {
     Build build;
     std::int64_t deadline_ms = 10'000;  // from ask() to the answer
     std::size_t waiting_max = 32;       // queries in the queue; more are refused with 503
+    // Whether the memory for one more answer is there, asked before a query runs; else 503. Empty: always.
+    std::function<bool()> has_room = {};
     Evaluate evaluate = answer;
   };
 

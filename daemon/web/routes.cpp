@@ -54,13 +54,13 @@ http::Response only(std::string methods) {
   return response;
 }
 
-http::Response json(query::Answer answer) {
+http::Response json(query::Answer answer, const http::BodyBudget& bodies) {
   http::Response response;
   response.status = answer.status;
   response.content_type = "application/json";
   response.headers.emplace_back("X-Content-Type-Options", "nosniff");
   response.headers.emplace_back("Cache-Control", "no-store");
-  response.body = http::make_body(std::move(answer.body));
+  response.body = bodies.hold(std::move(answer.body));
   return response;
 }
 
@@ -138,18 +138,20 @@ http::Response Routes::operator()(const http::Request& request) {
 http::Response Routes::api(const http::Request& request) const {
   if (!reads(request) && request.method != "POST") return only("GET, HEAD, POST");
   if (const auto refusal = refusal_of(request, "this API"))
-    return json(query::error_answer(403, "forbidden", *refusal));
+    return json(query::error_answer(403, "forbidden", *refusal), setup_.bodies);
   std::string path = request.path.substr(api_prefix.size());
   const Setup::Ask& ask = path == "alerts" || path == "rules" ? setup_.ask_rules : setup_.ask;
   if (!ask)
     return json(query::error_answer(503, "unavailable",
-                                    "there is no history: the daemon runs with --no-storage or storage.enabled false"));
+                                    "there is no history: the daemon runs with --no-storage or storage.enabled false"),
+                setup_.bodies);
   auto parameters = merged_parameters(request);
-  if (!parameters) return json(query::error_answer(400, "bad_data", "body is not valid form data"));
+  if (!parameters) return json(query::error_answer(400, "bad_data", "body is not valid form data"), setup_.bodies);
   http::Response response;
-  response.later = [&ask, path = std::move(path), parameters = std::move(*parameters)](http::Reply reply) mutable {
+  response.later = [&ask, bodies = setup_.bodies, path = std::move(path),
+                    parameters = std::move(*parameters)](http::Reply reply) mutable {
     ask(std::move(path), std::move(parameters),
-        [reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer))); });
+        [bodies, reply = std::move(reply)](query::Answer answer) { reply(json(std::move(answer), bodies)); });
   };
   return response;
 }
@@ -192,42 +194,49 @@ std::string Routes::render(Format format, const Latest::Admit& admit, bool self)
   return out;
 }
 
+// The cached rendering, made again when it is older than render_again_ns. When there are rendered_max, the oldest goes.
+Routes::Rendered& Routes::rendered(Format format, const Collects& collects) {
+  const std::int64_t now_ns = setup_.clock.now().steady_ns;
+  const std::pair key(format, collects);
+  const auto older = [](const auto& a, const auto& b) { return a.second.steady_ns < b.second.steady_ns; };
+  if (rendered_.size() >= rendered_max && !rendered_.contains(key))
+    rendered_.erase(std::min_element(rendered_.begin(), rendered_.end(), older));
+  Rendered& found = rendered_[key];
+  if (found.plain && now_ns - found.steady_ns <= render_again_ns) return found;
+  std::set<std::string_view> families;
+  for (const std::string_view name : collects) {
+    const auto& of = setup_.collects.find(name)->second;
+    families.insert(of.begin(), of.end());
+  }
+  const bool all = collects.empty();
+  Latest::Admit admit;
+  if (!all) admit = [&families](const Metric& metric) { return families.contains(metric.name); };
+  found = {now_ns, setup_.bodies.hold(render(format, admit, all || collects.contains("self"))), nullptr};
+  return found;
+}
+
 http::Response Routes::metrics(const http::Request& request) {
   const Format format = negotiate(request.accept);
-  http::Response response;
-  response.content_type = format == Format::text ? text_type : openmetrics_type;
-  response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
-  const bool compress = http::accepts_gzip(request.accept_encoding);
-
-  std::set<std::string_view> families;
-  bool filtered = false;
-  bool self = false;
+  Collects collects;
   for (const auto& [key, value] : request.query) {
     if (key != "collect[]") continue;
     const auto found = setup_.collects.find(value);
     if (found == setup_.collects.end())
       return plain(400, fmt::format("collect[]={}: unknown collector; see `perjouled describe metrics`\n",
                                     text::printable(value)));
-    filtered = true;
-    self = self || value == "self";
-    families.insert(found->second.begin(), found->second.end());
+    collects.insert(found->first);
   }
-  if (filtered) {
-    const Latest::Admit admit = [&families](const Metric& metric) { return families.contains(metric.name); };
-    std::string body = render(format, admit, self);
-    if (compress) response.content_encoding = "gzip";
-    response.body = http::make_body(compress ? http::gzip(body) : std::move(body));
+  http::Response response;
+  response.content_type = format == Format::text ? text_type : openmetrics_type;
+  response.headers.emplace_back("Vary", "Accept, Accept-Encoding");
+  Rendered& made = rendered(format, collects);
+  if (!http::accepts_gzip(request.accept_encoding)) {
+    response.body = made.plain;
     return response;
   }
-
-  Rendered& rendered = rendered_[static_cast<std::size_t>(format)];
-  const std::int64_t now_ns = setup_.clock.now().steady_ns;
-  if (!rendered.plain || now_ns - rendered.steady_ns > render_again_ns) {
-    rendered = {now_ns, http::make_body(render(format, {}, true)), nullptr};
-  }
-  if (compress && !rendered.gzipped) rendered.gzipped = http::make_body(http::gzip(*rendered.plain));
-  if (compress) response.content_encoding = "gzip";
-  response.body = compress ? rendered.gzipped : rendered.plain;
+  if (!made.gzipped) made.gzipped = setup_.bodies.hold(http::gzip(*made.plain));
+  response.content_encoding = "gzip";
+  response.body = made.gzipped;
   return response;
 }
 

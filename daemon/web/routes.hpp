@@ -1,12 +1,11 @@
 // The HTTP routes of the daemon: /metrics, health, reload, the landing page, and Prometheus' API over the history,
 // whose requests are passed on to other threads. Runs on the web thread only; opens no file.
 //
-// `/metrics` without a filter is rendered at most once per 100 ms and format, so that many scrapes cost copies and not
-// renderings. Health and metrics answer any client that reaches the listener; the page, the API and reload answer only
-// local clients (access.hpp).
+// `/metrics` is rendered at most once per 100 ms, format and set of collectors, so that many scrapes cost copies and
+// not renderings. Health and metrics answer any client that reaches the listener; the page, the API and reload answer
+// only local clients (access.hpp).
 #pragma once
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <cstdint>
@@ -18,9 +17,11 @@
 #include <set>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "daemon/base/clock.hpp"
+#include "daemon/http/body_budget.hpp"
 #include "daemon/http/message.hpp"
 #include "daemon/query/api.hpp"
 #include "daemon/record/latest.hpp"
@@ -65,8 +66,9 @@ struct Setup {
   std::function<void(std::function<void(bool accepted)>)> reload;
   // Answers an API request later and on another thread; `path` is the part after "/api/v1/".
   using Ask = std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)>;
-  Ask ask = {};        // for the history; null: without storage
-  Ask ask_rules = {};  // for "alerts" and "rules"
+  Ask ask = {};                                    // for the history; null: without storage
+  Ask ask_rules = {};                              // for "alerts" and "rules"
+  http::BodyBudget bodies{std::size_t{32} << 20};  // of all responses; copies count together
 };
 
 class Routes {
@@ -80,6 +82,9 @@ class Routes {
     std::shared_ptr<const std::string> plain;
     std::shared_ptr<const std::string> gzipped;
   };
+  static constexpr std::size_t rendered_max = 16;
+  using Collects = std::set<std::string_view>;  // names of `?collect[]=`; empty: all
+  Rendered& rendered(Format format, const Collects& collects);
   http::Response metrics(const http::Request& request);
   http::Response page(const http::Request& request) const;
   http::Response reload(const http::Request& request);
@@ -87,9 +92,9 @@ class Routes {
   std::string render(Format format, const Latest::Admit& admit, bool self);
 
   Setup setup_;
-  std::size_t largest_ = 32 * 1024;              // bytes of the largest rendering so far, to reserve for the next one
-  std::array<Rendered, 2> rendered_;             // by Format
-  std::optional<std::int64_t> reload_asked_ns_;  // steady clock, of the last reload that was passed on
+  std::size_t largest_ = 32 * 1024;  // bytes of the largest rendering so far, to reserve for the next one
+  std::map<std::pair<Format, Collects>, Rendered> rendered_;  // at most rendered_max
+  std::optional<std::int64_t> reload_asked_ns_;               // steady clock, of the last reload that was passed on
   std::shared_ptr<std::atomic<bool>> reloading_ = std::make_shared<std::atomic<bool>>(false);
 };
 

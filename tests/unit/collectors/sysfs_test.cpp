@@ -4,10 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <filesystem>
 #include <limits>
 #include <random>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "config/text.hpp"
 #include "tests/fakes/readings.hpp"
@@ -25,6 +27,35 @@ TEST_CASE("a file is read again at each call through one descriptor") {
   CHECK(file.text().value() == "-273150");
   File moved = std::move(file);
   CHECK(moved.integer().value() == -273150);
+}
+
+TEST_CASE("only so many files keep their descriptor; the others are opened for each read") {
+  const auto open_files = [] {
+    std::size_t count = 0;
+    for ([[maybe_unused]] const auto& entry : std::filesystem::directory_iterator("/proc/self/fd"))
+      ++count;
+    return count;
+  };
+  const Tree tree;
+  std::vector<File> files;
+  for (int n = 0; n < 20; ++n) {
+    tree.write("f" + std::to_string(n), std::to_string(n) + "\n");
+    files.emplace_back(tree.at("f" + std::to_string(n)));
+  }
+  const std::size_t before = open_files();
+  keep_open_at_most(5);
+  for (int round = 0; round < 3; ++round) {
+    for (int n = 0; n < 20; ++n)
+      CHECK(files[static_cast<std::size_t>(n)].integer().value() == n);
+    CHECK(open_files() == before + 5);
+  }
+  files.erase(files.begin(), files.begin() + 3);  // their places are taken by others
+  for (File& file : files)
+    CHECK(file.integer().has_value());
+  CHECK(open_files() == before + 5);
+  files.clear();
+  CHECK(open_files() == before);
+  keep_open_at_most(std::numeric_limits<std::size_t>::max());
 }
 
 TEST_CASE("a file that vanished and came back is opened again") {

@@ -26,11 +26,13 @@ struct Fixture {
   std::shared_ptr<fakes::HandLane::Call> call = std::make_shared<fakes::HandLane::Call>();
   std::unique_ptr<Reader> reader;
   std::vector<Answer> answers;
+  bool has_room = true;
 
   explicit Fixture(const Reader::Evaluate& evaluate = answer) {
     Reader::Setup setup{loop, clock, std::make_unique<fakes::HandLane>(call), file, {}, {}};
     setup.build.version = "1.2.3";
     setup.evaluate = evaluate;
+    setup.has_room = [this] { return has_room; };
     reader = std::make_unique<Reader>(std::move(setup));
   }
   void ask(std::string query = "perjoule_test_power_watts") {
@@ -121,6 +123,27 @@ TEST_CASE_FIXTURE(Fixture, "reader: 32 queries wait behind the current one, and 
   REQUIRE(answers.size() == 34);
   for (std::size_t n = 1; n < answers.size(); ++n)
     CHECK(answers[n].status == 200);
+}
+
+TEST_CASE_FIXTURE(Fixture, "reader: without room for one more answer no query runs") {
+  Recording(file).record(begin_ms, begin_ms + 60'000);
+  ask();
+  ask();
+  settle();
+  has_room = false;
+  CHECK(answers.empty());
+  call->finish();  // the first one has run
+  settle();
+  REQUIRE(answers.size() == 2);
+  CHECK(answers[0].status == 200);
+  CHECK(answers[1].status == 503);
+  CHECK(has(answers[1], "no room"));
+  ask();
+  settle();
+  CHECK(answers.at(2).status == 503);
+  CHECK(call->calls == 1);
+  has_room = true;
+  CHECK(get().status == 200);
 }
 
 TEST_CASE_FIXTURE(Fixture, "reader: 503 while there is no file; answers when it exists, and when it was replaced") {

@@ -188,6 +188,42 @@ TEST_CASE_FIXTURE(Fixture, "collect[] takes one or several collectors, and refus
   CHECK(has(*refused.body, "nvml"));
 }
 
+TEST_CASE_FIXTURE(Fixture, "each set of collectors is rendered once per 100 ms and format, whatever its order") {
+  const std::string thermal = scrape({{"collect[]", "thermal"}});
+  const std::string both = scrape({{"collect[]", "thermal"}, {"collect[]", "cpu"}});
+  show(SeriesId{0}, 41);
+  CHECK(scrape({{"collect[]", "thermal"}}) == thermal);
+  CHECK(scrape({{"collect[]", "cpu"}, {"collect[]", "thermal"}, {"collect[]", "cpu"}}) == both);
+  http::Request request;
+  request.query = {{"collect[]", "thermal"}};
+  CHECK(get("/metrics", request).body == get("/metrics", request).body);
+  request.accept_encoding = "gzip";
+  CHECK(get("/metrics", request).body == get("/metrics", request).body);
+  clock.run_until(clock.now().steady_ns + 100 * nanoseconds_per_millisecond + 1);
+  CHECK(has(scrape({{"collect[]", "thermal"}}), "{sensor=\"a\"} 41\n"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "the number of renderings that are kept is limited") {
+  Setup many = setup(false);
+  std::vector<std::string> names;
+  for (int n = 0; n < 100; ++n)
+    many.collects[names.emplace_back("c" + std::to_string(n))] = {load.name};
+  const http::BodyBudget bodies = many.bodies;
+  Routes all(std::move(many));
+  http::Request request;
+  request.method = "GET";
+  request.path = "/metrics";
+  std::size_t one = 0;
+  for (const std::string& name : names) {
+    request.query = {{"collect[]", name}};
+    const std::size_t size = all(request).body->size();
+    one = one == 0 ? size : one;
+    CHECK(size == one);
+    CHECK(bodies.held() <= 16 * one);
+  }
+  CHECK(bodies.held() == 16 * one);
+}
+
 TEST_CASE_FIXTURE(Fixture, "health answers any client; ready follows the source_status") {
   CHECK(get("/-/healthy").status == 200);
   CHECK(get("/-/ready").status == 503);
