@@ -1,5 +1,7 @@
-// Writes the key table: --help, print-config, `describe keys` and the default file (`describe config`).
+// Writes the key table: the flags of --help, print-config, `describe keys` and the file that the package installs
+// (`describe config`).
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 
@@ -56,7 +58,7 @@ std::string_view type_name(const Key& key) {
   return "";
 }
 
-// The remark above a key of the default file, and the key's --help without its default.
+// The remark above a key of the installed file.
 std::string remark(const Key& key) {
   std::string text = key.help;
   if (const std::string range = allowed(key); !range.empty()) text += fmt::format(" Allowed: {}.", range);
@@ -81,21 +83,61 @@ std::string comment(std::string_view text, std::string_view indent) {
   return lines;
 }
 
+// Sections are written out, so that one line is uncommented to set a key.
 std::string section_text(std::span<const Key> keys, std::size_t depth) {
   const std::string indent(2 * depth + 2, ' ');
   std::string text;
-  const std::vector<Branch> branches = split(keys, depth);
-  for (const Branch& branch : branches) {
-    const std::string_view comma = &branch == &branches.back() ? "" : ",";
+  for (const Branch& branch : split(keys, depth)) {
     const std::string name = text::quoted(branch.name);
     if (branch.leaf) {
       text += comment(remark(branch.keys.front()), indent);
-      text += fmt::format("{}{}: {}{}\n", indent, name, default_text(branch.keys.front()), comma);
+      text += fmt::format("{}// {}: {},\n", indent, name, default_text(branch.keys.front()));
     } else {
-      text += fmt::format("{}{}: {{\n{}{}}}{}\n", indent, name, section_text(branch.keys, depth + 1), indent, comma);
+      text += fmt::format("{}{}: {{\n{}{}}},\n", indent, name, section_text(branch.keys, depth + 1), indent);
     }
   }
   return text;
+}
+
+// "web", "collector nvml": the part of --help that a key belongs to.
+std::string group_of(const Key& key) {
+  constexpr std::string_view collectors = "collectors.";
+  const std::string_view path = key.path;
+  if (!path.starts_with(collectors)) return std::string(path.substr(0, path.find('.')));
+  const std::string_view rest = path.substr(collectors.size());
+  return rest.find('.') == std::string_view::npos ? "collectors"
+                                                  : fmt::format("collector {}", rest.substr(0, rest.find('.')));
+}
+
+// What stands for the value in --help.
+std::string placeholder(const Key& key) {
+  if (!key.choices.empty()) return fmt::format("{}", fmt::join(key.choices, "|"));
+  switch (key.type) {
+    case OptionType::boolean:
+      return "";
+    case OptionType::integer:
+    case OptionType::number:
+      return "NUMBER";
+    case OptionType::duration:
+      return "DURATION";
+    case OptionType::size:
+      return "SIZE";
+    case OptionType::power:
+      return "POWER";
+    case OptionType::text_map:
+      return "NAME=VALUE";
+    case OptionType::object_list:
+      return "JSON";
+    case OptionType::text:
+    case OptionType::text_list:
+      break;
+  }
+  return "VALUE";
+}
+
+std::string first_sentence(std::string_view text) {
+  const std::size_t end = text.find(". ");
+  return std::string(text.substr(0, end == std::string_view::npos ? end : end + 1));
 }
 
 }  // namespace
@@ -104,9 +146,9 @@ std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
   std::vector<FlagHelp> flags;
   for (const Key& key : keys(collectors)) {
     const bool list = key.type == OptionType::text_list || key.type == OptionType::text_map;
-    std::string help = remark(key);
-    if (!key.nullable()) help += fmt::format(" Default: {}.", key.fallback);
-    flags.push_back({flag_name(key), std::move(help), list, key.type == OptionType::boolean});
+    flags.push_back({flag_name(key), group_of(key), placeholder(key), first_sentence(key.help),
+                     key.nullable() ? std::string(key.null_means) : key.fallback, list,
+                     key.type == OptionType::boolean});
   }
   return flags;
 }
@@ -130,8 +172,9 @@ std::string print_config(const Loaded& loaded) {
 }
 
 std::string default_file(std::span<const CollectorSection> collectors) {
-  return "// The configuration of perjouled with every key at its default. Comments and trailing commas are allowed.\n"
-         "// Remove what you do not change; `perjouled check-config` finds mistakes.\n{\n" +
+  return "// The configuration of perjouled. Every key is commented out and shows its default: uncomment a line to "
+         "change it.\n"
+         "// Comments and trailing commas are allowed. `perjouled check-config` finds mistakes.\n{\n" +
          section_text(keys(collectors), 0) + "}\n";
 }
 

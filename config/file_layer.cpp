@@ -88,8 +88,11 @@ struct Layers::File {
   }
 };
 
-void Layers::add_files(const std::filesystem::path& file) {
-  add_file(file);
+void Layers::add_files(const std::filesystem::path& file, bool may_be_missing) {
+  // Only a file that is certainly not there counts as missing: one that cannot be read or looked for is refused.
+  std::error_code missing;
+  const bool skipped = may_be_missing && !std::filesystem::exists(file, missing) && !missing;
+  if (!skipped) add_file(file);
   const std::filesystem::path directory = file.parent_path() / "conf.d";
   auto refuse_directory = [&](std::string what) {
     Refusal refusal;
@@ -120,6 +123,7 @@ void Layers::add_file(const std::filesystem::path& path) {
     refusal.help = text.error().help;
     return refuse(std::move(refusal));
   }
+  files_.push_back(path);
   const json::Document document = json::read(*text);
   const File file{path.string(), mask_secrets(document.text, secret_names(keys_))};
   for (const json::Problem& problem : document.problems) {

@@ -3,6 +3,7 @@
 // reads small files.
 #pragma once
 
+#include <filesystem>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,7 +30,8 @@ class Layers {
  public:
   Layers(std::span<const CollectorSection> collectors, const ExamineRules& rules);
 
-  void add_files(const std::filesystem::path& file);  // and conf.d/*.json beside it
+  // `file` and conf.d/*.json beside it.
+  void add_files(const std::filesystem::path& file, bool may_be_missing = false);
   void add_environment(std::span<const std::pair<std::string, std::string>> variables);
   void add_flags(std::span<const std::pair<std::string, std::string>> flags);
 
@@ -38,6 +40,7 @@ class Layers {
   [[nodiscard]] Slot& slot(const std::string& path) { return slots_[index_.at(path)]; }
 
   void refuse(Refusal refusal);
+  [[nodiscard]] const std::vector<std::filesystem::path>& files() const { return files_; }  // those that were read
   [[nodiscard]] bool full() const { return refusals_.size() > refusals_max; }
   [[nodiscard]] std::vector<Refusal> take_refusals() { return std::move(refusals_); }
 
@@ -56,6 +59,7 @@ class Layers {
   std::vector<Slot> slots_;  // same order as keys_
   std::unordered_map<std::string, std::size_t> index_;
   std::vector<Refusal> refusals_;
+  std::vector<std::filesystem::path> files_;
 };
 
 }  // namespace perjoule::config

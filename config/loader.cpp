@@ -73,8 +73,21 @@ void check_power_model(Layers& layers) {
   layers.refuse(std::move(refusal));
 }
 
+// Before the defaults that depend on other keys are filled in.
+std::size_t count_changed(Layers& layers) {
+  std::size_t changed = 0;
+  for (std::size_t i = 0; i < layers.keys().size(); ++i) {
+    const Slot& slot = layers.slot(i);
+    if (!slot.set) continue;
+    const Checked<KeyValue> fallback = parse_value(layers.keys()[i], layers.keys()[i].fallback);
+    if (!fallback || *fallback != slot.value) ++changed;
+  }
+  return changed;
+}
+
 Loaded finish(Layers& layers) {
   Loaded loaded;
+  loaded.files = layers.files();
   for (std::size_t i = 0; i < layers.keys().size(); ++i) {
     const Key& key = layers.keys()[i];
     Slot& slot = layers.slot(i);
@@ -121,9 +134,10 @@ std::string blanks(std::string_view text) {
 
 Outcome load(const Input& input) {
   Layers layers(input.collectors, input.examine_rules);
-  if (input.file) layers.add_files(*input.file);
+  if (input.file) layers.add_files(*input.file, input.file_may_be_missing);
   layers.add_environment(input.environment);
   layers.add_flags(input.flags);
+  const std::size_t changed = count_changed(layers);
   const Slot& disable_defaults = layers.slot("collectors.disable_defaults");
   for (const CollectorSection& section : input.collectors) {
     const std::string prefix = fmt::format("collectors.{}.", section.name);
@@ -134,8 +148,22 @@ Outcome load(const Input& input) {
   check_power_model(layers);
   Outcome outcome;
   outcome.refusals = layers.take_refusals();
-  if (outcome.refusals.empty()) outcome.loaded = finish(layers);
+  if (!outcome.refusals.empty()) return outcome;
+  outcome.loaded = finish(layers);
+  outcome.loaded->changed = changed;
   return outcome;
+}
+
+std::string files_read(const Loaded& loaded) {
+  std::string text;
+  for (const std::filesystem::path& file : loaded.files) {
+    // A drop-in is named as seen from the file that it lies beside.
+    const bool beside = !text.empty() && loaded.files.front().parent_path() == file.parent_path().parent_path();
+    text += text.empty() ? "" : ", ";
+    text += text::printable((beside ? std::filesystem::path("conf.d") / file.filename() : file).native());
+  }
+  return fmt::format("{} ({} key{} changed)", text.empty() ? "no file" : text, loaded.changed,
+                     loaded.changed == 1 ? "" : "s");
 }
 
 std::vector<std::string> keys_that_need_restart(const Loaded& running, const Loaded& loaded) {

@@ -38,6 +38,7 @@ using ExamineRules = std::function<std::vector<json::Problem>(const json::Value&
 struct Input {
   std::vector<CollectorSection> collectors;
   std::optional<std::filesystem::path> file;                     // none: the built-in defaults, and no conf.d
+  bool file_may_be_missing = false;                              // then only conf.d beside it is read, if it is there
   std::vector<std::pair<std::string, std::string>> environment;  // PERJOULE_* only
   std::vector<std::pair<std::string, std::string>>
       flags;                   // "storage.retention.raw" -> "7d"; "collector.hwmon" -> "true"/"false"
@@ -74,8 +75,12 @@ struct Effective {
 
 struct Loaded {
   Settings settings;
-  std::vector<Effective> effective;  // every key, in the order of `describe keys`
+  std::vector<Effective> effective;          // every key, in the order of `describe keys`
+  std::vector<std::filesystem::path> files;  // that were read, in their order
+  std::size_t changed = 0;                   // keys that a file, the environment or a flag has set to another value
 };
+// "/etc/perjoule/perjoule.json, conf.d/10-site.json (4 keys changed)", "no file (0 keys changed)".
+[[nodiscard]] std::string files_read(const Loaded& loaded);
 
 struct Outcome {
   std::optional<Loaded> loaded;  // none when there is a refusal
@@ -90,9 +95,12 @@ struct Outcome {
 // The flag of every key, for the command line and its --help.
 struct FlagHelp {
   std::string flag;
-  std::string help;
+  std::string group;        // "web", "collector nvml"
+  std::string placeholder;  // of the value: "DURATION"; "" for a boolean
+  std::string help;         // one sentence
+  std::string fallback;     // the default, or the effect while it is unset
   bool list = false;
-  bool boolean = false;
+  bool boolean = false;  // then there is a --no-FLAG too
 };
 [[nodiscard]] std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors);
 

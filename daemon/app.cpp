@@ -56,7 +56,9 @@ App::App(config::Input input, config::Loaded loaded, BuildInfo build, const Supe
 App::~App() = default;
 
 int App::run() {
-  log_.info("starting", {{"version", build_.version}, {"revision", build_.revision}});
+  log_.info(
+      "starting",
+      {{"version", build_.version}, {"revision", build_.revision}, {"configuration", config::files_read(started_)}});
   if (!open_storage() || !listen()) return 1;
   instruments_.reload(true, static_cast<double>(clock_.now().wall_ms) / 1000);
   watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
@@ -331,7 +333,7 @@ bool App::reload_configuration() {
   }
   apply(*outcome.loaded);
   roster_->look_for_request();
-  log_.info("configuration reloaded");
+  log_.info("configuration reloaded", {{"configuration", config::files_read(*outcome.loaded)}});
   return true;
 }
 

@@ -6,10 +6,12 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <map>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -19,6 +21,7 @@
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/app.hpp"
 #include "daemon/base/descriptors.hpp"
+#include "daemon/commands/command_line.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/describe.hpp"
 #include "daemon/sampling/sections.hpp"
@@ -28,15 +31,25 @@ namespace {
 
 using namespace perjoule;
 
+constexpr std::string_view installed_file = "/etc/perjoule/perjoule.json";
+// CLI11 takes the argument after `--flag=` for the flag's value. An argument cannot contain a NUL, so this one stands
+// for the empty value until CLI11 is done.
+constexpr std::string_view empty_value("\0", 1);
+
 struct Arguments {
-  std::string command = "run";
+  const Command* command = nullptr;  // null: none was given, which means run
   std::string config_file;
-  std::map<std::string, std::vector<std::string>> values;  // flag -> every value given for it
-  std::string once_format = "table";
-  std::string check_file;
-  std::string describe_what;
-  ExportRequest exported;
-  std::vector<std::string> exported_labels;
+  bool config_file_given = false;
+  std::map<std::string, std::vector<std::string>> values;          // flag -> every value given for it
+  std::map<std::string, std::vector<std::string>> command_values;  // the same for the command's own flags
+  std::string argument;                                            // of the command; "" if none was given
+
+  [[nodiscard]] std::string_view name() const { return command == nullptr ? "run" : command->name; }
+  // The value of an option of the command.
+  [[nodiscard]] std::string option(std::string_view flag) const {
+    const auto found = command_values.find(fmt::format("{} {}", name(), flag));
+    return found == command_values.end() || found->second.empty() ? "" : found->second.back();
+  }
 };
 
 std::vector<std::pair<std::string, std::string>> perjoule_environment() {
@@ -64,23 +77,45 @@ Supervisor supervisor() {
           watchdog_interval(environment("WATCHDOG_USEC"), environment("WATCHDOG_PID"), getpid()), journal};
 }
 
-// Every flag comes from the key table; `--no-collector.NAME` and `--no-storage` are added as negations.
+// Every flag comes from the key table; each boolean has a negation.
 void add_flags(CLI::App& app, Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
+  app.add_option("--config.file", arguments.config_file);
   for (const config::FlagHelp& flag : config::flags(sections)) {
     std::vector<std::string>& into = arguments.values[flag.flag];
     if (flag.boolean) {
-      app.add_flag("--" + flag.flag + "{true}", into, flag.help);
+      app.add_flag("--" + flag.flag + "{true}", into);
+      app.add_flag("--no-" + flag.flag + "{false}", into);
     } else {
-      app.add_option("--" + flag.flag, into, flag.help)->allow_extra_args(false);
+      app.add_option("--" + flag.flag, into)->allow_extra_args(false);
     }
   }
-  for (const config::CollectorSection& section : sections) {
-    const std::string flag = "collector." + std::string(section.name);
-    std::vector<std::string>& into = arguments.values[flag];
-    app.add_flag("--no-" + flag + "{false}", into, fmt::format("Disable the collector {}.", section.name));
+}
+
+CLI::Validator one_of(std::string_view choices) {
+  const auto check = [choices](const std::string& word) {
+    return refuse_choice(word == empty_value ? std::string_view() : word, choices);
+  };
+  return {check, ""};
+}
+
+void add_commands(CLI::App& app, Arguments& arguments) {
+  for (const Command& command : commands()) {
+    CLI::App* own = app.add_subcommand(std::string(command.name));
+    for (const CommandOption& option : command.options) {
+      std::vector<std::string>& into = arguments.command_values[fmt::format("{} {}", command.name, option.flag)];
+      const std::string flag = fmt::format("--{}", option.flag);
+      if (option.value.empty()) {
+        own->add_flag(flag + "{true}", into);
+        continue;
+      }
+      CLI::Option* added = own->add_option(flag, into)->allow_extra_args(false);
+      if (option.value.find('|') != std::string_view::npos) added->check(one_of(option.value));
+    }
+    if (command.argument.empty()) continue;
+    CLI::Option* argument = own->add_option("argument", arguments.argument)->required(command.argument_required);
+    if (command.argument.find('|') != std::string_view::npos) argument->check(one_of(command.argument));
   }
-  app.add_flag("--no-storage{false}", arguments.values["storage"],
-               "Write no files: there is no history, and totals restart at zero with each start.");
+  app.require_subcommand(0, 1);
 }
 
 std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& arguments) {
@@ -129,46 +164,26 @@ int describe(const std::string& what, const std::vector<config::CollectorSection
   return exit_ok;
 }
 
-void add_commands(CLI::App& app, Arguments& arguments) {
-  app.add_subcommand("run", "Run in the foreground (the default).");
-  auto* once = app.add_subcommand("once", "Sample twice, one second apart, print, exit.");
-  once->add_option("--format", arguments.once_format, "table, json or prometheus")
-      ->check(CLI::IsMember({"table", "json", "prometheus"}));
-  app.add_subcommand("doctor", "Check every source (ok, absent, denied, error, stuck) and print how to fix it.");
-  auto* check = app.add_subcommand("check-config",
-                                   "Validate the configuration and list every error; exit code 78 if there is one.");
-  check->add_option("file", arguments.check_file, "The file, instead of --config.file.");
-  app.add_subcommand("print-config", "Print the effective configuration, each value with its origin.");
-  auto* describe = app.add_subcommand("describe", "Print a reference: metrics, config, schema, keys, alerts or rules.");
-  describe->add_option("what", arguments.describe_what)
-      ->required()
-      ->check(CLI::IsMember({"metrics", "config", "schema", "keys", "alerts", "rules"}));
-  app.add_subcommand("accept-inventory", "Accept the GPUs present now as the expected inventory.");
-  auto* exported = app.add_subcommand("export", "Export the history to stdout (OpenMetrics or CSV).");
-  exported->add_option("--format", arguments.exported.format, "openmetrics or csv")
-      ->check(CLI::IsMember({"openmetrics", "csv"}));
-  exported->add_option("--from", arguments.exported.from, "Start, RFC 3339 or seconds since the epoch.");
-  exported->add_option("--to", arguments.exported.to, "End, inclusive.");
-  exported->add_option("--metric", arguments.exported.metric, "Only this metric family; default: all.");
-  exported->add_option("--label", arguments.exported_labels, "key=value; may be repeated.")->allow_extra_args(false);
-  app.require_subcommand(0, 1);
-}
-
-int run_export_command(const config::Settings& settings, Arguments& arguments) {
-  for (const std::string& label : arguments.exported_labels) {
+int run_export_command(const config::Settings& settings, const Arguments& arguments) {
+  ExportRequest request;
+  request.format = arguments.option("format") == "csv" ? "csv" : "openmetrics";
+  request.from = arguments.option("from");
+  request.to = arguments.option("to");
+  request.metric = arguments.option("metric");
+  for (const std::string& label : arguments.command_values.at("export label")) {
     const std::size_t equals = label.find('=');
     if (equals == std::string::npos) {
       fmt::print(stderr, "--label={}: expected key=value\n", text::printable(label));
       return exit_usage;
     }
-    arguments.exported.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
+    request.labels.emplace_back(label.substr(0, equals), label.substr(equals + 1));
   }
-  return run_export(settings, arguments.exported);
+  return run_export(settings, request);
 }
 
 // These two descriptions depend on the configured rules, so they load the configuration first.
 bool describes_rules(const Arguments& arguments) {
-  return arguments.command == "describe" && (arguments.describe_what == "alerts" || arguments.describe_what == "rules");
+  return arguments.argument == "alerts" || arguments.argument == "rules";
 }
 
 int describe_rules(const std::string& what, const config::Settings& settings) {
@@ -177,65 +192,140 @@ int describe_rules(const std::string& what, const config::Settings& settings) {
   return exit_ok;
 }
 
-// The commands that need the configuration. If it has errors, each of them ends with exit code 78.
-int run_configured(Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
+// The installed file is read by every command that names no other one. It may be closed to this user, because it may
+// hold secrets: `once` and `doctor`, which look at the host, then go on without it.
+config::Input input_of(const Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
   config::Input input;
   input.collectors = sections;
-  if (!arguments.check_file.empty()) arguments.config_file = arguments.check_file;
-  if (!arguments.config_file.empty()) input.file = arguments.config_file;
   input.environment = perjoule_environment();
   input.flags = given_flags(arguments);
   input.examine_rules = alerts::examine_rules;
+  if (arguments.name() == "check-config" && !arguments.argument.empty()) {
+    input.file = arguments.argument;
+  } else if (arguments.config_file_given) {
+    if (!arguments.config_file.empty()) input.file = arguments.config_file;
+  } else {
+    input.file = installed_file;
+    input.file_may_be_missing = true;
+  }
+  return input;
+}
+
+bool is_closed(const config::Input& input) {
+  return input.file_may_be_missing && ::access(input.file->c_str(), R_OK) != 0 && errno == EACCES;
+}
+
+// Runs a command on a valid configuration.
+int run_command(const Arguments& arguments, const config::Input& input, const config::Loaded& loaded,
+                const Supervisor& service_manager) {
+  const config::Settings& settings = loaded.settings;
+  const DescriptorShares descriptors = share_descriptors();
+  const std::string_view name = arguments.name();
+  if (name == "describe") return describe_rules(arguments.argument, settings);
+  if (name == "once") return run_once(settings, arguments.option("format"));
+  if (name == "doctor") return run_doctor(settings);
+  if (name == "accept-inventory") return run_accept_inventory(settings);
+  if (name == "export") return run_export_command(settings, arguments);
+  if (name == "check-config") {
+    fmt::print("OK: {}\n", config::files_read(loaded));
+    return exit_ok;
+  }
+  if (name == "print-config") {
+    fmt::print("{}", config::print_config(loaded));
+    return exit_ok;
+  }
+  return run_daemon(input, loaded, service_manager, descriptors.connections);
+}
+
+// The commands that need the configuration. If it has errors, each of them ends with exit code 78.
+int run_configured(const Arguments& arguments, const std::vector<config::CollectorSection>& sections) {
+  config::Input input = input_of(arguments, sections);
   const Supervisor service_manager = supervisor();
+  const bool closed = is_closed(input);
+  const bool looks_only = arguments.name() == "once" || arguments.name() == "doctor";
+  if (closed && looks_only) input.file.reset();
   const config::Outcome outcome = config::load(input);
   if (!outcome.loaded) {
     const std::string refusals = config::render(outcome.refusals) + '\n';
     fmt::print(stderr, "{}", service_manager.journal ? with_priority(config::LogLevel::error, refusals) : refusals);
-    return exit_configuration;
+    if (closed) fmt::print(stderr, "remedy: run it with sudo, or with --config.file= for the built-in defaults\n");
+    return closed ? exit_permission : exit_configuration;
   }
-  const config::Settings& settings = outcome.loaded->settings;
-  const DescriptorShares descriptors = share_descriptors();
-  if (describes_rules(arguments)) return describe_rules(arguments.describe_what, settings);
-  if (arguments.command == "once") return run_once(settings, arguments.once_format);
-  if (arguments.command == "doctor") return run_doctor(settings);
-  if (arguments.command == "accept-inventory") return run_accept_inventory(settings);
-  if (arguments.command == "export") return run_export_command(settings, arguments);
-  if (arguments.command == "check-config") {
-    fmt::print("OK: the configuration is valid\n");
-    return exit_ok;
+  // The daemon logs it, and check-config answers it.
+  if (closed) {
+    fmt::print(stderr, "configuration: {} is not readable for this user: built-in defaults\n", installed_file);
+  } else if (arguments.name() != "run" && arguments.name() != "check-config") {
+    fmt::print(stderr, "configuration: {}\n", config::files_read(*outcome.loaded));
   }
-  if (arguments.command == "print-config") {
-    fmt::print("{}", config::print_config(*outcome.loaded));
-    return exit_ok;
+  std::fflush(stderr);
+  return run_command(arguments, input, *outcome.loaded, service_manager);
+}
+
+// Why the command line is refused.
+std::string refusal_of(const CLI::App& app, const CLI::ParseError& error,
+                       const std::vector<config::CollectorSection>& sections, const Command* command) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  const std::vector<std::string> unknown = app.remaining(true);
+  return unknown.empty() ? error.what() : refuse_word(unknown.front(), sections, command);
+}
+
+const Command* chosen(const CLI::App& app) {
+  const std::vector<CLI::App*> given = app.get_subcommands();
+  if (given.empty()) return nullptr;
+  const auto found = std::find_if(commands().begin(), commands().end(),
+                                  [&](const Command& command) { return command.name == given.front()->get_name(); });
+  return &*found;
+}
+
+void restore_empty_values(Arguments& arguments) {
+  const auto restore = [](std::string& value) {
+    if (value == empty_value) value.clear();
+  };
+  restore(arguments.config_file);
+  for (auto* values : {&arguments.values, &arguments.command_values}) {
+    for (auto& [flag, given] : *values)
+      std::for_each(given.begin(), given.end(), restore);
   }
-  return run_daemon(input, *outcome.loaded, service_manager, descriptors.connections);
+}
+
+// CLI11 takes them from the end.
+std::vector<std::string> reversed_words(int argc, char** argv) {
+  std::vector<std::string> words(argv + std::min(argc, 1), argv + argc);
+  for (std::string& word : words) {
+    if (word.starts_with("--") && word.find('=') == word.size() - 1) word += empty_value;
+  }
+  std::reverse(words.begin(), words.end());
+  return words;
 }
 
 int run(int argc, char** argv) {
   const std::vector<config::CollectorSection> sections = collector_sections();
   Arguments arguments;
-  CLI::App app{"Power, thermal and efficiency telemetry of one node: history in SQLite, metrics for Prometheus."};
+  CLI::App app;
   app.name("perjouled");
   app.fallthrough();
   app.set_version_flag("--version", version_text());
-  app.add_option("--config.file", arguments.config_file,
-                 "Configuration file (JSON with comments); conf.d/*.json in the same directory is read too.");
   add_flags(app, arguments, sections);
   add_commands(app, arguments);
   try {
-    app.parse(argc, argv);
+    app.parse(reversed_words(argc, argv));
+  } catch (const CLI::CallForHelp&) {
+    const Command* command = chosen(app);
+    fmt::print("{}", command == nullptr ? help_text(sections) : help_text(*command));
+    return exit_ok;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return exit_ok;
   } catch (const CLI::ParseError& error) {
-    std::ostringstream out;
-    std::ostringstream refusal;
-    const int code = app.exit(error, out, refusal);
-    fmt::print("{}", out.str());
-    fmt::print(stderr, "{}", config::mask_urls(refusal.str()));  // a service's arguments reach its log
-    return code == 0 ? exit_ok : exit_usage;
+    // Masked: a service's arguments reach its log.
+    fmt::print(stderr, "perjouled: {}\n`perjouled --help` lists commands and flags.\n",
+               config::mask_urls(refusal_of(app, error, sections, chosen(app))));
+    return exit_usage;
   }
-  const std::vector<CLI::App*> chosen = app.get_subcommands();
-  if (!chosen.empty()) arguments.command = chosen.front()->get_name();
-  if (arguments.command == "describe" && !describes_rules(arguments))
-    return describe(arguments.describe_what, sections);
+  arguments.command = chosen(app);
+  arguments.config_file_given = app.count("--config.file") > 0;
+  restore_empty_values(arguments);
+  if (arguments.name() == "describe" && !describes_rules(arguments)) return describe(arguments.argument, sections);
   return run_configured(arguments, sections);
 }
 

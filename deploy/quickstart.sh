@@ -41,11 +41,13 @@ if [ "$build_only" = yes ]; then
   exit 0
 fi
 
-# A --storage.path or --no-storage of the caller takes precedence.
+# Its own data and the built-in defaults, not those of an installed service, unless the caller names others.
 storage=(--storage.path="$root/.perjoule")
+configuration=(--config.file=)
 for argument in "$@"; do
   case "$argument" in
     --storage.path | --storage.path=* | --no-storage) storage=() ;;
+    --config.file | --config.file=*) configuration=() ;;
   esac
 done
-exec "$binary" "$@" "${storage[@]}"
+exec "$binary" "$@" "${storage[@]}" "${configuration[@]}"

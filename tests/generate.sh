@@ -14,7 +14,7 @@ readonly generated=("config config/perjoule.json" "schema config/perjoule.schema
 write() {
   case "$2" in
     man) deploy/man/write.py "$1" "$3" ;;
-    *) "$1" describe "$2" ;;
+    *) "$1" describe "$2" --config.file= ;;
   esac
 }
 

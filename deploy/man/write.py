@@ -22,20 +22,19 @@ def said_by(binary, *words):
 
 
 def entries(text, heading):
-    """(name, description) of each entry below a heading of --help; a long name has its description on the next line."""
+    """(name, description) of each entry below a heading of --help: two blanks, then the description in its column."""
     section = re.search(rf"^{heading}:\n((?:  .*\n)+)", text, re.MULTILINE)
-    found = re.findall(r"^  (\S+)(?: \S+)*(?:  +|\n {10,})(\S.*)$", section[1] if section else "", re.MULTILINE)
-    return [(name, what) for name, what in found if name != "-h,--help"]
+    found = re.findall(r"^  (\S+(?: \S+)*)((?:  +\S.*)?(?:\n {10,}.*)*)$", section[1] if section else "", re.MULTILINE)
+    return [(name, " ".join(what.split())) for name, what in found]
 
 
 def commands(binary):
     lines = []
-    for name, what in entries(said_by(binary, "--help"), "Subcommands"):
-        own = said_by(binary, name, "--help")
-        positional = re.search(r"^Usage: .*? (\[?[a-z]+\]?)$", own, re.MULTILINE) if "Positionals:" in own else None
-        words = f" {positional[1].upper()}" if positional else ""
-        lines += [f".TP\n.B {escape(name)}{words}\n{escape(what)}"]
-        options = [f".TP\n.B {escape(option)}\n{escape(meaning)}" for option, meaning in entries(own, "Options")]
+    for call, what in entries(said_by(binary, "--help"), "Commands"):
+        name, *argument = call.split()
+        lines += [f".TP\n.B {escape(' '.join([name, *argument]))}\n{escape(what)}"]
+        own = entries(said_by(binary, name, "--help"), "Options")
+        options = [f".TP\n.B {escape(option)}\n{escape(meaning)}" for option, meaning in own]
         lines += [".RS", *options, ".RE"] if options else []
     return "\n".join(lines)
 

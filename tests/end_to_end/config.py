@@ -2,10 +2,11 @@
 """Configuration as a user sees it: errors, the origin of each value, and the effect of a reload."""
 import json
 import re
+import shutil
 import signal
 import sys
 
-from harness import Daemon, Tree, check, equal, main, run, wait_for
+from harness import Daemon, Skip, Tree, as_nobody, check, equal, main, run, wait_for, with_etc
 
 
 FAILURES = "perjoule_alert_notification_failures_total"
@@ -13,7 +14,7 @@ FAILURES = "perjoule_alert_notification_failures_total"
 
 def write(directory, name, text):
     path = directory / name
-    path.parent.mkdir(exist_ok=True)
+    path.parent.mkdir(exist_ok=True, parents=True)
     path.write_text(text if isinstance(text, str) else json.dumps(text, indent=2))
     return path
 
@@ -38,7 +39,7 @@ def all_errors_at_once(binary, directory):
         check("4 errors" in ended.stderr, ended.stderr)
     good = write(directory, "good.json", {"storage": {"commit": "10s"}})
     ended = run([binary, "check-config", good])
-    equal((ended.returncode, ended.stderr), (0, ""), "a good file")
+    equal((ended.returncode, ended.stdout, ended.stderr), (0, f"OK: {good} (1 key changed)\n", ""), "a good file")
     equal(run([binary, "check-config", directory / "missing.json"]).returncode, 78, "a file that is missing")
 
 
@@ -55,7 +56,8 @@ def origins(binary, directory):
     last = write(directory, "conf.d/20.json", '\n{ "storage": { "retention": { "raw": "7d" } } }\n')
     ended = run([binary, "print-config", f"--config.file={path}", "--log.format", "json", "--no-collector.hwmon"],
                 environment={"PERJOULE_LOG_LEVEL": "error"})
-    equal((ended.returncode, ended.stderr), (0, ""), "print-config")
+    equal((ended.returncode, ended.stderr),
+          (0, f"configuration: {path}, conf.d/10.json, conf.d/20.json (7 keys changed)\n"), "print-config")
     shown = {}
     for line in ended.stdout.splitlines():
         key, value, origin = re.match(r"(\S+) += (.*?) +# (.*)", line).groups()
@@ -74,9 +76,7 @@ def dialect(binary, directory):
         ended = run([binary, "print-config", *flags])
         equal(ended.returncode, 0, f"exit code of {flags}")
         check(re.search(r'storage\.commit += "20s" +# flag --storage\.commit', ended.stdout), f"{flags} is taken")
-    equal(run([binary, "--storage.comit=20s"]).returncode, 2, "an unknown flag")
-    equal(run([binary, "nonsense"]).returncode, 2, "an unknown command")
-    equal(run([binary, "once", "--format=xml"]).returncode, 2, "an unknown format")
+    equal(run([binary, "print-config", "--no-web.enable-lifecycle"]).returncode, 0, "each boolean has a negation")
     equal(run([binary, "print-config", "--storage.commit=soon"]).returncode, 78, "a bad value")
     ended = run([binary, "print-config"], environment={"PERJOULE_STORAGE_COMIT": "5s"})
     equal(ended.returncode, 78, "an unknown variable")
@@ -84,6 +84,130 @@ def dialect(binary, directory):
     version = run([binary, "--version"])
     equal(version.returncode, 0, "--version")
     check(version.stdout.startswith("perjouled, version "), version.stdout)
+
+
+def did_you_mean(binary, _):
+    for words, answer in (
+            (["--storage.comit=20s"], "unknown flag --storage.comit; did you mean --storage.commit?"),
+            (["once", "--fromat=json"], "unknown flag --fromat; did you mean --format?"),
+            (["--no-colector.rapl"], "unknown flag --no-colector.rapl; did you mean --no-collector.rapl?"),
+            (["--alerts.webhook=https://secret"], "unknown flag --alerts.webhook; did you mean --alerts.webhooks?"),
+            (["oncee"], 'unknown command "oncee"; did you mean once?'),
+            (["check-conf", "--log.level=info"], 'unknown command "check-conf"; did you mean check-config?'),
+            (["nonsense"], 'unknown command "nonsense"'), (["once", "twice"], 'unexpected argument "twice" of once'),
+            (["describe", "metrcs"], 'did you mean "metrics"?'), (["once", "--format=jsn"], 'did you mean "json"?'),
+            (["once", "--format=xml"], '"xml" is not one of table, json, prometheus'),
+            (["\x1b[2J"], r'unknown command "\u001b[2J"')):
+        ended = run([binary, *words])
+        equal(ended.returncode, 2, f"exit code of {words}: {ended.stderr}")
+        check(answer in ended.stderr, f"{words}: {ended.stderr}")
+
+
+def empty_values(binary, directory):
+    """An empty value is one: it does not take the next argument."""
+    path = write(directory, "perjoule.json", {"log": {"level": "warn"}})
+    ended = run([binary, "--config.file=", "check-config"])
+    equal((ended.returncode, ended.stdout), (0, "OK: no file (0 keys changed)\n"), "no file")
+    ended = run([binary, "--config.file", "", "check-config"])
+    equal((ended.returncode, ended.stdout), (0, "OK: no file (0 keys changed)\n"), "no file, in two words")
+    ended = run([binary, "--config.file=", "check-config", path])
+    equal((ended.returncode, ended.stdout), (0, f"OK: {path} (1 key changed)\n"), "the file of the command")
+    ended = run([binary, "--alerts.runbook-url=", "--path.procfs=", "print-config"])
+    equal(ended.returncode, 78, ended.stderr)
+    check("flag --path.procfs" in ended.stderr and "runbook" not in ended.stderr, ended.stderr)
+    ended = run([binary, "once", "--format=", "--no-storage"])
+    equal((ended.returncode, '"" is not one of' in ended.stderr), (2, True), ended.stderr)
+    ended = run([binary, "--collector.rapl=", "check-config"])
+    equal(ended.returncode, 78, f"a boolean: {ended.stdout}{ended.stderr}")
+
+
+def help_fits(binary, _):
+    texts = {"": run([binary, "--help"])}
+    for name in re.findall(r"(?m)^  ([a-z]+(?:-[a-z]+)?)(?: |$)", texts[""].stdout.split("General:")[0]):
+        texts[name] = run([binary, name, "--help"])
+    check(len(texts) >= 9, list(texts))
+    for name, ended in texts.items():
+        equal((ended.returncode, ended.stderr), (0, ""), f"{name} --help")
+        check(max(map(len, ended.stdout.splitlines())) <= 100, f"{name} --help is wider than 100 columns")
+    for heading in ("Commands", "General", "Web", "Storage", "Paths", "Collector nvml", "Alerts"):
+        check(f"\n{heading}:\n" in texts[""].stdout, f"no group {heading}")
+    flat = " ".join(texts[""].stdout.split())
+    for part in ('--storage.commit=DURATION Interval at which history is written to disk; a power failure loses at '
+                 'most this much. Default: 5s.', "--[no-]collector.rapl ", "Default: /etc/perjoule/perjoule.json"):
+        check(part in flat, part)
+    check("--format=table|json|prometheus" in texts["once"].stdout, texts["once"].stdout)
+
+
+def installed_file(binary, directory):
+    """/etc/perjoule/perjoule.json and conf.d beside it are read unless another file, or none, is named."""
+    words = with_etc(directory)
+    etc = directory / "etc/perjoule"
+
+    def ended(*arguments):
+        return run([*words, binary, *arguments], installed_file=True)
+
+    equal(ended("check-config").stdout, "OK: no file (0 keys changed)\n", "nothing installed")
+    write(etc, "perjoule.json", {"web": {"max_requests": 39}, "storage": {"commit": "7s"}})
+    write(etc, "conf.d/10-site.json", {"storage": {"path": str(directory), "commit": "8s"},
+                                       "collectors": {"cpu": {"period": "2s"}}})
+    files = "/etc/perjoule/perjoule.json, conf.d/10-site.json (4 keys changed)\n"
+    equal(ended("check-config").stdout, f"OK: {files}", "check-config")
+    for arguments in (["print-config"], ["once", "--format=json"], ["once"], ["doctor"], ["describe", "rules"],
+                      ["describe", "alerts"], ["export"], ["accept-inventory"]):
+        check(ended(*arguments).stderr.startswith(f"configuration: {files}"), f"{arguments}: first line")
+    equal(ended("print-config", "--config.file=").stderr, "configuration: no file (0 keys changed)\n", "no file")
+    check('storage.commit' in ended("print-config").stdout, "print-config")
+    with Daemon(binary, directory, "--storage.path", directory / "store", words=words, installed_file=True) as daemon:
+        first = daemon.log().splitlines()[0]
+        check('msg=starting' in first and files.strip().replace("4", "5") in first, first)
+        daemon.stop()
+
+    (etc / "perjoule.json").unlink()
+    equal(ended("check-config").stdout, "OK: /etc/perjoule/conf.d/10-site.json (3 keys changed)\n", "conf.d alone")
+    write(etc, "perjoule.json", '{ "log": { "level": "lo\x1b[31mud" } }')
+    for arguments in ([], ["check-config"], ["once"], ["doctor"], ["describe", "rules"], ["export"]):
+        broken = ended(*arguments)
+        equal((broken.returncode, broken.stdout), (78, ""), f"{arguments} on a broken file: {broken.stderr}")
+        check("/etc/perjoule/perjoule.json:1:" in broken.stderr, broken.stderr)
+        check("\x1b" not in broken.stderr, "a control byte reaches the terminal")
+
+
+def closed_file(binary, directory):
+    """The installed file may be closed to a user: only commands that look at the host go on without it."""
+    words = with_etc(directory)
+    if not as_nobody():
+        raise Skip("needs root")
+    path = write(directory / "etc/perjoule", "perjoule.json", {"log": {"level": "warn"}})
+    path.chmod(0o600)
+    copy = shutil.copy(binary, directory / "perjouled")
+
+    def ended(*arguments):
+        return run([*words, *as_nobody(), copy, *arguments], installed_file=True)
+
+    for arguments in (["check-config"], ["print-config"], []):
+        refused = ended(*arguments)
+        equal(refused.returncode, 77, f"{arguments}: {refused.stderr}")
+        check("sudo" in refused.stderr and "--config.file=" in refused.stderr, refused.stderr)
+    equal(ended("check-config", f"--config.file={path}").returncode, 78, "a named file")
+    looked = ended("once", "--no-storage")
+    equal(looked.returncode, 0, looked.stderr)
+    check("/etc/perjoule/perjoule.json is not readable" in looked.stderr, looked.stderr)
+
+
+def conffile(binary, directory):
+    """The installed file changes nothing, and each of its lines can be uncommented."""
+    shipped = run([binary, "describe", "config"]).stdout
+    path = write(directory, "perjoule.json", shipped)
+    plain, with_it = run([binary, "print-config"]), run([binary, "print-config", f"--config.file={path}"])
+    equal(with_it.stdout, plain.stdout, "print-config with the installed file")
+    equal(run([binary, "check-config", path]).stdout, f"OK: {path} (0 keys changed)\n", "check-config")
+    keys = re.compile(r'(?m)^( *)// ("[a-z_0-9]+": .*,)$')
+    equal(len(keys.findall(shipped)), len(plain.stdout.splitlines()), "keys in the file")
+    write(directory, "perjoule.json", keys.sub(r"\1\2", shipped))
+    uncommented = run([binary, "print-config", f"--config.file={path}"])
+    equal(uncommented.returncode, 0, uncommented.stderr)
+    check("(0 keys changed)" in uncommented.stderr, uncommented.stderr)
+    equal(uncommented.stdout.count(f"# {path}:"), len(plain.stdout.splitlines()), "keys from the file")
 
 
 def reload_by_signal(binary, directory):
@@ -182,5 +306,6 @@ def files_are_for_the_daemon(binary, directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main([all_errors_at_once, origins, dialect, reload_by_signal, reload_by_http, no_secret_is_shown,
+    sys.exit(main([all_errors_at_once, origins, dialect, did_you_mean, empty_values, help_fits, installed_file,
+                   closed_file, conffile, reload_by_signal, reload_by_http, no_secret_is_shown,
                    files_are_for_the_daemon]))

@@ -111,24 +111,56 @@ def as_nobody():
     return ["setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--inh-caps=-all"]
 
 
-def run(command, seconds=20, environment=None, **options):
-    return subprocess.run([str(word) for word in command], capture_output=True, text=True, timeout=seconds,
-                          env=clean_environment(environment), stdin=subprocess.DEVNULL, check=False, **options)
+def said(ended):
+    """What a command wrote to stderr below its first line, which says that no configuration file was read."""
+    first, _, rest = ended.stderr.partition("\n")
+    check(re.fullmatch(r"configuration: no file \(\d+ keys? changed\)", first), ended.stderr)
+    return rest
+
+
+def with_etc(directory):
+    """The prefix of a command for which /etc is directory/etc, in its own mount namespace; makes that directory."""
+    etc = pathlib.Path(directory) / "etc"
+    etc.mkdir(exist_ok=True)
+    for name in ("ld.so.cache", "passwd", "group"):
+        shutil.copy(f"/etc/{name}", etc)
+    own_user = [] if os.geteuid() == 0 else ["--map-root-user"]
+    words = ["unshare", "--mount", *own_user, "sh", "-c", 'mount --bind "$0" /etc && exec "$@"', str(etc)]
+    if not shutil.which("unshare") or run([*words, "true"]).returncode != 0:
+        raise Skip("needs the right to make a mount namespace")
+    return words
+
+
+def without_installed_file(words):
+    """perjouled with no configuration file unless `words` name one, so that no test depends on /etc/perjoule."""
+    words = [str(word) for word in words]
+    names = [pathlib.Path(word).name for word in words]
+    named = any(word.startswith("--config.file") for word in words)
+    return words if named or "perjouled" not in names else [*words, "--config.file="]
+
+
+def run(command, seconds=20, environment=None, installed_file=False, **options):
+    words = [str(word) for word in command]
+    return subprocess.run(words if installed_file else without_installed_file(words), capture_output=True, text=True,
+                          timeout=seconds, env=clean_environment(environment), stdin=subprocess.DEVNULL, check=False,
+                          **options)
 
 
 class Daemon:
     """perjouled in the foreground; `flags` override the defaults below."""
 
     def __init__(self, binary, directory, *flags, words=(), environment=None, listen="127.0.0.1:0", wait=True,
-                 **options):
+                 installed_file=False, **options):
         """`words` are a prefix of the command, such as setpriv; `options` go to Popen."""
         self.log_path = pathlib.Path(directory) / f"log-{time.monotonic_ns()}"
         given = [f"--web.listen-address={listen}", *map(str, flags)]
         if not any(flag.startswith(("--storage.path", "--no-storage")) for flag in given):
             given.append(f"--storage.path={pathlib.Path(directory) / 'store'}")
+        command = [*map(str, words), str(binary), *given]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen([*words, str(binary), *given], stderr=log, stdout=log,
-                                            stdin=subprocess.DEVNULL, env=clean_environment(environment), **options)
+            self.process = subprocess.Popen(command if installed_file else without_installed_file(command), stderr=log,
+                                            stdout=log, stdin=subprocess.DEVNULL, env=clean_environment(environment),
+                                            **options)
         self.port = None
         if wait:
             try:

@@ -3,7 +3,7 @@
 import json
 import sys
 
-from harness import REPOSITORY, Scrape, Skip, check, equal, main, run
+from harness import REPOSITORY, Scrape, Skip, check, equal, main, run, said
 
 CAPTURE = REPOSITORY.parent / "shared/data/host/procfs"
 
@@ -13,7 +13,7 @@ def once(binary, form):
         raise Skip(f"needs the capture {CAPTURE}")
     ended = run([binary, "once", f"--format={form}", f"--path.sysfs={CAPTURE / 'sys'}",
                  f"--path.procfs={CAPTURE / 'proc'}"])
-    equal((ended.returncode, ended.stderr), (0, ""), f"once --format={form}")
+    equal((ended.returncode, said(ended)), (0, ""), f"once --format={form}")
     return ended.stdout
 
 

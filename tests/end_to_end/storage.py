@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 
-from harness import Daemon, as_nobody, check, equal, main, run
+from harness import Daemon, as_nobody, check, equal, main, run, said
 from meter import FAST, PERSISTED, Meter, grown, not_fallen, package_joules
 
 
@@ -88,7 +88,7 @@ def flushed_at_the_end(binary, directory):
 
 def exported(binary, directory, form, *flags):
     ended = run([binary, "export", f"--format={form}", f"--storage.path={directory / 'store'}", *flags])
-    equal((ended.returncode, ended.stderr), (0, ""), f"export --format={form}")
+    equal((ended.returncode, said(ended)), (0, ""), f"export --format={form}")
     return ended.stdout
 
 

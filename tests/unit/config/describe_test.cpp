@@ -43,14 +43,21 @@ std::string as_file(const std::string& printed) {
   return "{" + text + "}";
 }
 
-TEST_CASE("the default file has every key and equals the built-in defaults") {
+TEST_CASE("the installed file sets nothing; with every line uncommented it has every key at its default") {
   const Directory directory;
   const std::string text = default_file(test_collectors());
-  const Outcome from_file = load(input(directory.write("perjoule.json", text)));
-  CHECK_MESSAGE(from_file.refusals.empty(), render(from_file.refusals));
   const Outcome built_in = load(input());
+  const Outcome as_installed = load(input(directory.write("perjoule.json", text)));
+  REQUIRE(as_installed.loaded);
+  CHECK(print_config(*as_installed.loaded) == print_config(*built_in.loaded));
+  CHECK(as_installed.loaded->changed == 0);
+
+  const std::string all = std::regex_replace(text, std::regex("// (\"[a-z_]+\": .*,)\n"), "$1\n");
+  const Outcome from_file = load(input(directory.write("perjoule.json", all)));
+  CHECK_MESSAGE(from_file.refusals.empty(), render(from_file.refusals));
   REQUIRE(from_file.loaded);
   CHECK(from_file.loaded->settings == built_in.loaded->settings);
+  CHECK(from_file.loaded->changed == 0);
   for (const Effective& effective : from_file.loaded->effective) {
     CAPTURE(effective.path);
     CHECK(directory.hide(effective.origin).starts_with("perjoule.json:"));

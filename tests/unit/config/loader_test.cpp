@@ -86,6 +86,29 @@ TEST_CASE("a later layer wins, and each value records its origin") {
   CHECK(origin("log.format") == "default");
 }
 
+TEST_CASE("the files that were read are named, with the number of keys that differ from their defaults") {
+  const Directory directory;
+  const auto said = [&](const Input& given) {
+    const Outcome outcome = load(given);
+    return outcome.loaded ? directory.hide(files_read(*outcome.loaded)) : "refused";
+  };
+  CHECK(said(input()) == "no file (0 keys changed)");
+  Input given = input(directory.path() / "perjoule.json");
+  CHECK(said(given) == "refused");
+  given.file_may_be_missing = true;
+  CHECK(said(given) == "no file (0 keys changed)");
+  directory.write("conf.d/10-site.json", R"({"log": {"level": "warn"}})");
+  CHECK(said(given) == "conf.d/10-site.json (1 key changed)");
+  directory.write("perjoule.json", R"({"log": {"level": "error", "format": "logfmt"}, "web": {"max_requests": 9}})");
+  directory.write("conf.d/20-\x1b.json", R"({"collectors": {"rapl": {"stale_after": null, "period": "2s"}}})");
+  CHECK(said(given) == "perjoule.json, conf.d/10-site.json, conf.d/20-\\u001b.json (3 keys changed)");
+  given.environment = {{"PERJOULE_WEB_MAX_REQUESTS", "40"}};  // back to the default
+  given.flags = {{"storage.commit", "9s"}};
+  CHECK(said(given) == "perjoule.json, conf.d/10-site.json, conf.d/20-\\u001b.json (3 keys changed)");
+  directory.write("perjoule.json", "{");
+  CHECK(said(given) == "refused");
+}
+
 TEST_CASE("environment and flags can set every type") {
   Input given = input();
   given.environment = {{"PERJOULE_WEB_LISTEN_ADDRESS", "127.0.0.1:1, [::1]:2,:3"},
