@@ -14,6 +14,7 @@
 #include "collectors/collector.hpp"
 #include "collectors/cpu_times.hpp"
 #include "collectors/host/cpu_text.hpp"
+#include "collectors/host/metrics.hpp"
 #include "collectors/sysfs.hpp"
 
 namespace perjoule {
@@ -23,14 +24,6 @@ namespace {
 constexpr std::size_t cpuinfo_bytes_max = std::size_t{8} * 1024 * 1024;
 constexpr std::uint64_t look_again_every = 60;  // samples
 
-constexpr auto utilization_metric = gauge<Unit::ratio>(
-    "perjoule_cpu_utilization_ratio",
-    "Share of time since the previous sample in which the package's online CPUs were neither idle nor waiting for I/O, "
-    "from /proc/stat.",
-    "package");
-constexpr auto clock_metric = gauge<Unit::hertz>(
-    "perjoule_cpu_clock_hertz",
-    "Mean clock of the package's online CPUs, from cpufreq scaling_cur_freq, else from /proc/cpuinfo.", "package");
 constexpr auto pressure_some = counter<Unit::second>(
     "perjoule_pressure_some_seconds_total",
     "Time since boot in which at least one task waited for the resource, from /proc/pressure.", "resource");
@@ -59,7 +52,7 @@ class Cpu final : public Collector {
       batch.fault("stat", ratios.error());
     } else {
       for (const auto& [package, busy] : *ratios)
-        batch.add(utilization_metric, ratio(busy), fmt::to_string(package));
+        batch.add(cpu_utilization, ratio(busy), fmt::to_string(package));
       clocks(batch);
     }
     pressures(batch);
@@ -77,7 +70,7 @@ class Cpu final : public Collector {
     ++samples_;
     if (packages.empty()) packages = clocks_from_cpuinfo();
     for (const auto& [package, mean] : packages) {
-      batch.add(clock_metric, hertz(mean.sum / static_cast<double>(mean.count)), fmt::to_string(package));
+      batch.add(cpu_clock, hertz(mean.sum / static_cast<double>(mean.count)), fmt::to_string(package));
     }
   }
 
@@ -151,7 +144,7 @@ Result<std::vector<Probe>> make_cpu(const Options&, const Roots& roots) {
   return probes;
 }
 
-constexpr std::array<const Metric*, 4> metrics = {&utilization_metric, &clock_metric, &pressure_some, &pressure_full};
+constexpr std::array<const Metric*, 4> metrics = {&cpu_utilization, &cpu_clock, &pressure_some, &pressure_full};
 
 }  // namespace
 

@@ -16,7 +16,9 @@ namespace {
 constexpr std::size_t width = 100;
 constexpr std::size_t flag_width = 36;  // of the column of flags; a longer one has its help on the next line
 
-constexpr std::array once_options = {CommandOption{"format", "table|json|prometheus", "Form of the answer.", "table"}};
+constexpr std::array once_options = {
+    CommandOption{"format", "table|json|prometheus", "Form of the answer.", "table"},
+    CommandOption{"watch", "", "Sample and print again each second, until interrupted.", ""}};
 constexpr std::array export_options = {
     CommandOption{"format", "openmetrics|csv", "Form of the samples.", "openmetrics"},
     CommandOption{"from", "TIME", "Start, in RFC 3339 or seconds since the epoch.", "the oldest sample"},
@@ -26,7 +28,7 @@ constexpr std::array export_options = {
 
 constexpr std::array all_commands = {
     Command{"run", "", false, "Run in the foreground (the default; systemd does this).", {}},
-    Command{"once", "", false, "Sample twice, one second apart; print, exit.", once_options},
+    Command{"once", "", false, "Sample twice, one second apart; print a verdict and a table; exit.", once_options},
     Command{"doctor", "", false, "Check every source (ok, absent, denied, error, stuck) and print how to fix it.", {}},
     Command{"check-config",
             "FILE",

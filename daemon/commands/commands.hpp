@@ -19,9 +19,10 @@ inline constexpr int exit_usage = 2;
 inline constexpr int exit_permission = 77;     // EX_NOPERM of sysexits.h
 inline constexpr int exit_configuration = 78;  // EX_CONFIG
 
-// `once`: samples twice, one second apart, because power is the difference of two counter readings. `format`: table,
-// json or prometheus.
-[[nodiscard]] int run_once(const config::Settings& settings, std::string_view format);
+// `once`: samples twice, one second apart, because power is the difference of two counter readings, and prints a
+// verdict with a table (`format` json: all samples with the verdict; prometheus: all samples). `watch`: prints again
+// each second, until SIGINT or SIGTERM.
+[[nodiscard]] int run_once(const config::Settings& settings, std::string_view format, bool watch);
 
 // `doctor`: every source with its state and remedy. Exit code: 1 if a source fails or is stuck; else 77 if one is
 // denied; else 0. Absent sources do not count.

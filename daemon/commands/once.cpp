@@ -1,42 +1,21 @@
+// `once`: samples, prints, ends; with `watch` again each second.
 #include <fmt/format.h>
 #include <unistd.h>
 
-#include <algorithm>
-#include <array>
 #include <cstdio>
 
 #include "collectors/labels.hpp"
 #include "config/json_writer.hpp"
-#include "config/text.hpp"
 #include "daemon/commands/commands.hpp"
+#include "daemon/commands/findings.hpp"
 #include "daemon/commands/survey.hpp"
-#include "daemon/record/metrics.hpp"
+#include "daemon/commands/table.hpp"
 
 namespace perjoule {
 
 namespace {
 
-constexpr std::chrono::milliseconds once_limit{6000};
-constexpr std::chrono::milliseconds doctor_limit{4000};
-
-// Families about the sources: the table leaves them out, because `doctor` shows them.
-bool about_sources(const Metric& metric) {
-  constexpr std::array<const Metric*, 5> families = {&source_state, &collector_last_success, &collector_duration,
-                                                     &collector_faults, &collector_missed_ticks};
-  return std::find(families.begin(), families.end(), &metric) != families.end();
-}
-
-void print_table(const Survey& survey) {
-  std::string family;
-  survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
-    if (about_sources(metric)) return;
-    if (family != metric.name) fmt::print("{}{}\n", family.empty() ? "" : "\n", metric.name);
-    family = metric.name;
-    std::string number;
-    text::append_number(number, value);
-    fmt::print("  {:<70} {:>16} {}\n", text::printable(labels), number, suffix(metric.unit));
-  });
-}
+constexpr std::string_view home_and_clear = "\x1B[H\x1B[J";  // ECMA-48: CUP, ED
 
 std::string sample_json(const Metric& metric, std::string_view labels, double value) {
   std::string out;
@@ -57,14 +36,15 @@ std::string source_json(const SourceStatus& status) {
 }
 
 // A line for each sample and source, so that grep finds one.
-void print_json(const Survey& survey) {
+std::string json(const Survey& survey, const std::vector<Finding>& findings) {
   std::string out;
   const auto append_line = [&out](const std::string& object) {
     out += out.back() == '[' ? "\n" : ",\n";
     out += object;
   };
   JsonWriter json(out);
-  json.begin_object().key("time").number(static_cast<double>(survey.wall_ms) / 1000).key("samples").begin_array();
+  json.begin_object().member("verdict", verdict(survey, findings));
+  json.key("time").number(static_cast<double>(survey.wall_ms) / 1000).key("samples").begin_array();
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view labels, double value) {
     append_line(sample_json(metric, labels, value));
   });
@@ -74,53 +54,38 @@ void print_json(const Survey& survey) {
     append_line(source_json(status));
   out += '\n';
   json.end_array().end_object();
-  fmt::print("{}\n", out);
+  return out + '\n';
 }
 
-// Returns `code`, or exits with it if a lane still hangs in a driver: its thread cannot be ended, and a normal exit
-// would destroy objects that it uses.
-int leave(const Survey& survey, int code) {
+void print(const Survey& survey, const config::Settings& settings, std::string_view format) {
+  std::string text;
+  if (format == "prometheus") {
+    survey.latest.write(text, Format::text, survey.steady_ns);
+  } else if (format == "json") {
+    text = json(survey, findings(survey, settings));
+  } else {
+    text = table(survey, findings(survey, settings));
+  }
+  std::fwrite(text.data(), 1, text.size(), stdout);
   std::fflush(stdout);
-  if (!survey.lanes_ended) _exit(code);
-  return code;
 }
 
 }  // namespace
 
-int run_once(const config::Settings& settings, std::string_view format) {
-  const std::unique_ptr<Survey> seen = survey(settings, 2, once_limit);
-  if (format == "prometheus") {
-    std::string text;
-    seen->latest.write(text, Format::text, seen->steady_ns);
-    fmt::print("{}", text);
-  } else if (format == "json") {
-    print_json(*seen);
-  } else {
-    print_table(*seen);
+int run_once(const config::Settings& settings, std::string_view format, bool watch) {
+  SurveyPlan plan{.calls = 2};
+  if (watch) {
+    const bool terminal = ::isatty(STDOUT_FILENO) == 1;
+    plan.each_second = [&settings, format, terminal, first = true](const Survey& survey) mutable {
+      if (terminal) fmt::print("{}", home_and_clear);
+      if (!terminal && !first) fmt::print("\n");
+      first = false;
+      print(survey, settings, format);
+    };
   }
+  const std::unique_ptr<Survey> seen = survey(settings, plan);
+  if (!watch) print(*seen, settings, format);
   return leave(*seen, exit_ok);
-}
-
-int run_doctor(const config::Settings& settings) {
-  const std::unique_ptr<Survey> seen = survey(settings, 1, doctor_limit);
-  std::size_t denied = 0;
-  std::size_t failed = 0;
-  fmt::print("{:<14} {:<44} {:<8} {}\n", "SOURCE", "DEVICE", "STATE", "WHY");
-  for (const SourceStatus& status : seen->sources) {
-    const SourceState state = status.state.value_or(SourceState::stuck);
-    denied += state == SourceState::denied ? 1U : 0U;
-    failed += state == SourceState::error || state == SourceState::stuck ? 1U : 0U;
-    fmt::print("{:<14} {:<44} {:<8} {}\n", status.source, text::printable(status.device), name(state),
-               text::printable(status.what));
-    if (!status.remedy.empty() && state != SourceState::ok)
-      fmt::print("{:<14} remedy: {}\n", "", text::printable(status.remedy));
-  }
-  for (const auto& [name_of, collector] : settings.collectors) {
-    if (!collector.enabled) fmt::print("{:<14} {:<44} {:<8} {}\n", name_of, "", "off", "disabled by the configuration");
-  }
-  if (failed == 0 && denied == 0) fmt::print("\nNo source is failing or denied.\n");
-  const int code = failed > 0 ? exit_failure : (denied > 0 ? exit_permission : exit_ok);
-  return leave(*seen, code);
 }
 
 }  // namespace perjoule

@@ -1,10 +1,17 @@
 #include "daemon/commands/survey.hpp"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/signal_set.hpp>
+#include <csignal>
+#include <cstdio>
 #include <optional>
+#include <utility>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/base/clock.hpp"
@@ -22,7 +29,6 @@ namespace perjoule {
 namespace {
 
 constexpr config::Milliseconds period{1000};
-constexpr config::Milliseconds deadline{900};
 constexpr std::chrono::milliseconds lanes_deadline{500};
 constexpr std::int64_t check_every_ns = 20 * nanoseconds_per_millisecond;
 
@@ -35,58 +41,102 @@ bool done(const Sources& sources, unsigned calls) {
   return std::all_of(sources.list().begin(), sources.list().end(), enough);
 }
 
-// Stops the loop when every source is done or the time is up. The pointers are valid while the loop runs.
-asio::awaitable<void> watch(asio::io_context* loop, Clock* clock, const Sources* sources, unsigned calls,
-                            std::int64_t until_ns) {
-  const std::unique_ptr<Alarm> alarm = clock->alarm();
-  do {
-    co_await alarm->wait_until(clock->now().steady_ns + check_every_ns);
-  } while (!done(*sources, calls) && clock->now().steady_ns < until_ns);
-  loop->stop();
+// GPUs get the slot numbers that the daemon saved, if this user may read its ledger.
+storage::LedgerRows kept_states(const config::Settings& settings) {
+  storage::LedgerRows kept;
+  if (!settings.storage.enabled) return kept;
+  auto rows = storage::LedgerFile::load_read_only(settings.storage.path / "ledger.db");
+  if (rows) kept.states = std::move(rows->states);
+  return kept;
 }
+
+// The parts of a daemon that a survey needs, in order of dependency.
+class Surveyor {
+ public:
+  Surveyor(const config::Settings& settings, const SurveyPlan& plan)
+      : settings_(settings), plan_(plan), ledger_(kept_states(settings), boot_id(settings.roots)) {
+    recorder_.configure(settings.efficiency);
+    for (const Entry* entry : registry()) {
+      config::CollectorSettings collector = collector_settings(settings, entry->name);
+      if (!collector.enabled) continue;
+      collector.period = period;
+      collector.deadline = plan.use_deadlines ? std::min(plan.call_limit, collector.deadline) : plan.call_limit;
+      collector.stale_after = std::max<config::Milliseconds>(collector.stale_after, 10 * period);
+      sampler_->start(*entry, collector, settings.roots);
+    }
+  }
+
+  std::unique_ptr<Survey> run() {
+    const std::int64_t until_ns = clock_.now().steady_ns + plan_.limit.count() * nanoseconds_per_millisecond;
+    std::optional<asio::signal_set> signals;
+    if (plan_.each_second) {
+      signals.emplace(loop_, SIGINT, SIGTERM);
+      signals->async_wait([this](const boost::system::error_code&, int) { loop_.stop(); });
+    }
+    asio::co_spawn(loop_, watch(until_ns), asio::detached);
+    loop_.run();
+    update();
+    sampler_.reset();
+    result_->lanes_ended = lanes_.drain(lanes_deadline);
+    return std::move(result_);
+  }
+
+ private:
+  // Stops the loop when every source is done or the time is up.
+  asio::awaitable<void> watch(std::int64_t until_ns) {
+    const std::unique_ptr<Alarm> alarm = clock_.alarm();
+    do {
+      co_await alarm->wait_until(clock_.now().steady_ns + check_every_ns);
+    } while (!done(sources_, plan_.calls) && clock_.now().steady_ns < until_ns);
+    while (plan_.each_second) {
+      const std::int64_t next_ns = clock_.now().steady_ns + nanoseconds_per_second;
+      update();
+      plan_.each_second(*result_);
+      co_await alarm->wait_until(next_ns);
+    }
+    loop_.stop();
+  }
+
+  void update() {
+    const Stamp now = clock_.now();
+    roster_.tick(now, settings_);
+    result_->sources.clear();
+    for (const auto& [key, status] : sources_.list())
+      result_->sources.push_back(status);
+    result_->boards = roster_.inventory()->boards();
+    result_->steady_ns = now.steady_ns;
+    result_->wall_ms = now.wall_ms;
+    result_->latest.visit(now.steady_ns, [&](const Metric& metric, std::string_view, double value) {
+      if (&metric == &gpus) result_->gpus_answering = static_cast<std::size_t>(value);
+      if (&metric == &gpus_expected) result_->gpus_expected = static_cast<std::size_t>(value);
+    });
+  }
+
+  const config::Settings& settings_;
+  const SurveyPlan& plan_;
+  std::unique_ptr<Survey> result_ = std::make_unique<Survey>();
+  asio::io_context loop_{1};
+  SystemClock clock_{loop_};
+  LaneThreads lanes_{loop_};
+  Log log_{settings_.log};
+  Ledger ledger_;
+  Recorder recorder_{result_->latest, ledger_, nullptr, make_rows(ledger_)};
+  Sources sources_{recorder_.series(), result_->latest, {}};
+  GpuRoster roster_{ledger_, recorder_, sources_, log_, {}};
+  std::optional<Sampler> sampler_{std::in_place, loop_,    clock_,       [this] { return lanes_.make(); },
+                                  recorder_,     sources_, OnLateness(), roster_.inventory()};
+};
 
 }  // namespace
 
-std::unique_ptr<Survey> survey(const config::Settings& settings, unsigned calls, std::chrono::milliseconds limit) {
-  auto result = std::make_unique<Survey>();
-  asio::io_context loop(1);
-  SystemClock clock(loop);
-  LaneThreads lanes(loop);
-  // GPUs get the slot numbers that the daemon saved, if this user may read its ledger.
-  storage::LedgerRows kept;
-  if (settings.storage.enabled) {
-    auto rows = storage::LedgerFile::load_read_only(settings.storage.path / "ledger.db");
-    if (rows) kept.states = std::move(rows->states);
-  }
-  Log log(settings.log);
-  Ledger ledger(kept, boot_id(settings.roots));
-  Recorder recorder(result->latest, ledger, nullptr, make_rows(ledger));
-  recorder.configure(settings.efficiency);
-  Sources sources(recorder.series(), result->latest, {});
-  GpuRoster roster(ledger, recorder, sources, log, {});
-  std::optional<Sampler> sampler;
-  sampler.emplace(
-      loop, clock, [&lanes] { return lanes.make(); }, recorder, sources, OnLateness(), roster.inventory());
-  for (const Entry* entry : registry()) {
-    config::CollectorSettings collector = collector_settings(settings, entry->name);
-    if (!collector.enabled) continue;
-    collector.period = period;
-    collector.deadline = std::min(deadline, collector.deadline);
-    collector.stale_after = std::max<config::Milliseconds>(collector.stale_after, 10 * period);
-    sampler->start(*entry, collector, settings.roots);
-  }
-  const std::int64_t until_ns = clock.now().steady_ns + limit.count() * nanoseconds_per_millisecond;
-  asio::co_spawn(loop, watch(&loop, &clock, &sources, calls, until_ns), asio::detached);
-  loop.run();
-  for (const auto& [key, status] : sources.list())
-    result->sources.push_back(status);
-  const Stamp now = clock.now();
-  roster.tick(now, settings);
-  sampler.reset();
-  result->lanes_ended = lanes.drain(lanes_deadline);
-  result->steady_ns = now.steady_ns;
-  result->wall_ms = now.wall_ms;
-  return result;
+std::unique_ptr<Survey> survey(const config::Settings& settings, const SurveyPlan& plan) {
+  return Surveyor(settings, plan).run();
+}
+
+int leave(const Survey& survey, int code) {
+  std::fflush(stdout);
+  if (!survey.lanes_ended) _exit(code);
+  return code;
 }
 
 }  // namespace perjoule

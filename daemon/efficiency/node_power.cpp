@@ -52,6 +52,11 @@ bool NodePower::belongs(Part part, NodeSource source) {
 }
 
 void NodePower::observe(const Observation& observation) {
+  if (observation.metric == &gpu_power) {
+    if (observation.value)
+      gauges_.insert_or_assign(std::string(observation.label_values), Gauge{*observation.value, observation.steady_ns});
+    return;
+  }
   const std::optional<Part> part = classify(observation);
   if (!part) return;
   Member& member = members_[observation.series];
@@ -60,9 +65,18 @@ void NodePower::observe(const Observation& observation) {
   member.watts = observation.value;
   member.steady_ns = observation.steady_ns;
   member.stale_after_ns = observation.stale_after_ns;
+  member.interval_ns = observation.interval_us * 1000;
   member.unbooked += observation.booked;
   member.unobserved_us += observation.unobserved_us;
+  member.again = member.updated;
   member.updated = true;
+  if (observation.metric == &gpu_energy && member.gpu.empty()) member.gpu = observation.label_values;
+}
+
+std::optional<double> NodePower::watts_of(const Member& member) const {
+  const auto gauge = gauges_.find(member.gpu);
+  const bool read_together = gauge != gauges_.end() && gauge->second.steady_ns == member.steady_ns;
+  return read_together ? gauge->second.watts : member.watts;
 }
 
 bool NodePower::answers(Part part, std::int64_t now_ns) const {
@@ -82,14 +96,30 @@ std::optional<double> NodePower::power(NodeSource source, std::int64_t now_ns) c
   std::optional<double> watts;
   for (const auto& [id, member] : members_) {
     if (!belongs(member.part, source) || now_ns - member.steady_ns > member.stale_after_ns) continue;
-    if (!member.watts) return std::nullopt;
-    if (source == NodeSource::meter) {
-      watts = std::max(watts.value_or(0), *member.watts);
-    } else {
-      watts = watts.value_or(0) + *member.watts;
-    }
+    const std::optional<double> part = watts_of(member);
+    if (!part) return std::nullopt;
+    watts = source == NodeSource::meter ? std::max(watts.value_or(0), *part) : watts.value_or(0) + *part;
   }
   return watts;
+}
+
+// Whether the node is to be derived now. Then a new round begins, to which the second reading of the leader belongs.
+bool NodePower::begin_round(const Member* leader, std::optional<NodeSource> best, std::int64_t now_ns) {
+  if (leader == nullptr) return false;
+  // Readings of one tick are less than half an interval apart.
+  const std::int64_t apart_ns = leader->interval_ns > 0 ? leader->interval_ns / 2 : leader->stale_after_ns;
+  const bool complete = std::all_of(members_.begin(), members_.end(), [&](const auto& item) {
+    const Member& member = item.second;
+    if (!belongs(member.part, *best) || now_ns - member.steady_ns > member.stale_after_ns) return true;
+    return member.updated && now_ns - member.steady_ns < apart_ns;
+  });
+  const bool changed = best_ && best_ != best;
+  if (!complete && !leader->again && !changed) return false;
+  for (auto& [id, member] : members_) {
+    member.updated = !complete && !changed && &member == leader;
+    member.again = false;
+  }
+  return true;
 }
 
 std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
@@ -101,20 +131,13 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   if (!derived.readings.empty()) derived.best = derived.readings.front();
   const auto best = derived.best ? std::optional(derived.best->source) : std::nullopt;
 
-  // The leader is the first fresh member of the best source; the node is derived when a batch updates it.
-  const Member* leader = nullptr;
-  bool led = false;
-  for (auto& [id, member] : members_) {
-    const bool fresh = now_ns - member.steady_ns <= member.stale_after_ns;
-    if (best && belongs(member.part, *best) && fresh) {
-      leader = &member;
-      led = member.updated;
-      break;
-    }
-  }
-  for (auto& [id, member] : members_)
-    member.updated = false;
-  if (!led) return std::nullopt;
+  // The leader is the first fresh member of the best source.
+  const auto leads = [&](const auto& item) {
+    return best && belongs(item.second.part, *best) && now_ns - item.second.steady_ns <= item.second.stale_after_ns;
+  };
+  const auto first = std::find_if(members_.begin(), members_.end(), leads);
+  const Member* leader = first == members_.end() ? nullptr : &first->second;
+  if (!begin_round(leader, best, now_ns)) return std::nullopt;
 
   std::int64_t unobserved_us = 0;
   for (auto& [id, member] : members_) {
@@ -145,8 +168,8 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
 }
 
 std::span<const Metric* const> NodeRow::inputs() const {
-  static constexpr std::array<const Metric*, 4> metrics = {&cpu_package_energy, &dram_energy, &sensor_energy,
-                                                           &gpu_energy};
+  static constexpr std::array<const Metric*, 5> metrics = {&cpu_package_energy, &dram_energy, &sensor_energy,
+                                                           &gpu_energy, &gpu_power};
   return metrics;
 }
 

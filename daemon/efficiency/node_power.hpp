@@ -7,7 +7,9 @@
 //   modelled  like sum, with CPU packages whose power is modelled
 //
 // Energy is the sum of what the ledger booked for the members of that source, so node and parts agree to the
-// microjoule. It is booked under the source that was the best one at the time. Loop's thread only.
+// microjoule. It is booked under the source that was the best one at the time. The power of a GPU in the sum is
+// perjoule_gpu_power_watts where it was read with the energy: a counter that moves every 100 ms gives the power of a
+// second with an error of 10 %. Loop's thread only.
 #pragma once
 
 #include <array>
@@ -59,8 +61,10 @@ class NodePower {
     std::vector<NodeSource> gone;  // had a reading at the last call and has none now
     bool best_changed = false;
   };
-  // Call it after the observations of one batch. None unless that batch updated the first fresh member of the best
-  // source, so that a node with packages in several probes is derived once per period and not once per probe.
+  // Call it after the observations of one batch. The node is derived once per round: when every fresh member of the
+  // best source has been read since the last time, so that all of them are of the same tick. A member that is late is
+  // not waited for: the node is then derived when the first member is read again. A change of the best source is shown
+  // at once.
   [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
 
  private:
@@ -71,15 +75,25 @@ class NodePower {
     std::optional<double> watts;
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = 0;
+    std::int64_t interval_ns = 0;    // between its last two readings; 0: there was one
     std::int64_t unbooked = 0;       // booked for the member, not yet for the node
     std::int64_t unobserved_us = 0;  // since the start of the daemon
-    bool updated = false;            // by the current batch
+    bool updated = false;            // in this round
+    bool again = false;              // twice in this round
+    std::string gpu;                 // label values of a GPU, for gauges_
+  };
+  struct Gauge {
+    double watts = 0;
+    std::int64_t steady_ns = 0;
   };
   [[nodiscard]] static std::optional<Part> classify(const Observation& observation);
   [[nodiscard]] static bool belongs(Part part, NodeSource source);
+  [[nodiscard]] std::optional<double> watts_of(const Member& member) const;
+  [[nodiscard]] bool begin_round(const Member* leader, std::optional<NodeSource> best, std::int64_t now_ns);
   [[nodiscard]] bool answers(Part part, std::int64_t now_ns) const;
   [[nodiscard]] std::optional<double> power(NodeSource source, std::int64_t now_ns) const;
   std::map<SeriesId, Member> members_;
+  std::map<std::string, Gauge, std::less<>> gauges_;  // perjoule_gpu_power_watts, by label values
   std::array<bool, node_sources.size()> answered_{};
   std::optional<NodeSource> best_;
   std::int64_t unobserved_booked_us_ = 0;

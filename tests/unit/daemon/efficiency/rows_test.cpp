@@ -107,8 +107,8 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
 
   CHECK(node.shown(node_power, {"sum"}).value_or(0) == 750);
   const double node_joules = node.total(node_energy, {"sum"});
-  // The node is derived with the GPU's batch: the package's last second comes with the next one.
-  CHECK(node_joules == doctest::Approx(gpu_joules + 100 * 898));
+  // The node is derived with the last batch of a second, so it has the same seconds as its parts.
+  CHECK(node_joules == doctest::Approx(gpu_joules + 100 * 899));
   CHECK(node.total(energy_by_source, {"node", "counter"}) == doctest::Approx(node_joules));
   CHECK(node.total(energy_cost, {"EUR"}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 0.25).epsilon(1e-4));
   CHECK(node.total(emissions, {}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 400).epsilon(1e-4));
