@@ -23,8 +23,11 @@ std::string parse_service_unit(std::string_view cgroups) {
 }
 
 std::string grant_command(const Roots& roots, std::string_view capability, std::string_view removed_by) {
-  const Result<std::string> cgroups = sysfs::read_whole(roots.procfs / "self/cgroup", sysfs::text_max);
-  const std::string unit = cgroups ? parse_service_unit(*cgroups) : "";
+  std::string unit = roots.unit;
+  if (unit.empty()) {
+    const Result<std::string> cgroups = sysfs::read_whole(roots.procfs / "self/cgroup", sysfs::text_max);
+    if (cgroups) unit = parse_service_unit(*cgroups);
+  }
   if (!unit.empty()) {
     return fmt::format(
         "{1} lacks {0}: sudo rm -f /etc/systemd/system/{1}.d/{2} && sudo systemctl daemon-reload && "

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <string>
 
 namespace perjoule {
 
@@ -11,6 +12,8 @@ struct Roots {
   std::filesystem::path cgroupfs = "/sys/fs/cgroup";
   std::filesystem::path rootfs = "/";
   std::filesystem::path nvml = "libnvidia-ml.so.1";
+  // The systemd unit that remedies are for; empty: the one that this process runs in, if any. Set by `doctor` only.
+  std::string unit = {};
   friend bool operator==(const Roots&, const Roots&) = default;
 };
 

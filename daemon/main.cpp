@@ -223,7 +223,7 @@ int run_command(const Arguments& arguments, const config::Input& input, const co
   const std::string_view name = arguments.name();
   if (name == "describe") return describe_rules(arguments.argument, settings);
   if (name == "once") return run_once(settings, arguments.option("format"), !arguments.option("watch").empty());
-  if (name == "doctor") return run_doctor(settings);
+  if (name == "doctor") return run_doctor(settings, arguments.option("format"));
   if (name == "accept-inventory") return run_accept_inventory(settings);
   if (name == "export") return run_export_command(settings, arguments);
   if (name == "check-config") {

@@ -33,8 +33,9 @@ Error not_usable(int number, const std::filesystem::path& what, const std::files
         "with ProtectSystem=strict needs ReadWritePaths={} in a drop-in",
         directory.string());
   } else {
-    error.remedy = fmt::format("sudo install -d -m 0750 -o perjoule -g perjoule {0}; sudo chown -R perjoule: {0}",
-                               directory.string());
+    // By number: the daemon's user need not have a name that is known here.
+    error.remedy = fmt::format("sudo install -d -m 0750 -o {1} -g {2} {0}; sudo chown -R {1}:{2} {0}",
+                               directory.string(), ::geteuid(), ::getegid());
   }
   return error;
 }

@@ -72,7 +72,7 @@ constexpr std::string_view reload_remedy =
     "then sudo modprobe -r nvidia_uvm nvidia_drm nvidia_modeset nvidia && sudo modprobe nvidia";
 constexpr std::string_view permission_remedy =
     "let the daemon's user open /dev/nvidiactl and /dev/nvidia[0-9]* (ls -l /dev/nvidia* shows their group: sudo "
-    "usermod -aG GROUP perjoule; in a container, pass the devices in)";
+    "usermod -aG GROUP USER; in a container, pass the devices in)";
 
 Fault fault_of(Return result) {
   switch (result) {
@@ -103,13 +103,14 @@ std::string remedy_of(Return result, std::string_view address) {
     case Return::version_mismatch:
       return std::string(reload_remedy);
     case Return::gpu_is_lost:
+      // Kernel messages name a board by its PCI address, without the function.
       return fmt::format(
-          "sudo dmesg | grep -i 'xid{}{}' shows why it fell off the bus; a reboot or a power cycle brings it back",
-          address.empty() ? "" : ".*",
-          address.substr(0, address.find('.')));  // kernel messages name it without the PCI function
+          "sudo dmesg | grep -i 'xid{}' shows why it fell off the bus; a reboot or a power cycle brings it back",
+          address.find(':') == std::string_view::npos ? "" : fmt::format(".*{}", address.substr(0, address.find('.'))));
     case Return::reset_required:
-      return fmt::format("sudo nvidia-smi --gpu-reset -i {} once no process uses it, or reboot",
-                         address.empty() ? "INDEX (nvidia-smi -L lists them)" : address);
+      return fmt::format(
+          "sudo nvidia-smi --gpu-reset -i {} once no process uses it, or reboot",
+          address.empty() ? "INDEX (nvidia-smi -L lists them)" : address.substr(address.starts_with("index ") ? 6 : 0));
     case Return::operating_system:
     case Return::irq_issue:
     case Return::unknown:

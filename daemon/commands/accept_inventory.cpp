@@ -29,7 +29,7 @@ int run_accept_inventory(const config::Settings& settings) {
                std::generic_category().message(number));
     if (number == ENOENT) fmt::print(stderr, "remedy: pass the daemon's directory with --storage.path=DIR\n");
     const bool denied = number == EACCES || number == EPERM;
-    if (denied) fmt::print(stderr, "remedy: sudo -u perjoule perjouled accept-inventory\n");
+    if (denied) fmt::print(stderr, "remedy: sudo perjouled accept-inventory\n");
     return denied ? exit_permission : exit_failure;
   }
   ::close(file);

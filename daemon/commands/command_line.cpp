@@ -19,6 +19,7 @@ constexpr std::size_t flag_width = 36;  // of the column of flags; a longer one 
 constexpr std::array once_options = {
     CommandOption{"format", "table|json|prometheus", "Form of the answer.", "table"},
     CommandOption{"watch", "", "Sample and print again each second, until interrupted.", ""}};
+constexpr std::array doctor_options = {CommandOption{"format", "text|json", "Form of the answer.", "text"}};
 constexpr std::array export_options = {
     CommandOption{"format", "openmetrics|csv", "Form of the samples.", "openmetrics"},
     CommandOption{"from", "TIME", "Start, in RFC 3339 or seconds since the epoch.", "the oldest sample"},
@@ -29,7 +30,10 @@ constexpr std::array export_options = {
 constexpr std::array all_commands = {
     Command{"run", "", false, "Run in the foreground (the default; systemd does this).", {}},
     Command{"once", "", false, "Sample twice, one second apart; print a verdict and a table; exit.", once_options},
-    Command{"doctor", "", false, "Check every source (ok, absent, denied, error, stuck) and print how to fix it.", {}},
+    Command{"doctor", "", false,
+            "Check every device, for the service's user: read, slow, partly, absent, denied, error or stuck, and the "
+            "command that fixes it; exit code 1 if something that exists is not read.",
+            doctor_options},
     Command{"check-config",
             "FILE",
             false,

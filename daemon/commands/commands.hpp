@@ -24,9 +24,10 @@ inline constexpr int exit_configuration = 78;  // EX_CONFIG
 // each second, until SIGINT or SIGTERM.
 [[nodiscard]] int run_once(const config::Settings& settings, std::string_view format, bool watch);
 
-// `doctor`: every source with its state and remedy. Exit code: 1 if a source fails or is stuck; else 77 if one is
-// denied; else 0. Absent sources do not count.
-[[nodiscard]] int run_doctor(const config::Settings& settings);
+// `doctor`: a verdict and every device with its state and remedy (`format` text or json), for the user of the service:
+// as root this process becomes that user, and a daemon that runs is asked for its states. Exit code 1 if something that
+// exists is not read, else 0. Absent sources do not count.
+[[nodiscard]] int run_doctor(const config::Settings& settings, std::string_view format);
 
 // `accept-inventory`: makes the GPUs that are present now the expected inventory.
 [[nodiscard]] int run_accept_inventory(const config::Settings& settings);

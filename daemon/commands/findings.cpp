@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <tuple>
 
 #include "collectors/registry.hpp"
@@ -42,6 +43,26 @@ void judge_duration(Finding& finding, double deadline_seconds) {
       finding.source, *finding.seconds, std::max(2.0, 2 * *finding.seconds));
 }
 
+// A board that has not said which one it is, on a host whose bus lists none, shows under the driver's index; the slots
+// are in the order of these indices.
+std::optional<unsigned> slot_at_index(std::string_view device, const Survey& survey) {
+  constexpr std::string_view index = "index ";
+  if (!device.starts_with(index)) return std::nullopt;
+  device.remove_prefix(index.size());
+  unsigned slot = 0;
+  const auto [end, error] = std::from_chars(device.data(), device.data() + device.size(), slot);
+  const bool taken = std::any_of(survey.boards.begin(), survey.boards.end(),
+                                 [slot](const Inventory::Board& board) { return board.slot == slot; });
+  return error != std::errc{} || taken ? std::nullopt : std::optional(slot);
+}
+
+// A call that hangs has no remedy of its own.
+std::string remedy_of_stuck(const std::string& source, bool gpu) {
+  if (gpu)
+    return "sudo dmesg | grep -i -e xid -e nvrm shows what the driver met; only a reboot frees a call that hangs in it";
+  return fmt::format("sudo dmesg | tail -50 shows what its driver met; --no-collector.{} leaves it out", source);
+}
+
 Finding finding_of(const SourceStatus& status, const Survey& survey, const config::Settings& settings) {
   Finding finding{.source = status.source,
                   .device = status.device,
@@ -57,6 +78,9 @@ Finding finding_of(const SourceStatus& status, const Survey& survey, const confi
     finding.address = board.address;
     finding.uuid = board.uuid;
   }
+  if (gpu && !finding.slot) finding.slot = slot_at_index(status.device, survey);
+  if (finding.condition == Condition::stuck && finding.remedy.empty())
+    finding.remedy = remedy_of_stuck(status.source, gpu);
   switch (finding.condition) {
     case Condition::denied:
     case Condition::error:

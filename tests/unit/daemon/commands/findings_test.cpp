@@ -61,6 +61,19 @@ TEST_CASE("a board that has vanished is a problem while it is expected") {
   CHECK(lines(of.survey) == "! GPU 1 (0000:10:00.0) absent\n! nvml absent\nGPU 0 (0000:00:00.0) read\n");
 }
 
+TEST_CASE("a board that is known by the driver's index only has that slot, unless another board has it") {
+  HandSurvey of;
+  of.boards(2, 2);
+  of.survey.gpus_expected = 3;
+  of.source("nvml", "GPU-0", SourceState::ok);
+  of.source("nvml", "GPU-1", SourceState::ok);
+  of.source("nvml", "index 2", SourceState::stuck);
+  CHECK(lines(of.survey) == "! GPU 2 stuck\nGPU 0 (0000:00:00.0) read\nGPU 1 (0000:10:00.0) read\n");
+  CHECK(findings(of.survey, {}).at(0).remedy.find("dmesg") != std::string::npos);
+  of.survey.sources.back().device = "index 1";
+  CHECK(lines(of.survey).starts_with("! nvml index 1 stuck\n"));
+}
+
 TEST_CASE("a host without GPUs has no problem with NVML") {
   HandSurvey of;
   of.source("nvml", "", SourceState::absent, "no library", "");
