@@ -75,16 +75,16 @@ void take(Finding& finding, SourceState state, const Judge& as) {
 
 void take(std::vector<Finding>& findings, const RunningDaemon& daemon, const Judge& as) {
   for (const auto& [key, state] : daemon.states) {
-    const auto& [source, device] = key;
-    const auto found =
-        std::find_if(findings.begin(), findings.end(), [&, &source = source, &device = device](const Finding& one) {
-          return one.source == source && (one.device == device || (!device.empty() && one.address == device));
-        });
+    const auto is_same = [&of = key](const Finding& one) {
+      return one.source == of.first && (one.device == of.second || (!of.second.empty() && one.address == of.second));
+    };
+    const auto found = std::find_if(findings.begin(), findings.end(), is_same);
     if (found != findings.end()) {
       take(*found, state, as);
       continue;
     }
-    Finding only{.source = source, .device = device, .condition = condition_of(state), .what = "in the running daemon"};
+    Finding only{
+        .source = key.first, .device = key.second, .condition = condition_of(state), .what = "in the running daemon"};
     only.problem = is_problem(state);
     findings.push_back(std::move(only));
   }
@@ -95,6 +95,11 @@ void take(std::vector<Finding>& findings, const RunningDaemon& daemon, const Jud
     return std::any_of(daemon.states.begin(), daemon.states.end(),
                        [&](const auto& item) { return item.first.first == one.source; });
   });
+  // A caller without the right to read the ledger does not know how many are expected.
+  const bool known = std::any_of(findings.begin(), findings.end(),
+                                 [](const Finding& one) { return one.problem && is_gpu_source(one.source); });
+  if (daemon.gpus_answering < daemon.gpus_expected && !known)
+    findings.push_back(missing_boards(daemon.gpus_answering, daemon.gpus_expected));
   sort(findings);
 }
 

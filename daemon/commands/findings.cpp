@@ -152,12 +152,7 @@ void add_missing(std::vector<Finding>& findings, const Survey& survey) {
     return is_gpu_source(finding.source) && !finding.slot && finding.problem;
   });
   if (explained || listed >= survey.gpus_expected || survey.gpus_answering >= survey.gpus_expected) return;
-  findings.push_back(
-      {.source = "nvml",
-       .condition = Condition::absent,
-       .what = fmt::format("{} of {} expected GPUs answer", survey.gpus_answering, survey.gpus_expected),
-       .remedy = "if that is all of them: sudo perjouled accept-inventory, or lower collectors.nvml.expected",
-       .problem = true});
+  findings.push_back(missing_boards(survey.gpus_answering, survey.gpus_expected));
 }
 
 }  // namespace
@@ -204,8 +199,7 @@ void sort(std::vector<Finding>& findings) {
   const auto key = [](const Finding& of) {
     return std::tuple(!of.problem, order_of(of.source), of.slot.value_or(slots_max), std::string_view(of.device));
   };
-  std::stable_sort(findings.begin(), findings.end(),
-                   [&](const Finding& a, const Finding& b) { return key(a) < key(b); });
+  std::sort(findings.begin(), findings.end(), [&](const Finding& a, const Finding& b) { return key(a) < key(b); });
 }
 
 std::vector<Finding> findings(const Survey& survey, const config::Settings& settings) {
@@ -220,6 +214,15 @@ std::vector<Finding> findings(const Survey& survey, const config::Settings& sett
   }
   sort(found);
   return found;
+}
+
+Finding missing_boards(std::size_t answering, std::size_t expected) {
+  return {.source = "nvml",
+          .device = "missing boards",
+          .condition = Condition::absent,
+          .what = fmt::format("{} of {} expected GPUs answer", answering, expected),
+          .remedy = "if that is all of them: sudo perjouled accept-inventory, or lower collectors.nvml.expected",
+          .problem = true};
 }
 
 std::string title(const Finding& finding) {

@@ -1,6 +1,7 @@
 // What a survey found, device by device, as `once` and `doctor` say it. Pure; any thread.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -34,6 +35,8 @@ struct Finding {
 // Problems first, then in the order of the registry; GPUs by slot. A GPU that is known but not seen by its source has a
 // line too, if fewer answer than are expected.
 [[nodiscard]] std::vector<Finding> findings(const Survey& survey, const config::Settings& settings);
+// GPUs that are expected by number only.
+[[nodiscard]] Finding missing_boards(std::size_t answering, std::size_t expected);
 void sort(std::vector<Finding>& findings);
 
 // "GPU 3 (0000:5d:00.0)", "rapl package-1", "hwmon".

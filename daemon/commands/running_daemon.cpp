@@ -6,8 +6,9 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 #include <boost/asio/io_context.hpp>
-#include <string_view>
+#include <charconv>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/labels.hpp"
 #include "daemon/base/lane.hpp"
 #include "daemon/http/client.hpp"
@@ -67,6 +68,16 @@ std::map<std::pair<std::string, std::string>, SourceState> states_in(std::string
   return states;
 }
 
+double value_in(std::string_view exposition, std::string_view name) {
+  const std::string start = fmt::format("\n{} ", name);
+  const std::size_t at = exposition.find(start);
+  if (at == std::string_view::npos) return 0;
+  exposition.remove_prefix(at + start.size());
+  double value = 0;
+  std::from_chars(exposition.data(), exposition.data() + exposition.size(), value);
+  return value;
+}
+
 std::string reachable(std::string_view listen_address) {
   if (listen_address.empty()) return "";
   const std::size_t colon = std::min(listen_address.rfind(':'), listen_address.size());
@@ -91,6 +102,8 @@ RunningDaemon ask_daemon(const config::Settings& settings) {
     return daemon;
   }
   daemon.states = states_in(answer->body);
+  daemon.gpus_answering = static_cast<std::size_t>(value_in(answer->body, gpus.name));
+  daemon.gpus_expected = static_cast<std::size_t>(value_in(answer->body, gpus_expected.name));
   daemon.answers = !daemon.states.empty();
   if (!daemon.answers) daemon.why = "the answer is not from perjouled";
   return daemon;

@@ -2,8 +2,10 @@
 // runs a loop of its own.
 #pragma once
 
+#include <cstddef>
 #include <map>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "config/settings.hpp"
@@ -16,6 +18,8 @@ struct RunningDaemon {
   bool answers = false;
   std::string why;                                                    // why not
   std::map<std::pair<std::string, std::string>, SourceState> states;  // by source and device
+  std::size_t gpus_answering = 0;
+  std::size_t gpus_expected = 0;
 };
 
 // Asks the first listen address, for a wildcard the loopback address.
@@ -23,6 +27,8 @@ struct RunningDaemon {
 
 // Pure: the states in an exposition of /metrics.
 [[nodiscard]] std::map<std::pair<std::string, std::string>, SourceState> states_in(std::string_view exposition);
+// Pure: the value of a series without labels; 0 if it is not there.
+[[nodiscard]] double value_in(std::string_view exposition, std::string_view name);
 // Pure: where a client on this host reaches a listen address: ":10190" -> "127.0.0.1:10190".
 [[nodiscard]] std::string reachable(std::string_view listen_address);
 

@@ -72,6 +72,12 @@ TEST_CASE("the states of a running daemon are read from its exposition") {
   CHECK(states_in("").empty());
 }
 
+TEST_CASE("the number of GPUs is read from an exposition") {
+  CHECK(value_in("# x\nperjoule_gpus 7\nperjoule_gpus_expected 8\n", "perjoule_gpus") == 7);
+  CHECK(value_in("# x\nperjoule_gpus 7\nperjoule_gpus_expected 8\n", "perjoule_gpus_expected") == 8);
+  CHECK(value_in("perjoule_gpus{} 7\nperjoule_gpus x", "perjoule_gpus") == 0);
+}
+
 TEST_CASE("a listen address is asked where a client on this host reaches it") {
   CHECK(reachable(":10190") == "127.0.0.1:10190");
   CHECK(reachable("0.0.0.0:1") == "127.0.0.1:1");

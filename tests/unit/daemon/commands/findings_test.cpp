@@ -58,7 +58,7 @@ TEST_CASE("a board that has vanished is a problem while it is expected") {
   of.survey.gpus_expected = 1;  // configured, or accepted
   CHECK(lines(of.survey) == "GPU 0 (0000:00:00.0) read\n");
   of.survey.gpus_expected = 4;  // two more, which were never seen
-  CHECK(lines(of.survey) == "! GPU 1 (0000:10:00.0) absent\n! nvml absent\nGPU 0 (0000:00:00.0) read\n");
+  CHECK(lines(of.survey) == "! GPU 1 (0000:10:00.0) absent\n! nvml missing boards absent\nGPU 0 (0000:00:00.0) read\n");
 }
 
 TEST_CASE("a board that is known by the driver's index only has that slot, unless another board has it") {
