@@ -24,6 +24,8 @@ bool is_label(std::string_view name) {
   return name.find_first_not_of(allowed) == std::string_view::npos;
 }
 
+}  // namespace
+
 Complaints check_template(std::string_view text) {
   while (true) {
     const std::size_t open = text.find_first_of("{}");
@@ -41,6 +43,8 @@ Complaints check_template(std::string_view text) {
   }
 }
 
+namespace {
+
 Complaints check_external_labels(const Value& value) {
   for (const auto& [name, text] : std::get<Map>(value)) {
     if (!is_label(name)) {
@@ -54,25 +58,36 @@ Complaints check_external_labels(const Value& value) {
   return std::nullopt;
 }
 
-Complaints check_urls(const Value& value) {
-  for (const std::string& url : std::get<std::vector<std::string>>(value)) {
-    const std::size_t scheme = url.starts_with("http://") ? 7 : url.starts_with("https://") ? 8 : 0;
-    const bool host = scheme > 0 && url.size() > scheme && url[scheme] != '/' && url[scheme] != ':';
-    const bool clean = std::all_of(url.begin(), url.end(), [](char c) { return c > ' ' && c < 0x7F; });
-    if (!host || !clean) return Complaint{"the value is not a URL", "write http://HOST:PORT/PATH"};
-    if (std::string_view(url).substr(scheme, url.find('/', scheme) - scheme).find('@') != std::string_view::npos)
-      return Complaint{"the URL contains a user or password",
-                       "put the secret into the path, or use a proxy that adds it"};
-  }
-  return std::nullopt;
-}
-
 Complaints check_runbook_url(const Value& value) {
   const std::string& url = std::get<std::string>(value);
   if ((url.starts_with("http://") || url.starts_with("https://")) && url.find("{runbook}") != std::string::npos)
     return std::nullopt;
   return Complaint{fmt::format("{} is not a URL with {{runbook}} in it", text::quoted_short(url)),
                    "write https://HOST/PATH/{runbook}.md"};
+}
+
+void add_receivers(std::vector<Key>& keys, const std::string& name, std::string_view what,
+                   std::vector<Receiver> Alerts::*member) {
+  const std::string path = "alerts." + name;
+  keys.push_back(
+      {.path = path,
+       .type = OptionType::target_list,
+       .help = fmt::format("{} An item is a URL or an object {{ \"url\", \"name\", \"basic_auth\": {{ "
+                           "\"username\", \"password_file\" }}, \"authorization\": {{ \"type\", "
+                           "\"credentials_file\" }}, \"tls\": {{ \"ca_file\", \"cert_file\", \"key_file\", "
+                           "\"server_name\" }}, \"proxy\", \"headers\": {{ \"NAME\": \"VALUE\" }} }}; files are "
+                           "read again when they change.",
+                           what),
+       .secret = true,
+       .null_means = "none",
+       .store = [member](Settings& to,
+                         const Value& v) { to.alerts.*member = receivers_from(std::get<std::string>(v)); },
+       .examine =
+           [path](const json::Value& list) {
+             std::vector<json::Problem> problems;
+             static_cast<void>(read_receivers(list, path, problems));
+             return problems;
+           }});
 }
 
 }  // namespace
@@ -88,22 +103,12 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
                     to.alerts.external_labels = std::get<Map>(v);
                     std::erase_if(to.alerts.external_labels, [](const auto& label) { return label.second.empty(); });
                   }});
-  keys.push_back(
-      {.path = "alerts.alertmanagers",
-       .type = OptionType::text_list,
-       .help = "URLs of Alertmanagers, such as http://HOST:9093; every alert is sent to each of them.",
-       .secret = true,
-       .null_means = "none",
-       .check = check_urls,
-       .store = [](Settings& to, const Value& v) { to.alerts.alertmanagers = std::get<std::vector<std::string>>(v); }});
-  keys.push_back(
-      {.path = "alerts.webhooks",
-       .type = OptionType::text_list,
-       .help = "URLs to which every alert is posted, in the format of Alertmanager's webhook (version 4).",
-       .secret = true,
-       .null_means = "none",
-       .check = check_urls,
-       .store = [](Settings& to, const Value& v) { to.alerts.webhooks = std::get<std::vector<std::string>>(v); }});
+  add_receivers(keys, "alertmanagers",
+                "Alertmanagers, such as \"http://HOST:9093\"; every alert is sent to each of them.",
+                &Alerts::alertmanagers);
+  add_receivers(keys, "webhooks",
+                "Webhooks to which every alert is posted, in the format of Alertmanager's webhook (version 4).",
+                &Alerts::webhooks);
   keys.push_back({.path = "alerts.runbook_url",
                   .help = "URL of the runbooks with {runbook} in place of the page's name, such as "
                           "https://HOST/runbooks/{runbook}.md; alerts carry it as annotation runbook_url.",

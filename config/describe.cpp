@@ -54,6 +54,8 @@ std::string_view type_name(const Key& key) {
       return "object of strings";
     case OptionType::object_list:
       return "list of objects";
+    case OptionType::target_list:
+      return "list of URLs and objects";
   }
   return "";
 }
@@ -128,6 +130,8 @@ std::string placeholder(const Key& key) {
       return "NAME=VALUE";
     case OptionType::object_list:
       return "JSON";
+    case OptionType::target_list:
+      return "URL";
     case OptionType::text:
     case OptionType::text_list:
       break;
@@ -145,7 +149,8 @@ std::string first_sentence(std::string_view text) {
 std::vector<FlagHelp> flags(std::span<const CollectorSection> collectors) {
   std::vector<FlagHelp> flags;
   for (const Key& key : keys(collectors)) {
-    const bool list = key.type == OptionType::text_list || key.type == OptionType::text_map;
+    const bool list =
+        key.type == OptionType::text_list || key.type == OptionType::text_map || key.type == OptionType::target_list;
     flags.push_back({flag_name(key), group_of(key), placeholder(key), first_sentence(key.help),
                      key.nullable() ? std::string(key.null_means) : key.fallback, list,
                      key.type == OptionType::boolean});

@@ -131,7 +131,7 @@ void Layers::add_file(const std::filesystem::path& path) {
     const std::size_t at = problem.place.offset;
     const bool secret = at < file.text.size() && file.text[at] != document.text[at];
     refuse(file.refusal(problem.place, problem.path,
-                        mask_urls(problem.what.substr(0, secret ? problem.what.find(", got ") : std::string::npos)),
+                        problem.what.substr(0, secret ? problem.what.find(", got ") : std::string::npos),
                         problem.help));
   }
   if (!document.root) return;

@@ -82,6 +82,7 @@ Checked<KeyValue> parse_scalar(const Key& key, std::string_view text) {
     case OptionType::power:
       return widen(parse_power(text));
     case OptionType::object_list:
+    case OptionType::target_list:
       return parse_objects(key, text);
     case OptionType::text:
     case OptionType::text_list:
@@ -212,6 +213,8 @@ std::string expectation(const Key& key) {
       return "an object of strings";
     case OptionType::object_list:
       return "a list of objects";
+    case OptionType::target_list:
+      return "a list of URLs and objects";
   }
   return "";
 }
@@ -264,6 +267,9 @@ Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& p
     case OptionType::object_list:
       if (value.type == Type::array) return parse_object_list(value, place);
       break;
+    case OptionType::target_list:  // its items were checked by key.examine
+      if (value.type == Type::array) return KeyValue(Value(json::write(value)));
+      break;
     default:
       if (value.type == Type::text) return checked(key, parse_scalar(key, value.text));
       break;
@@ -275,7 +281,7 @@ std::string format_value(const Key& key, const KeyValue& value) {
   if (!value) return "null";
   if (const bool* flag = std::get_if<bool>(&*value)) return *flag ? "true" : "false";
   if (const auto* text = std::get_if<std::string>(&*value))
-    return key.type == OptionType::object_list ? *text : text::quoted(*text);
+    return key.type == OptionType::object_list || key.type == OptionType::target_list ? *text : text::quoted(*text);
   if (const auto* map = std::get_if<Map>(&*value)) {
     std::string entries;
     for (const auto& [name, text] : *map)

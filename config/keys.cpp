@@ -95,6 +95,7 @@ void add_web(std::vector<Key>& keys) {
        .needs_restart = true,
        .check = check_listen_addresses,
        .store = [](Settings& to, const Value& v) { to.web.listen_address = std::get<std::vector<std::string>>(v); }});
+  keys.push_back(external_url_key());
   keys.push_back({.path = "web.telemetry_path",
                   .fallback = "/metrics",
                   .help = "URL path of the metrics for Prometheus.",

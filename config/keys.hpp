@@ -35,7 +35,7 @@ struct Key {
   std::string_view null_means = {};  // the effect when it is unset; shown in the documentation
   std::optional<Complaint> (*check)(const Options::Value&) = nullptr;  // checks beyond type and range
   std::function<void(Settings&, const Options::Value&)> store;         // not called when unset
-  ExamineRules examine = {};                                           // for an object_list
+  ExamineRules examine = {};                                           // for an object_list or a target_list
 
   [[nodiscard]] bool nullable() const { return fallback.empty(); }
 };
@@ -45,6 +45,12 @@ struct Key {
 
 // The section `alerts`, for keys() alone.
 void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules);
+
+// The key web.external_url, for keys() alone.
+[[nodiscard]] Key external_url_key();
+
+// Checks a string in which {hostname} and {port} are replaced.
+[[nodiscard]] std::optional<Complaint> check_template(std::string_view text);
 
 [[nodiscard]] std::string flag_name(const Key& key);         // "web.listen-address", without the leading dashes
 [[nodiscard]] std::string environment_name(const Key& key);  // "PERJOULE_WEB_LISTEN_ADDRESS"
@@ -60,7 +66,7 @@ inline constexpr std::size_t text_length_max = 4096;
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, std::string_view text);
 // From a file. `place` is set to the position of the value or, if an item of a list has an error, of that item.
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& place);
-// As JSON; a file with it reads back as the same value.
+// As JSON, with secrets as "***"; a file with a value without secrets reads back as the same value.
 [[nodiscard]] std::string format_value(const Key& key, const KeyValue& value);
 
 }  // namespace perjoule::config

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 
+#include "config/secrets.hpp"
 #include "config/suggestion.hpp"
 
 namespace perjoule::config {
@@ -18,6 +19,47 @@ Refusal from(std::string source) {
   Refusal where;
   where.file = std::move(source);
   return where;
+}
+
+// A message about a syntax error must not repeat what stands there, because it may be a secret.
+json::Document read_with_secrets(std::string_view text, std::vector<json::Problem>& problems) {
+  json::Document document = json::read(text);
+  for (json::Problem& problem : document.problems) {
+    problem.what.resize(std::min(problem.what.find(", got "), problem.what.size()));
+    problems.push_back(std::move(problem));
+  }
+  return document;
+}
+
+// A URL, or an object in JSON.
+void add_target(json::Value& list, std::string_view text, std::vector<json::Problem>& problems) {
+  list.type = json::Type::array;
+  if (text.starts_with('{')) {
+    json::Document document = read_with_secrets(text, problems);
+    if (document.root) list.items.push_back(*std::move(document.root));
+    return;
+  }
+  json::Value& item = list.items.emplace_back();
+  item.type = json::Type::text;
+  item.text = text;
+}
+
+// The value of a variable, which is a list in JSON or URLs separated by commas.
+json::Value targets(std::string_view text, std::vector<json::Problem>& problems) {
+  json::Value list;
+  if (text.starts_with('[') || text.starts_with('{')) {
+    return read_with_secrets(text, problems).root.value_or(list);
+  }
+  while (!text.empty()) {
+    std::string_view item = text.substr(0, text.find(','));
+    text.remove_prefix(std::min(item.size() + 1, text.size()));
+    while (item.starts_with(' '))
+      item.remove_prefix(1);
+    while (item.ends_with(' '))
+      item.remove_suffix(1);
+    add_target(list, item, problems);
+  }
+  return list;
 }
 
 // Adds an item to a list, or with `map` an entry NAME=VALUE to an object.
@@ -52,6 +94,7 @@ Layers::Layers(std::span<const CollectorSection> collectors, const ExamineRules&
 }
 
 void Layers::refuse(Refusal refusal) {
+  refusal.what = mask_urls(refusal.what);
   if (refusals_.size() < refusals_max) {
     refusals_.push_back(std::move(refusal));
   } else if (refusals_.size() == refusals_max) {
@@ -82,21 +125,31 @@ void Layers::set(std::size_t index, Checked<KeyValue> value, Refusal where, std:
 
 void Layers::set_text(std::size_t index, std::string_view text, const std::string& source) {
   const Key& key = keys_[index];
-  if (key.examine) {
-    const json::Document document = json::read(text);
-    std::vector<json::Problem> problems = document.problems;
-    if (document.root && problems.empty()) problems = key.examine(*document.root);
-    slots_[index].refused = slots_[index].refused || !problems.empty();
-    for (json::Problem& problem : problems) {
-      Refusal refusal = from(source);
-      refusal.path = problem.path.empty() ? key.path : problem.path;
-      refusal.what = std::move(problem.what);
-      refusal.help = std::move(problem.help);
-      refuse(std::move(refusal));
-    }
-    if (!problems.empty()) return;
+  if (!key.examine || (text.empty() && key.nullable())) return set(index, parse_value(key, text), from(source), source);
+  std::vector<json::Problem> problems;
+  if (key.type == OptionType::target_list) {
+    const json::Value list = targets(text, problems);
+    return set_examined(index, list, std::move(problems), source);
   }
-  set(index, parse_value(key, text), from(source), source);
+  json::Document document = json::read(text);
+  set_examined(index, document.root.value_or(json::Value()), std::move(document.problems), source);
+}
+
+void Layers::set_examined(std::size_t index, const json::Value& value, std::vector<json::Problem> problems,
+                          const std::string& source) {
+  const Key& key = keys_[index];
+  if (problems.empty()) problems = key.examine(value);
+  slots_[index].refused = slots_[index].refused || !problems.empty();
+  for (json::Problem& problem : problems) {
+    Refusal refusal = from(source);
+    refusal.path = problem.path.empty() ? key.path : problem.path;
+    refusal.what = std::move(problem.what);
+    refusal.help = std::move(problem.help);
+    refuse(std::move(refusal));
+  }
+  if (!problems.empty()) return;
+  Place ignored;
+  set(index, parse_value(key, value, ignored), from(source), source);
 }
 
 void Layers::add_environment(std::span<const std::pair<std::string, std::string>> variables) {
@@ -124,6 +177,7 @@ void Layers::add_environment(std::span<const std::pair<std::string, std::string>
 
 void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flags) {
   std::map<std::size_t, json::Value> lists;  // repeated flags of a key form one list
+  std::map<std::size_t, std::vector<json::Problem>> list_problems;
   for (const auto& [name, text] : flags) {
     const std::string spelled = underscored(name);
     const auto found = std::find_if(keys_.begin(), keys_.end(), [&](const Key& key) {
@@ -142,6 +196,10 @@ void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flag
       continue;
     }
     const auto index = static_cast<std::size_t>(found - keys_.begin());
+    if (found->type == OptionType::target_list) {
+      add_target(lists[index], text, list_problems[index]);
+      continue;
+    }
     if (found->type == OptionType::text_list || found->type == OptionType::text_map) {
       add_item(lists[index], text, found->type == OptionType::text_map);
       continue;
@@ -152,6 +210,10 @@ void Layers::add_flags(std::span<const std::pair<std::string, std::string>> flag
   for (const auto& [index, list] : lists) {
     Place ignored;
     const std::string source = "flag --" + flag_name(keys_[index]);
+    if (keys_[index].type == OptionType::target_list) {
+      set_examined(index, list, std::move(list_problems[index]), source);
+      continue;
+    }
     set(index, parse_value(keys_[index], list, ignored), from(source), source);
   }
 }

@@ -53,6 +53,9 @@ class Layers {
   void set(std::size_t index, Checked<KeyValue> value, Refusal where, std::string origin);
   // `text` is from an environment variable or a flag; `source` names it for messages.
   void set_text(std::size_t index, std::string_view text, const std::string& source);
+  // `value` is examined by the key's own reader, unless `problems` has errors of reading it.
+  void set_examined(std::size_t index, const json::Value& value, std::vector<json::Problem> problems,
+                    const std::string& source);
   [[nodiscard]] std::vector<std::string_view> siblings(std::string_view prefix) const;
 
   std::vector<Key> keys_;

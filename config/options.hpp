@@ -15,6 +15,7 @@ namespace perjoule {
 
 // `text_map`: an object with string values; the entries of a layer are added to those of the layers below.
 // `object_list`: a list of objects that config/ does not interpret; the value is their JSON as a string.
+// `target_list`: the same for a list of URLs and objects (config/receiver.hpp); secrets in it are masked when shown.
 enum class OptionType : std::uint8_t {
   boolean,
   integer,
@@ -25,7 +26,8 @@ enum class OptionType : std::uint8_t {
   power,
   text_list,
   text_map,
-  object_list
+  object_list,
+  target_list
 };
 
 struct Option {

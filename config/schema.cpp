@@ -19,6 +19,7 @@ std::string_view json_type(const Key& key) {
       return "number";
     case OptionType::text_list:
     case OptionType::object_list:
+    case OptionType::target_list:
       return "array";
     case OptionType::text_map:
       return "object";
@@ -55,6 +56,8 @@ std::string leaf_text(const Key& key) {
   }
   if (key.type == OptionType::text_map) text += R"(, "additionalProperties": { "type": "string" })";
   if (key.type == OptionType::object_list) text += R"(, "items": { "type": "object" })";
+  if (key.type == OptionType::target_list)
+    text += fmt::format(", \"items\": {{ {} }}, \"maxItems\": {}", receiver_schema(), list_max);
   if (key.type == OptionType::text && key.choices.empty()) text += ", \"minLength\": 1";
   if (!key.choices.empty()) {
     std::string choices;

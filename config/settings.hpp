@@ -13,6 +13,7 @@
 
 #include "config/options.hpp"
 #include "config/rate_text.hpp"
+#include "config/receiver.hpp"
 #include "config/roots.hpp"
 
 namespace perjoule::config {
@@ -25,6 +26,7 @@ enum class LogFormat : std::uint8_t { logfmt, json };
 struct Web {
   std::vector<std::string> listen_address = {"127.0.0.1:10190"};
   std::string telemetry_path = "/metrics";
+  std::string external_url;  // template with {hostname} and {port}, without a slash at the end; empty: not configured
   int max_requests = 40;
   bool enable_lifecycle = false;
   friend bool operator==(const Web&, const Web&) = default;
@@ -61,9 +63,9 @@ struct PowerModel {
 
 struct Alerts {
   std::map<std::string, std::string> external_labels;  // label -> template with {hostname} and {port}
-  std::vector<std::string> alertmanagers;              // URLs
-  std::vector<std::string> webhooks;                   // URLs
-  std::string runbook_url;                             // template with {runbook}; empty: alerts carry no link
+  std::vector<Receiver> alertmanagers;
+  std::vector<Receiver> webhooks;
+  std::string runbook_url;  // template with {runbook}; empty: alerts carry no link
   bool default_rules = true;
   std::string rules = "[]";  // JSON, checked by the reader that the daemon passed to the loader
   friend bool operator==(const Alerts&, const Alerts&) = default;

@@ -51,6 +51,11 @@ enum class Decimals : std::uint8_t {
 // if the date does not exist, for a leap second, and for any other form.
 [[nodiscard]] std::optional<std::int64_t> parse_rfc3339(std::string_view text);
 
+// An HTTP date in one of its three forms (RFC 9110 section 5.6.7), as milliseconds since 1970. A year of two digits is
+// the one nearest to `wall_ms` that is at most 50 years ahead. Nothing for any other form; the name of the day is not
+// checked.
+[[nodiscard]] std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t wall_ms);
+
 // ---- Durations: "1h30m", whole numbers with units, the largest unit first, each at most once
 
 struct DurationUnit {

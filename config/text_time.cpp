@@ -1,7 +1,9 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <chrono>
+#include <vector>
 
 #include "config/text.hpp"
 
@@ -43,6 +45,24 @@ std::optional<std::int64_t> fraction_ms(std::string_view text, std::size_t& at) 
   for (; at < text.size() && is_digit(text[at]); ++at, weight /= 10)
     ms += (text[at] - '0') * weight;
   return at == begin ? std::nullopt : std::optional(ms);
+}
+
+// "Nov" as 11.
+std::optional<int> month_of(std::string_view name) {
+  constexpr std::string_view names = "JanFebMarAprMayJunJulAugSepOctNovDec";
+  const std::size_t at = name.size() == 3 ? names.find(name) : std::string_view::npos;
+  if (at == std::string_view::npos || at % 3 != 0) return std::nullopt;
+  return static_cast<int>(at / 3) + 1;
+}
+
+// "08:49:37". A leap second counts as the second before it.
+std::optional<int> second_of_day(std::string_view text) {
+  const auto hour = field(text, 0, 2);
+  const auto minute = field(text, 3, 2);
+  const auto second = field(text, 6, 2);
+  if (text.size() != 8 || text[2] != ':' || text[5] != ':' || !hour || !minute || !second) return std::nullopt;
+  if (*hour > 23 || *minute > 59 || *second > 60) return std::nullopt;
+  return (*hour * 60 + *minute) * 60 + std::min(*second, 59);
 }
 
 bool knows_unit(std::string_view name) {
@@ -98,6 +118,36 @@ std::optional<std::int64_t> parse_rfc3339(std::string_view text) {
   if (!east) return std::nullopt;
   const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
   return (((days * 24 + *hour) * 60 + *minute - *east) * 60 + *second) * 1000 + *ms;
+}
+
+std::optional<std::int64_t> parse_http_date(std::string_view text, std::int64_t wall_ms) {
+  std::vector<std::string_view> words;  // day name, and the date in the order of its form
+  for (std::size_t at = 0; at < text.size() && words.size() < 7;) {
+    const std::size_t end = std::min(text.find_first_of(" -", at), text.size());
+    if (end > at) words.push_back(text.substr(at, end - at));
+    at = end + 1;
+  }
+  // Sun, 06 Nov 1994 08:49:37 GMT; Sunday, 06-Nov-94 08:49:37 GMT; Sun Nov  6 08:49:37 1994
+  const bool comma = words.size() == 6 && words[0].ends_with(',') && words[5] == "GMT";
+  if (!comma && words.size() != 5) return std::nullopt;
+  const std::string_view day_word = comma ? words[1] : words[2];
+  const std::string_view year_word = comma ? words[3] : words[4];
+  const auto day = field(day_word, 0, day_word.size());
+  auto year = field(year_word, 0, year_word.size());
+  const auto month = month_of(comma ? words[2] : words[1]);
+  const auto second = second_of_day(comma ? words[4] : words[3]);
+  if (!day || !year || !month || !second || day_word.size() > 2 || year_word.size() > 4) return std::nullopt;
+  if (year_word.size() == 2) {
+    const int now = 1970 + static_cast<int>(wall_ms / duration_units[0].ms);
+    *year += now / 100 * 100;
+    if (*year > now + 50) *year -= 100;
+    if (*year <= now - 50) *year += 100;
+  }
+  const std::chrono::year_month_day date{std::chrono::year(*year), std::chrono::month(static_cast<unsigned>(*month)),
+                                         std::chrono::day(static_cast<unsigned>(*day))};
+  if (!date.ok()) return std::nullopt;
+  const std::int64_t days = std::chrono::sys_days(date).time_since_epoch().count();
+  return (days * 86'400 + *second) * 1000;
 }
 
 Duration parse_duration(std::string_view text, std::int64_t max_ms) {

@@ -195,7 +195,7 @@ void App::start_alerts() {
   const MakeLane make_lane = [this] { return lanes_.make(); };
   dispatch_.emplace(alerts::Dispatch::Parts{loop_, clock_, latest_, recorder_->series(), *ledger_, log_, make_lane,
                                             build_.version, server_->addresses().front()});
-  dispatch_->configure(settings_.alerts);
+  dispatch_->configure(settings_.alerts, settings_.web.external_url);
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
                   [this](const alerts::Alert& alert) {
                     dispatch_->notify(alert);
@@ -348,9 +348,11 @@ void App::apply(const config::Loaded& loaded) {
     sampler_->stop(entry->name);
     if (after.enabled) sampler_->start(*entry, after, settings_.roots);
   }
-  if (settings_.alerts != next.alerts) dispatch_->configure(next.alerts);
+  if (settings_.alerts != next.alerts || settings_.web.external_url != next.web.external_url)
+    dispatch_->configure(next.alerts, next.web.external_url);
   if (settings_.alerts != next.alerts) alerts_->set_rules(alerts::rules_in_force(next.alerts));
   settings_.alerts = next.alerts;
+  settings_.web.external_url = next.web.external_url;
   settings_.log.level = next.log.level;
   settings_.storage.commit = next.storage.commit;
   settings_.storage.retention = next.storage.retention;
@@ -374,7 +376,7 @@ void App::shut_down() {
     stored_ = writer_->stop(until);
   }
   clean_ = lanes_ended && stored_;
-  if (!lanes_ended) log_.warn("a call still hangs in a driver; its thread is left behind");
+  if (!lanes_ended) log_.warn("a call still hangs in a driver, the resolver or a file; its thread is left behind");
   if (!stored_) log_.error("the last samples could not be stored in time");
   const double took_s = static_cast<double>(clock_.now().steady_ns - from_ns) / 1e9;
   log_.info("stopped", {{"took", fmt::format("{:.1f} s", took_s)}});

@@ -5,6 +5,7 @@
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/registry.hpp"
 #include "daemon/efficiency/rows.hpp"
+#include "daemon/http/client_metrics.hpp"
 #include "daemon/record/alert_metrics.hpp"
 #include "daemon/record/metrics.hpp"
 #include "daemon/self/instruments.hpp"
@@ -24,7 +25,8 @@ std::vector<MetricGroup> metric_groups() {
                    "The daemon itself and its sources.",
                    {&source_state, &collector_last_success, &collector_duration, &collector_faults,
                     &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows, &alerts::notifications,
-                    &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending}};
+                    &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending,
+                    &http::client_connections, &http::client_kept, &http::client_limits}};
   const auto own = Instruments::metrics();
   self.metrics.insert(self.metrics.end(), own.begin(), own.end());
   groups.push_back(std::move(self));

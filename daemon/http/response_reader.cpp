@@ -20,7 +20,8 @@ class ResponseReader::Parser final : public beast::http::basic_parser<false> {
   using error_code = beast::error_code;
   using field = beast::http::field;
 
-  Parser(std::size_t head_bytes, std::size_t body_bytes) {
+  Parser(std::size_t head_bytes, std::size_t body_bytes, Kind kind) {
+    skip(kind == Kind::connect);
     header_limit(static_cast<std::uint32_t>(std::min<std::size_t>(head_bytes, 1U << 30U)));
     body_limit(body_bytes);
   }
@@ -36,6 +37,8 @@ class ResponseReader::Parser final : public beast::http::basic_parser<false> {
   void on_field_impl(field name, beast::string_view, beast::string_view value, error_code& error) override {
     if (got_header_) return;  // a trailer adds nothing
     if (name == field::content_type) answer.content_type.assign(value.data(), value.size());
+    if (name == field::retry_after) answer.retry_after.assign(value.data(), value.size());
+    if (name == field::date) answer.date.assign(value.data(), value.size());
     if (name == field::transfer_encoding && !beast::iequals(value, "chunked")) {
       refusal = "unsupported Transfer-Encoding: only chunked is supported";
       error = beast::http::error::bad_transfer_encoding;
@@ -57,8 +60,11 @@ class ResponseReader::Parser final : public beast::http::basic_parser<false> {
   bool got_header_ = false;
 };
 
-ResponseReader::ResponseReader(std::size_t head_bytes, std::size_t body_bytes)
-    : head_bytes_(head_bytes), body_bytes_(body_bytes), parser_(std::make_unique<Parser>(head_bytes, body_bytes)) {}
+ResponseReader::ResponseReader(std::size_t head_bytes, std::size_t body_bytes, Kind kind)
+    : head_bytes_(head_bytes),
+      body_bytes_(body_bytes),
+      parser_(std::make_unique<Parser>(head_bytes, body_bytes, kind)),
+      kind_(kind) {}
 ResponseReader::~ResponseReader() = default;
 
 ResponseReader::State ResponseReader::refuse(std::string why) {
@@ -68,12 +74,13 @@ ResponseReader::State ResponseReader::refuse(std::string why) {
 
 ResponseReader::State ResponseReader::read(std::string_view bytes) {
   kept_ += bytes;
+  started_ = started_ || !bytes.empty();
   std::string_view rest = kept_;
   State state = advance(rest);
   while (state == State::complete && parser_->answer.status / 100 == 1) {
     if (parser_->answer.status == 101 || ++interim_ > interim_max)
       return refuse("the server switched protocols (101) or sent too many interim responses (1xx)");
-    parser_ = std::make_unique<Parser>(head_bytes_, body_bytes_);
+    parser_ = std::make_unique<Parser>(head_bytes_, body_bytes_, kind_);
     state = advance(rest);
   }
   kept_.erase(0, kept_.size() - rest.size());
@@ -98,10 +105,10 @@ ResponseReader::State ResponseReader::advance(std::string_view& bytes) {
   // While a body is read, only chunk extensions or trailers can leave this many bytes unparsed.
   if (waits && !parser.is_done() && bytes.size() >= head_bytes_) error = beast::http::error::header_limit;
   if (error && error != beast::http::error::need_more) {
-    if (error == beast::http::error::header_limit)
-      return refuse(fmt::format("the response header is longer than {} bytes", head_bytes_));
-    if (error == beast::http::error::body_limit)
-      return refuse(fmt::format("the response body is longer than {} bytes", body_bytes_));
+    if (error == beast::http::error::header_limit) limit_ = Limit::head;
+    if (error == beast::http::error::body_limit) limit_ = Limit::body;
+    if (limit_ == Limit::head) return refuse(fmt::format("the response header is longer than {} bytes", head_bytes_));
+    if (limit_ == Limit::body) return refuse(fmt::format("the response body is longer than {} bytes", body_bytes_));
     return refuse(parser.refusal != nullptr ? parser.refusal : "not an HTTP response: " + error.message());
   }
   return parser.is_done() ? State::complete : State::incomplete;
@@ -112,6 +119,10 @@ ResponseReader::State ResponseReader::finish() {
   if (parser_->got_some()) parser_->put_eof(error);
   if (!error && parser_->is_done()) return State::complete;
   return refuse("the server closed the connection before its response was complete");
+}
+
+bool ResponseReader::reusable() const {
+  return kind_ == Kind::request && parser_->keep_alive() && !parser_->need_eof() && !surplus();
 }
 
 Answer ResponseReader::take_response() {

@@ -86,9 +86,9 @@ std::string landing_page(const Setup& setup, const SourceStatusTable::Content& c
   out += fmt::format("<h1>perjouled</h1><p>Power, thermal and efficiency telemetry of this node. Version {}.</p>\n",
                      escape(setup.version));
   out += fmt::format(
-      "<p><a href=\"{0}\">{0}</a> for Prometheus &middot; <a href=\"/-/healthy\">/-/healthy</a> &middot; "
-      "<a href=\"/-/ready\">/-/ready</a></p>\n<p>History: {1}</p>\n",
-      escape(setup.telemetry_path), escape(content.storage));
+      "<p><a href=\"{0}\">/{0}</a> for Prometheus &middot; <a href=\"-/healthy\">/-/healthy</a> &middot; "
+      "<a href=\"-/ready\">/-/ready</a></p>\n<p>History: {1}</p>\n",
+      escape(std::string_view(setup.telemetry_path).substr(1)), escape(content.storage));
   out +=
       "<h2>Sources</h2>\n<table><thead><tr><th>Source</th><th>Device</th><th>State</th><th>Last success</th><th>Last "
       "call</th>"

@@ -53,7 +53,8 @@ def option(row):
         shown = f".B {escape(flag)}"
     else:
         shown = f".BI {escape(flag)}= {row['Type'].split()[0].upper()}"
-    repeated = " May be repeated." if row["Type"] in ("list of strings", "object of strings") else ""
+    lists = ("list of strings", "object of strings", "list of URLs and objects")
+    repeated = " May be repeated." if row["Type"] in lists else ""
     return f".TP\n{shown}\n{escape(row['Meaning'])}{repeated} Default: {escape(row['Default'])}."
 
 

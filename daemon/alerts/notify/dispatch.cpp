@@ -5,8 +5,11 @@
 
 #include <algorithm>
 #include <array>
+#include <boost/asio/co_spawn.hpp>
 #include <utility>
 
+#include "daemon/alerts/notify/receiver_names.hpp"
+#include "daemon/http/client_metrics.hpp"
 #include "daemon/record/alert_metrics.hpp"
 
 namespace perjoule::alerts {
@@ -25,7 +28,7 @@ std::string host_name() {
 
 Dispatch::Dispatch(Parts parts)
     : parts_(std::move(parts)),
-      client_(parts_.loop, {parts_.make_lane, "perjouled/" + parts_.version, {}}),
+      client_(parts_.loop, {parts_.make_lane, "perjouled/" + parts_.version}),
       notifier_(
           parts_.loop, parts_.clock, [this](http::Call call) { return client_.fetch(std::move(call)); },
           [this](const std::string& key, const std::string& text) { parts_.ledger.set_state(key, text); },
@@ -39,16 +42,36 @@ Dispatch::Dispatch(Parts parts)
                     {{"alerts", std::to_string(forgotten)}});
 }
 
-void Dispatch::configure(const config::Alerts& settings) {
+void Dispatch::configure(const config::Alerts& settings, std::string_view external_url) {
   const std::string host = host_name();
   const std::string port = parts_.address.substr(parts_.address.rfind(':') + 1);
+  const std::string_view page = external_url.empty() ? "http://{hostname}:{port}" : external_url;
   NotifierSettings next;
   for (const auto& [name, text] : settings.external_labels)
     next.external_labels.emplace_back(name, filled_in(text, host, port));
   next.alertmanagers = settings.alertmanagers;
   next.webhooks = settings.webhooks;
-  next.links = {fmt::format("http://{}:{}", host, port), settings.runbook_url};
+  next.links = {filled_in(std::string(page), host, port), settings.runbook_url};
   notifier_.configure(std::move(next));
+  prepare("alertmanager", settings.alertmanagers);
+  prepare("webhook", settings.webhooks);
+}
+
+// Reads the files of receivers now, so that a mistake is logged at the start and not when the first alert fires.
+void Dispatch::prepare(std::string_view kind, std::span<const config::Receiver> receivers) {
+  const std::vector<std::string> names = receiver_names(receivers);
+  auto next_name = names.begin();
+  for (const auto& [url, configured, access] : receivers) {
+    const std::string& receiver = *next_name++;
+    if (!access.basic_auth && !access.authorization && !url.starts_with("https://")) continue;
+    const auto report = [&log = parts_.log, kind, name = receiver](const std::exception_ptr&,
+                                                                   const Result<void>& done) {
+      if (done || done.error().fault == Fault::transient) return;
+      log.warn("a file of a receiver cannot be used",
+               {{kind, name}, {"error", done.error().what}, {"remedy", done.error().remedy}});
+    };
+    asio::co_spawn(parts_.loop, client_.prepare(url, access), report);
+  }
 }
 
 void Dispatch::show() {
@@ -56,25 +79,43 @@ void Dispatch::show() {
   const auto add = [&](const Metric& metric, const ReceiverStats& of, double value) {
     const auto id = parts_.series.identify(metric, label_values({of.kind, of.receiver}));
     if (!id) return;
-    const auto twin = std::find_if(samples.begin(), samples.end(), [&](const Sample& s) { return s.series == *id; });
-    if (twin == samples.end()) {
-      samples.push_back({*id, value});
-    } else {
-      twin->value += value;  // two receivers on the same host and port share a series
-    }
+    samples.push_back({*id, value});
   };
-  for (const ReceiverStats& receiver : notifier_.stats()) {
+  const std::vector<ReceiverStats> receivers = notifier_.stats();
+  for (const ReceiverStats& receiver : receivers) {
     add(notifications, receiver, static_cast<double>(receiver.delivered));
     add(notification_failures, receiver, static_cast<double>(receiver.failures));
     add(notifications_dropped, receiver, static_cast<double>(receiver.dropped));
     add(notifications_pending, receiver, static_cast<double>(receiver.pending));
   }
+  if (!receivers.empty()) show_client(samples);
   std::vector<SeriesId> gone = std::exchange(shown_, {});
   for (const Sample& sample : samples)
     shown_.push_back(sample.series);
   std::erase_if(gone, [&](SeriesId id) { return std::find(shown_.begin(), shown_.end(), id) != shown_.end(); });
   parts_.latest.remove(gone);
   parts_.latest.set(samples, parts_.clock.now().steady_ns, Latest::never_stale);
+}
+
+void Dispatch::show_client(std::vector<Sample>& samples) {
+  const auto add = [&](const Metric& metric, std::initializer_list<std::string_view> labels, auto value) {
+    const auto id = parts_.series.identify(metric, label_values(labels));
+    if (id) samples.push_back({*id, static_cast<double>(value)});
+  };
+  const http::ClientCounts counts = client_.counts();
+  add(http::client_connections, {"opened"}, counts.connected);
+  add(http::client_connections, {"reused"}, counts.pool.reused);
+  add(http::client_connections, {"retried"}, counts.retried);
+  add(http::client_connections, {"closed"}, counts.pool.closed_by_server);
+  add(http::client_kept, {}, counts.kept);
+  add(http::client_limits, {"connections"}, counts.pool.evicted);
+  add(http::client_limits, {"connections_of_host"}, counts.pool.surplus);
+  add(http::client_limits, {"age"}, counts.pool.expired);
+  add(http::client_limits, {"header"}, counts.long_heads);
+  add(http::client_limits, {"body"}, counts.long_bodies);
+  add(http::client_limits, {"file"}, counts.long_files);
+  add(http::client_limits, {"lookups"}, counts.waited_lookups);
+  add(http::client_limits, {"retry_after"}, notifier_.long_waits());
 }
 
 void Dispatch::report(const ReceiverStats& receiver, Notifier::Change change, const Error& error) const {
@@ -85,7 +126,7 @@ void Dispatch::report(const ReceiverStats& receiver, Notifier::Change change, co
                              {{kind, receiver.receiver}, {"error", error.what}, {"remedy", error.remedy}});
     case Notifier::Change::refused:
       return parts_.log.warn("a receiver rejected an alert; it is dropped",
-                             {{kind, receiver.receiver}, {"error", error.what}});
+                             {{kind, receiver.receiver}, {"error", error.what}, {"remedy", error.remedy}});
     case Notifier::Change::well:
       return parts_.log.info("alerts are delivered to a receiver again",
                              {{kind, receiver.receiver}, {"pending", std::to_string(receiver.pending)}});

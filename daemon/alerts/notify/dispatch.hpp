@@ -38,8 +38,8 @@ class Dispatch {
   };
   explicit Dispatch(Parts parts);
 
-  // Call at the start and at each reload.
-  void configure(const config::Alerts& settings);
+  // Call at the start and at each reload. `external_url`: config::Web.
+  void configure(const config::Alerts& settings, std::string_view external_url);
   void notify(const Alert& alert) { notifier_.notify(alert); }
   // Call once at the start, when the rules are in force (Notifier::reconcile).
   void reconcile(std::span<const Alert> firing) { notifier_.reconcile(firing); }
@@ -47,6 +47,8 @@ class Dispatch {
   void show();
 
  private:
+  void prepare(std::string_view kind, std::span<const config::Receiver> receivers);
+  void show_client(std::vector<Sample>& samples);
   void report(const ReceiverStats& receiver, Notifier::Change change, const Error& error) const;
 
   Parts parts_;

@@ -8,8 +8,9 @@
 #include <optional>
 
 #include "daemon/alerts/notify/alertmanager.hpp"
+#include "daemon/alerts/notify/receiver_names.hpp"
 #include "daemon/alerts/notify/webhook.hpp"
-#include "daemon/http/url.hpp"
+#include "daemon/http/retry_after.hpp"
 
 namespace perjoule::alerts {
 
@@ -24,16 +25,27 @@ std::string_view name(ReceiverKind kind) {
   return kind == ReceiverKind::alertmanager ? "alertmanager" : "webhook";
 }
 
-ReceiverKey key_of(ReceiverKind kind, const std::string& url) {
-  return fingerprint({{std::string(name(kind)), url}});
+// A named receiver stays the same when its URL changes.
+ReceiverKey key_of(ReceiverKind kind, const config::Receiver& receiver) {
+  if (receiver.name.empty()) return fingerprint({{std::string(name(kind)), receiver.url}});
+  return fingerprint({{std::string(name(kind)) + " name", receiver.name}});
 }
 
 // Why the POST failed; none: delivered.
 std::optional<Error> failure(const Result<http::Answer>& answer) {
   if (!answer) return answer.error();
   if (answer->status / 100 == 2) return std::nullopt;
-  constexpr std::size_t shown_max = 200;
-  return Error{Fault::transient, fmt::format("HTTP status {}: {}", answer->status, answer->body.substr(0, shown_max))};
+  Error error{Fault::transient, fmt::format("HTTP status {}", answer->status)};
+  if (!answer->excerpt.empty()) error.what += ": " + answer->excerpt;
+  if (answer->status == 401 || answer->status == 403)
+    error.remedy = "check basic_auth or authorization of this receiver, and the files that they name";
+  if (answer->status == 407) error.remedy = "use a proxy that this host may use without a password";
+  return error;
+}
+
+// What decides whether a failure has another cause than the one before: not the body, which may differ each time.
+std::string cause_of(const Result<http::Answer>& answer) {
+  return answer ? fmt::format("HTTP status {}", answer->status) : answer.error().what;
 }
 
 // The receiver rejected the message itself. Such a message is dropped: retrying it would block the following ones for
@@ -48,11 +60,12 @@ struct Notifier::Receiver {
   ReceiverKind kind{};
   ReceiverKey key;
   std::string url;   // target of the POSTs
-  std::string name;  // host and port
+  std::string name;  // in metrics and logs
+  config::HttpAccess access;
   std::unique_ptr<Alarm> alarm;
   std::int64_t retry_ns = 0;  // steady clock: no POST before this time (back-off)
   std::int64_t backoff_ns = backoff_first_ns;
-  bool failing = false;
+  std::string failing;  // the cause of the last failure; "" after a delivery
   std::uint64_t delivered = 0;
   std::uint64_t failures = 0;
   bool stopped = false;
@@ -79,21 +92,8 @@ void Notifier::configure(NotifierSettings settings) {
   settings_ = std::move(settings);
   const std::vector<std::shared_ptr<Receiver>> before = std::exchange(receivers_, {});
   std::map<ReceiverKey, ReceiverKind> keys;
-  const auto take = [&](ReceiverKind kind, const std::string& url) {
-    const ReceiverKey key = key_of(kind, url);
-    if (!keys.try_emplace(key, kind).second) return;
-    const auto same_key = [&key](const auto& receiver) { return receiver->key == key; };
-    const auto found = std::find_if(before.begin(), before.end(), same_key);
-    if (found == before.end()) {
-      add_receiver(kind, url);
-    } else {
-      receivers_.push_back(*found);
-    }
-  };
-  for (const std::string& url : settings_.alertmanagers)
-    take(ReceiverKind::alertmanager, url);
-  for (const std::string& url : settings_.webhooks)
-    take(ReceiverKind::webhook, url);
+  take(ReceiverKind::alertmanager, settings_.alertmanagers, before, keys);
+  take(ReceiverKind::webhook, settings_.webhooks, before, keys);
   for (const auto& receiver : before) {
     if (keys.contains(receiver->key)) continue;
     receiver->stopped = true;
@@ -103,15 +103,31 @@ void Notifier::configure(NotifierSettings settings) {
   wake_all();
 }
 
-void Notifier::add_receiver(ReceiverKind kind, const std::string& url) {
-  auto receiver = std::make_shared<Receiver>();
-  receiver->kind = kind;
-  receiver->key = key_of(kind, url);
-  receiver->url = kind == ReceiverKind::alertmanager ? alertmanager_url(url) : url;
-  const Result<http::Url> parsed = http::parse_url(url);
-  receiver->name = parsed ? parsed->authority() : "unknown";
+void Notifier::take(ReceiverKind kind, std::span<const config::Receiver> list,
+                    std::span<const std::shared_ptr<Receiver>> before, std::map<ReceiverKey, ReceiverKind>& keys) {
+  const std::vector<std::string> names = receiver_names(list);
+  for (std::size_t i = 0; i < list.size(); ++i) {
+    const ReceiverKey key = key_of(kind, list[i]);
+    if (!keys.try_emplace(key, kind).second) continue;
+    const auto same_key = [&key](const auto& receiver) { return receiver->key == key; };
+    const auto found = std::find_if(before.begin(), before.end(), same_key);
+    const bool known = found != before.end();
+    const std::shared_ptr<Receiver> receiver = known ? *found : std::make_shared<Receiver>();
+    const std::string url = kind == ReceiverKind::alertmanager ? alertmanager_url(list[i].url) : list[i].url;
+    if (receiver->url != url || receiver->access != list[i].access) receiver->retry_ns = 0;
+    receiver->url = url;
+    receiver->access = list[i].access;
+    receiver->name = names[i];
+    receivers_.push_back(receiver);
+    if (known) continue;
+    receiver->kind = kind;
+    receiver->key = key;
+    start(receiver);
+  }
+}
+
+void Notifier::start(const std::shared_ptr<Receiver>& receiver) {
   receiver->alarm = clock_.alarm();
-  receivers_.push_back(receiver);
   // serve() throws only on a programming error. Rethrown here, the exception leaves io_context::run() and ends the
   // daemon with its message; asio::detached would swallow it.
   asio::co_spawn(loop_, serve(receiver), [](const std::exception_ptr& failure) {
@@ -161,21 +177,32 @@ http::Call Notifier::call(const Receiver& receiver, std::span<const Outbox::Item
   call.method = "POST";
   call.url = receiver.url;
   call.headers = {{"Content-Type", "application/json"}};
+  call.access = receiver.access;
   call.body = receiver.kind == ReceiverKind::alertmanager ? alertmanager_body(notices, until_ms, settings_.links.daemon)
                                                           : webhook_body(notices.front(), settings_.links.daemon);
   return call;
+}
+
+// Sets the time of the next POST after one that failed.
+void Notifier::hold_off(Receiver& receiver, const Result<http::Answer>& answer, Error error) {
+  const Stamp now = clock_.now();
+  std::int64_t wait_ns = receiver.backoff_ns;
+  if (const auto asked_ms = answer ? http::retry_after_ms(*answer, now.wall_ms) : std::nullopt) {
+    if (*asked_ms > retry_after_max_ms) ++long_waits_;
+    wait_ns = std::max(wait_ns, std::min(*asked_ms, retry_after_max_ms) * nanoseconds_per_millisecond);
+    error.what += fmt::format(" (Retry-After: {} s)", *asked_ms / 1000);
+  }
+  receiver.retry_ns = now.steady_ns + wait_ns;
+  receiver.backoff_ns = std::min(2 * receiver.backoff_ns, backoff_max_ns);
+  const std::string cause = cause_of(answer);
+  if (std::exchange(receiver.failing, cause) != cause) on_change_(stats(receiver), Change::failing, error);
 }
 
 void Notifier::settle(Receiver& receiver, std::span<const Outbox::Item> items, const Result<http::Answer>& answer) {
   const Stamp now = clock_.now();
   const std::optional<Error> error = failure(answer);
   if (error) ++receiver.failures;
-  if (error && !is_refusal(answer)) {
-    receiver.retry_ns = now.steady_ns + receiver.backoff_ns;
-    receiver.backoff_ns = std::min(2 * receiver.backoff_ns, backoff_max_ns);
-    if (!std::exchange(receiver.failing, true)) on_change_(stats(receiver), Change::failing, *error);
-    return;
-  }
+  if (error && !is_refusal(answer)) return hold_off(receiver, answer, *error);
   receiver.backoff_ns = backoff_first_ns;
   if (error) {
     outbox_.refused(receiver.key, items, now);
@@ -184,7 +211,7 @@ void Notifier::settle(Receiver& receiver, std::span<const Outbox::Item> items, c
     receiver.delivered += items.size();
     outbox_.delivered(receiver.key, items, now);
   }
-  if (std::exchange(receiver.failing, false)) on_change_(stats(receiver), Change::well, {});
+  if (!std::exchange(receiver.failing, "").empty()) on_change_(stats(receiver), Change::well, {});
 }
 
 ReceiverStats Notifier::stats(const Receiver& receiver) const {

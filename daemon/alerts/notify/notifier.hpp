@@ -2,14 +2,16 @@
 // others.
 //
 // Loop's thread only; never blocks. Intervals are on the steady clock, timestamps on the wall clock. A failed POST is
-// retried after 1, 2, 4, .. 30 s, except when the receiver rejects the message itself (HTTP 400, 413, 422). Firing and
-// undelivered incidents are saved through `save`; outbox.hpp says what is sent again after a restart.
+// retried after 1, 2, 4, .. 30 s, or later if the receiver asks for it (Retry-After, at most ten minutes), except when
+// the receiver rejects the message itself (HTTP 400, 413, 422). Firing and undelivered incidents are saved through
+// `save`; outbox.hpp says what is sent again after a restart.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -17,6 +19,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
+#include "config/receiver.hpp"
 #include "daemon/alerts/notice.hpp"
 #include "daemon/alerts/notify/outbox.hpp"
 #include "daemon/base/clock.hpp"
@@ -25,17 +28,17 @@
 namespace perjoule::alerts {
 
 struct NotifierSettings {
-  Labels external_labels;                  // added to every alert
-  std::vector<std::string> alertmanagers;  // base URLs; each gets every alert
-  std::vector<std::string> webhooks;       // URLs
+  Labels external_labels;                       // added to every alert
+  std::vector<config::Receiver> alertmanagers;  // with base URLs; each gets every alert
+  std::vector<config::Receiver> webhooks;
   Links links;
   std::int64_t interval_ms = 1'000;  // between two evaluations of the rules; sets endsAt for Alertmanagers
 };
 
-// Counts since the daemon's start. Two receivers on the same host and port have the same name.
+// Counts since the daemon's start.
 struct ReceiverStats {
   std::string kind;      // alertmanager, webhook
-  std::string receiver;  // host and port only: the path of a URL may contain a secret
+  std::string receiver;  // receiver_names.hpp
   std::uint64_t delivered = 0;
   std::uint64_t failures = 0;
   std::uint64_t dropped = 0;
@@ -46,7 +49,7 @@ class Notifier {
  public:
   using Transport = std::function<asio::awaitable<Result<http::Answer>>(http::Call)>;
   enum class Change : std::uint8_t {
-    failing,  // the first failed POST of an outage
+    failing,  // the first failed POST of an outage, or the first with another cause
     well,     // the first delivery after an outage
     refused,  // the receiver rejected a message, which is dropped
   };
@@ -69,13 +72,19 @@ class Notifier {
   void reconcile(std::span<const Alert> firing);
 
   [[nodiscard]] std::vector<ReceiverStats> stats() const;
+  // How often a receiver asked for a longer wait than retry_after_max_ms.
+  [[nodiscard]] std::uint64_t long_waits() const { return long_waits_; }
+  static constexpr std::int64_t retry_after_max_ms = 600'000;
 
  private:
   struct Receiver;
-  void add_receiver(ReceiverKind kind, const std::string& url);
+  void start(const std::shared_ptr<Receiver>& receiver);
+  void take(ReceiverKind kind, std::span<const config::Receiver> list,
+            std::span<const std::shared_ptr<Receiver>> before, std::map<ReceiverKey, ReceiverKind>& keys);
   void wake_all();
   asio::awaitable<void> serve(std::shared_ptr<Receiver> receiver);
   [[nodiscard]] http::Call call(const Receiver& receiver, std::span<const Outbox::Item> items) const;
+  void hold_off(Receiver& receiver, const Result<http::Answer>& answer, Error error);
   void settle(Receiver& receiver, std::span<const Outbox::Item> items, const Result<http::Answer>& answer);
   [[nodiscard]] ReceiverStats stats(const Receiver& receiver) const;
 
@@ -86,6 +95,7 @@ class Notifier {
   NotifierSettings settings_;
   Outbox outbox_;
   std::vector<std::shared_ptr<Receiver>> receivers_;
+  std::uint64_t long_waits_ = 0;
 };
 
 }  // namespace perjoule::alerts

@@ -7,11 +7,13 @@
 
 #include <optional>
 
+#include "config/json_cursor.hpp"
 #include "daemon/alerts/rules/catalogue.hpp"
-#include "daemon/alerts/rules/json_cursor.hpp"
 #include "daemon/alerts/rules/rule.hpp"
 
 namespace perjoule::alerts {
+
+using config::JsonCursor;
 
 // Reads the members value, minus and over of `owner`. Returns nothing if one of them was refused. An owner with all
 // three:

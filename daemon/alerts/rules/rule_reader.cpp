@@ -11,7 +11,6 @@
 #include "config/text.hpp"
 #include "daemon/alerts/rules/default_rules.hpp"
 #include "daemon/alerts/rules/expression_reader.hpp"
-#include "daemon/alerts/rules/json_cursor.hpp"
 
 namespace perjoule::alerts {
 

@@ -49,11 +49,11 @@ TEST_CASE("external labels are added to the default ones, layer by layer, and an
         Map{{"instance", "{hostname}:{port}"}, {"rack", "r2"}, {"hall", "north"}, {"site", "x=y"}, {"row", "7,8"}});
 }
 
-TEST_CASE("receivers are lists of URLs") {
+TEST_CASE("receivers are lists of URLs and objects") {
   const Alerts alerts =
       taken(R"({"alerts": {"alertmanagers": ["http://a:9093", "https://b/x"], "webhooks": ["http://[::1]:80/x@y"]}})");
-  CHECK(alerts.alertmanagers == std::vector<std::string>{"http://a:9093", "https://b/x"});
-  CHECK(alerts.webhooks == std::vector<std::string>{"http://[::1]:80/x@y"});
+  CHECK(alerts.alertmanagers == std::vector<Receiver>{{"http://a:9093", {}, {}}, {"https://b/x", {}, {}}});
+  CHECK(alerts.webhooks == std::vector<Receiver>{{"http://[::1]:80/x@y", {}, {}}});
   CHECK(alerts.default_rules);
   CHECK(alerts.rules == "[]");
 }
@@ -112,10 +112,11 @@ TEST_CASE("an invalid label, template, URL or list of objects is refused with it
       {R"({"alerts": {"external_labels": ["a"]}})",
        "32: error: alerts.external_labels: expected an object of strings, got an array"},
       {R"({"alerts": {"webhooks": ["http://a", "localhost:9093"]}})",
-       "38: error: alerts.webhooks: the value is not a URL"},
-      {R"({"alerts": {"alertmanagers": ["http://:9093"]}})", "31: error: alerts.alertmanagers: the value is not a URL"},
+       "38: error: alerts.webhooks[1]: \"localhost:9093\" is not a URL"},
+      {R"({"alerts": {"alertmanagers": ["http://:9093"]}})",
+       "31: error: alerts.alertmanagers[0]: host name is missing, too long or contains an invalid character"},
       {R"({"alerts": {"webhooks": ["http://user:secret@a/"]}})",
-       "26: error: alerts.webhooks: the URL contains a user or password"},
+       "26: error: alerts.webhooks[0]: the URL contains a user or password"},
       {R"({"alerts": {"runbook_url": "https://a/"}})",
        "28: error: alerts.runbook_url: \"https://a/\" is not a URL with {runbook} in it"},
       {R"({"alerts": {"rules": {}}})", "22: error: alerts.rules: expected a list of objects, got an object"},

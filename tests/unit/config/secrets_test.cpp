@@ -12,7 +12,7 @@
 namespace perjoule::config {
 namespace {
 
-constexpr std::array<std::string_view, 2> names = {"webhooks", "password"};
+constexpr std::array<std::string_view, 2> names = {"webhooks", "url"};
 
 std::string masked(std::string_view text) {
   return mask_secrets(text, names);
@@ -33,7 +33,7 @@ TEST_CASE("secrets: of a URL in a file only scheme, host and port are shown, and
 
 TEST_CASE("secrets: a member with a secret name is hidden whole, also where the file is not valid") {
   CHECK(masked(R"({"webhooks": ["hooks/T0", 17, {"k": "v"}], "b": "c"})") ==
-        R"({"webhooks": ["********", **, {"k": "*"}], "b": "c"})");
+        R"({"webhooks": ["********", **, {"k": "v"}], "b": "c"})");
   CHECK(masked(R"({"Password" : "hunter2", "b": "c"})") == R"({"Password" : "*******", "b": "c"})");
   CHECK(masked(R"({"a": {"password": "x"}, "b": "c"})") == R"({"a": {"password": "*"}, "b": "c"})");
   CHECK(masked("{\"password\": hunter2\n") == "{\"password\": *******\n");
@@ -42,9 +42,32 @@ TEST_CASE("secrets: a member with a secret name is hidden whole, also where the 
   CHECK(masked(R"({"webhooks": ["ftp://h/x"]})") == R"({"webhooks": ["******h/*"]})");
 }
 
+TEST_CASE("secrets: the members of a receiver are judged by their own names") {
+  CHECK(
+      masked(
+          R"({"webhooks": [{"url": "hook/x", "name": "n", "basic_auth": {"password_file": "/p", "username": "u"}}]})") ==
+      R"({"webhooks": [{"url": "******", "name": "n", "basic_auth": {"password_file": "/p", "username": "u"}}]})");
+  CHECK(masked(R"({"headers": {"X": "s", "Y": ["t", {"Z": 7}]}, "b": "c"})") ==
+        R"({"headers": {"X": "*", "Y": ["*", {"Z": *}]}, "b": "c"})");
+  CHECK(masked(R"({"authorization": {"type": "T", "credentials": "s"}, "b": "c"})") ==
+        R"({"authorization": {"type": "T", "credentials": "*"}, "b": "c"})");
+  CHECK(masked(R"({"authorization": "Bearer s", "my_api_key": ["s"]})") ==
+        R"({"authorization": "********", "my_api_key": ["*"]})");
+  CHECK(masked("{'password': 's', api_token = s}") == "{'password': '*', api_token = *}");
+}
+
+TEST_CASE("secrets: a member that stands in a comment is hidden too") {
+  CHECK(masked("// don't: \"password\": \"s\",\n\"a\": \"b\"") == "// don't: \"password\": \"*\",\n\"a\": \"b\"");
+  CHECK(masked("/* \"webhooks\": [\"s\"]\n*/ \"a\": \"b\"") == "/* \"webhooks\": [\"*\"]\n*/ \"a\": \"b\"");
+}
+
+TEST_CASE("secrets: an escape in a URL hides all of it") {
+  CHECK(masked(R"("a": "http:\/\/u:s\u0040h\/p")") == R"("a": "http:\/\/****************")");
+}
+
 TEST_CASE("secrets: any text keeps its length, its lines and its brackets") {
   std::mt19937 random(5);
-  constexpr std::string_view likely = "{}[]\",:/\\\n \t@?#ab";
+  constexpr std::string_view likely = "{}[]\",:/\\\n \t@?#ab'*=";
   for (int round = 0; round < 20'000; ++round) {
     std::string text;
     for (auto n = random() % 40; n > 0; --n) {
@@ -64,6 +87,8 @@ TEST_CASE("secrets: a value for print-config, and the URLs of any text") {
   CHECK(mask_secret_value(R"(["https://h.example/T0/B1", "http://h:9093", "word"])") ==
         R"(["https://h.example/***", "http://h:9093", "***"])");
   CHECK(mask_secret_value(R"([{"url": "https://a:b@h/", "n": 1}])") == R"([{"url": "https://***@h/", "n": 1}])");
+  CHECK(mask_secret_value(R"([{"url": "s", "name": "n", "headers": {"X": "s", "Y": 7}, "tls": {"key_file": "/k"}}])") ==
+        R"([{"url": "***", "name": "n", "headers": {"X": "***", "Y": "***"}, "tls": {"key_file": "/k"}}])");
   CHECK(mask_secret_value("null") == "null");
   CHECK(mask_secret_value("not json") == R"("***")");
   CHECK(mask_urls("--x=https://u@h/p?q=1 http://i/ none") == "--x=https://***@h/*** http://i/ none");
@@ -73,7 +98,7 @@ TEST_CASE("secrets: a value for print-config, and the URLs of any text") {
 TEST_CASE("secrets: the names come from the table of keys") {
   const std::vector<Key> table = keys({});
   const auto found = secret_names(table);
-  for (const std::string_view name : {"webhooks", "alertmanagers", "password"})
+  for (const std::string_view name : {"webhooks", "alertmanagers", "url"})
     CHECK(std::count(found.begin(), found.end(), name) == 1);
   CHECK(std::count(found.begin(), found.end(), "listen_address") == 0);
 }

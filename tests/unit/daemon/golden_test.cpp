@@ -117,9 +117,9 @@ Scrapes scrape(const Setting& setting) {
     engine.set_rules({reload_rule()});
     engine.evaluate();
     config::Alerts receivers;
-    receivers.alertmanagers = {"http://127.0.0.1:9093"};
-    receivers.webhooks = {"http://127.0.0.1:9/a", "http://127.0.0.1:9/b"};
-    dispatch.configure(receivers);
+    receivers.alertmanagers = {{"http://127.0.0.1:9093", {}, {}}};
+    receivers.webhooks = {{"http://127.0.0.1:9/a", {}, {}}, {"http://127.0.0.1:9/b", {}, {}}};
+    dispatch.configure(receivers, "");
     dispatch.show();
   }
   Scrapes scrapes;

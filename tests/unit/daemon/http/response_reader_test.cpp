@@ -132,3 +132,57 @@ TEST_CASE("mutated responses give a response within the limits or a refusal") {
   }
   CHECK(complete > 1000);
 }
+
+TEST_CASE("a response says whether its connection can carry another request, and which limit it exceeded") {
+  const struct {
+    const char* text;
+    bool reusable;
+  } cases[] = {
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok", true},
+      {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nokHTTP", false},
+      {"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok", false},
+      {"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nok", false},
+      {"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nok", true},
+      {"HTTP/1.1 204 No Content\r\n\r\n", true},
+      {"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", true},
+  };
+  for (const auto& each : cases) {
+    CAPTURE(each.text);
+    ResponseReader reader(head_bytes, body_bytes);
+    CHECK(!reader.started());
+    REQUIRE(reader.read(each.text) == State::complete);
+    CHECK(reader.started());
+    CHECK(reader.reusable() == each.reusable);
+    CHECK(reader.limit() == ResponseReader::Limit::none);
+  }
+  ResponseReader without_length(head_bytes, body_bytes);
+  CHECK(without_length.read("HTTP/1.1 200 OK\r\n\r\nbody") == State::incomplete);
+  CHECK(without_length.finish() == State::complete);
+  CHECK(!without_length.reusable());
+  ResponseReader long_head(head_bytes, body_bytes);
+  CHECK(long_head.read("HTTP/1.1 200 OK\r\nX: " + std::string(head_bytes, 'x')) == State::refused);
+  CHECK(long_head.limit() == ResponseReader::Limit::head);
+  ResponseReader long_body(head_bytes, body_bytes);
+  CHECK(long_body.read("HTTP/1.1 200 OK\r\nContent-Length: 5000\r\n\r\n") == State::refused);
+  CHECK(long_body.limit() == ResponseReader::Limit::body);
+}
+
+TEST_CASE("the response to a CONNECT ends with its header, whatever length it declares") {
+  for (const char* head : {"HTTP/1.1 200 OK\r\n\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n",
+                           "HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"}) {
+    ResponseReader reader(head_bytes, 0, ResponseReader::Kind::connect);
+    CHECK(reader.read(head) == State::complete);
+    CHECK(!reader.surplus());
+    CHECK(!reader.reusable());
+    CHECK(reader.take_response().status == 200);
+    ResponseReader more(head_bytes, 0, ResponseReader::Kind::connect);
+    CHECK(more.read(std::string(head) + "x") == State::complete);
+    CHECK(more.surplus());
+  }
+}
+
+TEST_CASE("Retry-After and Date of a response") {
+  const Seen seen = feed("HTTP/1.1 503 No\r\nRetry-After: 120\r\nDate: now\r\nContent-Length: 0\r\n\r\n");
+  CHECK(seen.answer.retry_after == "120");
+  CHECK(seen.answer.date == "now");
+}

@@ -35,7 +35,8 @@ struct Fixture {
 config::Alerts to_webhooks(std::vector<std::string> urls) {
   config::Alerts settings;
   settings.external_labels = {{"instance", "{hostname}:{port}"}};
-  settings.webhooks = std::move(urls);
+  for (std::string& url : urls)
+    settings.webhooks.push_back({std::move(url), {}, {}});
   return settings;
 }
 
@@ -47,21 +48,25 @@ TEST_CASE("dispatch: {hostname} and {port} in external labels") {
   CHECK(filled_in("{hostname}", "{port}", "1") == "1");
 }
 
-TEST_CASE("dispatch: counters per host and port; a removed receiver has none") {
+TEST_CASE("dispatch: counters per receiver; two of one host have their paths, and a removed one has none") {
   Fixture test;
   Dispatch dispatch(test.parts());
-  dispatch.configure(to_webhooks({"not a URL", "http://h:1/secret-a", "http://h:1/secret-b"}));
+  dispatch.configure(to_webhooks({"not a URL", "http://h:1/a?secret", "http://h:1/b?secret"}), "");
   Alert alert;
   alert.name = "Hot";
   alert.phase = Phase::firing;
   dispatch.notify(alert);
   dispatch.show();
   std::string text = test.text();
-  CHECK(text.find("perjoule_alert_notifications_pending{kind=\"webhook\",receiver=\"h:1\"} 2\n") != std::string::npos);
+  for (const char* name : {"h:1/a", "h:1/b"})
+    CHECK(text.find("perjoule_alert_notifications_pending{kind=\"webhook\",receiver=\"" + std::string(name) +
+                    "\"} 1\n") != std::string::npos);
+  CHECK(text.find("perjoule_http_client_kept_connections 0\n") != std::string::npos);
+  CHECK(text.find("perjoule_http_client_limits_total{limit=\"retry_after\"} 0\n") != std::string::npos);
   CHECK(text.find("perjoule_alert_notifications_pending{kind=\"webhook\",receiver=\"unknown\"} 1\n") !=
         std::string::npos);
   CHECK(text.find("secret") == std::string::npos);
-  dispatch.configure(to_webhooks({"http://h:1/secret-a"}));
+  dispatch.configure(to_webhooks({"http://h:1/a?secret"}), "");
   dispatch.show();
   text = test.text();
   CHECK(text.find("pending{kind=\"webhook\",receiver=\"h:1\"} 1\n") != std::string::npos);
@@ -74,7 +79,7 @@ TEST_CASE("dispatch: the ledger keeps undelivered alerts without URLs, and drops
   {
     Dispatch dispatch(test.parts());
     CHECK(test.ledger.states("outbox/").empty());
-    dispatch.configure(to_webhooks({"http://h:1/secret"}));
+    dispatch.configure(to_webhooks({"http://h:1/secret"}), "");
     Alert alert;
     alert.name = "Hot";
     alert.phase = Phase::firing;
@@ -85,7 +90,7 @@ TEST_CASE("dispatch: the ledger keeps undelivered alerts without URLs, and drops
   CHECK(kept.begin()->second.find("Hot") != std::string::npos);
   CHECK(kept.begin()->second.find("secret") == std::string::npos);
   Dispatch again(test.parts());
-  again.configure(to_webhooks({"http://h:1/secret"}));
+  again.configure(to_webhooks({"http://h:1/secret"}), "");
   again.show();
   CHECK(test.text().find("pending{kind=\"webhook\",receiver=\"h:1\"} 1\n") != std::string::npos);
   again.reconcile({});  // the rule was removed

@@ -41,10 +41,15 @@ const config::json::Value& member(const config::json::Value& object, std::string
   return object;
 }
 
+config::Receiver receiver(std::string url, std::string name = {}) {
+  return {std::move(url), std::move(name), {}};
+}
+
 struct World {
   asio::io_context loop{1};
   fakes::VirtualClock clock{loop, start};
   std::map<std::string, unsigned> status;  // HTTP status by URL; 0: connection refused; not listed: 200
+  std::string retry_after;                 // of every response that is not 200
   std::int64_t latency_ns = 5 * nanoseconds_per_millisecond;
   std::vector<Post> posts;
   std::map<std::string, int> attempts;  // by URL
@@ -56,8 +61,8 @@ struct World {
 
   World() {
     settings.external_labels = {{"instance", "node1:10190"}};
-    settings.alertmanagers = {manager};
-    settings.webhooks = {hook};
+    settings.alertmanagers = {receiver(manager)};
+    settings.webhooks = {receiver(hook)};
   }
   ~World() {
     notifier.reset();
@@ -123,7 +128,11 @@ struct World {
     const unsigned status = found == world->status.end() ? 200 : found->second;
     if (status == 0) co_return Error{Fault::transient, "refused"};
     if (status == 200) world->take(call, fires_until);
-    co_return http::Answer{status, "", "as you say"};
+    http::Answer answer;
+    answer.status = status;
+    answer.retry_after = status == 200 ? "" : world->retry_after;
+    answer.excerpt = "as you say";
+    co_return answer;
   }
   void take(const http::Call& call, const std::string& fires_until) {
     CHECK(call.method == "POST");
@@ -149,7 +158,7 @@ struct World {
 
 TEST_CASE("notifier: an incident goes to every receiver at once, and to an Alertmanager again every minute") {
   World world;
-  world.settings.alertmanagers.push_back("http://am2:9093/base/");
+  world.settings.alertmanagers.push_back(receiver("http://am2:9093/base/"));
   world.open();
   world.pass(10);
   world.notify("0", Phase::pending);
@@ -263,6 +272,77 @@ TEST_CASE("notifier: a message that the receiver rejects does not block the foll
   }
 }
 
+TEST_CASE("notifier: each change of cause is reported once, and not each failure") {
+  World world;
+  world.settings.alertmanagers.clear();
+  world.status[hook] = 0;
+  world.open();
+  world.notify("0", Phase::firing);
+  world.pass(100);
+  world.status[hook] = 503;
+  world.pass(100);
+  world.status[hook] = 401;
+  world.pass(100);
+  world.status[hook] = 0;
+  world.pass(100);
+  world.status.clear();
+  world.pass(31);
+  const std::vector<std::string> expected = {
+      "webhook hook failing refused", "webhook hook failing HTTP status 503: as you say",
+      "webhook hook failing HTTP status 401: as you say", "webhook hook failing refused", "webhook hook well "};
+  CHECK(world.changes == expected);
+}
+
+TEST_CASE("notifier: Retry-After delays the next POST, at most ten minutes") {
+  const struct {
+    const char* field;
+    std::int64_t second;  // of the second POST
+  } cases[] = {{"120", 120},
+               {"0", 1},
+               {"soon", 1},
+               {"86400", 600},
+               {"99999999999999999999", 600},
+               {"Tue, 24 Nov 2026 10:03:20 GMT", 200},
+               {"Tue, 24 Nov 2026 09:00:00 GMT", 1}};
+  for (const auto& each : cases) {
+    CAPTURE(each.field);
+    World world;
+    world.latency_ns = 0;
+    world.settings.alertmanagers.clear();
+    world.status[hook] = 503;
+    world.retry_after = each.field;
+    world.open();
+    world.notify("0", Phase::firing);
+    world.clock.run_until(start.steady_ns + each.second * second_ns - second_ns / 2);
+    CHECK(world.attempts[hook] == 1);
+    world.status.clear();
+    world.pass(1);
+    CHECK(world.of(hook).size() == 1);
+    CHECK(world.notifier->long_waits() == (each.second == 600 ? 1 : 0));
+  }
+}
+
+TEST_CASE("notifier: a named receiver whose URL or access changes keeps its incidents and is tried at once") {
+  World world;
+  world.settings.alertmanagers.clear();
+  world.settings.webhooks = {receiver(hook, "site")};
+  world.status[hook] = 401;
+  world.retry_after = "600";
+  world.open();
+  world.notify("0", Phase::firing);
+  world.pass(10);
+  CHECK(world.attempts[hook] == 1);
+  CHECK(world.notifier->stats()[0].receiver == "site");
+  world.settings.webhooks = {receiver("http://moved/", "site")};
+  world.notifier->configure(world.settings);
+  world.pass(1);
+  CHECK(world.of("http://moved/").size() == 1);
+  CHECK(world.notifier->stats()[0].delivered == 1);
+  world.notifier->configure(world.settings);
+  world.pass(100);
+  CHECK(world.of("http://moved/").size() == 1);
+}
+
 TEST_CASE("notifier: a step of the wall clock changes timestamps and no interval") {
   World world;
   world.settings.webhooks.clear();
@@ -288,7 +368,7 @@ TEST_CASE("notifier: a reload adds and removes receivers and keeps the state of 
   world.open();
   world.notify("0", Phase::firing);
   world.pass(1);
-  world.settings.webhooks = {hook, "http://second/"};
+  world.settings.webhooks = {receiver(hook), receiver("http://second/")};
   world.settings.alertmanagers.clear();
   world.settings.external_labels = {{"instance", "node2:10190"}};  // for new incidents only
   world.notifier->configure(world.settings);

@@ -1,5 +1,6 @@
 // A JSON value with its path and the list of problems. A refusal is added to the list with the path and the place in
-// the file. Used by rule_reader.cpp and expression_reader.cpp only. One thread at a time.
+// the file. For the readers of objects that the key table does not describe: receivers, alert rules. One thread at a
+// time.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +12,12 @@
 
 #include "config/json_reader.hpp"
 
-namespace perjoule::alerts {
+namespace perjoule::config {
 
 class JsonCursor {
  public:
   // `value` and `problems` must outlive the cursor.
-  JsonCursor(const config::json::Value& value, std::string path, std::vector<config::json::Problem>& problems)
+  JsonCursor(const json::Value& value, std::string path, std::vector<json::Problem>& problems)
       : value_(&value), path_(std::move(path)), problems_(&problems) {}
 
   // Adds a problem at the value.
@@ -25,7 +26,7 @@ class JsonCursor {
   void refuse_key(std::string what, std::string help = {}) const;
 
   // Whether the value has this type; if not, refuses it.
-  [[nodiscard]] bool expect(config::json::Type type) const;
+  [[nodiscard]] bool expect(json::Type type) const;
   // Refuses members of an object that are not in `known`. The keys "//" and "x-..." are for remarks and always allowed.
   void expect_members(std::span<const std::string_view> known) const;
 
@@ -34,7 +35,7 @@ class JsonCursor {
 
   [[nodiscard]] const std::string& key() const { return value_->key; }
   [[nodiscard]] const std::string& path() const { return path_; }
-  [[nodiscard]] bool is(config::json::Type type) const { return value_->type == type; }
+  [[nodiscard]] bool is(json::Type type) const { return value_->type == type; }
   [[nodiscard]] std::size_t line() const { return value_->place.line; }
 
   // The value. If it has another type or is out of range: refuses it and returns nothing.
@@ -46,9 +47,9 @@ class JsonCursor {
   [[nodiscard]] std::optional<std::size_t> word(std::span<const std::string_view> words) const;
 
  private:
-  const config::json::Value* value_;
+  const json::Value* value_;
   std::string path_;
-  std::vector<config::json::Problem>* problems_;
+  std::vector<json::Problem>* problems_;
 };
 
-}  // namespace perjoule::alerts
+}  // namespace perjoule::config

@@ -1,4 +1,4 @@
-#include "daemon/alerts/rules/json_cursor.hpp"
+#include "config/json_cursor.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
@@ -10,9 +10,9 @@
 #include "config/suggestion.hpp"
 #include "config/text.hpp"
 
-namespace perjoule::alerts {
+namespace perjoule::config {
 
-using config::json::Type;
+using json::Type;
 
 namespace {
 
@@ -28,7 +28,7 @@ std::string shown(std::string_view key) {
 }
 
 std::string seconds(std::int64_t milliseconds) {
-  return config::format_duration(static_cast<double>(milliseconds) / 1000);
+  return format_duration(static_cast<double>(milliseconds) / 1000);
 }
 
 }  // namespace
@@ -53,14 +53,14 @@ bool JsonCursor::expect(Type type) const {
 void JsonCursor::expect_members(std::span<const std::string_view> known) const {
   for (const JsonCursor& member : items()) {
     if (is_remark(member.key()) || std::find(known.begin(), known.end(), member.key()) != known.end()) continue;
-    std::string help = config::did_you_mean(member.key(), known);
+    std::string help = did_you_mean(member.key(), known);
     if (help.empty()) help = fmt::format("known keys: {}", fmt::join(known, ", "));
     member.refuse_key("unknown key", std::move(help));
   }
 }
 
 std::optional<JsonCursor> JsonCursor::find(std::string_view key) const {
-  for (const config::json::Value& member : value_->items) {
+  for (const json::Value& member : value_->items) {
     if (member.key == key) return JsonCursor(member, fmt::format("{}.{}", path_, key), *problems_);
   }
   return std::nullopt;
@@ -68,7 +68,7 @@ std::optional<JsonCursor> JsonCursor::find(std::string_view key) const {
 
 std::vector<JsonCursor> JsonCursor::items() const {
   std::vector<JsonCursor> found;
-  for (const config::json::Value& item : value_->items) {
+  for (const json::Value& item : value_->items) {
     std::string path = value_->type == Type::array ? fmt::format("{}[{}]", path_, found.size())
                                                    : fmt::format("{}.{}", path_, shown(item.key));
     found.emplace_back(item, std::move(path), *problems_);
@@ -104,12 +104,11 @@ std::optional<bool> JsonCursor::boolean() const {
 std::optional<std::int64_t> JsonCursor::duration_ms(std::int64_t min_ms, std::int64_t max_ms) const {
   if (value_->type != Type::text) {
     std::string help;
-    if (value_->type == Type::integer)
-      help = fmt::format("write \"{}s\" for seconds", config::format_number(value_->number));
+    if (value_->type == Type::integer) help = fmt::format("write \"{}s\" for seconds", format_number(value_->number));
     refuse(fmt::format("expected a duration such as \"5m\", got {}", with_article(value_->type)), std::move(help));
     return std::nullopt;
   }
-  const config::Checked<double> parsed = config::parse_duration(value_->text);
+  const Checked<double> parsed = parse_duration(value_->text);
   if (!parsed) {
     refuse(parsed.error().what, parsed.error().help);
     return std::nullopt;
@@ -126,8 +125,8 @@ std::optional<std::size_t> JsonCursor::word(std::span<const std::string_view> wo
   const auto found = std::find(words.begin(), words.end(), value_->text);
   if (found != words.end()) return static_cast<std::size_t>(found - words.begin());
   refuse(fmt::format("expected one of {}, got {}", fmt::join(words, ", "), text::quoted_short(value_->text)),
-         config::did_you_mean(value_->text, words));
+         did_you_mean(value_->text, words));
   return std::nullopt;
 }
 
-}  // namespace perjoule::alerts
+}  // namespace perjoule::config

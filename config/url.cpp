@@ -1,16 +1,16 @@
-#include "daemon/http/url.hpp"
+#include "config/url.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <charconv>
 
-namespace perjoule::http {
+namespace perjoule::config {
 
 namespace {
 
-Error broken(std::string what, std::string remedy = {}) {
-  return {Fault::broken, std::move(what), std::move(remedy)};
+Complaint broken(std::string what, std::string remedy = {}) {
+  return {std::move(what), std::move(remedy)};
 }
 
 bool is_host_byte(char c) {
@@ -28,7 +28,7 @@ bool is_port(std::string_view text) {
 }
 
 // Host and port of "host", "host:1", "[::1]", "[::1]:1".
-Result<void> take_authority(std::string_view authority, Url& url) {
+Checked<void> take_authority(std::string_view authority, Url& url) {
   const bool bracketed = authority.starts_with('[');
   const std::size_t close = bracketed ? authority.find(']') : 0;
   if (close == std::string_view::npos) return broken("the IPv6 address has no closing bracket");
@@ -54,7 +54,7 @@ std::string Url::authority() const {
   return text;
 }
 
-Result<Url> parse_url(std::string_view text) {
+Checked<Url> parse_url(std::string_view text) {
   constexpr std::string_view remedy = "write http://HOST:PORT/PATH or https://HOST:PORT/PATH";
   Url url;
   url.tls = text.starts_with("https://");
@@ -66,8 +66,9 @@ Result<Url> parse_url(std::string_view text) {
   const std::size_t path = std::min(text.find_first_of("/?#"), text.size());
   const std::string_view authority = text.substr(0, path);
   if (authority.find('@') != std::string_view::npos)
-    return broken("the URL contains a user or password", "put the secret into the path, or use a proxy that adds it");
-  if (const Result<void> taken = take_authority(authority, url); !taken)
+    return broken("the URL contains a user or password",
+                  "remove it, and name a password or token file: basic_auth or authorization beside \"url\"");
+  if (const Checked<void> taken = take_authority(authority, url); !taken)
     return broken(taken.error().what, std::string(remedy));
   text.remove_prefix(path);
   text = text.substr(0, text.find('#'));
@@ -78,4 +79,4 @@ Result<Url> parse_url(std::string_view text) {
   return url;
 }
 
-}  // namespace perjoule::http
+}  // namespace perjoule::config

@@ -1,4 +1,4 @@
-#include "daemon/http/url.hpp"
+#include "config/url.hpp"
 
 #include <doctest/doctest.h>
 
@@ -6,7 +6,7 @@
 #include <string>
 
 using namespace perjoule;
-using namespace perjoule::http;
+using namespace perjoule::config;
 
 TEST_CASE("a URL is scheme, host, port and target") {
   const struct {
@@ -23,7 +23,7 @@ TEST_CASE("a URL is scheme, host, port and target") {
       {"http://10.0.0.1#x", {false, "10.0.0.1", "80", "/"}, "10.0.0.1"},
   };
   for (const auto& [text, expected, authority] : cases) {
-    const Result<Url> url = parse_url(text);
+    const Checked<Url> url = parse_url(text);
     const std::string_view shown = text;  // clang 14 captures no structured binding
     CAPTURE(shown);
     REQUIRE(url.has_value());
@@ -58,11 +58,10 @@ TEST_CASE("invalid URLs are refused, and the error repeats neither path nor pass
                                   "http://" + long_host + "/secret",
                                   "http://a/" + std::string(url_bytes_max, 's') + "secret",
                                   std::string("HTTP://a/secret")}) {
-    const Result<Url> url = parse_url(text);
+    const Checked<Url> url = parse_url(text);
     REQUIRE_MESSAGE(url.has_error(), text);
-    CHECK(url.error().fault == Fault::broken);
     CHECK(url.error().what.find("secret") == std::string::npos);
-    CHECK(url.error().remedy.find("secret/") == std::string::npos);
+    CHECK(url.error().help.find("secret/") == std::string::npos);
   }
 }
 
@@ -75,7 +74,7 @@ TEST_CASE("every accepted URL can be written into a request line") {
     const std::size_t size = random() % 12;
     for (std::size_t at = 0; at < size; ++at)
       text += alphabet[random() % alphabet.size()];
-    const Result<Url> url = parse_url(text);
+    const Checked<Url> url = parse_url(text);
     if (!url) continue;
     ++accepted;
     CHECK(url->target.front() == '/');
