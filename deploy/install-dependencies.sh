@@ -23,7 +23,8 @@ fi
 readonly build_packages=(g++ cmake ninja-build git ca-certificates "$boost" prometheus-cpp-dev
   libsqlite3-dev nlohmann-json3-dev libfmt-dev libcli11-dev libssl-dev zlib1g-dev libre2-dev)
 readonly test_packages=(doctest-dev clang libclang-rt-dev clang-tidy-19 "${formatter[@]}" shellcheck prometheus
-  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file nginx)
+  prometheus-alertmanager python3 python3-prometheus-client sqlite3 curl strace lintian systemd dpkg-dev file nginx
+  tinyproxy-bin openssl)
 readonly bench_packages=(prometheus-node-exporter victoria-metrics wrk)
 # These only make a build faster: they are installed together with other missing packages, and never alone.
 readonly optional_packages=(ccache mold)

@@ -319,7 +319,7 @@ def main(tests):
             failed += 1
             verdict = "FAILED"
             traceback.print_exc(file=sys.stdout)
-            for log in sorted(directory.glob("log-*")):
+            for log in sorted(directory.rglob("log-*")):
                 print("".join(f"    {line}\n" for line in log.read_text(errors="replace").splitlines()[-40:]), end="")
         print(f"{test.__name__}: {verdict} ({time.monotonic() - begin:.1f} s)", flush=True)
         shutil.rmtree(directory, ignore_errors=True)

@@ -32,8 +32,8 @@ class Host:
         self.config = directory / "perjoule.json"
         self.config.write_text(json.dumps(config))
 
-    def daemon(self, binary):
-        return Daemon(binary, self.directory, f"--config.file={self.config}", *self.tree.flags)
+    def daemon(self, binary, **options):
+        return Daemon(binary, self.directory, f"--config.file={self.config}", *self.tree.flags, **options)
 
     def heat(self, degrees):
         self.tree.put("class/hwmon/hwmon0/temp1_input", degrees * 1000)

@@ -15,24 +15,38 @@ from harness import Skip, equal, wait_for
 
 
 class Hook:
-    """Accepts every POST. `posts(path)` are the payloads, in order."""
+    """Accepts every POST, unless `answer` says otherwise. `posts(path)` are the payloads, in order."""
 
     def __init__(self):
         self.taken = []
+        self.refused = []  # (time, path, headers)
+        # What a POST gets: (status, headers, body). A function of the handler.
+        self.answer = lambda handler: (200, {}, b"")
         hook = self
 
         class Handler(http.server.BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
             def do_POST(self):
                 body = self.rfile.read(int(self.headers["Content-Length"]))
-                hook.taken.append((time.monotonic(), self.path, self.headers, json.loads(body)))
-                self.send_response(200)
-                self.send_header("Content-Length", "0")
+                status, headers, text = hook.answer(self)
+                if status == 200:
+                    hook.taken.append((time.monotonic(), self.path, self.headers, json.loads(body)))
+                else:
+                    hook.refused.append((time.monotonic(), self.path, self.headers))
+                self.send_response(status)
+                for name, value in headers.items():
+                    self.send_header(name, value)
+                self.send_header("Content-Length", str(len(text)))
                 self.end_headers()
+                self.wfile.write(text)
 
             def log_message(self, *_):
                 pass
 
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.server.daemon_threads = True  # of connections that the daemon keeps
+        self.server.handle_error = lambda *_: None  # it has ended with connections kept
         self.url = f"http://127.0.0.1:{self.server.server_port}"
         self.thread = threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.05})
         self.thread.start()
@@ -73,13 +87,20 @@ receivers:
     webhook_configs: [{{url: '{url}', send_resolved: true}}]
 """
 
-    def __init__(self, directory, webhook_url):
+    def __init__(self, directory, webhook_url, web_config=None, scheme="http", headers=None, tls=None):
+        """`web_config` is Alertmanager's --web.config.file; `headers` and `tls` are for the requests of this class."""
         self.program = shutil.which("prometheus-alertmanager")
         if not self.program:
             raise Skip("needs prometheus-alertmanager")
         self.directory = pathlib.Path(directory)
         self.port = free_port()
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"{scheme}://127.0.0.1:{self.port}"
+        self.headers = headers or {}
+        self.tls = tls
+        self.flags = []
+        if web_config:
+            (self.directory / "web.yml").write_text(web_config)
+            self.flags = [f"--web.config.file={self.directory / 'web.yml'}"]
         self.process = None
         (self.directory / "alertmanager.yml").write_text(self.CONFIG.format(url=webhook_url))
 
@@ -94,7 +115,7 @@ receivers:
             self.process = subprocess.Popen(
                 [self.program, f"--config.file={self.directory / 'alertmanager.yml'}",
                  f"--storage.path={self.directory / 'alertmanager'}", f"--web.listen-address=127.0.0.1:{self.port}",
-                 "--cluster.listen-address="], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+                 "--cluster.listen-address=", *self.flags], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         wait_for(self.ready, "Alertmanager is ready", 20)
 
     def stop(self):
@@ -104,7 +125,8 @@ receivers:
             self.process = None
 
     def get(self, path):
-        with urllib.request.urlopen(self.url + path, timeout=5) as answer:
+        request = urllib.request.Request(self.url + path, headers=self.headers)
+        with urllib.request.urlopen(request, timeout=5, context=self.tls) as answer:
             return answer.read()
 
     def ready(self):
