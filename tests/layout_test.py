@@ -83,6 +83,7 @@ REASONS = {
     "room": "a file of storage or daemon lies in a room of STEPS",
     "home": "each noun has one home (HOMES in this file): what is written twice drifts apart",
     "word": "what an engineer of this field would say (WORDS in this file)",
+    "twin": "two types of one name in one namespace are one to the linker, which takes the functions of either",
     "map": "ARCHITECTURE.md names every folder that holds code",
     "storage-inside": "the daemon knows the root of storage/, the history's reader and its export",
     "include-path": "a path from the root says which room a header belongs to",
@@ -229,6 +230,25 @@ def check_map(files: dict[str, str]) -> Iterator[Failure]:
             yield Failure("ARCHITECTURE.md", 1, "map", f"{folder}/ is missing")
 
 
+def check_twins(files: dict[str, str]) -> Iterator[Failure]:
+    """Types that headers define, by namespace and name."""
+    homes: dict[str, str] = {}
+    for path, text in sorted(files.items()):
+        if room_of(path) not in ROOMS or not path.endswith(".hpp"):
+            continue
+        namespace = ""
+        for number, line in enumerate(split_cpp(text)[0].splitlines(), 1):
+            if opened := re.match(r"namespace ([\w:]+) \{", line):
+                namespace = opened[1]
+            defined = re.match(r"(?:class|struct|enum class) (\w+)\b(?!::|.*;\s*$)", line)
+            if not defined:
+                continue
+            name = f"{namespace}::{defined[1]}"
+            if name in homes:
+                yield Failure(path, number, "twin", f"{name} is also in {homes[name]}")
+            homes.setdefault(name, path)
+
+
 def check_includes(path: str, text: str) -> Iterator[Failure]:
     in_tests = path.startswith("tests/")
     room = room_of(path)
@@ -296,7 +316,7 @@ def check_top_level(paths: list[str]) -> Iterator[Failure]:
 
 
 def check(files: dict[str, str]) -> list[Failure]:
-    failures = list(check_top_level(list(files))) + list(check_map(files))
+    failures = list(check_top_level(list(files))) + list(check_map(files)) + list(check_twins(files))
     for path, text in sorted(files.items()):
         if path.endswith(CODE):
             failures += check_text(path, text)
@@ -406,6 +426,7 @@ VIOLATIONS = [
     ("leftover", "deploy/a.sh", "# " + "FIX" + "ME\n", 1),
     ("leftover", "daemon/a.hpp", "/* " + "X" + "XX */\n", 1),
     ("leftover", "CMakeLists.txt", "# " + "HA" + "CK\n", 1),
+    ("twin", "daemon/http/a.hpp", "namespace a::b {\nclass C {\n};\nstruct C : D {\n};\n}\n", 4),
     ("top-level", "source/a.cpp", "", 1),
 ]
 
@@ -447,6 +468,7 @@ CLEAN = {
                                    'constexpr auto y = persisted_counter<Unit::none>("perjoule_y_total", "Help.");\n',
     "daemon/base/clock.cpp": "asio::steady_timer t; void f() { std::this_thread::sleep_for(x); }\n",
     "daemon/http/server.cpp": "#include <boost/beast/core.hpp>\n#include <zlib.h>\nasio::steady_timer t;\n",
+    "daemon/http/a.hpp": "namespace a::b {\nclass C;\nclass C {\n};\n}\nnamespace a::d {\nclass C {\n};\n}\n",
     "daemon/self/build.cpp": '#include "revision.hpp"\n#include "collectors/gpu/metrics.hpp"\n'
                         "#include <boost/asio/post.hpp>\n",
     "daemon/app.cpp": '// #include "tests/x.hpp"\n/*\n#include "x.hpp"\n*/\nauto a = "steady_timer";\n'
