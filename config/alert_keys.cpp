@@ -72,11 +72,9 @@ void add_receivers(std::vector<Key>& keys, const std::string& name, std::string_
   keys.push_back(
       {.path = path,
        .type = OptionType::target_list,
-       .help = fmt::format("{} An item is a URL or an object {{ \"url\", \"name\", \"basic_auth\": {{ "
-                           "\"username\", \"password_file\" }}, \"authorization\": {{ \"type\", "
-                           "\"credentials_file\" }}, \"tls\": {{ \"ca_file\", \"cert_file\", \"key_file\", "
-                           "\"server_name\" }}, \"proxy\", \"headers\": {{ \"NAME\": \"VALUE\" }} }}; files are "
-                           "read again when they change.",
+       .help = fmt::format("{} An item is a URL, or an object with url, name, basic_auth (username, password_file), "
+                           "authorization (type, credentials_file), tls (ca_file, cert_file, key_file, server_name), "
+                           "proxy and headers. Files are read again when they change.",
                            what),
        .secret = true,
        .null_means = "none",
@@ -103,8 +101,7 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
                     to.alerts.external_labels = std::get<Map>(v);
                     std::erase_if(to.alerts.external_labels, [](const auto& label) { return label.second.empty(); });
                   }});
-  add_receivers(keys, "alertmanagers",
-                "Alertmanagers, such as \"http://HOST:9093\"; every alert is sent to each of them.",
+  add_receivers(keys, "alertmanagers", "Alertmanagers, such as http://HOST:9093; every alert is sent to each of them.",
                 &Alerts::alertmanagers);
   add_receivers(keys, "webhooks",
                 "Webhooks to which every alert is posted, in the format of Alertmanager's webhook (version 4).",

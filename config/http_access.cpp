@@ -163,13 +163,7 @@ std::optional<std::string> read_url(const JsonCursor& at) {
   if (!text) return std::nullopt;
   const Checked<Url> parsed = parse_url(*text);
   if (parsed) return text;
-  // Only what can hold no secret is repeated: neither a user nor a query, and no path.
-  const bool plain = text->find_first_of("@?") == std::string::npos && text->find("://") == std::string::npos;
-  if (plain && text->find('/') == std::string::npos) {
-    at.refuse(fmt::format("{} is not a URL", text::quoted_short(*text)), parsed.error().help);
-  } else {
-    at.refuse(parsed.error().what, parsed.error().help);
-  }
+  at.refuse(parsed.error().what, parsed.error().help);  // they repeat nothing of the text
   return std::nullopt;
 }
 

@@ -58,7 +58,8 @@ std::vector<Receiver> read_receivers(const json::Value& list, std::string_view p
                                      std::vector<json::Problem>& problems) {
   std::vector<Receiver> receivers;
   const JsonCursor cursor(list, std::string(path), problems);
-  if (cursor.is(Type::null) || !cursor.expect(Type::array)) return receivers;
+  if (cursor.is(Type::text)) cursor.refuse("expected an array, got a string", "put it into brackets: [ .. ]");
+  if (cursor.is(Type::null) || cursor.is(Type::text) || !cursor.expect(Type::array)) return receivers;
   if (list.items.size() > receivers_max) cursor.refuse(fmt::format("more than {} receivers", receivers_max));
   for (const JsonCursor& item : cursor.items()) {
     if (receivers.size() == receivers_max) break;

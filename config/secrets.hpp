@@ -1,6 +1,6 @@
 // Hides secrets in what is printed of the configuration. A key that may hold one is marked in the table of keys
-// (Key::secret); members with a name such as "password" or "headers" are secret wherever they stand. Of a URL everything
-// after the host counts as secret, since a webhook's secret is its path or its query, and so does a user name before
+// (Key::secret); members with a name such as "password" or "headers" are secret wherever they stand. Of a URL all that
+// follows the host counts as secret, since a webhook's secret is its path or its query, and so does a user name before
 // the host. Names of files are shown. Pure; any thread.
 #pragma once
 

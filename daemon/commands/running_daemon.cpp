@@ -22,8 +22,11 @@ constexpr std::chrono::milliseconds deadline{2000};
 constexpr std::chrono::milliseconds lanes_deadline{100};
 constexpr std::size_t body_bytes_max = std::size_t{16} << 20;
 
-asio::awaitable<void> fetch(http::Client* client, http::Call call, Result<http::Answer>* answer) {
+// Stops the loop, which would otherwise wait for the connection that the client keeps.
+asio::awaitable<void> fetch(asio::io_context* loop, http::Client* client, http::Call call,
+                            Result<http::Answer>* answer) {
   *answer = co_await client->fetch(std::move(call));
+  loop->stop();
 }
 
 Result<http::Answer> get(const std::string& url) {
@@ -31,13 +34,12 @@ Result<http::Answer> get(const std::string& url) {
   LaneThreads lanes(loop);
   Result<http::Answer> answer = Error{};
   {
-    http::Client client(loop,
-                        {.make_lane = [&lanes] { return lanes.make(); }, .agent = "perjouled", .authorities = ""});
+    http::Client client(loop, {.make_lane = [&lanes] { return lanes.make(); }});
     http::Call call;
     call.url = url;
     call.deadline = deadline;
     call.body_bytes = body_bytes_max;
-    asio::co_spawn(loop, fetch(&client, std::move(call), &answer), asio::detached);
+    asio::co_spawn(loop, fetch(&loop, &client, std::move(call), &answer), asio::detached);
     loop.run_for(deadline + lanes_deadline);
   }
   [[maybe_unused]] const bool ended = lanes.drain(lanes_deadline);

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <vector>
 
-#include "config/secrets.hpp"
 #include "config/url.hpp"
 
 namespace perjoule::http {
@@ -55,7 +54,7 @@ std::string excerpt(const Answer& answer, const Call& call, const Credentials& c
     if (found == secrets.end()) {
       shown += body[at++];
     } else {
-      shown += config::mask;
+      shown += "***";
       at += found->size();
     }
   }

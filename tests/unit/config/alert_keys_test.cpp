@@ -112,7 +112,7 @@ TEST_CASE("an invalid label, template, URL or list of objects is refused with it
       {R"({"alerts": {"external_labels": ["a"]}})",
        "32: error: alerts.external_labels: expected an object of strings, got an array"},
       {R"({"alerts": {"webhooks": ["http://a", "localhost:9093"]}})",
-       "38: error: alerts.webhooks[1]: \"localhost:9093\" is not a URL"},
+       "38: error: alerts.webhooks[1]: the URL does not start with http:// or https://"},
       {R"({"alerts": {"alertmanagers": ["http://:9093"]}})",
        "31: error: alerts.alertmanagers[0]: host name is missing, too long or contains an invalid character"},
       {R"({"alerts": {"webhooks": ["http://user:secret@a/"]}})",

@@ -43,10 +43,8 @@ TEST_CASE("secrets: a member with a secret name is hidden whole, also where the 
 }
 
 TEST_CASE("secrets: the members of a receiver are judged by their own names") {
-  CHECK(
-      masked(
-          R"({"webhooks": [{"url": "hook/x", "name": "n", "basic_auth": {"password_file": "/p", "username": "u"}}]})") ==
-      R"({"webhooks": [{"url": "******", "name": "n", "basic_auth": {"password_file": "/p", "username": "u"}}]})");
+  CHECK(masked(R"({"webhooks": [{"url": "hook/x", "name": "n", "basic_auth": {"password_file": "/p", "x": "u"}}]})") ==
+        R"({"webhooks": [{"url": "******", "name": "n", "basic_auth": {"password_file": "/p", "x": "u"}}]})");
   CHECK(masked(R"({"headers": {"X": "s", "Y": ["t", {"Z": 7}]}, "b": "c"})") ==
         R"({"headers": {"X": "*", "Y": ["*", {"Z": *}]}, "b": "c"})");
   CHECK(masked(R"({"authorization": {"type": "T", "credentials": "s"}, "b": "c"})") ==
@@ -62,7 +60,7 @@ TEST_CASE("secrets: a member that stands in a comment is hidden too") {
 }
 
 TEST_CASE("secrets: an escape in a URL hides all of it") {
-  CHECK(masked(R"("a": "http:\/\/u:s\u0040h\/p")") == R"("a": "http:\/\/****************")");
+  CHECK(masked(R"("a": "http:\/\/u:s\u0040h\/p")") == R"("a": "http:\/\/*************")");
 }
 
 TEST_CASE("secrets: any text keeps its length, its lines and its brackets") {
