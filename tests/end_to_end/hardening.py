@@ -17,7 +17,8 @@ def missing(path):
     """The names of what the binary lacks."""
     if not shutil.which("readelf"):
         raise Skip("needs readelf")
-    text = run(["readelf", "--wide", "--file-header", "--program-headers", "--dynamic", "--dyn-syms", path]).stdout
+    text = run(["readelf", "--wide", "--file-header", "--program-headers", "--dynamic", "--dyn-syms", path],
+               installed_file=True).stdout
     symbols = set(re.findall(r"\bUND\s+([^\s@]+)", text))
     # libstdc++ 12 and later: an assertion calls this function.
     asserts = {name for name in symbols if "__glibcxx_assert_fail" in name}
