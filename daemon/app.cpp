@@ -56,6 +56,7 @@ App::App(config::Input input, config::Loaded loaded, BuildInfo build, const Supe
 App::~App() = default;
 
 int App::run() {
+  log_.start_writer();
   log_.info(
       "starting",
       {{"version", build_.version}, {"revision", build_.revision}, {"configuration", config::files_read(started_)}});
@@ -272,6 +273,7 @@ void App::refresh(std::uint64_t second) {
   });
   instruments_.http(server_->stats());
   dispatch_->show();
+  instruments_.log_dropped(log_.dropped());
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
 }
@@ -380,6 +382,7 @@ void App::shut_down() {
   if (!stored_) log_.error("the last samples could not be stored in time");
   const double took_s = static_cast<double>(clock_.now().steady_ns - from_ns) / 1e9;
   log_.info("stopped", {{"took", fmt::format("{:.1f} s", took_s)}});
+  if (!clean_) log_.flush();
 }
 
 }  // namespace perjoule

@@ -2,6 +2,7 @@
 // exit codes (daemon/commands/commands.hpp).
 #include <fmt/format.h>
 #include <malloc.h>
+#include <poll.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -21,6 +22,7 @@
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/app.hpp"
 #include "daemon/base/descriptors.hpp"
+#include "daemon/base/line_writer.hpp"
 #include "daemon/commands/command_line.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/describe.hpp"
@@ -138,6 +140,7 @@ std::vector<std::pair<std::string, std::string>> given_flags(const Arguments& ar
 int run_daemon(const config::Input& input, const config::Loaded& loaded, const Supervisor& supervisor,
                std::size_t connections_max) {
   std::signal(SIGPIPE, SIG_IGN);
+  write_lines_before_a_crash();
   // No file for other users, and none for the group to write, whatever the caller's mask.
   ::umask(::umask(0) | 0027U);
   int code = exit_failure;
@@ -344,7 +347,9 @@ int main(int argc, char** argv) {
   try {
     return run(argc, argv);
   } catch (const std::exception& error) {
-    fmt::print(stderr, "perjouled: {}\n", error.what());
+    // A pipe that is full must not keep the process from ending.
+    pollfd room{STDERR_FILENO, POLLOUT, 0};
+    if (::poll(&room, 1, 250) > 0) fmt::print(stderr, "perjouled: {}\n", error.what());
     return perjoule::exit_failure;
   }
 }

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <utility>
 
 #include "config/json_writer.hpp"
 #include "config/text.hpp"
@@ -56,6 +57,16 @@ void append_value(std::string& line, std::string_view value) {
   }
 }
 
+// The line with time, newline and, for journald, priority.
+std::string printed(config::LogFormat format, bool journal, config::LogLevel level, std::string_view message,
+                    std::initializer_list<Log::Field> fields) {
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const std::int64_t now_ms = std::chrono::duration_cast<std::chrono::milliseconds>(now).count();
+  std::string line = format_line(format, now_ms, level, message, fields);
+  line += '\n';
+  return journal ? with_priority(level, line) : line;
+}
+
 }  // namespace
 
 std::string format_line(config::LogFormat format, std::int64_t wall_ms, config::LogLevel level,
@@ -103,17 +114,21 @@ std::string with_priority(config::LogLevel level, std::string_view text) {
   return lines;
 }
 
+void Log::start_writer() {
+  // By value: a thread that hangs in write(2) may outlive the log.
+  const auto lost_line = [format = format_, journal = journal_](std::uint64_t lines) {
+    return printed(format, journal, config::LogLevel::warn, "log lines were lost: stderr did not take them in time",
+                   {{"lines", std::to_string(lines)}});
+  };
+  writer_ = std::make_unique<LineWriter>(STDERR_FILENO, lost_line);
+}
+
 void Log::write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields) const {
   if (level < level_.load()) return;
-  const auto now = std::chrono::system_clock::now().time_since_epoch();
-  std::string line =
-      format_line(format_, std::chrono::duration_cast<std::chrono::milliseconds>(now).count(), level, message, fields);
-  line += '\n';
-  if (journal_) line = with_priority(level, line);
-  // One write per line, so that lines of several threads do not mix. Errors are ignored: when stderr is closed or the
-  // disk below it is full, lines are lost and the daemon goes on (main.cpp ignores SIGPIPE). But stderr is a blocking
-  // descriptor that other processes may share: while a pipe or journald's socket is full because its reader has
-  // stopped, write(2) blocks the calling thread. If that is the loop, the watchdog ends the daemon after WatchdogSec.
+  std::string line = printed(format_, journal_, level, message, fields);
+  if (writer_) return writer_->push(std::move(line));
+  // One write per line, so that lines of several threads do not mix. An error loses the line: there is no other place
+  // to report it.
   [[maybe_unused]] const ssize_t ignored = ::write(STDERR_FILENO, line.data(), line.size());
 }
 

@@ -1,5 +1,5 @@
-// Log lines on stderr, as logfmt or JSON: one per change of state, never one per poll. Log: any thread. A line that
-// cannot be written is lost without an error; a reader of stderr that stops reading blocks the caller (Log::write).
+// Log lines on stderr, as logfmt or JSON: one per change of state, never one per poll. Log: any thread. In the daemon a
+// thread writes them, so that a reader of stderr that stops reading blocks no one else (LineWriter).
 //
 // If journald reads stderr, each line begins with its priority (`<4>`, sd-daemon(3)). journald removes it and stores it
 // as PRIORITY, so that `journalctl -p warning` works.
@@ -10,11 +10,13 @@
 #include <functional>
 #include <initializer_list>
 #include <map>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <utility>
 
 #include "config/settings.hpp"
+#include "daemon/base/line_writer.hpp"
 
 namespace perjoule {
 
@@ -25,7 +27,9 @@ class Log {
       : level_(settings.level), format_(settings.format), journal_(journal) {}
 
   using Field = std::pair<std::string_view, std::string_view>;
-  // Blocks while stderr is a pipe or socket whose buffer is full.
+  // Starts the thread that writes. To be called before another thread uses the log; throws like LineWriter.
+  void start_writer();
+  // Passes the line to that thread; where there is none, as in the commands, writes it before it returns.
   void write(config::LogLevel level, std::string_view message, std::initializer_list<Field> fields = {}) const;
   void debug(std::string_view message, std::initializer_list<Field> fields = {}) const {
     write(config::LogLevel::debug, message, fields);
@@ -40,11 +44,18 @@ class Log {
     write(config::LogLevel::error, message, fields);
   }
   void set_level(config::LogLevel level) { level_ = level; }
+  // Waits a moment for the thread: before _exit(), which would not.
+  void flush() {
+    if (writer_) writer_->flush();
+  }
+  // Lines that stderr did not take.
+  [[nodiscard]] std::uint64_t dropped() const { return writer_ ? writer_->dropped() : 0; }
 
  private:
   std::atomic<config::LogLevel> level_;
   config::LogFormat format_;
   bool journal_;
+  std::unique_ptr<LineWriter> writer_;
 };
 
 // Limits the lines about one subject (a source, a device) to ten in ten minutes, so that a sensor that fails at every

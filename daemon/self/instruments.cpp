@@ -86,6 +86,8 @@ constexpr auto series_fresh =
     gauge<Unit::none>("perjoule_series", "Series in a scrape, without the daemon's own instruments.");
 constexpr auto series_refused = counter<Unit::none>(
     "perjoule_series_refused_total", "Readings dropped because the limit on the number of series was reached.");
+constexpr auto log_lines_dropped = counter<Unit::none>(
+    "perjoule_log_dropped_lines_total", "Log lines lost because stderr did not take them in time or refused them.");
 constexpr auto self_energy = counter<Unit::joule>("perjoule_self_energy_joules_total",
                                                   "Modelled energy of the daemon since its start: its CPU time times "
                                                   "the dynamic power of one busy CPU.");
@@ -106,7 +108,7 @@ constexpr auto all_metrics = std::to_array<const Metric*>(
      &http_timeouts,       &http_failures,     &queries,          &scrape_size,     &scrape_duration,
      &sampling_lateness,   &series_fresh,      &series_refused,   &self_energy,     &process_cpu,
      &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start,
-     &storage_pending});
+     &storage_pending,     &log_lines_dropped});
 
 constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // every status of query::answer and Reader
 
@@ -200,6 +202,7 @@ struct Instruments::Families {
   prometheus::Histogram& late = histogram_of(sampling_lateness, lateness_buckets);
   prometheus::Gauge& fresh = gauge_of(series_fresh);
   prometheus::Counter& unidentified = counter_of(series_refused);
+  prometheus::Counter& unlogged = counter_of(log_lines_dropped);
   prometheus::Counter& cpu = counter_of(process_cpu);
   prometheus::Gauge& resident = gauge_of(process_resident);
   prometheus::Gauge& virtual_memory = gauge_of(process_virtual);
@@ -309,6 +312,10 @@ void Instruments::reload(bool successful, double epoch_seconds) {
 void Instruments::series(std::size_t fresh, std::uint64_t refused) {
   families_->fresh.Set(static_cast<double>(fresh));
   follow(families_->unidentified, static_cast<double>(refused));
+}
+
+void Instruments::log_dropped(std::uint64_t lines) {
+  follow(families_->unlogged, static_cast<double>(lines));
 }
 
 void Instruments::process(double watts_per_busy_cpu) {

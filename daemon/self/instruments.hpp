@@ -43,6 +43,8 @@ class Instruments {
   void lateness(double seconds);
   void reload(bool successful, double epoch_seconds);
   void series(std::size_t fresh, std::uint64_t refused);
+  // Log lines lost since the start.
+  void log_dropped(std::uint64_t lines);
   // Reads /proc/self and the process clock. `watts_per_busy_cpu` > 0: the daemon's own energy is modelled from it.
   void process(double watts_per_busy_cpu);
 

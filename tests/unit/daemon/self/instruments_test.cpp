@@ -160,6 +160,8 @@ TEST_CASE("reports, requests and series are counted as they come") {
   instruments.http(stats);
   instruments.http(stats);
   instruments.series(7, 4);
+  instruments.log_dropped(3);
+  instruments.log_dropped(9);
   instruments.reload(true, 100);
   instruments.reload(false, 200);
   const std::string text = text_of(instruments);
@@ -170,6 +172,7 @@ TEST_CASE("reports, requests and series are counted as they come") {
   CHECK(holds(text, "perjoule_http_connections 3"));
   CHECK(holds(text, "perjoule_series 7"));
   CHECK(holds(text, "perjoule_series_refused_total 4"));
+  CHECK(holds(text, "perjoule_log_dropped_lines_total 9"));
   CHECK(holds(text, "perjoule_config_last_reload_successful 0"));
   CHECK(holds(text, "perjoule_config_last_reload_success_timestamp_seconds 100"));
   CHECK(text.find("perjoule_storage_size_bytes") == std::string::npos);
