@@ -23,7 +23,7 @@ std::string message(int number) {
   return std::generic_category().message(number);
 }
 
-// Reads regular files only: at a reload load() runs on the loop, which a FIFO would block for ever.
+// Reads regular files only: a FIFO would block a reload for ever.
 Checked<std::string> read_whole(const std::filesystem::path& path) {
   const int descriptor = ::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
   if (descriptor < 0) {

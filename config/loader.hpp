@@ -2,7 +2,7 @@
 // reported in one run.
 //
 // Precedence: defaults < --config.file < conf.d/*.json beside it, in name order < PERJOULE_* environment < flags.
-// Called at the start, and on the loop at a reload (the files are small). Pure apart from reading files.
+// Called at the start, and on a lane at a reload. Pure apart from reading files.
 #pragma once
 
 #include <filesystem>

@@ -66,6 +66,7 @@ int App::run() {
   recorder_->configure(settings_.efficiency);
   start_alerts();
   start_sources(settings_);
+  start_reloader();
   asio::co_spawn(loop_, housekeeping(), asio::detached);
   asio::co_spawn(loop_, signals(), asio::detached);
   loop_.run();
@@ -86,9 +87,10 @@ bool App::open_storage() {
   const OnLateness lateness = [this](std::int64_t late_ns) {
     instruments_.lateness(static_cast<double>(late_ns) / 1e9);
   };
-  roster_.emplace(*ledger_, *recorder_, *sources_, log_, directory_ ? directory_->path() : std::filesystem::path());
-  sampler_.emplace(
-      loop_, clock_, [this] { return lanes_.make(); }, *recorder_, *sources_, lateness, roster_->inventory());
+  const MakeLane make_lane = [this] { return lanes_.make(); };
+  roster_.emplace(*ledger_, *recorder_, *sources_, log_, make_lane,
+                  directory_ ? directory_->path() : std::filesystem::path());
+  sampler_.emplace(loop_, clock_, make_lane, *recorder_, *sources_, lateness, roster_->inventory());
   return true;
 }
 
@@ -139,8 +141,8 @@ bool App::listen() {
   setup.collects = collects();
   setup.bodies = bodies_;
   if (settings_.web.enable_lifecycle) {
-    setup.reload = [this](std::function<void(bool)> done) {
-      asio::post(loop_, [this, done = std::move(done)] { done(reload()); });
+    setup.reload = [this](Reloader::Done done) {
+      asio::post(loop_, [this, done = std::move(done)]() mutable { reloader_->request(std::move(done)); });
     };
   }
   const auto counted = [this](query::Reader::Reply reply) {
@@ -225,6 +227,7 @@ asio::awaitable<void> App::housekeeping() {
       co_await tick_->wait_until(due_ns);
     } while (!stopping_ && clock_.now().steady_ns < due_ns);
     if (stopping_) co_return;
+    reloader_->watch();
     watch_commit();
     commit(second);
     refresh(second);
@@ -303,7 +306,7 @@ asio::awaitable<void> App::signals() {
     const int number = co_await signal_set_.async_wait(asio::redirect_error(asio::use_awaitable, error));
     if (error) co_return;
     if (number == SIGHUP) {
-      reload();
+      reloader_->request();
       continue;
     }
     log_.info("stopping", {{"signal", number == SIGTERM ? "SIGTERM" : "SIGINT"}});
@@ -313,34 +316,32 @@ asio::awaitable<void> App::signals() {
   }
 }
 
-bool App::reload() {
-  service_.reloading();
-  const bool accepted = reload_configuration();
-  service_.reloaded(accepted);
-  return accepted;
+// What a reload reads from files, and what takes time in proportion to them, is done on the lane.
+struct App::Reading {
+  config::Loaded loaded;
+  std::vector<alerts::Rule> rules;
+  double watts_per_busy_cpu = 0;
+};
+
+void App::start_reloader() {
+  Reloader::Read read = [this, input = input_, roots = settings_.roots]() -> Reloader::Found {
+    config::Outcome outcome = config::load(input);
+    if (!outcome.loaded) return {config::render(outcome.refusals), {}};
+    const auto reading = std::make_shared<Reading>();
+    reading->loaded = std::move(*outcome.loaded);
+    reading->loaded.settings.roots = roots;
+    reading->rules = alerts::rules_in_force(reading->loaded.settings.alerts);
+    reading->watts_per_busy_cpu = watts_per_busy_cpu(reading->loaded.settings);
+    return {"", [this, reading] { apply(std::move(*reading)); }};
+  };
+  reloader_.emplace(
+      Reloader::Parts{clock_, log_, instruments_, service_, lanes_.make(query::Reader::stack_bytes), std::move(read)});
 }
 
-// True when it was accepted. If the new configuration has any error, the running one stays unchanged.
-bool App::reload_configuration() {
-  config::Outcome outcome = config::load(input_);
-  const double now_seconds = static_cast<double>(clock_.now().wall_ms) / 1000;
-  instruments_.reload(outcome.loaded.has_value(), now_seconds);
-  if (!outcome.loaded) {
-    log_.error("configuration not reloaded; the running configuration stays in force",
-               {{"refusals", config::render(outcome.refusals)}});
-    return false;
-  }
-  for (const std::string& key : config::keys_that_need_restart(started_, *outcome.loaded)) {
+void App::apply(Reading reading) {
+  for (const std::string& key : config::keys_that_need_restart(started_, reading.loaded))
     log_.warn("this key needs a restart to take effect", {{"key", key}});
-  }
-  apply(*outcome.loaded);
-  roster_->look_for_request();
-  log_.info("configuration reloaded", {{"configuration", config::files_read(*outcome.loaded)}});
-  return true;
-}
-
-void App::apply(const config::Loaded& loaded) {
-  const config::Settings& next = loaded.settings;
+  const config::Settings& next = reading.loaded.settings;
   log_.set_level(next.log.level);
   if (writer_) writer_->retention(policy_of(next.storage.retention));
   for (const Entry* entry : registry()) {
@@ -352,7 +353,7 @@ void App::apply(const config::Loaded& loaded) {
   }
   if (settings_.alerts != next.alerts || settings_.web.external_url != next.web.external_url)
     dispatch_->configure(next.alerts, next.web.external_url);
-  if (settings_.alerts != next.alerts) alerts_->set_rules(alerts::rules_in_force(next.alerts));
+  if (settings_.alerts != next.alerts) alerts_->set_rules(std::move(reading.rules));
   settings_.alerts = next.alerts;
   settings_.web.external_url = next.web.external_url;
   settings_.log.level = next.log.level;
@@ -362,7 +363,9 @@ void App::apply(const config::Loaded& loaded) {
   settings_.power_model = next.power_model;
   settings_.efficiency = next.efficiency;
   recorder_->configure(settings_.efficiency);
-  watts_per_busy_cpu_ = watts_per_busy_cpu(settings_);
+  watts_per_busy_cpu_ = reading.watts_per_busy_cpu;
+  roster_->look_for_request();
+  log_.info("configuration reloaded", {{"configuration", config::files_read(reading.loaded)}});
 }
 
 void App::shut_down() {
@@ -371,6 +374,8 @@ void App::shut_down() {
   reader_.reset();
   dispatch_.reset();
   sampler_.reset();
+  reloader_.reset();
+  roster_.reset();
   const bool lanes_ended = lanes_.drain(lanes_deadline);
   if (writer_) {
     const auto until = std::chrono::steady_clock::now() + flush_deadline;

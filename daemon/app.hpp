@@ -25,6 +25,7 @@
 #include "daemon/sampling/sources.hpp"
 #include "daemon/self/change_log.hpp"
 #include "daemon/self/instruments.hpp"
+#include "daemon/self/reloader.hpp"
 #include "daemon/self/service.hpp"
 #include "daemon/web/routes.hpp"
 #include "storage/directory.hpp"
@@ -64,9 +65,9 @@ class App {
   void flush();
   void refresh(std::uint64_t second);
   void announce(const Stamp& now);
-  bool reload();
-  bool reload_configuration();
-  void apply(const config::Loaded& loaded);
+  struct Reading;
+  void start_reloader();
+  void apply(Reading reading);
   void shut_down();
   void report_storage(const storage::Report& report);
 
@@ -94,6 +95,7 @@ class App {
   std::optional<alerts::Engine> alerts_;
   web::SourceStatusTable source_status_;
   http::BodyBudget bodies_{std::size_t{32} << 20};
+  std::optional<Reloader> reloader_;
   std::optional<query::Reader> reader_;
   std::optional<web::Routes> routes_;
   std::unique_ptr<http::Server> server_;

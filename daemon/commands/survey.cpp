@@ -122,7 +122,7 @@ class Surveyor {
   Ledger ledger_;
   Recorder recorder_{result_->latest, ledger_, nullptr, make_rows(ledger_)};
   Sources sources_{recorder_.series(), result_->latest, {}};
-  GpuRoster roster_{ledger_, recorder_, sources_, log_, {}};
+  GpuRoster roster_{ledger_, recorder_, sources_, log_, {}, {}};
   std::optional<Sampler> sampler_{std::in_place, loop_,    clock_,       [this] { return lanes_.make(); },
                                   recorder_,     sources_, OnLateness(), roster_.inventory()};
 };

@@ -31,12 +31,18 @@ bool is_gpu_source(std::string_view source) {
                      [&](const Entry* entry) { return entry->name == source && entry->make_numbered != nullptr; });
 }
 
-GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log,
+struct GpuRoster::Request {
+  std::error_code removal;
+  bool found = false;
+};
+
+GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log, MakeLane make_lane,
                      std::filesystem::path directory)
     : ledger_(ledger),
       recorder_(recorder),
       sources_(sources),
       log_(log),
+      make_lane_(std::move(make_lane)),
       directory_(std::move(directory)),
       probe_(recorder.open_probe({"inventory", "", period_ns, stale_after_ns})) {
   const auto kept = ledger_.states(state_key);
@@ -48,8 +54,34 @@ GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources,
 }
 
 void GpuRoster::look_for_request() {
-  std::error_code ignored;
-  requested_ = !directory_.empty() && std::filesystem::exists(directory_ / accept_request, ignored);
+  if (!directory_.empty()) visit_directory();
+}
+
+// On a disk that hangs the lane stays, and the request is executed when the disk answers.
+void GpuRoster::visit_directory() {
+  look_again_ = lane_ != nullptr;
+  if (look_again_) return;
+  const auto request = std::make_shared<Request>();
+  std::function<void()> work = [request, file = directory_ / accept_request, remove = executed_] {
+    std::error_code ignored;
+    if (remove) std::filesystem::remove(file, request->removal);
+    request->found = std::filesystem::exists(file, ignored);
+  };
+  std::function<void()> done = [this, request] { visited(*request); };
+  lane_ = make_lane_();
+  if (lane_->start(std::move(work), std::move(done))) {
+    executed_ = false;
+    return;
+  }
+  lane_.reset();
+  log_.warn("cannot look for a request of accept-inventory", {{"error", thread_error().what}});
+}
+
+void GpuRoster::visited(const Request& request) {
+  lane_.reset();
+  if (request.removal) log_.warn("cannot remove the accept-inventory request", {{"error", request.removal.message()}});
+  requested_ = request.found && !request.removal && !look_again_;
+  if (look_again_) visit_directory();
 }
 
 void GpuRoster::accept() {
@@ -60,10 +92,9 @@ void GpuRoster::accept() {
   });
   log_.info("inventory accepted",
             {{"gpus_expected", fmt::format("{}", inventory_->expected())}, {"before", fmt::format("{}", before)}});
-  std::error_code error;
-  std::filesystem::remove(directory_ / accept_request, error);
-  if (error) log_.warn("cannot remove the accept-inventory request", {{"error", error.message()}});
   requested_ = false;
+  executed_ = true;
+  visit_directory();
 }
 
 void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {

@@ -1,7 +1,8 @@
 // The GPUs of this host: how many answer, how many are expected, and the slot numbers that they keep across restarts.
 //
-// Loop's thread only. The inventory is shared with the lanes, which is why it is thread-safe; the roster saves it as a
-// state of the ledger ("inventory/gpus").
+// Loop's thread only; the request of accept-inventory, a file, is looked for and removed on a lane. The inventory is
+// shared with the lanes, which is why it is thread-safe; the roster saves it as a state of the ledger
+// ("inventory/gpus").
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "collectors/inventory.hpp"
 #include "collectors/sample.hpp"
 #include "config/settings.hpp"
+#include "daemon/base/lane.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/record/ledger.hpp"
 #include "daemon/record/recorder.hpp"
@@ -28,30 +30,39 @@ inline constexpr std::string_view accept_request = "accept-inventory";
 
 class GpuRoster {
  public:
-  // All arguments outlive the roster. `directory` is the storage directory, where requests are left; empty without
-  // storage.
-  GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log, std::filesystem::path directory);
+  // All references outlive the roster. `directory` is the storage directory, where requests are left; empty without
+  // storage, and then no lane is made.
+  GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log, MakeLane make_lane,
+            std::filesystem::path directory);
 
   [[nodiscard]] const std::shared_ptr<Inventory>& inventory() const { return inventory_; }
 
   // Once per second: shows both counts, saves a changed inventory, and accepts the inventory if that is requested and
   // every source has had its first call.
   void tick(const Stamp& now, const config::Settings& settings);
-  // Checks whether accept-inventory has left a request; called at the start and at each reload.
+  // Checks whether accept-inventory has left a request, for a later tick(); called at the start and at each reload.
   void look_for_request();
 
  private:
+  struct Request;
   void accept();
+  void visit_directory();
+  void visited(const Request& request);
+
   Ledger& ledger_;
   Recorder& recorder_;
   const Sources& sources_;
   Log& log_;
+  MakeLane make_lane_;
+  std::unique_ptr<Lane> lane_;  // while it looks for the request or removes it
   std::filesystem::path directory_;
   std::shared_ptr<Inventory> inventory_ = std::make_shared<Inventory>();
   std::uint64_t kept_version_ = 0;
   ProbeId probe_;
   Batch batch_;
   bool requested_ = false;
+  bool executed_ = false;    // the request is to be removed
+  bool look_again_ = false;  // after the visit under way
 };
 
 }  // namespace perjoule

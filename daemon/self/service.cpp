@@ -141,7 +141,7 @@ void Service::update(bool settled, const std::function<std::string()>& status) {
   if (now_ns < status_due_ns_) return;
   status_due_ns_ = now_ns + status_period_ns;
   std::string line = status();
-  if (refused_) line += "; the last reload was refused, see the log";
+  if (!trouble_.empty()) line += "; " + trouble_;
   if (line != shown_ && send("STATUS=" + text::printable(line))) shown_ = std::move(line);
 }
 
@@ -151,8 +151,8 @@ void Service::reloading() {
   send(fmt::format("RELOADING=1\nMONOTONIC_USEC={}", monotonic_us()));
 }
 
-void Service::reloaded(bool successful) {
-  refused_ = !successful;
+void Service::reloaded(std::string_view trouble) {
+  trouble_ = trouble;
   status_due_ns_ = 0;
   if (ready_) ready_ = send("READY=1");
 }

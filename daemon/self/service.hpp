@@ -48,7 +48,8 @@ class Service {
   // To be called each second. Calls `status` (one line) at most once per status_period_ns, and sends it if it changed.
   void update(bool settled, const std::function<std::string()>& status);
   void reloading();
-  void reloaded(bool successful);
+  // `trouble` for the status line: why the last reload did not succeed; "" if it did.
+  void reloaded(std::string_view trouble);
   void stopping();
 
  private:
@@ -65,7 +66,7 @@ class Service {
   std::int64_t status_due_ns_ = 0;
   std::string shown_;
   bool ready_ = false;
-  bool refused_ = false;  // the last reload had errors
+  std::string trouble_;  // of the last reload
 };
 
 // "8 GPUs; cpu, rapl ok; textfile denied; 2431 W; scrape 127.0.0.1:10190; history 41 MiB". Sources that are absent or

@@ -88,6 +88,20 @@ std::optional<query::Parameters> merged_parameters(const http::Request& request)
   return parameters;
 }
 
+http::Response reloaded(Reloader::Outcome outcome) {
+  switch (outcome) {
+    case Reloader::Outcome::accepted:
+      return plain(200, "configuration reloaded.\n");
+    case Reloader::Outcome::hangs:
+      return plain(503,
+                   "the configuration files are still being read, see the log; the running one stays in force "
+                   "until they are.\n");
+    case Reloader::Outcome::refused:
+      break;
+  }
+  return plain(500, "configuration refused, see the log; the running one stays in force.\n");
+}
+
 std::string_view unquoted(std::string_view text) {
   return text.size() >= 2 && text.starts_with('"') && text.ends_with('"') ? text.substr(1, text.size() - 2) : text;
 }
@@ -172,10 +186,9 @@ http::Response Routes::reload(const http::Request& request) {
   reload_asked_ns_ = now_ns;
   http::Response response;
   response.later = [this, reloading = reloading_](http::Reply reply) {
-    setup_.reload([reloading, reply = std::move(reply)](bool accepted) {
+    setup_.reload([reloading, reply = std::move(reply)](Reloader::Outcome outcome) {
       *reloading = false;
-      reply(accepted ? plain(200, "configuration reloaded.\n")
-                     : plain(500, "configuration refused, see the log; the running one stays in force.\n"));
+      reply(reloaded(outcome));
     });
   };
   return response;

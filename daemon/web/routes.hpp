@@ -27,6 +27,7 @@
 #include "daemon/record/latest.hpp"
 #include "daemon/sampling/sources.hpp"
 #include "daemon/self/instruments.hpp"
+#include "daemon/self/reloader.hpp"
 
 namespace perjoule::web {
 
@@ -61,9 +62,9 @@ struct Setup {
   std::string version;  // for the page
   // Families by the name that `?collect[]=` takes: a collector's name, "node" or "self".
   std::map<std::string, std::set<std::string_view>, std::less<>> collects;
-  // Reloads later and on another thread; then calls its argument with whether the configuration was accepted. Null:
-  // --web.enable-lifecycle is off.
-  std::function<void(std::function<void(bool accepted)>)> reload;
+  // Reloads later and on another thread; then calls its argument with what came of it. Null: --web.enable-lifecycle is
+  // off.
+  std::function<void(Reloader::Done)> reload;
   // Answers an API request later and on another thread; `path` is the part after "/api/v1/".
   using Ask = std::function<void(std::string path, query::Parameters, std::function<void(query::Answer)>)>;
   Ask ask = {};                                    // for the history; null: without storage

@@ -96,7 +96,7 @@ constexpr std::string_view daemon_rules = R"(
   { "alert": "PerjouleConfigReloadFailed",
     "value": { "metric": "perjoule_config_last_reload_successful" },
     "levels": [ { "severity": "warning", "raise_below": 1 } ],
-    "summary": "The new configuration was rejected; the previous one stays in force.",
+    "summary": "The new configuration was rejected or cannot be read; the previous one stays in force.",
     "runbook": "config-reload-failed" }
 )";
 

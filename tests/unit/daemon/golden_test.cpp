@@ -93,7 +93,7 @@ Scrapes scrape(const Setting& setting) {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
   };
   Log log({config::LogLevel::error, config::LogFormat::logfmt});
-  GpuRoster roster(ledger, recorder, sources, log, {});
+  GpuRoster roster(ledger, recorder, sources, log, {}, {});
   std::optional<Sampler> sampler;
   sampler.emplace(loop, clock, lanes, recorder, sources, OnLateness(), roster.inventory());
   for (const Entry* entry : setting.entries) {

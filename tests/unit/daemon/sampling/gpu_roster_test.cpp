@@ -4,6 +4,7 @@
 
 #include "collectors/gpu/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
+#include "tests/fakes/hand_lane.hpp"
 #include "tests/fakes/tree.hpp"
 
 using namespace perjoule;
@@ -14,8 +15,14 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 
 struct Daemon {
   explicit Daemon(const storage::LedgerRows& rows = {}, std::filesystem::path directory = {})
-      : ledger(rows, "boot"), roster(ledger, recorder, sources, log, std::move(directory)) {}
+      : ledger(rows, "boot"), roster(ledger, recorder, sources, log, make_lane(), std::move(directory)) {}
 
+  MakeLane make_lane() {
+    return [this] {
+      ++lanes;
+      return std::make_unique<fakes::HandLane>(disk);
+    };
+  }
   void answer(const std::string& uuid, SourceState state) { sources.sampled("nvml", uuid, {state, "", "", 0, 0}, {}); }
   void see(std::initializer_list<const char*> uuids) {
     std::vector<Inventory::Seen> seen;
@@ -33,6 +40,8 @@ struct Daemon {
     return latest.value(*recorder.series().identify(metric, ""), now.steady_ns);
   }
 
+  const std::shared_ptr<fakes::HandLane::Call> disk = std::make_shared<fakes::HandLane::Call>();
+  int lanes = 0;
   Stamp now{1'000 * second_ns, 1'795'424'400'000};
   Latest latest;
   Ledger ledger;
@@ -97,6 +106,7 @@ TEST_CASE("a request to accept the inventory is executed once, after every sourc
   const Tree tree;
   tree.write("accept-inventory", "");
   Daemon daemon({}, tree.root());
+  daemon.disk->finish();
   daemon.see({"1", "2", "3"});
   daemon.sources.expect("nvml", "1");
   daemon.tick();
@@ -105,6 +115,7 @@ TEST_CASE("a request to accept the inventory is executed once, after every sourc
   daemon.answer("3", SourceState::error);
   daemon.tick();
   CHECK(daemon.shown(gpus_expected) == 1);
+  daemon.disk->finish();
   CHECK_FALSE(std::filesystem::exists(tree.at("accept-inventory")));
   CHECK(daemon.ledger.take_changed().states.size() == 1);
 
@@ -115,6 +126,58 @@ TEST_CASE("a request to accept the inventory is executed once, after every sourc
   daemon.tick();
   CHECK(daemon.shown(gpus_expected) == 2);  // a reload checks for a request
   daemon.roster.look_for_request();
+  daemon.disk->finish();
   daemon.tick();
   CHECK(daemon.shown(gpus_expected) == 1);
+}
+
+TEST_CASE("a disk that hangs delays a request and nothing else; it is executed once, and a later one is not lost") {
+  const Tree tree;
+  tree.write("accept-inventory", "");
+  Daemon daemon({}, tree.root());
+  daemon.see({"1", "2"});
+  daemon.answer("1", SourceState::ok);
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);
+  daemon.roster.look_for_request();
+  daemon.roster.look_for_request();
+  CHECK(daemon.lanes == 1);
+  daemon.disk->finish();  // the first look, which is repeated
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);
+  CHECK(daemon.lanes == 2);
+  daemon.disk->finish();
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 1);
+  daemon.see({"3"});
+  daemon.roster.look_for_request();  // while the request is being removed
+  daemon.tick();
+  daemon.disk->finish();
+  CHECK(daemon.lanes == 4);
+  daemon.disk->finish();
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);
+  CHECK_FALSE(daemon.disk->busy);
+}
+
+TEST_CASE("without a thread the request stays for the next reload; without storage there is nothing to look for") {
+  const Tree tree;
+  tree.write("accept-inventory", "");
+  Daemon daemon({}, tree.root());
+  daemon.disk->finish();
+  daemon.disk->no_thread = true;
+  daemon.see({"1", "2"});
+  daemon.answer("1", SourceState::ok);
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 1);
+  daemon.disk->no_thread = false;
+  daemon.roster.look_for_request();
+  daemon.disk->finish();
+  CHECK_FALSE(std::filesystem::exists(tree.at("accept-inventory")));
+  daemon.see({"3"});
+  daemon.tick();
+  CHECK(daemon.shown(gpus_expected) == 2);
+  Daemon without;
+  without.roster.look_for_request();
+  CHECK(without.lanes == 0);
 }

@@ -121,13 +121,13 @@ TEST_CASE_FIXTURE(Fixture, "the status is sent when it has changed, at most ever
 TEST_CASE_FIXTURE(Fixture, "RELOADING is sent with its timestamp; a refused reload stays in the status") {
   Service notifier = service();
   notifier.reloading();
-  notifier.reloaded(true);
+  notifier.reloaded("");
   CHECK(manager.heard().empty());  // before READY a reload is not reported
   update(notifier, true);
   CHECK(manager.heard() == Messages{"READY=1", "STATUS=cpu ok"});
 
   notifier.reloading();
-  notifier.reloaded(false);
+  notifier.reloaded("the last reload was refused, see the log");
   update(notifier, true);
   const Messages refused = manager.heard();
   REQUIRE(refused.size() == 3);
@@ -137,7 +137,7 @@ TEST_CASE_FIXTURE(Fixture, "RELOADING is sent with its timestamp; a refused relo
   CHECK(refused[2] == "STATUS=cpu ok; the last reload was refused, see the log");
 
   notifier.reloading();
-  notifier.reloaded(true);
+  notifier.reloaded("");
   update(notifier, true);
   CHECK(manager.heard().back() == "STATUS=cpu ok");
   notifier.stopping();

@@ -38,7 +38,7 @@ struct Fixture {
   Latest latest;
   Instruments instruments{BuildInfo{"1.2.3", "abc", "main", "g++"}};
   SourceStatusTable source_status;
-  bool reload_accepted = true;
+  Reloader::Outcome reload_outcome = Reloader::Outcome::accepted;
   int reloads = 0;
   std::function<void()> finish_reload;
   Routes routes{setup(true)};
@@ -53,9 +53,9 @@ struct Fixture {
     Setup setup{clock, latest, instruments, source_status, "/metrics", "1.2.3 <abc>", {}, {}};
     setup.collects = {{"thermal", {heat.name}}, {"cpu", {load.name}}, {"self", {}}};
     if (lifecycle) {
-      setup.reload = [this](std::function<void(bool)> done) {
+      setup.reload = [this](Reloader::Done done) {
         ++reloads;
-        finish_reload = [this, done = std::move(done)] { done(reload_accepted); };
+        finish_reload = [this, done = std::move(done)] { done(reload_outcome); };
       };
     }
     return setup;
@@ -295,18 +295,23 @@ TEST_CASE_FIXTURE(Fixture, "reload: POST or PUT, only when it is enabled; the re
   finish(post());
   CHECK(answer->status == 200);
   later();
-  reload_accepted = false;
+  reload_outcome = Reloader::Outcome::refused;
   finish(post("PUT"));
   CHECK(answer->status == 500);
   CHECK(*answer->body == "configuration refused, see the log; the running one stays in force.\n");
-  CHECK(reloads == 2);
+  later();
+  reload_outcome = Reloader::Outcome::hangs;
+  finish(post());
+  CHECK(answer->status == 503);
+  CHECK(answer->body->starts_with("the configuration files are still being read"));
+  CHECK(reloads == 3);
   Routes without(setup(false));
   http::Request request;
   request.method = "POST";
   request.path = "/-/reload";
   request.loopback = true;
   CHECK(without(request).status == 403);
-  CHECK(reloads == 2);
+  CHECK(reloads == 3);
 }
 
 TEST_CASE_FIXTURE(Fixture, "reload: at most one per second, and none while one is under way; local clients only") {
