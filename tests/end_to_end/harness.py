@@ -151,16 +151,17 @@ class Daemon:
 
     def __init__(self, binary, directory, *flags, words=(), environment=None, listen="127.0.0.1:0", wait=True,
                  installed_file=False, **options):
-        """`words` are a prefix of the command, such as setpriv; `options` go to Popen."""
+        """`words` are a prefix of the command, such as setpriv; `options` go to Popen. A caller with a `stderr` of
+        its own writes to log_path what is read from it."""
         self.log_path = pathlib.Path(directory) / f"log-{time.monotonic_ns()}"
         given = [f"--web.listen-address={listen}", *map(str, flags)]
         if not any(flag.startswith(("--storage.path", "--no-storage")) for flag in given):
             given.append(f"--storage.path={pathlib.Path(directory) / 'store'}")
         command = [*map(str, words), str(binary), *given]
         with open(self.log_path, "wb") as log:
-            self.process = subprocess.Popen(command if installed_file else without_installed_file(command), stderr=log,
-                                            stdout=log, stdin=subprocess.DEVNULL, env=clean_environment(environment),
-                                            **options)
+            self.process = subprocess.Popen(command if installed_file else without_installed_file(command),
+                                            **{"stderr": log, "stdout": log} | options, stdin=subprocess.DEVNULL,
+                                            env=clean_environment(environment))
         self.port = None
         if wait:
             try:
