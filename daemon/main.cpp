@@ -184,6 +184,23 @@ int run_export_command(const config::Settings& settings, const Arguments& argume
   return run_export(settings, request);
 }
 
+int run_once_command(const config::Settings& settings, const Arguments& arguments) {
+  OnceRequest request{"table", !arguments.option("watch").empty(), arguments.option("replay")};
+  if (const std::string format = arguments.option("format"); !format.empty()) request.format = format;
+  if (request.replay.empty() && arguments.command_values.contains("once replay") &&
+      !arguments.command_values.at("once replay").empty()) {
+    fmt::print(stderr, "--replay: the directory's name is empty\n");
+    return exit_usage;
+  }
+  for (const char* flag : {"path.procfs", "path.sysfs", "path.cgroupfs", "path.rootfs"}) {
+    const auto given = arguments.values.find(flag);
+    if (request.replay.empty() || given == arguments.values.end() || given->second.empty()) continue;
+    fmt::print(stderr, "--{}: not together with --replay, which sets it\n", flag);
+    return exit_usage;
+  }
+  return run_once(settings, request);
+}
+
 // These two descriptions depend on the configured rules, so they load the configuration first.
 bool describes_rules(const Arguments& arguments) {
   return arguments.argument == "alerts" || arguments.argument == "rules";
@@ -225,7 +242,7 @@ int run_command(const Arguments& arguments, const config::Input& input, const co
   const DescriptorShares descriptors = share_descriptors();
   const std::string_view name = arguments.name();
   if (name == "describe") return describe_rules(arguments.argument, settings);
-  if (name == "once") return run_once(settings, arguments.option("format"), !arguments.option("watch").empty());
+  if (name == "once") return run_once_command(settings, arguments);
   if (name == "doctor") return run_doctor(settings, arguments.option("format"));
   if (name == "accept-inventory") return run_accept_inventory(settings);
   if (name == "export") return run_export_command(settings, arguments);

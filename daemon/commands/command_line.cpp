@@ -18,7 +18,11 @@ constexpr std::size_t flag_width = 36;  // of the column of flags; a longer one 
 
 constexpr std::array once_options = {
     CommandOption{"format", "table|json|prometheus", "Form of the answer.", "table"},
-    CommandOption{"watch", "", "Sample and print again each second, until interrupted.", ""}};
+    CommandOption{"watch", "", "Sample and print again each second, until interrupted.", ""},
+    CommandOption{"replay", "DIR",
+                  "A recorded host in place of this one: DIR holds its sys and proc, or folders 0, 1, 2, .. with them, "
+                  "one for each second; GPUs are those of DIR/scenario.json, with --path.nvml of a build tree.",
+                  "this host"}};
 constexpr std::array doctor_options = {CommandOption{"format", "text|json", "Form of the answer.", "text"}};
 constexpr std::array export_options = {
     CommandOption{"format", "openmetrics|csv", "Form of the samples.", "openmetrics"},

@@ -21,8 +21,14 @@ inline constexpr int exit_configuration = 78;  // EX_CONFIG
 
 // `once`: samples twice, one second apart, because power is the difference of two counter readings, and prints a
 // verdict with a table (`format` json: all samples with the verdict; prometheus: all samples). `watch`: prints again
-// each second, until SIGINT or SIGTERM.
-[[nodiscard]] int run_once(const config::Settings& settings, std::string_view format, bool watch);
+// each second, until SIGINT or SIGTERM. `replay`: a recorded host in place of this one (replay.hpp); of several seconds
+// all are read, and `watch` ends with the last.
+struct OnceRequest {
+  std::string format = "table";  // or json, prometheus
+  bool watch = false;
+  std::string replay;  // the directory; "": none
+};
+[[nodiscard]] int run_once(const config::Settings& settings, const OnceRequest& request);
 
 // `doctor`: a verdict and every device with its state and remedy (`format` text or json), for the user of the service:
 // as root this process becomes that user, and a daemon that runs is asked for its states. Exit code 1 if something that

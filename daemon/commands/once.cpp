@@ -1,13 +1,19 @@
-// `once`: samples, prints, ends; with `watch` again each second.
+// `once`: samples, prints, ends; with `watch` again each second, with `replay` a recorded host.
 #include <fmt/format.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <cstdio>
+#include <cstdlib>
+#include <utility>
 
 #include "collectors/labels.hpp"
+#include "collectors/sysfs.hpp"
 #include "config/json_writer.hpp"
+#include "config/text.hpp"
 #include "daemon/commands/commands.hpp"
 #include "daemon/commands/findings.hpp"
+#include "daemon/commands/replay.hpp"
 #include "daemon/commands/survey.hpp"
 #include "daemon/commands/table.hpp"
 
@@ -70,22 +76,67 @@ void print(const Survey& survey, const config::Settings& settings, std::string_v
   std::fflush(stdout);
 }
 
-}  // namespace
-
-int run_once(const config::Settings& settings, std::string_view format, bool watch) {
-  SurveyPlan plan{.calls = 2};
-  if (watch) {
+int sample(const config::Settings& settings, const OnceRequest& request, SurveyPlan plan) {
+  if (request.watch) {
     const bool terminal = ::isatty(STDOUT_FILENO) == 1;
-    plan.each_second = [&settings, format, terminal, first = true](const Survey& survey) mutable {
+    plan.each_second = [&settings, &request, terminal, first = true](const Survey& survey) mutable {
       if (terminal) fmt::print("{}", home_and_clear);
       if (!terminal && !first) fmt::print("\n");
       first = false;
-      print(survey, settings, format);
+      print(survey, settings, request.format);
     };
   }
   const std::unique_ptr<Survey> seen = survey(settings, plan);
-  if (!watch) print(*seen, settings, format);
+  if (!request.watch) print(*seen, settings, request.format);
   return leave(*seen, exit_ok);
+}
+
+// What a recorded host has beside its files: GPUs, which a library must play.
+void set_scenario(const Replay& replay, const config::Settings& settings) {
+  if (!replay.has_scenario) return;
+  const std::string scenario = replay.directory / "scenario.json";
+  if (settings.roots.nvml.empty()) {
+    fmt::print(stderr, "{}: not played; its GPUs need --path.nvml=BUILD/tests/nvml/libnvidia-ml.so.1\n",
+               text::printable(scenario));
+    return;
+  }
+  // NOLINTNEXTLINE(concurrency-mt-unsafe): no thread has been started yet
+  ::setenv("PERJOULE_NVML_SCENARIO", scenario.c_str(), 0);
+}
+
+// The plan that reads the seconds of a recording from the first to the last. With `watch` they are shown as they pass.
+SurveyPlan plan_of(const Replay& replay, bool watch) {
+  const std::size_t seconds = replay.seconds.size();
+  SurveyPlan plan{.calls = 2};
+  if (seconds == 1) return plan;
+  if (!watch) plan.calls = static_cast<unsigned>(seconds);
+  plan.limit += std::chrono::seconds(seconds);
+  plan.next_second = [&replay, next = std::size_t{0}]() mutable {
+    if (next == replay.seconds.size()) return false;
+    const Result<void> entered = enter(replay.seconds[next++]);
+    if (!entered) fmt::print(stderr, "{}\n", entered.error().what);
+    return true;
+  };
+  sysfs::keep_open_at_most(0);  // a file that stays open would show its first second for ever
+  return plan;
+}
+
+}  // namespace
+
+int run_once(const config::Settings& settings, const OnceRequest& request) {
+  if (request.replay.empty()) return sample(settings, request, {.calls = 2});
+  const Result<Replay> replay = open_replay(request.replay);
+  if (!replay) {
+    fmt::print(stderr, "--replay: {}\n", replay.error().what);
+    return exit_usage;
+  }
+  const config::Settings recorded = settings_of_recording(settings);
+  if (const Result<void> entered = enter(replay->seconds.front()); !entered) {
+    fmt::print(stderr, "--replay: {}\n", entered.error().what);
+    return exit_failure;
+  }
+  set_scenario(*replay, recorded);
+  return sample(recorded, request, plan_of(*replay, request.watch));
 }
 
 }  // namespace perjoule

@@ -32,6 +32,12 @@ constexpr config::Milliseconds period{1000};
 constexpr std::chrono::milliseconds lanes_deadline{500};
 constexpr std::int64_t check_every_ns = 20 * nanoseconds_per_millisecond;
 
+// The next middle of a second of the wall clock that is at least a tenth of a second away, on the steady clock.
+std::int64_t middle_after(const Stamp& now) {
+  const std::int64_t wait_ms = 100 + (1400 - now.wall_ms % 1000) % 1000;
+  return now.steady_ns + wait_ms * nanoseconds_per_millisecond;
+}
+
 bool done(const Sources& sources, unsigned calls) {
   if (!sources.settled()) return false;
   const auto enough = [calls](const auto& item) {
@@ -56,14 +62,6 @@ class Surveyor {
   Surveyor(const config::Settings& settings, const SurveyPlan& plan)
       : settings_(settings), plan_(plan), ledger_(kept_states(settings), boot_id(settings.roots)) {
     recorder_.configure(settings.efficiency);
-    for (const Entry* entry : registry()) {
-      config::CollectorSettings collector = collector_settings(settings, entry->name);
-      if (!collector.enabled) continue;
-      collector.period = period;
-      collector.deadline = plan.use_deadlines ? std::min(plan.call_limit, collector.deadline) : plan.call_limit;
-      collector.stale_after = std::max<config::Milliseconds>(collector.stale_after, 10 * period);
-      sampler_->start(*entry, collector, settings.roots);
-    }
   }
 
   std::unique_ptr<Survey> run() {
@@ -82,13 +80,37 @@ class Surveyor {
   }
 
  private:
+  void start_sources() {
+    for (const Entry* entry : registry()) {
+      config::CollectorSettings collector = collector_settings(settings_, entry->name);
+      if (!collector.enabled) continue;
+      collector.period = period;
+      collector.deadline = plan_.use_deadlines ? std::min(plan_.call_limit, collector.deadline) : plan_.call_limit;
+      collector.stale_after = std::max<config::Milliseconds>(collector.stale_after, 10 * period);
+      sampler_->start(*entry, collector, settings_.roots);
+    }
+  }
+
+  // Devices are read when a second of the wall clock begins (Schedule).
+  asio::awaitable<void> play() {
+    const std::unique_ptr<Alarm> alarm = clock_.alarm();
+    while (plan_.next_second())
+      co_await alarm->wait_until(middle_after(clock_.now()));
+    played_ = true;
+  }
+
   // Stops the loop when every source is done or the time is up.
   asio::awaitable<void> watch(std::int64_t until_ns) {
     const std::unique_ptr<Alarm> alarm = clock_.alarm();
+    if (plan_.next_second) {
+      co_await alarm->wait_until(middle_after(clock_.now()));
+      asio::co_spawn(loop_, play(), asio::detached);
+    }
+    start_sources();
     do {
       co_await alarm->wait_until(clock_.now().steady_ns + check_every_ns);
     } while (!done(sources_, plan_.calls) && clock_.now().steady_ns < until_ns);
-    while (plan_.each_second) {
+    while (plan_.each_second && !played_) {
       const std::int64_t next_ns = clock_.now().steady_ns + nanoseconds_per_second;
       update();
       plan_.each_second(*result_);
@@ -114,6 +136,7 @@ class Surveyor {
 
   const config::Settings& settings_;
   const SurveyPlan& plan_;
+  bool played_ = false;  // the last second of a recorded host was read
   std::unique_ptr<Survey> result_ = std::make_unique<Survey>();
   asio::io_context loop_{1};
   SystemClock clock_{loop_};

@@ -36,6 +36,9 @@ struct SurveyPlan {
   bool use_deadlines = true;                  // false: `call_limit` alone holds
   // Set: called when the survey is done, and then each second with new samples, until SIGINT or SIGTERM.
   std::function<void(const Survey&)> each_second = {};
+  // Set: makes the next second of a recorded host the one that is read (replay.hpp). Called half a second before the
+  // first readings, and then between those of one second and of the next. False: there is none, and each_second ends.
+  std::function<bool()> next_second = {};
 };
 
 [[nodiscard]] std::unique_ptr<Survey> survey(const config::Settings& settings, const SurveyPlan& plan);

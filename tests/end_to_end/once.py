@@ -2,6 +2,7 @@
 """`perjouled once` on the capture of a real host's procfs and sysfs, in its three formats."""
 import concurrent.futures
 import json
+import os
 import re
 import signal
 import subprocess
@@ -167,5 +168,58 @@ def watch(binary, directory):
         equal(process.wait(5), 0, "exit code")
 
 
+def recording(directory, joules):
+    """A host for each of `joules`, what its package's counter has counted by that second."""
+    for second, counted in enumerate(joules):
+        Tree(directory / str(second)).package(0, counted * 1000000)
+        (directory / f"{second}/t").mkdir()
+        (directory / f"{second}/t/site.prom").write_text("perjoule_facility_power_watts{category=\"it\"} 4000\n")
+
+
+def replay(binary, directory):
+    """The seconds of a recorded host, and nothing of this one."""
+    recording(directory / "host", [100, 350, 400, 550])
+    flags = ["--collector.textfile.directory=/t", f"--storage.path={directory / 'no-such-directory'}"]
+    words = [binary, "once", "--replay=host", *flags]
+    ended = run([*words, "--format=prometheus"], cwd=directory)
+    equal((ended.returncode, said(ended)), (0, ""), "once --replay")
+    seen = Scrape(ended.stdout)
+    equal(seen.value("perjoule_cpu_package_energy_joules_total", package="0"), 450, "joules from first to last")
+    near(seen.value("perjoule_cpu_package_power_watts", package="0"), 150, "watts of the last second")
+    equal(seen.value("perjoule_facility_power_watts", category="it"), 4000, "a file of the recorded host")
+    for source in ("cpu", "hwmon", "thermal_zone", "nvml"):
+        equal(seen.state(source), "absent", f"{source}, which was not recorded")
+    shown = run([*words, "--watch"], cwd=directory)
+    equal((shown.returncode, shown.stdout.count("\nnode ")), (0, 3), f"a table for each second: {shown.stdout}")
+
+
+def replay_with_gpus(binary, directory):
+    """A case as it is passed on: files and a scenario. No code of it is loaded: the user names the stand-in."""
+    gpus = StandIn(binary, directory, "h100_load")
+    tree = Tree(directory / "case")
+    on_bus(tree, range(8))
+    (directory / "case/scenario.json").write_text(gpus.scenario.read_text())
+    (directory / "case/libnvidia-ml.so.1").write_bytes(gpus.library.read_bytes())
+    ended = run([binary, "once", "--replay=case"], cwd=directory)
+    check(ended.returncode == 0 and "scenario.json: not played" in ended.stderr, ended.stderr)
+    check("8 problems" in ended.stdout or "0 of 8 GPUs" in ended.stdout, ended.stdout)
+    library = os.path.relpath(gpus.library, directory)
+    ended = run([binary, "once", "--replay=case", f"--path.nvml={library}"], cwd=directory)
+    equal((ended.returncode, said(ended)), (0, ""), "once --replay --path.nvml")
+    check(re.match("OK: 8 of 8 GPUs", ended.stdout), ended.stdout)
+
+
+def replay_refuses(binary, directory):
+    (directory / "empty").mkdir()
+    (directory / "empty/x").mkdir()
+    for words, message in ([f"--replay={directory / 'absent'}"], "No such file or directory"), \
+            ([f"--replay={directory / 'empty'}"], "expected the folders sys and proc"), \
+            (["--replay="], "the directory's name is empty"), \
+            (["--replay=.", "--path.sysfs=/sys"], "--path.sysfs: not together with --replay"):
+        ended = run([binary, "once", *words])
+        check(ended.returncode == 2 and message in ended.stderr, f"{words}: {ended.returncode} {ended.stderr}")
+
+
 if __name__ == "__main__":
-    sys.exit(main([prometheus, as_json, table, eight_gpus, node_power_in_every_form, a_sick_gpu, watch]))
+    sys.exit(main([prometheus, as_json, table, eight_gpus, node_power_in_every_form, a_sick_gpu, watch, replay,
+                   replay_with_gpus, replay_refuses]))
