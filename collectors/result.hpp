@@ -38,6 +38,7 @@ struct Error {
   Fault fault = Fault::transient;
   std::string what;         // one line, names the path or the call
   std::string remedy = {};  // the exact command or setting that fixes it; empty where none is known
+  bool lost = false;        // the driver says that the device is lost, and not only that this call failed
 };
 
 template <class T>

@@ -112,6 +112,11 @@ void add_alert_keys(std::vector<Key>& keys, const ExamineRules& rules) {
                   .null_means = "alerts carry no link",
                   .check = check_runbook_url,
                   .store = [](Settings& to, const Value& v) { to.alerts.runbook_url = std::get<std::string>(v); }});
+  keys.push_back({.path = "alerts.min_severity",
+                  .fallback = "warning",
+                  .help = "Lowest severity that is sent to receivers. Alerts below it are evaluated, logged and shown.",
+                  .choices = {"info", "warning", "critical"},
+                  .store = [](Settings& to, const Value& v) { to.alerts.min_severity = std::get<std::string>(v); }});
   keys.push_back({.path = "alerts.default_rules",
                   .type = OptionType::boolean,
                   .fallback = "true",

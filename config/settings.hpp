@@ -65,7 +65,8 @@ struct Alerts {
   std::map<std::string, std::string> external_labels;  // label -> template with {hostname} and {port}
   std::vector<Receiver> alertmanagers;
   std::vector<Receiver> webhooks;
-  std::string runbook_url;  // template with {runbook}; empty: alerts carry no link
+  std::string runbook_url;               // template with {runbook}; empty: alerts carry no link
+  std::string min_severity = "warning";  // info, warning or critical: alerts below it are shown and not sent
   bool default_rules = true;
   std::string rules = "[]";  // JSON, checked by the reader that the daemon passed to the loader
   friend bool operator==(const Alerts&, const Alerts&) = default;

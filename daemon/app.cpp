@@ -14,6 +14,7 @@
 #include <utility>
 
 #include "collectors/registry.hpp"
+#include "config/text.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/base/schedule.hpp"
@@ -197,16 +198,17 @@ void App::start_reader() {
 void App::start_alerts() {
   const MakeLane make_lane = [this] { return lanes_.make(); };
   dispatch_.emplace(alerts::Dispatch::Parts{loop_, clock_, latest_, recorder_->series(), *ledger_, log_, make_lane,
-                                            build_.version, server_->addresses().front()});
+                                            build_.version, server_->addresses().front(),
+                                            directory_ ? directory_->path() : std::filesystem::path()});
   dispatch_->configure(settings_.alerts, settings_.web.external_url);
   alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
-                  [this](const alerts::Alert& alert) {
-                    dispatch_->notify(alert);
+                  [this](std::span<const alerts::Alert> changed) {
+                    dispatch_->update(changed, alerts_->firing());
                     // Saved soon, so that after a crash a notified alert is recognized as the same incident.
                     asio::post(loop_, [this] { flush(); });
                   });
   alerts_->set_rules(alerts::rules_in_force(settings_.alerts));
-  dispatch_->reconcile(alerts_->firing());
+  dispatch_->start(alerts_->firing());
   recorder_->on_change([this] { alerts_->wake(); });
   asio::co_spawn(loop_, alerts_->run(), asio::detached);
 }
@@ -275,7 +277,7 @@ void App::refresh(std::uint64_t second) {
     return status_line(*sources_, latest_, now.steady_ns, server_->addresses(), bytes);
   });
   instruments_.http(server_->stats());
-  dispatch_->show();
+  dispatch_->tick();
   instruments_.log_dropped(log_.dropped());
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);

@@ -1,5 +1,7 @@
 #include "daemon/families.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 
 #include "collectors/gpu/metrics.hpp"
@@ -19,12 +21,14 @@ std::vector<MetricGroup> metric_groups() {
         {std::string(entry->name), std::string(entry->help), {entry->metrics.begin(), entry->metrics.end()}});
   }
   MetricGroup node{"node", "Derived from the readings of the collectors.", row_metrics()};
-  node.metrics.insert(node.metrics.end(), {&energy_by_source, &energy_unobserved, &gpus, &gpus_expected});
+  node.metrics.insert(node.metrics.end(),
+                      {&energy_by_source, &energy_unobserved, &gpus, &gpus_expected, &gpu_lost, &gpus_unseen});
   groups.push_back(std::move(node));
   MetricGroup self{"self",
                    "The daemon itself and its sources.",
                    {&source_state, &collector_last_success, &collector_duration, &collector_faults,
-                    &collector_missed_ticks, &alerts::alert_count, &alerts::alert_overflows, &alerts::notifications,
+                    &collector_missed_ticks, &alerts::alert_count, &alerts::alerting_gpus, &alerts::alert_overflows,
+                    &alerts::maintenance_active, &alerts::maintenance_until, &alerts::notifications,
                     &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending,
                     &http::client_connections, &http::client_kept, &http::client_limits}};
   const auto own = Instruments::metrics();

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Checks that the rules translated to PromQL behave like the daemon's evaluator: runs the scenarios of
-tests/fixtures/alerts/scenarios.json, which the unit tests run through the evaluator, through `promtool test rules`, and
-compares what fires at every step.
+tests/fixtures/alerts, which the unit tests run through the evaluator, through `promtool test rules`, and compares what
+fires at every step. scenarios.json is for the nineteen example rules, defaults.json for the default rules.
 
 alerts_promtool.py PERJOULED           checks the nineteen example rules, and the shipped rules with their tests
 alerts_promtool.py PERJOULED --keep D  the same, and keeps the generated files in directory D
@@ -64,6 +64,12 @@ def promtool(*words):
 
 
 def play(binary, directory):
+    good = play_file(directory, translated_nineteen(binary, directory), "scenarios.json")
+    shutil.copy(REPOSITORY / "deploy/prometheus/perjoule.rules.yml", directory / "default.rules.yml")
+    return play_file(directory, directory / "default.rules.yml", "defaults.json") and good
+
+
+def translated_nineteen(binary, directory):
     config = directory / "perjoule.json"
     rules = (FIXTURES / "nineteen.json").read_text()
     config.write_text('{"alerts": {"default_rules": false, "rules": ' + rules + "}}")
@@ -71,13 +77,17 @@ def play(binary, directory):
     described = subprocess.run([binary, "describe", "rules", f"--config.file={config}"], capture_output=True, text=True,
                                check=True)
     translated.write_text(described.stdout)
-    good = promtool("check", "rules", "--lint=all", "--lint-fatal", translated)
-    scenarios = json.loads((FIXTURES / "scenarios.json").read_text())["scenarios"]
+    return translated
+
+
+def play_file(directory, rules, file):
+    good = promtool("check", "rules", "--lint=all", "--lint-fatal", rules)
+    scenarios = json.loads((FIXTURES / file).read_text())["scenarios"]
     for number, scenario in enumerate(scenarios):
-        test = directory / f"scenario-{number}.test.yml"
-        test.write_text(scenario_text(scenario, translated.name))
+        test = directory / f"{rules.stem}-{number}.test.yml"
+        test.write_text(scenario_text(scenario, rules.name))
         good = promtool("test", "rules", test) and good
-    print(f"{len(scenarios)} scenarios played")
+    print(f"{len(scenarios)} scenarios of {file} played")
     return good
 
 

@@ -120,4 +120,14 @@ inline constexpr auto gpus_expected =
                       "GPUs that should answer: the largest of the configured number, the most ever seen at once and "
                       "those on the PCI bus now; only the configuration or perjouled accept-inventory lowers it.");
 
+inline constexpr auto gpu_lost = gauge<Unit::none>(
+    "perjoule_gpu_lost",
+    "1 if a GPU of this host is lost, else 0: its driver says so, or it has not answered for 3 min. Absent after a "
+    "start until it is known. GPUs keep this series until perjouled accept-inventory.",
+    "gpu", "uuid", "pci_bus_id");
+inline constexpr auto gpus_unseen = gauge<Unit::none>(
+    "perjoule_gpus_unseen",
+    "GPUs that are expected by their number only: perjoule_gpus_expected minus those that have a slot "
+    "number, and so a series of perjoule_gpu_lost.");
+
 }  // namespace perjoule

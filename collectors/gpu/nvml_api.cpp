@@ -125,7 +125,8 @@ std::string remedy_of(Return result, std::string_view address) {
 Error error_of(Return result, std::string_view what, std::string_view address) {
   std::string named(name(result));
   if (named.empty()) named = fmt::format("NVML error {}", static_cast<std::uint32_t>(result));
-  return {fault_of(result), fmt::format("{}: {}", what, named), remedy_of(result, address)};
+  return {fault_of(result), fmt::format("{}: {}", what, named), remedy_of(result, address),
+          result == Return::gpu_is_lost};
 }
 
 namespace {

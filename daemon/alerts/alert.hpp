@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "collectors/labels.hpp"
 
@@ -13,6 +14,7 @@ enum class Phase : std::uint8_t { pending, firing, resolved };
 struct Alert {
   std::string name;      // of the rule; label `alertname`
   std::string severity;  // info, warning, critical
+  std::string cause;     // of the rule; empty: none (choice.hpp)
   Labels labels;         // of the series, without alertname, severity and the external labels
   Phase phase = Phase::pending;
   std::int64_t starts_ms = 0;  // wall clock; when it began to fire, kept over restarts
@@ -25,5 +27,7 @@ struct Alert {
 
 // Whether name, severity and labels are equal: they identify an alert.
 [[nodiscard]] bool same(const Alert& left, const Alert& right);
+// info 0, warning 1, critical 2; another word, which only a damaged ledger can hold: 2.
+[[nodiscard]] int severity_rank(std::string_view severity);
 
 }  // namespace perjoule::alerts

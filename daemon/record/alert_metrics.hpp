@@ -10,6 +10,12 @@ inline constexpr auto alert_count =
     gauge<Unit::none>("perjoule_alerts", "Alerts that are pending or firing now, by rule and severity.", "alertname",
                       "severity", "state");
 
+inline constexpr auto alerting_gpus = gauge<Unit::none>(
+    "perjoule_alerting_gpus",
+    "GPUs with a firing alert of a rule with this cause, of this severity or a higher one. Not additive: critical is "
+    "in warning, and warning in info.",
+    "cause", "severity");
+
 inline constexpr auto alert_overflows = counter<Unit::none>(
     "perjoule_alert_overflows_total",
     "Items that alert evaluation skipped: series or alerts over the limit (counted at each evaluation), label sets "
@@ -32,5 +38,12 @@ inline constexpr auto notifications_dropped = counter<Unit::none>(
 inline constexpr auto notifications_pending =
     gauge<Unit::none>("perjoule_alert_notifications_pending",
                       "Incidents whose newest state has not been delivered to the receiver yet.", "kind", "receiver");
+
+inline constexpr auto maintenance_active =
+    gauge<Unit::none>("perjoule_maintenance_active",
+                      "1 while alerts are evaluated and shown but not sent (perjouled maintenance on), else 0.");
+inline constexpr auto maintenance_until =
+    gauge<Unit::second>("perjoule_maintenance_until_timestamp_seconds",
+                        "When the maintenance ends by itself, in seconds since the epoch; absent without one.");
 
 }  // namespace perjoule::alerts

@@ -17,19 +17,23 @@ inline constexpr auto energy_unobserved =
                                     "wrapped more than once, counter resets, reboots, and gaps in integrated power.",
                                     "device");
 
-inline constexpr auto source_state = gauge<Unit::none>(
-    "perjoule_source_state", "State of a source and of each of its devices, one-hot: exactly one state is 1.", "source",
-    "device", "state");
-inline constexpr auto collector_last_success =
-    gauge<Unit::second>("perjoule_collector_last_success_timestamp_seconds",
-                        "Time of the source's last successful call, in seconds since the epoch.", "source", "device");
-inline constexpr auto collector_duration = gauge<Unit::second>(
-    "perjoule_collector_duration_seconds", "Duration of the source's last completed call.", "source", "device");
+inline constexpr auto source_state =
+    gauge<Unit::none>("perjoule_source_state",
+                      "State of a source and of each of its devices, one-hot: exactly one state is 1. gpu and uuid are "
+                      "empty where the device is no GPU.",
+                      "source", "device", "gpu", "uuid", "state");
+inline constexpr auto collector_last_success = gauge<Unit::second>(
+    "perjoule_collector_last_success_timestamp_seconds",
+    "Time of the source's last successful call, in seconds since the epoch.", "source", "device", "gpu", "uuid");
+inline constexpr auto collector_duration =
+    gauge<Unit::second>("perjoule_collector_duration_seconds", "Duration of the source's last completed call.",
+                        "source", "device", "gpu", "uuid");
 inline constexpr auto collector_faults = counter<Unit::none>(
     "perjoule_collector_faults_total", "Failed calls and items of a source, and readings rejected as implausible.",
-    "source", "device");
-inline constexpr auto collector_missed_ticks = counter<Unit::none>(
-    "perjoule_collector_missed_ticks_total",
-    "Due times skipped because the previous call had not returned or the daemon was late.", "source", "device");
+    "source", "device", "gpu", "uuid");
+inline constexpr auto collector_missed_ticks =
+    counter<Unit::none>("perjoule_collector_missed_ticks_total",
+                        "Due times skipped because the previous call had not returned or the daemon was late.",
+                        "source", "device", "gpu", "uuid");
 
 }  // namespace perjoule

@@ -19,6 +19,9 @@ const std::string state_key = "inventory/gpus";
 constexpr std::int64_t period_ns = nanoseconds_per_second;
 constexpr std::int64_t stale_after_ns = 10 * nanoseconds_per_second;
 
+// After accept-inventory a removed board is shown as not lost for this long, so that its alert ends at once.
+constexpr std::int64_t farewell_ns = 60 * nanoseconds_per_second;
+
 bool answers(const SourceStatus& status) {
   return status.state == SourceState::ok && !status.device.empty() && is_gpu_source(status.source);
 }
@@ -36,7 +39,7 @@ struct GpuRoster::Request {
   bool found = false;
 };
 
-GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources, Log& log, MakeLane make_lane,
+GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, Sources& sources, Log& log, MakeLane make_lane,
                      std::filesystem::path directory)
     : ledger_(ledger),
       recorder_(recorder),
@@ -50,6 +53,7 @@ GpuRoster::GpuRoster(Ledger& ledger, Recorder& recorder, const Sources& sources,
     log_.warn("the saved GPU inventory is damaged: some GPUs may get other slot numbers");
   }
   kept_version_ = inventory_->version();
+  sources.find_gpus([this](std::string_view source, std::string_view device) { return labels_of(source, device); });
   look_for_request();
 }
 
@@ -84,6 +88,14 @@ void GpuRoster::visited(const Request& request) {
   if (look_again_) visit_directory();
 }
 
+Sources::GpuLabels GpuRoster::labels_of(std::string_view source, std::string_view device) const {
+  if (device.empty() || !is_gpu_source(source)) return {};
+  for (const Inventory::Board& board : inventory_->boards()) {
+    if (board.uuid == device || board.address == device) return {fmt::format("{}", board.slot), board.uuid};
+  }
+  return {};
+}
+
 void GpuRoster::accept() {
   const std::size_t before = inventory_->expected();
   inventory_->accept([&](const Inventory::Board& board) {
@@ -97,8 +109,50 @@ void GpuRoster::accept() {
   visit_directory();
 }
 
+// Whether each board of the inventory answers, and for how long it has not.
+void GpuRoster::look(const Stamp& now) {
+  const std::vector<Inventory::Board> boards = inventory_->boards();
+  for (const Inventory::Board& board : boards) {
+    const auto is_it = [&board](const Watch& watch) { return watch.board == board; };
+    if (std::none_of(watched_.begin(), watched_.end(), is_it)) watched_.push_back({board, now.steady_ns, {}, 0});
+  }
+  for (Watch& watch : watched_) {
+    const Inventory::Board& board = watch.board;
+    const bool listed = std::find(boards.begin(), boards.end(), board) != boards.end();
+    watch.left_ns = listed ? 0 : watch.left_ns == 0 ? now.steady_ns : watch.left_ns;
+    bool answering = false;
+    bool said_lost = false;
+    for (const auto& [key, status] : sources_.list()) {
+      if (status.device.empty() || !is_gpu_source(status.source)) continue;
+      if (status.device != board.uuid && status.device != board.address) continue;
+      answering = answering || answers(status);
+      said_lost = said_lost || status.lost;
+    }
+    if (answering || !listed) {
+      watch.answered_ns = now.steady_ns;
+      watch.lost = false;
+    } else if (said_lost || now.steady_ns - watch.answered_ns >= patience_ns) {
+      watch.lost = true;
+    }
+  }
+  std::erase_if(watched_,
+                [&](const Watch& watch) { return watch.left_ns != 0 && now.steady_ns - watch.left_ns >= farewell_ns; });
+}
+
+void GpuRoster::show_lost(std::size_t expected) {
+  std::size_t known = 0;
+  for (const Watch& watch : watched_) {
+    if (watch.left_ns == 0) ++known;
+    if (!watch.lost) continue;
+    batch_.add(gpu_lost, count(*watch.lost ? 1 : 0), fmt::format("{}", watch.board.slot), watch.board.uuid,
+               watch.board.address);
+  }
+  batch_.add(gpus_unseen, count(expected > known ? static_cast<double>(expected - known) : 0));
+}
+
 void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
   if (requested_ && sources_.settled()) accept();
+  look(now);
   std::size_t configured = 0;
   for (const Entry* entry : registry()) {
     if (entry->make_numbered == nullptr) continue;
@@ -111,6 +165,7 @@ void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
     batch_.clear();
     batch_.add(gpus, count(static_cast<double>(answering)));
     batch_.add(gpus_expected, count(static_cast<double>(expected)));
+    show_lost(expected);
     recorder_.accept(probe_, batch_, now);
   }
   if (inventory_->version() == kept_version_) return;

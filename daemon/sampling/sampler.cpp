@@ -196,6 +196,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
   report.state = state_of(error.fault);
   report.what = error.what;
   report.remedy = error.remedy;
+  report.lost = error.lost;
   if (error.fault != Fault::absent) ++report.faults;
   sources_.sampled(source.entry->name, run.device, report, ended.started);
   if (error.fault == Fault::absent || error.fault == Fault::broken) drop(source, run, error.fault == Fault::broken);
@@ -203,9 +204,10 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
 
 void Sampler::failed(const Source& source, std::string_view device, const Error& error, std::int64_t duration_ns) {
   const std::uint64_t faults = error.fault == Fault::absent ? 0 : 1;
-  sources_.sampled(source.entry->name, device,
-                   {state_of(error.fault), error.what, error.remedy, static_cast<double>(duration_ns) / 1e9, faults},
-                   clock_.now());
+  sources_.sampled(
+      source.entry->name, device,
+      {state_of(error.fault), error.what, error.remedy, static_cast<double>(duration_ns) / 1e9, faults, error.lost},
+      clock_.now());
 }
 
 // Ends a probe. The next discovery finds the device again if it is there: within a minute, or after the back-off when

@@ -42,10 +42,12 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
   if (!added) return found->second;
   found->second.source = source;
   found->second.device = device;
-  const std::string values = label_values({source, device});
+  const GpuLabels board = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
+  const std::string values = label_values({source, device, board.gpu, board.uuid});
   Ids& ids = ids_[found->first];
   for (std::size_t i = 0; i < source_states.size(); ++i) {
-    ids.states[i] = series_.identify(source_state, label_values({source, device, name(source_states[i])}));
+    ids.states[i] =
+        series_.identify(source_state, label_values({source, device, board.gpu, board.uuid, name(source_states[i])}));
   }
   ids.last_success = series_.identify(collector_last_success, values);
   ids.duration = series_.identify(collector_duration, values);
@@ -75,6 +77,7 @@ void Sources::sampled(std::string_view source, std::string_view device, const Ca
   ++of.samples;
   of.faults += call.faults;
   of.duration_seconds = call.duration_seconds;
+  of.lost = call.lost;
   if (call.state == SourceState::ok) of.last_success_seconds = static_cast<double>(stamp.wall_ms) / 1000;
   change(of, call.state, call.what, call.remedy, stamp);
 }
@@ -82,6 +85,7 @@ void Sources::sampled(std::string_view source, std::string_view device, const Ca
 void Sources::timed_out(std::string_view source, std::string_view device, std::string_view what, const Stamp& stamp) {
   SourceStatus& of = status(source, device);
   ++of.timeouts;
+  of.lost = false;
   ++of.faults;
   change(of, SourceState::stuck, std::string(what), {}, stamp);
 }

@@ -31,6 +31,7 @@ struct SourceStatus {
   std::optional<SourceState> state;  // none: no call has ended or reached its deadline yet
   std::string what;                  // one line: why it is not ok, or the first item that failed
   std::string remedy;
+  bool lost = false;                       // the driver said at the last call that the device is lost
   double last_success_seconds = 0;         // 0: never
   std::optional<double> duration_seconds;  // of the last call that returned in time; none before it
   std::uint64_t samples = 0;               // calls that returned in time, with or without an error
@@ -47,12 +48,22 @@ class Sources {
   Sources(SeriesTable& series, Latest& latest, OnChange on_change)
       : series_(series), latest_(latest), on_change_(std::move(on_change)) {}
 
+  // The labels gpu and uuid of a device's series; both empty for a device that is no GPU.
+  struct GpuLabels {
+    std::string gpu;
+    std::string uuid;
+  };
+  using FindGpu = std::function<GpuLabels(std::string_view source, std::string_view device)>;
+  // Asked when a device is first seen, and again after forget(). Without it the labels are empty.
+  void find_gpus(FindGpu find) { find_gpu_ = std::move(find); }
+
   struct Call {
     SourceState state = SourceState::ok;
     std::string what;
     std::string remedy;
     double duration_seconds = 0;
     std::uint64_t faults = 0;
+    bool lost = false;
   };
   void sampled(std::string_view source, std::string_view device, const Call& call, const Stamp& stamp);
   void timed_out(std::string_view source, std::string_view device, std::string_view what, const Stamp& stamp);
@@ -77,6 +88,7 @@ class Sources {
   SeriesTable& series_;
   Latest& latest_;
   OnChange on_change_;
+  FindGpu find_gpu_;
   std::map<std::pair<std::string, std::string>, SourceStatus> list_;
   std::map<std::pair<std::string, std::string>, Ids> ids_;
 };

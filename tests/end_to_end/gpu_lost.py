@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """GPUs that disappear and return: the counts are right at each step, no total decreases, slots stay."""
+import json
 import shutil
 import sys
 
-from harness import Daemon, Tree, check, equal, main, run
+from harness import Daemon, Tree, check, equal, main, run, wait_for
 from stand_in import StandIn, counters, on_bus, uuid
 
 
@@ -32,6 +33,11 @@ def counts(scrape):
     return scrape.find("perjoule_gpus"), scrape.find("perjoule_gpus_expected")
 
 
+def firing(daemon):
+    alerts = json.loads(daemon.get("/api/v1/alerts")[2])["data"]["alerts"]
+    return [alert for alert in alerts if alert["state"] == "firing"]
+
+
 def wait_counts(daemon, watch, answer, expected, seconds=15):
     def there(scrape):
         watch.look(scrape)
@@ -50,11 +56,17 @@ def lost_and_back(binary, directory):
         equal(seen.state("nvml", uuid(2)), "error", "state of the lost GPU")
         equal([labels for labels, _ in seen["perjoule_gpu_power_watts"] if labels["uuid"] == uuid(2)], [], "its power")
         check("2" not in slots(seen).values(), "its slot is not given to another GPU")
+        lost = wait_for(lambda: firing(daemon), "the alert, at once", 3)
+        equal([(alert["labels"]["alertname"], alert["labels"]["uuid"]) for alert in lost],
+              [("PerjouleGpuLost", uuid(2))], "alerts")
+        equal(lost[0]["annotations"]["summary"],
+              f"GPU 2 is lost: the board {uuid(2)} at 0000:3a:00.0 does not answer.", "its summary")
         check(any("GPU_IS_LOST" in line and "dmesg" in line for line in daemon.lines(f"nvml {uuid(2)} error")),
               "the log says what to do")
         gpus.end("lost-2")
         seen = wait_counts(daemon, watch, 8, 8, 20)
         equal(slots(seen), {uuid(board): str(board) for board in range(8)}, "slots")
+        wait_for(lambda: not firing(daemon), "the alert ends")
         daemon.stop()
 
 

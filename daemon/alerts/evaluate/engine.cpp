@@ -3,8 +3,11 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <array>
+#include <map>
 #include <utility>
 
+#include "daemon/alerts/choice.hpp"
 #include "daemon/alerts/evaluate/memory.hpp"
 #include "daemon/record/alert_metrics.hpp"
 
@@ -21,8 +24,8 @@ Moment moment(const Stamp& stamp) {
 
 }  // namespace
 
-Engine::Engine(const Parts& parts, OnAlert on_alert)
-    : parts_(parts), on_alert_(std::move(on_alert)), alarm_(parts.clock.alarm()) {}
+Engine::Engine(const Parts& parts, OnChange on_change)
+    : parts_(parts), on_change_(std::move(on_change)), alarm_(parts.clock.alarm()) {}
 
 void Engine::set_rules(std::vector<Rule> rules) {
   const Stamp now = parts_.clock.now();
@@ -36,6 +39,7 @@ void Engine::set_rules(std::vector<Rule> rules) {
   parts_.latest.remove(shown_);
   shown_.clear();
   show(now);
+  if (on_change_) on_change_(std::exchange(changed_, {}));
 }
 
 void Engine::restore(const Moment& now) {
@@ -88,14 +92,22 @@ void Engine::observe(const Stamp& now) {
   });
 }
 
+// A rule may count alerts (perjoule_alerting_gpus, perjoule_alerts). So that its alert is known when it is decided
+// which ones are sent, the rules are evaluated a second time after a change.
 void Engine::evaluate() {
   const Stamp now = parts_.clock.now();
-  adopt();
-  observe(now);
-  const std::vector<Transition> transitions = evaluator_.evaluate(moment(now));
-  for (const Transition& transition : transitions)
-    apply(transition);
-  if (!transitions.empty() || evaluator_.overflow() != shown_overflow_) show(now);
+  constexpr int passes = 2;
+  bool moved = true;
+  for (int pass = 0; pass < passes && moved; ++pass) {
+    adopt();
+    observe(now);
+    const std::vector<Transition> transitions = evaluator_.evaluate(moment(now));
+    for (const Transition& transition : transitions)
+      apply(transition);
+    moved = !transitions.empty();
+    if (moved || evaluator_.overflow() != shown_overflow_) show(now);
+  }
+  if (!changed_.empty() && on_change_) on_change_(std::exchange(changed_, {}));
   evaluated_ms_ = now.wall_ms;
   evaluation_ns_ = parts_.clock.now().steady_ns - now.steady_ns;
 }
@@ -109,7 +121,12 @@ void Engine::apply(const Transition& transition) {
   const bool over = transition.change != Change::pending && transition.change != Change::firing;
   parts_.ledger.set_state(memory_key(transition.alert), over ? "" : memory_text(transition));
   log(transition);
-  if (transition.alert.phase != Phase::pending && on_alert_) on_alert_(transition.alert);
+  if (transition.alert.phase != Phase::pending) changed_.push_back(transition.alert);
+}
+
+config::LogLevel level_of(const Alert& alert) {
+  constexpr std::array levels = {config::LogLevel::info, config::LogLevel::warn, config::LogLevel::error};
+  return levels[static_cast<std::size_t>(severity_rank(alert.severity))];
 }
 
 void Engine::log(const Transition& transition) const {
@@ -118,8 +135,7 @@ void Engine::log(const Transition& transition) const {
   const std::string value = fmt::format("{:.6g}", alert.value);
   switch (transition.change) {
     case Change::firing:
-      return parts_.log.write(alert.severity == "info" ? config::LogLevel::info : config::LogLevel::warn,
-                              "alert firing",
+      return parts_.log.write(level_of(alert), "alert firing",
                               {{"alert", alert.name},
                                {"severity", alert.severity},
                                {"labels", labels},
@@ -160,10 +176,32 @@ void Engine::show(const Stamp& now) {
   add(alert_overflows, {"alerts"}, static_cast<double>(overflow.alerts));
   add(alert_overflows, {"partners"}, static_cast<double>(overflow.partners));
   add(alert_overflows, {"unreadable"}, static_cast<double>(unreadable_));
+  show_causes(samples);
   parts_.latest.set(samples, now.steady_ns, Latest::never_stale);
   shown_.clear();
   for (const Sample& sample : samples)
     shown_.push_back(sample.series);
+}
+
+void Engine::show_causes(std::vector<Sample>& samples) {
+  std::map<std::string, std::map<std::string, int>> worst;  // by cause and GPU: the rank of its gravest alert
+  for (const Rule& rule : evaluator_.rules()) {
+    if (!rule.cause.empty()) worst[rule.cause];
+  }
+  for (const Alert& alert : evaluator_.firing()) {
+    const Subject of = subject(alert);
+    if (alert.cause.empty() || !of.is_gpu) continue;
+    int& rank = worst[alert.cause][of.name];
+    rank = std::max(rank, severity_rank(alert.severity));
+  }
+  for (const auto& [cause, gpus] : worst) {
+    for (const std::string_view severity : {"info", "warning", "critical"}) {
+      const auto at_least = [least = severity_rank(severity)](const auto& gpu) { return gpu.second >= least; };
+      const auto number = static_cast<double>(std::count_if(gpus.begin(), gpus.end(), at_least));
+      const auto id = parts_.series.identify(alerting_gpus, label_values({cause, severity}));
+      if (id) samples.push_back({*id, number});
+    }
+  }
 }
 
 asio::awaitable<void> Engine::run() {

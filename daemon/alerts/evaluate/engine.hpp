@@ -8,6 +8,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <functional>
 #include <memory>
+#include <span>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -25,8 +26,9 @@ namespace perjoule::alerts {
 
 class Engine {
  public:
-  // Called for every alert that starts firing or is resolved.
-  using OnAlert = std::function<void(const Alert&)>;
+  // Called with the alerts that an evaluation made fire or resolved, and at each set_rules(), then perhaps with none.
+  // firing() is up to date then.
+  using OnChange = std::function<void(std::span<const Alert> changed)>;
   // All of them must outlive the engine.
   struct Parts {
     Clock& clock;
@@ -36,7 +38,7 @@ class Engine {
     Ledger& ledger;
     const Log& log;
   };
-  Engine(const Parts& parts, OnAlert on_alert);
+  Engine(const Parts& parts, OnChange on_change);
 
   // Replaces the rules. The first call also restores the alerts that the ledger has saved. Alerts of removed or changed
   // rules are resolved.
@@ -59,11 +61,13 @@ class Engine {
   void log(const Transition& transition) const;
   void restore(const Moment& now);
   void show(const Stamp& now);
+  void show_causes(std::vector<Sample>& samples);
 
   Parts parts_;
-  OnAlert on_alert_;
+  OnChange on_change_;
   std::unique_ptr<Alarm> alarm_;
   Evaluator evaluator_;
+  std::vector<Alert> changed_;  // not yet passed to on_change_
   bool started_ = false;
   std::int64_t evaluated_ms_ = 0;   // wall clock
   std::int64_t evaluation_ns_ = 0;  // duration of the last evaluation
@@ -75,8 +79,11 @@ class Engine {
   std::vector<Latest::Newest> newest_;                 // per watched series; kept to avoid an allocation per evaluation
   std::unordered_map<std::string, std::vector<Evaluator::Place>> own_places_;  // of the instruments, by name and labels
   std::int64_t own_ns_ = 0;      // steady clock: last read of the instruments
-  std::vector<SeriesId> shown_;  // the series of perjoule_alerts and perjoule_alert_overflows_total in Latest
+  std::vector<SeriesId> shown_;  // the series that show() has put into Latest
   Overflow shown_overflow_;
 };
+
+// Of the log line about an alert that fires.
+[[nodiscard]] config::LogLevel level_of(const Alert& alert);
 
 }  // namespace perjoule::alerts

@@ -1,12 +1,12 @@
 #include "daemon/alerts/evaluate/evaluator.hpp"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <map>
 #include <set>
 #include <utility>
+
+#include "daemon/alerts/rules/summary.hpp"
 
 namespace perjoule::alerts {
 
@@ -20,19 +20,6 @@ std::string join_key(const Labels& labels, const std::vector<std::string>& share
   for (const std::string& name : shared)
     key.append(label_value(labels, name)) += '\0';
   return key;
-}
-
-std::string fill(std::string_view text, const Labels& labels, double value) {
-  std::string filled;
-  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
-    const std::size_t close = text.find('}', open);
-    if (close == std::string_view::npos) break;
-    const std::string_view name = text.substr(open + 1, close - open - 1);
-    filled += text.substr(0, open);
-    filled += name == "value" ? fmt::format("{:.4g}", value) : std::string(label_value(labels, name));
-    text.remove_prefix(close + 1);
-  }
-  return filled.append(text);
 }
 
 }  // namespace
@@ -159,9 +146,10 @@ Alert Evaluator::alert(std::size_t rule, std::size_t level, std::size_t result) 
   Alert alert;
   alert.name = source.name;
   alert.severity = source.levels[level].severity;
+  alert.cause = source.cause;
   alert.labels = terms_[states_[rule].expression.value].results()[result].labels;
   alert.value = state.value;
-  alert.summary = fill(source.summary, alert.labels, alert.value);
+  alert.summary = fill_summary(source.summary, alert.labels, alert.value);
   alert.runbook = source.runbook;
   std::erase_if(alert.labels, [](const auto& label) { return is_own_label(label.first); });
   if (state.at == AlertStage::firing) {

@@ -8,6 +8,8 @@
 #include <boost/asio/co_spawn.hpp>
 #include <utility>
 
+#include "config/text.hpp"
+#include "daemon/alerts/choice.hpp"
 #include "daemon/alerts/notify/receiver_names.hpp"
 #include "daemon/http/client_metrics.hpp"
 #include "daemon/record/alert_metrics.hpp"
@@ -34,7 +36,12 @@ Dispatch::Dispatch(Parts parts)
           [this](const std::string& key, const std::string& text) { parts_.ledger.set_state(key, text); },
           [this](const ReceiverStats& receiver, Notifier::Change change, const Error& error) {
             report(receiver, change, error);
-          }) {
+          }),
+      watch_(parts_.make_lane, parts_.clock,
+             parts_.directory.empty() ? std::filesystem::path() : parts_.directory / maintenance_file, [this] {
+               if (look()) show();
+             }) {
+  look();
   const std::map<std::string, std::string> states = parts_.ledger.states(outbox_prefix);
   const std::vector<std::pair<std::string, std::string>> kept(states.begin(), states.end());
   if (const std::size_t forgotten = notifier_.restore(kept); forgotten > 0)
@@ -46,6 +53,7 @@ void Dispatch::configure(const config::Alerts& settings, std::string_view extern
   const std::string host = host_name();
   const std::string port = parts_.address.substr(parts_.address.rfind(':') + 1);
   const std::string_view page = external_url.empty() ? "http://{hostname}:{port}" : external_url;
+  min_severity_ = settings.min_severity;
   NotifierSettings next;
   for (const auto& [name, text] : settings.external_labels)
     next.external_labels.emplace_back(name, filled_in(text, host, port));
@@ -74,8 +82,64 @@ void Dispatch::prepare(std::string_view kind, std::span<const config::Receiver> 
   }
 }
 
+void Dispatch::start(std::vector<Alert> firing) {
+  update({}, std::move(firing));
+  started_ = true;
+}
+
+void Dispatch::update(std::span<const Alert> changed, std::vector<Alert> firing) {
+  for (const Alert& alert : changed) {
+    if (alert.phase == Phase::resolved) notifier_.notify(alert);
+  }
+  firing_ = std::move(firing);
+  settle();
+}
+
+void Dispatch::settle() {
+  if (maintenance_) return;
+  notifier_.reconcile(choose(firing_, min_severity_), [this](const Alert& ended) { return reason_of(ended); });
+}
+
+std::string Dispatch::reason_of(const Alert& ended) const {
+  const bool fires = std::any_of(firing_.begin(), firing_.end(), [&](const Alert& each) { return same(each, ended); });
+  if (!fires) return started_ ? "no longer firing" : "no longer firing after a restart of perjouled";
+  if (severity_rank(ended.severity) < severity_rank(min_severity_)) return "below alerts.min_severity";
+  return "another alert of the same cause is sent in its place";
+}
+
+void Dispatch::tick() {
+  watch_.look();
+  look();
+  show();
+}
+
+// Whether a maintenance has begun, changed or ended.
+bool Dispatch::look() {
+  const std::optional<Error>& refused = watch_.refused();
+  const std::string said = refused ? refused->what : "";
+  if (std::exchange(refused_, said) != said && refused)
+    parts_.log.warn("the file of a maintenance is refused; alerts are sent",
+                    {{"error", refused->what}, {"remedy", refused->remedy}});
+  const std::optional<Maintenance> now = watch_.on();
+  const std::optional<Maintenance> before = std::exchange(maintenance_, now);
+  if (before == now) return false;
+  notifier_.hold(now.has_value());
+  if (now) {
+    parts_.log.info("maintenance: alerts are evaluated and shown, and not sent",
+                    {{"until", text::rfc3339(now->until_ms)}, {"reason", now->reason}});
+  } else {
+    parts_.log.info("the maintenance is over: alerts are sent again", {{"firing", std::to_string(firing_.size())}});
+    settle();
+  }
+  return true;
+}
+
 void Dispatch::show() {
   std::vector<Sample> samples;
+  if (const auto id = parts_.series.identify(maintenance_active, ""))
+    samples.push_back({*id, maintenance_ ? 1.0 : 0.0});
+  const auto until = maintenance_ ? parts_.series.identify(maintenance_until, "") : std::nullopt;
+  if (until) samples.push_back({*until, static_cast<double>(maintenance_->until_ms) / 1000});
   const auto add = [&](const Metric& metric, const ReceiverStats& of, double value) {
     const auto id = parts_.series.identify(metric, label_values({of.kind, of.receiver}));
     if (!id) return;

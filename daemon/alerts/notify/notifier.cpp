@@ -19,7 +19,6 @@ namespace {
 constexpr std::int64_t backoff_first_ns = nanoseconds_per_second;
 constexpr std::int64_t backoff_max_ns = 30 * nanoseconds_per_second;
 constexpr std::int64_t repeat_ms = 60'000;
-constexpr std::string_view gone = "no longer firing after a restart of perjouled";
 
 std::string_view name(ReceiverKind kind) {
   return kind == ReceiverKind::alertmanager ? "alertmanager" : "webhook";
@@ -139,9 +138,12 @@ void Notifier::notify(const Alert& alert) {
   if (outbox_.notify(alert, settings_.external_labels, clock_.now())) wake_all();
 }
 
-void Notifier::reconcile(std::span<const Alert> firing) {
-  outbox_.reconcile(firing, settings_.external_labels, std::string(gone), clock_.now());
-  wake_all();
+void Notifier::reconcile(std::span<const Alert> firing, const Outbox::Reason& reason) {
+  if (outbox_.reconcile(firing, settings_.external_labels, reason, clock_.now())) wake_all();
+}
+
+void Notifier::hold(bool held) {
+  if (std::exchange(held_, held) != held) wake_all();
 }
 
 void Notifier::wake_all() {
@@ -154,9 +156,10 @@ asio::awaitable<void> Notifier::serve(std::shared_ptr<Receiver> receiver) {
   while (!receiver->stopped) {
     const Stamp now = clock_.now();
     std::vector<Outbox::Item> items;
-    if (now.steady_ns >= receiver->retry_ns) items = outbox_.next(receiver->key, now);
+    if (!held_ && now.steady_ns >= receiver->retry_ns) items = outbox_.next(receiver->key, now);
     if (items.empty()) {
-      co_await receiver->alarm->wait_until(std::max(receiver->retry_ns, outbox_.due_ns(receiver->key)));
+      const std::int64_t due_ns = held_ ? Outbox::never : outbox_.due_ns(receiver->key);
+      co_await receiver->alarm->wait_until(std::max(receiver->retry_ns, due_ns));
       if (receiver->stopped) co_return;
       continue;
     }

@@ -67,9 +67,11 @@ class Notifier {
 
   // A transition of an alert to firing or resolved.
   void notify(const Alert& alert);
-  // Call after a restart, when the rules are in force: opens an incident for each firing alert that has none, and ends
-  // the open incidents whose alert is not in `firing`.
-  void reconcile(std::span<const Alert> firing);
+  // Opens an incident for each firing alert that has none, and ends the open incidents whose alert is not in `firing`,
+  // each with its `reason`.
+  void reconcile(std::span<const Alert> firing, const Outbox::Reason& reason);
+  // While it is true nothing is sent, and nothing is lost: what is due is sent afterwards.
+  void hold(bool held);
 
   [[nodiscard]] std::vector<ReceiverStats> stats() const;
   // How often a receiver asked for a longer wait than retry_after_max_ms.
@@ -96,6 +98,7 @@ class Notifier {
   Outbox outbox_;
   std::vector<std::shared_ptr<Receiver>> receivers_;
   std::uint64_t long_waits_ = 0;
+  bool held_ = false;
 };
 
 }  // namespace perjoule::alerts

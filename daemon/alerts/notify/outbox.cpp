@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <set>
+#include <tuple>
 
 namespace perjoule::alerts {
 
@@ -87,19 +89,26 @@ bool Outbox::notify(const Alert& alert, const Labels& external, const Stamp& now
   return true;
 }
 
-void Outbox::reconcile(std::span<const Alert> firing, const Labels& external, const std::string& reason,
-                       const Stamp& now) {
+bool Outbox::reconcile(std::span<const Alert> firing, const Labels& external, const Reason& reason, const Stamp& now) {
+  const auto identity = [](const Alert& alert) { return std::tie(alert.name, alert.severity, alert.labels); };
+  std::set<decltype(identity(firing.front()))> wanted;
+  for (const Alert& alert : firing)
+    wanted.insert(identity(alert));
+  bool changed = false;
   for (auto at = incidents_.begin(); at != incidents_.end();) {
     const auto here = at++;
-    const auto is_it = [&](const Alert& alert) { return same(alert, here->second.alert); };
-    if (is_resolved(here->second) || std::any_of(firing.begin(), firing.end(), is_it)) continue;
+    if (is_resolved(here->second)) continue;
+    if (wanted.erase(identity(here->second.alert)) > 0) continue;
     Alert ended = here->second.alert;
     ended.ends_ms = now.wall_ms;
-    ended.reason = reason;
+    ended.reason = reason(ended);
     end(here, ended, now);
+    changed = true;
   }
-  for (const Alert& alert : firing)
-    notify(alert, external, now);
+  for (const Alert& alert : firing) {
+    if (wanted.contains(identity(alert))) changed = begin(alert, external) || changed;
+  }
+  return changed;
 }
 
 std::vector<Outbox::Item> Outbox::next(const ReceiverKey& receiver, const Stamp& now) const {

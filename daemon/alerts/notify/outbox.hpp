@@ -47,8 +47,10 @@ class Outbox {
   // Firing: opens an incident with the labels `external`, unless this alert has an open one. Resolved: ends the open
   // incident. Pending alerts are ignored. Returns whether there is something new to deliver.
   bool notify(const Alert& alert, const Labels& external, const Stamp& now);
-  // Makes the open incidents equal to `firing`: ends the others now, with `reason`, and opens those that are missing.
-  void reconcile(std::span<const Alert> firing, const Labels& external, const std::string& reason, const Stamp& now);
+  // Makes the open incidents equal to `firing`: ends the others now, with their `reason`, and opens those that are
+  // missing. Returns whether there is something new to deliver.
+  using Reason = std::function<std::string(const Alert& ended)>;
+  bool reconcile(std::span<const Alert> firing, const Labels& external, const Reason& reason, const Stamp& now);
 
   struct Item {
     IncidentId id = 0;

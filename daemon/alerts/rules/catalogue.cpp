@@ -90,11 +90,11 @@ gauge perjoule_facility_power_watts category
 gauge perjoule_circuit_current_amperes rack feed phase
 gauge perjoule_circuit_rating_amperes rack feed phase
 gauge perjoule_phase_imbalance_ratio rack feed
-gauge perjoule_source_state source device state
-gauge perjoule_collector_last_success_timestamp_seconds source device
-gauge perjoule_collector_duration_seconds source device
-counter perjoule_collector_faults_total source device
-counter perjoule_collector_missed_ticks_total source device
+gauge perjoule_source_state source device gpu uuid state
+gauge perjoule_collector_last_success_timestamp_seconds source device gpu uuid
+gauge perjoule_collector_duration_seconds source device gpu uuid
+counter perjoule_collector_faults_total source device gpu uuid
+counter perjoule_collector_missed_ticks_total source device gpu uuid
 gauge perjoule_alerts alertname severity state
 gauge perjoule_storage_size_bytes
 gauge perjoule_storage_series

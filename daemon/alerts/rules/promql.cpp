@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "config/quantity_text.hpp"
+#include "daemon/alerts/rules/summary.hpp"
 
 namespace perjoule::alerts {
 
@@ -128,19 +129,6 @@ std::string number(double value) {
   return config::format_number(value);
 }
 
-// Turns {label} and {value} into Prometheus' templates.
-std::string template_text(std::string_view text) {
-  std::string out;
-  for (std::size_t open = text.find('{'); open != std::string_view::npos; open = text.find('{')) {
-    const std::size_t close = text.find('}', open);
-    const std::string_view name = text.substr(open + 1, close - open - 1);
-    out += text.substr(0, open);
-    out += name == "value" ? "{{ $value | printf \"%.4g\" }}" : fmt::format("{{{{ $labels.{} }}}}", name);
-    text.remove_prefix(close + 1);
-  }
-  return out.append(text);
-}
-
 std::string yaml_quoted(std::string_view text) {
   std::string out = "'";
   for (const char c : text)
@@ -180,7 +168,7 @@ std::string promql(const Rule& rule, const Level& level) {
 }
 
 Labels template_annotations(const Rule& rule) {
-  Labels annotations = {{"summary", template_text(rule.summary)}};
+  Labels annotations = {{"summary", summary_template(rule.summary)}};
   if (!rule.runbook.empty())
     annotations.emplace_back(rule.runbook.starts_with("http") ? "runbook_url" : "runbook", rule.runbook);
   return annotations;
@@ -214,12 +202,14 @@ std::string describe_rules(std::span<const Rule> rules) {
 
 std::string describe_alerts(std::span<const Rule> rules) {
   std::string out =
-      "# Alerts\n\nWritten by `perjouled describe alerts`: the rules in force.\n\n"
-      "| alert | severity | condition | summary | runbook |\n|---|---|---|---|---|\n";
+      "# Alerts\n\nWritten by `perjouled describe alerts`: the rules in force. Of the alerts of one cause one is sent "
+      "for each GPU,\nor one for the node: the gravest, else the one that is further up.\n\n"
+      "| alert | severity | condition | summary | runbook | cause |\n|---|---|---|---|---|---|\n";
   for (const Rule& rule : rules) {
     for (const Level& level : rule.levels) {
-      out += fmt::format("| `{}` | {} | {} | {} | {} |\n", rule.name, level.severity,
-                         table_cell(condition_text(rule, level)), table_cell(rule.summary), table_cell(rule.runbook));
+      out += fmt::format("| `{}` | {} | {} | {} | {} | {} |\n", rule.name, level.severity,
+                         table_cell(condition_text(rule, level)), table_cell(rule.summary), table_cell(rule.runbook),
+                         rule.cause);
     }
   }
   return out;

@@ -8,6 +8,9 @@
 //   hold        or last_over_time(E[hold - clear_for]) and ALERTS{.., alertstate="firing"} unless E
 //               a firing alert goes on after its series have vanished; with keep_firing_for, for `hold` in total
 //
+// Not translated are `cause`, which Alertmanager's inhibition rules stand for (deploy/alertmanager.example.yml), and
+// on_absence resolve together with clear_for: Prometheus' keep_firing_for also counts without data.
+//
 // Expressions name no target label (instance, job), so a rule works for each scraped daemon separately.
 #pragma once
 

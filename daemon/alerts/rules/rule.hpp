@@ -70,9 +70,11 @@ struct Rule {
   Expression expression;
   std::vector<Guard> when;
   std::vector<Level> levels;
-  std::int64_t hold_ms = 0;  // a firing alert without data stays firing this long; at least every level's clear_for
-  std::string summary;       // with the placeholders {LABEL} and {value}
-  std::string runbook;       // page name in deploy/runbooks, URL, or empty
+  // A firing alert without data stays firing this long: at least every level's clear_for, or 0 with on_absence resolve.
+  std::int64_t hold_ms = 0;
+  std::string summary;  // with the placeholders of summary.hpp
+  std::string runbook;  // page name in deploy/runbooks, URL, or empty
+  std::string cause;    // alerts of one cause and one GPU are sent as one (daemon/alerts/choice.hpp); empty: none
   friend bool operator==(const Rule&, const Rule&) = default;
 };
 

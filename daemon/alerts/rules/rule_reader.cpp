@@ -11,6 +11,7 @@
 #include "config/text.hpp"
 #include "daemon/alerts/rules/default_rules.hpp"
 #include "daemon/alerts/rules/expression_reader.hpp"
+#include "daemon/alerts/rules/summary.hpp"
 
 namespace perjoule::alerts {
 
@@ -25,11 +26,12 @@ constexpr std::int64_t for_max_ms = 31 * day_ms;
 constexpr std::int64_t hold_max_ms = 7 * day_ms;
 constexpr std::int64_t hold_default_ms = 900'000;
 
-constexpr std::array<std::string_view, 10> rule_keys = {"alert", "enabled", "value", "minus",   "over",
-                                                        "when",  "levels",  "hold",  "summary", "runbook"};
+constexpr std::array<std::string_view, 12> rule_keys = {"alert",  "enabled",    "value", "minus",   "over",    "when",
+                                                        "levels", "on_absence", "hold",  "summary", "runbook", "cause"};
 constexpr std::array<std::string_view, 5> guard_keys = {"value", "minus", "over", "above", "below"};
 constexpr std::array<std::string_view, 7> level_keys = {"severity",    "raise_above", "raise_below", "clear_above",
                                                         "clear_below", "for",         "clear_for"};
+constexpr std::array<std::string_view, 2> absences = {"hold", "resolve"};
 constexpr std::array<std::string_view, 3> severities = {"info", "warning", "critical"};
 
 constexpr std::string_view letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz_";
@@ -138,7 +140,7 @@ void check_labels(const JsonCursor& cursor, const Term& value) {
 
 void check_summary(const JsonCursor& at, std::string_view text, const Term& value) {
   std::vector<std::string_view> known(result_labels(value).begin(), result_labels(value).end());
-  known.emplace_back("value");
+  known.insert(known.end(), value_placeholders.begin(), value_placeholders.end());
   while (true) {
     const std::size_t open = text.find_first_of("{}");
     if (open == std::string_view::npos) return;
@@ -153,6 +155,29 @@ void check_summary(const JsonCursor& at, std::string_view text, const Term& valu
     }
     text.remove_prefix(close + 1);
   }
+}
+
+// What happens to a firing alert whose series are gone.
+void read_absence(const JsonCursor& cursor, Rule& rule) {
+  rule.hold_ms = hold_default_ms;
+  const auto hold = cursor.find("hold");
+  if (hold) rule.hold_ms = hold->duration_ms(0, hold_max_ms).value_or(0);
+  for (const Level& level : rule.levels)
+    rule.hold_ms = std::max(rule.hold_ms, level.clear_for_ms);
+  const auto at = cursor.find("on_absence");
+  const auto word = at ? at->word(absences) : std::nullopt;
+  if (!word || absences[*word] == "hold") return;
+  if (hold) hold->refuse_key("conflicts with on_absence resolve", "use one of the two");
+  rule.hold_ms = 0;
+}
+
+void read_cause(const JsonCursor& cursor, Rule& rule) {
+  const auto cause = cursor.find("cause");
+  if (!cause) return;
+  rule.cause = cause->text(name_max).value_or("");
+  if (only(rule.cause, page_characters)) return;
+  cause->refuse(fmt::format("{} is not a valid cause", text::quoted_short(rule.cause)),
+                "use lower-case letters, digits and -, such as \"gpu-heat\"");
 }
 
 void read_texts(const JsonCursor& cursor, const std::optional<Expression>& base, Rule& rule) {
@@ -191,10 +216,8 @@ class Reader {
     const std::optional<Expression> expression = read_expression(cursor, catalogue_);
     read_guards(cursor, catalogue_, expression, rule);
     read_levels(cursor, rule);
-    rule.hold_ms = hold_default_ms;
-    if (const auto hold = cursor.find("hold")) rule.hold_ms = hold->duration_ms(0, hold_max_ms).value_or(0);
-    for (const Level& level : rule.levels)
-      rule.hold_ms = std::max(rule.hold_ms, level.clear_for_ms);
+    read_absence(cursor, rule);
+    read_cause(cursor, rule);
     read_texts(cursor, expression, rule);
     if (!expression) return;
     check_labels(cursor, expression->value);

@@ -2,11 +2,14 @@
 // file.
 //
 //   RULE = { alert, enabled?, value: TERM, minus?: TERM, over?: TERM, when?: [ GUARD ], levels: [ LEVEL ], hold?,
-//            summary?, runbook? }
+//            on_absence?: hold | resolve, summary?, runbook?, cause? }
 //   TERM = { metric, match?: { label: "v" | ["v", ..] }, fn?: last | rate | increase | delta | avg | min | max | age,
 //            window?, sum_by | avg_by | min_by | max_by | count_by?: [labels] }
 //   GUARD = { value: TERM, minus?: TERM, over?: TERM, above | below }
 //   LEVEL = { severity, raise_above | raise_below, clear_below | clear_above?, for?, clear_for? }
+//
+// on_absence: a firing alert whose series are gone is held for `hold` (the default), or resolved at once.
+// cause: of the alerts of one cause one is sent for each GPU (daemon/alerts/choice.hpp). summary: summary.hpp.
 //
 // Pure; any thread.
 #pragma once

@@ -19,6 +19,7 @@
 #include "daemon/sampling/gpu_roster.hpp"
 #include "daemon/sampling/sampler.hpp"
 #include "daemon/self/instruments.hpp"
+#include "tests/fakes/tree.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 #include "tests/unit/daemon/golden_gpu.hpp"
 #include "tests/unit/daemon/golden_host.hpp"
@@ -63,6 +64,7 @@ alerts::Rule reload_rule() {
   rule.name = "ConfigReloaded";
   rule.expression.value.metric = "perjoule_config_last_reload_successful";
   rule.levels.push_back({"info", true, 0, std::nullopt, 0, 0});
+  rule.cause = "reload";
   return rule;
 }
 
@@ -111,7 +113,11 @@ Scrapes scrape(const Setting& setting) {
   roster.tick(clock.now(), {});
   Instruments instruments(BuildInfo{"1.2.3", "0123abc", "main", "g++"});
   feed(instruments);
-  alerts::Dispatch dispatch({loop, clock, latest, recorder.series(), ledger, log, lanes, "1.2.3", "127.0.0.1:10190"});
+  const Tree store;
+  REQUIRE(
+      alerts::write_maintenance(store.at(alerts::maintenance_file), {start.wall_ms + 3'600'000, "golden"}).has_value());
+  alerts::Dispatch dispatch(
+      {loop, clock, latest, recorder.series(), ledger, log, lanes, "1.2.3", "127.0.0.1:10190", store.root()});
   alerts::Engine engine({clock, latest, recorder.series(), instruments, ledger, log}, {});
   if (setting.self) {
     engine.set_rules({reload_rule()});
@@ -120,7 +126,7 @@ Scrapes scrape(const Setting& setting) {
     receivers.alertmanagers = {{"http://127.0.0.1:9093", {}, {}}};
     receivers.webhooks = {{"http://127.0.0.1:9/a", {}, {}}, {"http://127.0.0.1:9/b", {}, {}}};
     dispatch.configure(receivers, "");
-    dispatch.show();
+    dispatch.tick();
   }
   Scrapes scrapes;
   latest.write(scrapes.text, Format::text, clock.now().steady_ns);

@@ -4,6 +4,7 @@
 
 #include "collectors/gpu/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
+#include "daemon/record/metrics.hpp"
 #include "tests/fakes/hand_lane.hpp"
 #include "tests/fakes/tree.hpp"
 
@@ -42,6 +43,16 @@ struct Daemon {
 
   const std::shared_ptr<fakes::HandLane::Call> disk = std::make_shared<fakes::HandLane::Call>();
   int lanes = 0;
+  // perjoule_gpu_lost of a board of see().
+  std::optional<double> lost(const std::string& slot, const std::string& uuid) {
+    const auto id = recorder.series().identify(gpu_lost, label_values({slot, uuid, "0000:0" + uuid + ":00.0"}));
+    return latest.value(*id, now.steady_ns);
+  }
+  void pass(int seconds) {
+    for (; seconds > 0; --seconds)
+      tick();
+  }
+
   Stamp now{1'000 * second_ns, 1'795'424'400'000};
   Latest latest;
   Ledger ledger;
@@ -180,4 +191,95 @@ TEST_CASE("without a thread the request stays for the next reload; without stora
   Daemon without;
   without.roster.look_for_request();
   CHECK(without.lanes == 0);
+}
+
+TEST_CASE("a GPU is lost at once when its driver says so, else after 3 min without an answer") {
+  Daemon daemon;
+  daemon.see({"1", "2", "3"});
+  for (const char* uuid : {"1", "2", "3"})
+    daemon.answer(uuid, SourceState::ok);
+  daemon.tick();
+  CHECK(daemon.lost("0", "1") == 0);
+  daemon.sources.sampled("nvml", "1", {SourceState::error, "GPU_IS_LOST", "", 0, 1, true}, {});
+  daemon.answer("2", SourceState::error);
+  daemon.tick();
+  CHECK(daemon.lost("0", "1") == 1);
+  CHECK(daemon.lost("1", "2") == 0);
+  daemon.answer("1", SourceState::error);  // the driver says it once
+  daemon.pass(178);
+  CHECK(daemon.lost("0", "1") == 1);
+  CHECK(daemon.lost("1", "2") == 0);
+  daemon.pass(2);
+  CHECK(daemon.lost("1", "2") == 1);
+  CHECK(daemon.lost("2", "3") == 0);
+  daemon.answer("1", SourceState::ok);
+  daemon.answer("2", SourceState::ok);
+  daemon.tick();
+  CHECK(daemon.lost("0", "1") == 0);
+  CHECK(daemon.lost("1", "2") == 0);
+}
+
+TEST_CASE("a reload of the driver that takes 2 min loses no GPU") {
+  Daemon daemon;
+  daemon.see({"1"});
+  daemon.answer("1", SourceState::ok);
+  daemon.tick();
+  for (const SourceState state : {SourceState::error, SourceState::stuck, SourceState::absent, SourceState::ok}) {
+    daemon.answer("1", state);
+    daemon.pass(40);
+    CHECK(daemon.lost("0", "1") == 0);
+  }
+}
+
+TEST_CASE("after a start nothing is known about a GPU that does not answer, until 3 min have passed") {
+  Daemon first;
+  first.see({"1", "2"});
+  first.tick();
+  Daemon second(first.ledger.take_changed());
+  second.answer("2", SourceState::ok);
+  second.pass(179);
+  CHECK_FALSE(second.lost("0", "1"));
+  CHECK(second.lost("1", "2") == 0);
+  second.pass(2);
+  CHECK(second.lost("0", "1") == 1);
+}
+
+TEST_CASE("accept-inventory ends the loss of a board that was removed, and its series a minute later") {
+  const Tree tree;
+  Daemon daemon({}, tree.root());
+  daemon.disk->finish();
+  daemon.see({"1", "2"});
+  daemon.answer("1", SourceState::ok);
+  daemon.pass(181);
+  CHECK(daemon.lost("1", "2") == 1);
+  CHECK(daemon.shown(gpus_unseen) == 0);
+  daemon.tick(5);
+  CHECK(daemon.shown(gpus_unseen) == 3);  // expected by number, and not by name
+  tree.write("accept-inventory", "");
+  daemon.roster.look_for_request();
+  daemon.disk->finish();
+  daemon.tick();
+  CHECK(daemon.lost("1", "2") == 0);
+  CHECK(daemon.shown(gpus_unseen) == 0);
+  daemon.pass(75);
+  CHECK_FALSE(daemon.lost("1", "2"));
+  CHECK(daemon.lost("0", "1") == 0);
+}
+
+TEST_CASE("series about a GPU's source have its slot and UUID; a board that never answered is found by its place") {
+  Daemon daemon;
+  daemon.see({"1", "2"});
+  daemon.roster.inventory()->place(std::vector<Inventory::Seen>{{"0000:09:00.0", ""}});
+  for (const char* device : {"2", "0000:09:00.0", "elsewhere", ""})
+    daemon.answer(device, SourceState::stuck);
+  daemon.sources.sampled("hwmon", "2", {}, {});
+  const auto seen = [&daemon](std::initializer_list<std::string_view> values) {
+    return daemon.latest.value(*daemon.recorder.series().identify(source_state, label_values(values)),
+                               daemon.now.steady_ns);
+  };
+  CHECK(seen({"nvml", "2", "1", "2", "stuck"}) == 1);
+  CHECK(seen({"nvml", "0000:09:00.0", "2", "", "stuck"}) == 1);
+  CHECK(seen({"nvml", "elsewhere", "", "", "stuck"}) == 1);
+  CHECK(seen({"nvml", "", "", "", "stuck"}) == 1);
+  CHECK(seen({"hwmon", "2", "", "", "ok"}) == 1);
 }

@@ -36,7 +36,7 @@ struct Fixture {
   std::string hot(std::string_view source, std::string_view device) {
     std::string found;
     for (const SourceState state : source_states) {
-      const auto value = shown(source_state, {source, device, name(state)});
+      const auto value = shown(source_state, {source, device, "", "", name(state)});
       if (!value) return "nothing";
       if (*value == 1) found += name(state);
     }
@@ -75,22 +75,22 @@ TEST_CASE_FIXTURE(Fixture, "calls, timeouts, missed ticks and faults are counted
   CHECK(status.timeouts == 1);
   CHECK(status.missed == 4);
   CHECK(status.faults == 3);
-  CHECK(shown(collector_faults, {"rapl", "p"}) == 3.0);
-  CHECK(shown(collector_missed_ticks, {"rapl", "p"}) == 4.0);
-  CHECK(shown(collector_duration, {"rapl", "p"}) == 0.25);
-  CHECK(shown(collector_last_success, {"rapl", "p"}) == 1'795'424'400.5);
+  CHECK(shown(collector_faults, {"rapl", "p", "", ""}) == 3.0);
+  CHECK(shown(collector_missed_ticks, {"rapl", "p", "", ""}) == 4.0);
+  CHECK(shown(collector_duration, {"rapl", "p", "", ""}) == 0.25);
+  CHECK(shown(collector_last_success, {"rapl", "p", "", ""}) == 1'795'424'400.5);
 }
 
 TEST_CASE_FIXTURE(Fixture, "times of events that never happened are absent, not 0") {
   sources.sampled("rapl", "", {SourceState::denied, "EACCES", "setcap", 0.001, 1}, now);
-  CHECK_FALSE(shown(collector_last_success, {"rapl", ""}));
+  CHECK_FALSE(shown(collector_last_success, {"rapl", "", "", ""}));
   CHECK(sources.list().at({"rapl", ""}).remedy == "setcap");
   sources.timed_out("hwmon", "", "hangs", now);
-  CHECK_FALSE(shown(collector_duration, {"hwmon", ""}));
+  CHECK_FALSE(shown(collector_duration, {"hwmon", "", "", ""}));
   // A remedy is removed together with the state that it belongs to.
   sources.sampled("rapl", "", {SourceState::ok, "", "", 0.001, 0}, now);
   CHECK(sources.list().at({"rapl", ""}).remedy.empty());
-  CHECK(shown(collector_last_success, {"rapl", ""}));
+  CHECK(shown(collector_last_success, {"rapl", "", "", ""}));
 }
 
 TEST_CASE_FIXTURE(Fixture, "settled when every expected source has had its first call or deadline") {

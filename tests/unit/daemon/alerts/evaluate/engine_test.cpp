@@ -5,6 +5,7 @@
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/sensor_metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/record/alert_metrics.hpp"
@@ -61,8 +62,11 @@ class Daemon {
   Instruments instruments{BuildInfo{"1.2.3", "0123abc", "main", "g++"}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
   std::vector<Alert> sent;
-  Engine engine{{clock, latest, recorder.series(), instruments, ledger, log},
-                [this](const Alert& alert) { sent.push_back(alert); }};
+  int changes = 0;
+  Engine engine{{clock, latest, recorder.series(), instruments, ledger, log}, [this](std::span<const Alert> changed) {
+                  sent.insert(sent.end(), changed.begin(), changed.end());
+                  ++changes;
+                }};
   ProbeId probe;
 
  private:
@@ -215,6 +219,53 @@ TEST_CASE("rules can read the daemon's own instruments") {
   CHECK(daemon.sent[1].labels == Labels{{"file", "ledger"}});
   daemon.run(70);
   CHECK(daemon.sent.size() == 4);
+}
+
+TEST_CASE("a rule that counts GPUs with alerts fires in the same evaluation as the alert that completes the number") {
+  Daemon daemon(R"([
+    {"alert": "Hot", "cause": "heat", "value": {"metric": "perjoule_gpu_thermal_margin_celsius"},
+     "levels": [{"severity": "warning", "raise_below": 3}, {"severity": "critical", "raise_below": 1}]},
+    {"alert": "AllHot", "cause": "heat", "value": {"metric": "perjoule_alerting_gpus",
+      "match": {"cause": "heat", "severity": "warning"}, "sum_by": []},
+     "levels": [{"severity": "warning", "raise_above": 2}]}])");
+  const auto margins = [&daemon](std::initializer_list<double> degrees) {
+    Batch batch;
+    int slot = 0;
+    for (const double value : degrees) {
+      batch.add(gpu_thermal_margin, celsius(value), std::to_string(slot), "GPU-" + std::to_string(slot));
+      ++slot;
+    }
+    (void)daemon.recorder.accept(daemon.probe, batch, daemon.clock.now());
+    daemon.sent.clear();
+    daemon.changes = 0;
+    daemon.run(0.5);
+    std::string names;
+    for (const Alert& alert : daemon.sent)
+      names += alert.name + (alert.phase == Phase::firing ? "+ " : "- ");
+    return names;
+  };
+  CHECK(margins({2, 20, 20}) == "Hot+ ");
+  CHECK(margins({2, 0.5, 20}) == "Hot+ Hot+ ");  // both levels, one GPU
+  CHECK(margins({2, 2, 2}) == "Hot- Hot+ AllHot+ ");
+  CHECK(daemon.changes == 1);
+  CHECK(margins({2, 2, 20}) == "Hot- AllHot- ");
+  const auto counted = [&daemon](std::string_view severity) {
+    const auto id = daemon.recorder.series().identify(alerting_gpus, label_values({"heat", severity}));
+    return daemon.latest.value(*id, daemon.clock.now().steady_ns);
+  };
+  CHECK(counted("info") == 2);
+  CHECK(counted("warning") == 2);
+  CHECK(counted("critical") == 0);
+}
+
+TEST_CASE("the log's level follows the severity") {
+  for (const auto& [severity, level] :
+       {std::pair("info", "level=info"), std::pair("warning", "level=warn"), std::pair("critical", "level=error")}) {
+    Alert alert;
+    alert.severity = severity;
+    const std::string line = format_line(config::LogFormat::logfmt, 0, level_of(alert), "alert firing", {});
+    CHECK(line.find(level) != std::string::npos);
+  }
 }
 
 }  // namespace

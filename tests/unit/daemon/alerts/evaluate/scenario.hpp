@@ -1,5 +1,5 @@
-// Reads tests/fixtures/alerts/scenarios.json (series over time and the expected alerts; the file describes its format)
-// and runs a scenario through the evaluator. tests/alerts_promtool.py runs the same file through promtool.
+// Reads the scenarios in tests/fixtures/alerts (series over time and the expected alerts; the files describe their
+// format) and runs one through the evaluator. tests/alerts_promtool.py runs the same files through promtool.
 #pragma once
 
 #include <doctest/doctest.h>
@@ -62,8 +62,9 @@ inline Scenario::Series series_of(std::string_view name, std::string_view values
   return {std::string(name.substr(0, brace)), *labels, values_of(values)};
 }
 
-inline std::vector<Scenario> scenarios() {
-  const std::string text = file_text("tests/fixtures/alerts/scenarios.json");
+// `file`: scenarios.json for the rules of nineteen.json, defaults.json for the default rules.
+inline std::vector<Scenario> scenarios(const std::string& file) {
+  const std::string text = file_text("tests/fixtures/alerts/" + file);
   const config::json::Document document = config::json::read(text);
   REQUIRE(document.root);
   std::vector<Scenario> all;

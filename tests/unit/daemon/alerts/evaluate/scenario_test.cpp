@@ -1,8 +1,9 @@
-// The nineteen example rules against the scenarios of tests/fixtures/alerts/scenarios.json.
+// The nineteen example rules and the default rules against the scenarios in tests/fixtures/alerts.
 #include <algorithm>
 #include <random>
 #include <set>
 
+#include "daemon/alerts/rules/default_rules.hpp"
 #include "tests/unit/daemon/alerts/evaluate/scenario.hpp"
 
 namespace perjoule::alerts {
@@ -14,10 +15,10 @@ const Rule& rule_named(const std::vector<Rule>& rules, std::string_view name) {
   return *found;
 }
 
-TEST_CASE("each of the nineteen rules fires and clears at the expected steps") {
-  const std::vector<Rule> rules = nineteen_rules();
+// Every level of every rule must fire in at least one scenario.
+void play_all(const std::vector<Rule>& rules, const std::string& file) {
   std::set<std::pair<std::string, std::string>> fired;
-  for (const Scenario& scenario : scenarios()) {
+  for (const Scenario& scenario : scenarios(file)) {
     CAPTURE(scenario.name);
     Player player(scenario, rule_named(rules, scenario.alert));
     CHECK(player.play() == scenario.fires);
@@ -25,10 +26,21 @@ TEST_CASE("each of the nineteen rules fires and clears at the expected steps") {
       if (scenario.fires.find(level.severity) != std::string::npos) fired.emplace(scenario.alert, level.severity);
     }
   }
-  std::size_t levels = 0;
-  for (const Rule& rule : rules)
-    levels += rule.levels.size();
-  CHECK(fired.size() == levels);
+  for (const Rule& rule : rules) {
+    for (const Level& level : rule.levels) {
+      CAPTURE(rule.name);
+      CAPTURE(level.severity);
+      CHECK(fired.contains({rule.name, level.severity}));
+    }
+  }
+}
+
+TEST_CASE("each of the nineteen rules fires and clears at the expected steps") {
+  play_all(nineteen_rules(), "scenarios.json");
+}
+
+TEST_CASE("each of the default rules fires and clears at the expected steps") {
+  play_all(default_rules(), "defaults.json");
 }
 
 TEST_CASE("no level of the nineteen rules changes while its value stays between the thresholds") {

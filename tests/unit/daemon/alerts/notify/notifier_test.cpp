@@ -399,7 +399,7 @@ TEST_CASE("notifier: after a restart a webhook gets nothing twice and misses not
   world.status.clear();
   world.open();
   const std::vector<Alert> firing = {world.alert("0", Phase::firing)};
-  world.notifier->reconcile(firing);
+  world.notifier->reconcile(firing, [](const Alert&) { return "gone"; });
   world.pass(1);
   world.notify("0", Phase::resolved);
   world.pass(1);
@@ -413,6 +413,27 @@ TEST_CASE("notifier: after a restart a webhook gets nothing twice and misses not
   CHECK(received["1"] == std::vector<bool>{false, true});
   CHECK(starts["0"] == std::set<std::string>{"2026-11-24T10:00:00Z"});
   CHECK(world.of(manager).back().resolved);
+}
+
+TEST_CASE("notifier: while it is held nothing is sent, not even a repetition; afterwards everything that is due") {
+  World world;
+  world.open();
+  world.notify("0", Phase::firing);
+  world.pass(1);
+  CHECK(world.of(hook).size() == 1);
+  const std::size_t sent = world.posts.size();
+  world.notifier->hold(true);
+  world.notify("1", Phase::firing);
+  world.notify("0", Phase::resolved);
+  world.pass(3'600);
+  CHECK(world.posts.size() == sent);
+  world.notifier->hold(false);
+  world.pass(1);
+  CHECK(world.of(hook).size() == 3);
+  CHECK(world.of(hook).at(1).resolved);
+  CHECK(world.of(manager).size() == 3);
+  world.pass(61);
+  CHECK(world.of(manager).size() == 4);  // of the alert that fires
 }
 
 // Alerts fire and resolve, receivers fail and recover, the daemon is killed. At the end every receiver has the right

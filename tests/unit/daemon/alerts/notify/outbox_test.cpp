@@ -247,7 +247,8 @@ TEST_CASE("after a restart the evaluator decides what is open") {
   test.fire("0", 0);
   test.fire("1", 0);
   const std::vector<Alert> firing = {alert("1", Phase::firing, 500), alert("2", Phase::firing, 500)};
-  test.outbox.reconcile(firing, {}, "gone", at(600));
+  CHECK(test.outbox.reconcile(
+      firing, {}, [](const Alert&) { return "gone"; }, at(600)));
   std::map<std::string, std::pair<Phase, std::int64_t>> seen;
   for (const Outbox::Item& item : test.outbox.next(manager, at(600))) {
     const Alert& sent = test.outbox.find(item.id)->alert;

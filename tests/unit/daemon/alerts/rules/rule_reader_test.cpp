@@ -41,7 +41,8 @@ TEST_CASE("a rule with every key is read as written") {
     "when": [{"value": {"metric": "perjoule_gpus"}, "below": 3}],
     "levels": [{"severity": "warning", "raise_above": 0.5, "clear_below": 0.25, "for": "1m30s", "clear_for": "20m"},
                {"severity": "critical", "raise_below": -1}],
-    "hold": "10m", "summary": "GPU {gpu}: {value}", "runbook": "busy-gpu"}])");
+    "hold": "10m", "on_absence": "hold", "summary": "GPU {gpu}: {value}", "runbook": "busy-gpu",
+    "cause": "gpu-busy"}])");
   REQUIRE(rules.size() == 1);
   const Rule& read = rules.front();
   CHECK(read.name == "Busy");
@@ -62,6 +63,14 @@ TEST_CASE("a rule with every key is read as written") {
   CHECK(read.hold_ms == 1'200'000);  // raised to the longest clear_for
   CHECK(read.summary == "GPU {gpu}: {value}");
   CHECK(read.runbook == "busy-gpu");
+  CHECK(read.cause == "gpu-busy");
+}
+
+TEST_CASE("on_absence resolve: a firing alert without data is not held, whatever its clear_for") {
+  const std::vector<Rule> rules = rules_of(R"([{"alert": "A", "value": {"metric": "perjoule_gpu_power_watts"},
+    "levels": [{"severity": "info", "raise_above": 1, "clear_for": "5m"}], "on_absence": "resolve"}])");
+  CHECK(rules.at(0).hold_ms == 0);
+  CHECK(condition_text(rules[0], rules[0].levels[0]).ends_with("; held without data for 0s"));
 }
 
 TEST_CASE("omitted keys have their defaults") {
@@ -194,6 +203,15 @@ TEST_CASE("each mistake is refused at its place, with a remedy") {
       {rule(std::string(margin) + R"(, "runbook": "../x")"),
        "alerts.rules[0].runbook @88: \"../x\" is neither a runbook page name nor a URL | a page name has lower-case "
        "letters, digits and -; a URL begins with http:// or https://"},
+      {rule(std::string(margin) + R"(, "summary": "{value:percents}")"),
+       "alerts.rules[0].summary @88: unknown placeholder \"value:percents\" | did you mean \"value:percent\"?"},
+      {rule(std::string(margin) + R"(, "cause": "Too hot")"),
+       "alerts.rules[0].cause @86: \"Too hot\" is not a valid cause | use lower-case letters, digits and -, such as "
+       "\"gpu-heat\""},
+      {rule(std::string(margin) + R"(, "on_absence": "drop")"),
+       "alerts.rules[0].on_absence @91: expected one of hold, resolve, got \"drop\""},
+      {rule(std::string(margin) + R"(, "on_absence": "resolve", "hold": "1m")"),
+       "alerts.rules[0].hold @102: conflicts with on_absence resolve | use one of the two"},
       {rule(std::string(margin) + R"(, "hold": "8d")"),
        "alerts.rules[0].hold @85: 8d is out of range | the range is 0s to 7d"},
   };
