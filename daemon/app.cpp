@@ -16,6 +16,7 @@
 #include "collectors/registry.hpp"
 #include "config/text.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
+#include "daemon/alerts/rules/unproduced.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/base/schedule.hpp"
 #include "daemon/efficiency/node_power.hpp"
@@ -211,6 +212,13 @@ void App::start_alerts() {
   dispatch_->start(alerts_->firing());
   recorder_->on_change([this] { alerts_->wake(); });
   asio::co_spawn(loop_, alerts_->run(), asio::detached);
+  check_rules();
+}
+
+void App::check_rules() {
+  silent_rules_ = alerts::unproduced_rules(settings_);
+  for (const std::string& line : silent_rules_)
+    log_.warn("an alert rule cannot fire", {{"rule", line}});
 }
 
 void App::start_sources(const config::Settings& settings) {
@@ -265,6 +273,10 @@ void App::refresh(std::uint64_t second) {
     content.sources.push_back(status);
   ready_ = ready_ || sources_->settled();
   content.ready = ready_;
+  content.notes = silent_rules_;
+  if (const auto maintenance = dispatch_->maintenance())
+    content.notes.push_back(fmt::format("Maintenance until {}: alerts are shown and not sent. {}",
+                                        text::rfc3339(maintenance->until_ms), maintenance->reason));
   content.storage = writer_ == nullptr ? "off: totals restart at zero with each start of the daemon"
                                        : settings_.storage.path.native() +
                                              (changes_.storage_error().empty() ? "" : ": " + changes_.storage_error());
@@ -366,6 +378,7 @@ void App::apply(Reading reading) {
   settings_.efficiency = next.efficiency;
   recorder_->configure(settings_.efficiency);
   watts_per_busy_cpu_ = reading.watts_per_busy_cpu;
+  check_rules();
   roster_->look_for_request();
   log_.info("configuration reloaded", {{"configuration", config::files_read(reading.loaded)}});
 }

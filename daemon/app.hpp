@@ -8,6 +8,7 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "config/loader.hpp"
 #include "daemon/alerts/evaluate/engine.hpp"
@@ -68,6 +69,7 @@ class App {
   struct Reading;
   void start_reloader();
   void apply(Reading reading);
+  void check_rules();
   void shut_down();
   void report_storage(const storage::Report& report);
 
@@ -93,6 +95,7 @@ class App {
   std::optional<Sampler> sampler_;
   std::optional<alerts::Dispatch> dispatch_;
   std::optional<alerts::Engine> alerts_;
+  std::vector<std::string> silent_rules_;  // for the page
   web::SourceStatusTable source_status_;
   http::BodyBudget bodies_{std::size_t{32} << 20};
   std::optional<Reloader> reloader_;

@@ -20,6 +20,7 @@
 #include "config/text.hpp"
 #include "daemon/alerts/rules/promql.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
+#include "daemon/alerts/rules/unproduced.hpp"
 #include "daemon/app.hpp"
 #include "daemon/base/descriptors.hpp"
 #include "daemon/base/line_writer.hpp"
@@ -249,6 +250,8 @@ int run_command(const Arguments& arguments, const config::Input& input, const co
   if (name == "check-config") {
     fmt::print("OK: {}\n", config::files_read(loaded));
     return exit_ok;
+    for (const std::string& line : alerts::unproduced_rules(settings))
+      fmt::print(stderr, "warning: {}\n", text::printable(line));
   }
   if (name == "print-config") {
     fmt::print("{}", config::print_config(loaded));

@@ -48,6 +48,12 @@ void CostRow::configure(const config::Efficiency& settings) {
   if (settings.carbon) carbon_.emplace(*settings.carbon * facility);
 }
 
+std::string_view CostRow::lacks(const Metric& output) const {
+  if (&output == &emissions) return carbon_ ? "" : "efficiency.electricity.carbon";
+  if (&output == &pue_configured) return pue_ ? "" : "efficiency.facility.pue";
+  return price_ ? "" : "efficiency.electricity.price";
+}
+
 void CostRow::observe(const Observation& observation) {
   booked_ = booked_.value_or(0) + observation.booked;
 }

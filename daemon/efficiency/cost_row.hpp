@@ -33,6 +33,7 @@ class CostRow final : public Row {
   [[nodiscard]] std::span<const Metric* const> inputs() const override;
   [[nodiscard]] std::span<const Metric* const> outputs() const override;
   void configure(const config::Efficiency& settings) override;
+  [[nodiscard]] std::string_view lacks(const Metric& output) const override;
   void observe(const Observation& observation) override;
   void derive(const Stamp& stamp, Derivation& derivation) override;
 

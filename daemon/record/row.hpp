@@ -54,6 +54,8 @@ class Row {
   // True: the row's series belong to the device of the current batch, and are removed when that device is closed.
   [[nodiscard]] virtual bool of_device() const { return false; }
   virtual void configure(const config::Efficiency& /*settings*/) {}
+  // The key of the configuration that this output needs and that is not set; "" if it needs none.
+  [[nodiscard]] virtual std::string_view lacks(const Metric& /*output*/) const { return ""; }
   virtual void observe(const Observation& observation) = 0;
   virtual void derive(const Stamp& stamp, Derivation& derivation) = 0;
 };

@@ -89,6 +89,8 @@ std::string landing_page(const Setup& setup, const SourceStatusTable::Content& c
       "<p><a href=\"{0}\">/{0}</a> for Prometheus &middot; <a href=\"-/healthy\">/-/healthy</a> &middot; "
       "<a href=\"-/ready\">/-/ready</a></p>\n<p>History: {1}</p>\n",
       escape(std::string_view(setup.telemetry_path).substr(1)), escape(content.storage));
+  for (const std::string& note : content.notes)
+    out += fmt::format("<p>&#9888; {}</p>\n", escape(note));
   out +=
       "<h2>Sources</h2>\n<table><thead><tr><th>Source</th><th>Device</th><th>State</th><th>Last success</th><th>Last "
       "call</th>"

@@ -37,7 +37,8 @@ class SourceStatusTable {
   struct Content {
     std::vector<SourceStatus> sources;
     bool ready = false;
-    std::string storage;  // one line: path and state
+    std::string storage;                  // one line: path and state
+    std::vector<std::string> notes = {};  // a line each: what the reader should know about the alerts
   };
   void set(Content content) {
     const std::lock_guard lock(mutex_);

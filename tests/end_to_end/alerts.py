@@ -96,6 +96,35 @@ def a_rule_that_is_wrong_is_refused_with_its_place(binary, directory):
     check('did you mean "perjoule_temperature_celsius"?' in result.stderr, result.stderr)
 
 
+def a_rule_that_nothing_feeds_is_warned_of(binary, directory):
+    idle = {**RULE, "alert": "TokensSlow", "value": {"metric": "perjoule_workload_efficiency_index_ratio"},
+            "summary": "{workload}"}
+    config = configure(directory, RULE, idle)
+    said = ("alert TokensSlow can never fire: perjoule_workload_efficiency_index_ratio: no part of this build produces "
+            "it")
+    result = harness.run([binary, "check-config", config])
+    equal((result.returncode, result.stderr), (0, f"warning: {said}\n"), "check-config")
+    off = [f"--no-collector.{name}" for name in ("textfile", "hwmon", "thermal_zone")]
+    result = harness.run([binary, "check-config", config, *off])
+    check("InletWarm can never fire: perjoule_temperature_celsius: every collector that reads it is disabled"
+          in result.stderr, result.stderr)
+    with Daemon(binary, directory, f"--config.file={config}") as daemon:
+        equal(len(daemon.lines("an alert rule cannot fire", said)), 1, "lines of the log")
+        wait_for(lambda: said.encode() in daemon.get("/")[2], "the page")
+        configure(directory, RULE)
+        daemon.process.send_signal(signal.SIGHUP)
+        wait_for(lambda: said.encode() not in daemon.get("/")[2], "the page after a reload")
+        equal(len(daemon.lines("an alert rule cannot fire")), 1, "lines of the log after it")
+
+
+def critical_is_logged_as_an_error(binary, directory):
+    config = configure(directory, {**RULE, "levels": [{"severity": "critical", "raise_above": 27}]})
+    inlet(directory, 30)
+    with Daemon(binary, directory, f"--config.file={config}") as daemon:
+        wait_for(lambda: daemon.lines("alert firing", "level=error"), "a line at the level error")
+
+
 if __name__ == "__main__":
     sys.exit(harness.main([fires_over_a_restart_and_resolves, a_reload_resolves_what_it_takes_away,
-                           a_rule_that_is_wrong_is_refused_with_its_place]))
+                           a_rule_that_is_wrong_is_refused_with_its_place, a_rule_that_nothing_feeds_is_warned_of,
+                           critical_is_logged_as_an_error]))

@@ -288,10 +288,21 @@ std::vector<config::json::Problem> examine_rules(const config::json::Value& list
   return read_rules(list, catalogue(), default_names()).problems;
 }
 
-std::vector<Rule> rules_in_force(const config::Alerts& settings) {
+namespace {
+
+RuleList own_rules(const config::Alerts& settings) {
   const config::json::Document document = config::json::read(settings.rules);
-  RuleList own;
-  if (document.root) own = read_rules(*document.root, catalogue(), default_names());
+  return document.root ? read_rules(*document.root, catalogue(), default_names()) : RuleList();
+}
+
+}  // namespace
+
+std::vector<Rule> configured_rules(const config::Alerts& settings) {
+  return own_rules(settings).rules;
+}
+
+std::vector<Rule> rules_in_force(const config::Alerts& settings) {
+  RuleList own = own_rules(settings);
   std::vector<Rule> rules;
   for (const Rule& rule : default_rules()) {
     const bool replaced =

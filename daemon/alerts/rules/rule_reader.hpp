@@ -42,6 +42,9 @@ struct RuleList {
 // The check that config/loader.hpp calls (ExamineRules).
 [[nodiscard]] std::vector<config::json::Problem> examine_rules(const config::json::Value& list);
 
+// The enabled rules of the configuration.
+[[nodiscard]] std::vector<Rule> configured_rules(const config::Alerts& settings);
+
 // The rules in force: the built-in rules that `settings` neither replaces nor switches off, then the configured ones.
 [[nodiscard]] std::vector<Rule> rules_in_force(const config::Alerts& settings);
 
