@@ -247,11 +247,13 @@ int run_command(const Arguments& arguments, const config::Input& input, const co
   if (name == "doctor") return run_doctor(settings, arguments.option("format"));
   if (name == "accept-inventory") return run_accept_inventory(settings);
   if (name == "export") return run_export_command(settings, arguments);
+  if (name == "maintenance")
+    return run_maintenance(settings, {arguments.argument, arguments.option("for"), arguments.option("reason")});
   if (name == "check-config") {
-    fmt::print("OK: {}\n", config::files_read(loaded));
-    return exit_ok;
     for (const std::string& line : alerts::unproduced_rules(settings))
       fmt::print(stderr, "warning: {}\n", text::printable(line));
+    fmt::print("OK: {}\n", config::files_read(loaded));
+    return exit_ok;
   }
   if (name == "print-config") {
     fmt::print("{}", config::print_config(loaded));

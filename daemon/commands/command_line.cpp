@@ -31,6 +31,10 @@ constexpr std::array export_options = {
     CommandOption{"metric", "NAME", "Only this metric family.", "all"},
     CommandOption{"label", "KEY=VALUE", "Only series with this label; may be repeated.", "all"}};
 
+constexpr std::array maintenance_options = {
+    CommandOption{"for", "DURATION", "With `on`: when it ends by itself, at most 30d from now.", "2h"},
+    CommandOption{"reason", "TEXT", "With `on`: shown in the log and on the page.", "no text"}};
+
 constexpr std::array all_commands = {
     Command{"run", "", false, "Run in the foreground (the default; systemd does this).", {}},
     Command{"once", "", false, "Sample twice, one second apart; print a verdict and a table; exit.", once_options},
@@ -46,7 +50,10 @@ constexpr std::array all_commands = {
     Command{"print-config", "", false, "Print the effective configuration, each value with its origin.", {}},
     Command{"describe", "metrics|config|schema|keys|alerts|rules", true, "Print a reference.", {}},
     Command{"export", "", false, "Export the history to stdout.", export_options},
-    Command{"accept-inventory", "", false, "Accept the GPUs present now as the expected inventory.", {}}};
+    Command{"accept-inventory", "", false, "Accept the GPUs present now as the expected inventory.", {}},
+    Command{"maintenance", "on|off", false,
+            "Evaluate and show alerts without sending them, or send them again; without WHAT: whether one is on.",
+            maintenance_options}};
 
 // `text` in lines that end before `width`, each after the first behind `indent` blanks.
 std::string wrapped(std::string_view text, std::size_t indent) {

@@ -38,6 +38,14 @@ struct OnceRequest {
 // `accept-inventory`: makes the GPUs that are present now the expected inventory.
 [[nodiscard]] int run_accept_inventory(const config::Settings& settings);
 
+// `maintenance`: while one is on, the daemon evaluates and shows alerts and sends none.
+struct MaintenanceRequest {
+  std::string action;    // on, off; "": show the state
+  std::string duration;  // as the configuration writes one, 1s to 30d; "": 2h
+  std::string reason;
+};
+[[nodiscard]] int run_maintenance(const config::Settings& settings, const MaintenanceRequest& request);
+
 struct ExportRequest {
   std::string format = "openmetrics";  // or csv
   std::string from;                    // as parse_time() reads it; "": no limit

@@ -6,7 +6,7 @@ import socket
 import sys
 import time
 
-from harness import Daemon, Tree, check, equal, for_seconds, main, wait_for
+from harness import Daemon, Tree, check, equal, for_seconds, main, run, wait_for
 from receivers import Alertmanager, Hook, identity, one_incident
 
 RULE = {"alert": "SensorHot", "value": {"metric": "perjoule_temperature_celsius", "match": {"sensor": "Tctl"}},
@@ -172,6 +172,63 @@ def nobody_answers_at_the_end(binary, directory):
             daemon.stop()
 
 
+def active(daemon):
+    return daemon.scrape().find("perjoule_maintenance_active")
+
+
+def maintenance(binary, directory):
+    """While one is on, alerts are shown and not sent, also over a restart; it is ended, ends by itself, is refused."""
+    with Hook() as hook:
+        host = Host(directory / "host", hook)
+        store = directory / "host/store"
+        storage = f"--storage.path={store}"
+
+        def command(*words):
+            return run([binary, "maintenance", *words, storage])
+
+        with host.daemon(binary) as daemon:
+            shown = command()
+            equal((shown.returncode, shown.stdout), (0, "No maintenance is on: alerts are sent.\n"), "before")
+            begun = command("on", "--for", "1h", "--reason", "new fans")
+            equal(begun.returncode, 0, begun.stderr)
+            check("not sent, until" in begun.stdout and begun.stdout.endswith("Z: new fans\n"), begun.stdout)
+            wait_for(lambda: active(daemon) == 1, "the daemon sees it")
+            check(daemon.lines("maintenance:", 'reason="new fans"'), "the log says it")
+            wait_for(lambda: b"Maintenance until" in daemon.get("/")[2], "the page shows it")
+            host.heat(85)
+            alerts = wait_for(lambda: json.loads(daemon.get("/api/v1/alerts")[2])["data"]["alerts"], "it is shown")
+            equal(alerts[0]["state"], "firing", "the alert")
+            daemon.stop()
+        with host.daemon(binary) as daemon:
+            for _ in for_seconds(1.5):
+                equal((active(daemon), hook.taken), (1, []), "after a restart")
+            check("new fans" in command().stdout, "the state")
+            equal(command("off").stdout, "The maintenance is over: alerts are sent again.\n", "off")
+            equal([status for status, _ in hook.wait(DIRECT, 1)], ["firing"], "what still fires is sent")
+            equal(command("off").stdout, "No maintenance was on.\n", "off again")
+            # What a prolog writes: it ends by itself.
+            (store / "maintenance.json.new").write_text(json.dumps({"until": time.time() + 6, "reason": "job 7"}))
+            (store / "maintenance.json.new").rename(store / "maintenance.json")
+            wait_for(lambda: active(daemon) == 1, "the prolog's file is seen")
+            host.heat(60)
+            for _ in for_seconds(1):
+                equal(len(hook.taken), 1, "the end of the alert is not sent either")
+            equal([status for status, _ in hook.wait(DIRECT, 2)], ["firing", "resolved"], "sent afterwards")
+            equal(active(daemon), 0, "it has ended")
+            (store / "maintenance.json").write_text("until tomorrow")
+            wait_for(lambda: daemon.lines("the file of a maintenance is refused"), "a wrong file is refused")
+            check("is refused, and alerts are sent" in command().stderr, "the command says it too")
+            host.heat(85)
+            hook.wait(DIRECT, 3)
+            daemon.stop()
+        for words, said in ((["on", "--for=31d"], "expected 1s to 30d"), (["on", "--for=soon"], "is not a duration"),
+                            (["off", "--for=1h"], "need `maintenance on`"), (["up"], "is not one of on, off")):
+            refused = command(*words)
+            equal((refused.returncode, said in refused.stderr), (2, True), refused.stderr)
+        nowhere = run([binary, "maintenance", "on", f"--storage.path={directory / 'nowhere'}"])
+        equal((nowhere.returncode, "--storage.path" in nowhere.stderr), (1, True), nowhere.stderr)
+
+
 if __name__ == "__main__":
     sys.exit(main([over_a_restart_and_an_outage, killed_after_it_was_told, levels_apart_and_told_late,
-                   three_hosts_alike, nobody_answers_at_the_end]))
+                   three_hosts_alike, nobody_answers_at_the_end, maintenance]))
