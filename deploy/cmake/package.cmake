@@ -50,6 +50,7 @@ endforeach()
 install(FILES ${deploy}/debian/copyright DESTINATION ${documents})
 install(FILES ${PROJECT_SOURCE_DIR}/SECURITY.md ${deploy}/metrics.md ${deploy}/configuration.md
         DESTINATION ${documents})
+install(FILES ${deploy}/alertmanager.example.yml DESTINATION ${documents})
 install(FILES ${deploy}/systemd/README.md DESTINATION ${documents} RENAME systemd.md)
 install_gzipped(${PROJECT_SOURCE_DIR}/CHANGELOG.md changelog ${documents})
 install_gzipped(${PROJECT_BINARY_DIR}/package/changelog.Debian changelog.Debian ${documents})
