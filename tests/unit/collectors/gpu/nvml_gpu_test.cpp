@@ -128,6 +128,7 @@ TEST_CASE("each return value maps to a fault, and to a remedy where there is one
     const Error error = nvml::error_of(of.result, "nvmlCall", "0000:1b:00.0");
     CAPTURE(error.what);
     CHECK(error.fault == of.fault);
+    CHECK(error.lost == (of.result == Return::gpu_is_lost));
     CHECK(error.what.starts_with("nvmlCall: "));
     CHECK(error.remedy.find(of.remedy) != std::string::npos);
     CHECK(error.what.find(std::to_string(static_cast<std::uint32_t>(of.result))) != std::string::npos);

@@ -137,11 +137,12 @@ TEST_CASE_FIXTURE(Fixture,
                   "a device that fails when it is identified shows its error, and is read within 10 s of its return") {
   played.asks = true;
   played.devices = {"A", "B"};
-  played.errors["B"] = Error{Fault::broken, "lost", "look at the kernel's log"};
+  played.errors["B"] = Error{Fault::broken, "lost", "look at the kernel's log", true};
   begin_known();
   run(600);
   CHECK(status("A").state == SourceState::ok);
   CHECK(status("B").state == SourceState::error);
+  CHECK(status("B").lost);
   CHECK(status("B").remedy == "look at the kernel's log");
   for (std::size_t i = 3; i < played.identified.size(); ++i)
     CHECK(played.identified[i] - played.identified[i - 1] < 9 * second_ns);
@@ -150,6 +151,10 @@ TEST_CASE_FIXTURE(Fixture,
   run(10);
   CHECK(shown("B"));
   CHECK(status("B").state == SourceState::ok);
+  CHECK_FALSE(status("B").lost);
+  played.errors["B"] = Error{Fault::transient, "gone", "", true};
+  run(3);
+  CHECK(status("B").lost);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a device without a name uses the status of the source itself") {
