@@ -56,6 +56,7 @@ class App {
   bool open_storage();
   bool open_files(storage::LedgerRows& rows);
   bool listen();
+  void set_retention();
   void start_reader();
   void start_alerts();
   void start_sources(const config::Settings& settings);
