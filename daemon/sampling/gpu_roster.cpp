@@ -109,6 +109,18 @@ void GpuRoster::accept() {
   visit_directory();
 }
 
+// What the sources say about a board: whether it answers, and whether its driver says that it is lost.
+std::pair<bool, bool> GpuRoster::heard_of(const Inventory::Board& board) const {
+  std::pair<bool, bool> heard;
+  for (const auto& [key, status] : sources_.list()) {
+    if (status.device.empty() || !is_gpu_source(status.source)) continue;
+    if (status.device != board.uuid && status.device != board.address) continue;
+    heard.first = heard.first || answers(status);
+    heard.second = heard.second || status.lost;
+  }
+  return heard;
+}
+
 // Whether each board of the inventory answers, and for how long it has not.
 void GpuRoster::look(const Stamp& now) {
   const std::vector<Inventory::Board> boards = inventory_->boards();
@@ -120,14 +132,7 @@ void GpuRoster::look(const Stamp& now) {
     const Inventory::Board& board = watch.board;
     const bool listed = std::find(boards.begin(), boards.end(), board) != boards.end();
     watch.left_ns = listed ? 0 : watch.left_ns == 0 ? now.steady_ns : watch.left_ns;
-    bool answering = false;
-    bool said_lost = false;
-    for (const auto& [key, status] : sources_.list()) {
-      if (status.device.empty() || !is_gpu_source(status.source)) continue;
-      if (status.device != board.uuid && status.device != board.address) continue;
-      answering = answering || answers(status);
-      said_lost = said_lost || status.lost;
-    }
+    const auto [answering, said_lost] = heard_of(board);
     if (answering || !listed) {
       watch.answered_ns = now.steady_ns;
       watch.lost = false;

@@ -10,6 +10,7 @@
 #include <memory>
 #include <optional>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "collectors/batch.hpp"
@@ -63,6 +64,7 @@ class GpuRoster {
   void accept();
   void visit_directory();
   void visited(const Request& request);
+  [[nodiscard]] std::pair<bool, bool> heard_of(const Inventory::Board& board) const;
   void look(const Stamp& now);
   void show_lost(std::size_t expected);
   Ledger& ledger_;

@@ -137,7 +137,7 @@ Result<void> write_maintenance(const std::filesystem::path& path, const Maintena
   const int number = errno;
   ::close(file);
   if (written && ::rename(next.c_str(), path.c_str()) == 0) return {};
-  const Error error = failure(path, written ? errno : number);
+  Error error = failure(path, written ? errno : number);
   ::unlink(next.c_str());
   return error;
 }
