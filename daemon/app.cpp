@@ -124,10 +124,12 @@ bool App::open_files(storage::LedgerRows& rows) {
   };
   storage::WriterLimits limits;
   limits.lossless = settings_.storage.lossless;
-  writer_ = std::make_unique<storage::Writer>(
-      storage::files_in(
-          path, [this] { return clock_.now().wall_ms; }, note),
-      std::move(ledger), limits, [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
+  storage::WriterFiles files = storage::files_in(
+      path, [this] { return clock_.now().wall_ms; }, note);
+  files.reading = reading_;
+  writer_ =
+      std::make_unique<storage::Writer>(std::move(files), std::move(ledger), rows, limits,
+                                        [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
   set_retention();
   return true;
 }
@@ -191,6 +193,7 @@ void App::start_reader() {
       loop_, clock_, lanes_.make(query::Reader::stack_bytes), settings_.storage.path / "history.db", {}, {}};
   for (const MetricGroup& group : metric_groups())
     setup.metrics.insert(setup.metrics.end(), group.metrics.begin(), group.metrics.end());
+  setup.reading = reading_;
   // For the answer and for what is allocated while it grows.
   setup.has_room = [this] { return bodies_.has_room(2 * query::Limits{}.answer_bytes_max); };
   setup.build = {build_.version, build_.revision, build_.branch, build_.compiler};

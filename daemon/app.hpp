@@ -88,6 +88,7 @@ class App {
   Instruments instruments_;
   Latest latest_;
   std::optional<storage::Directory> directory_;
+  std::shared_ptr<storage::Reading> reading_ = std::make_shared<storage::Reading>();  // of reader_, for writer_
   std::unique_ptr<storage::Writer> writer_;
   std::optional<Ledger> ledger_;
   std::optional<Recorder> recorder_;

@@ -5,6 +5,8 @@
 #include <bit>
 #include <utility>
 
+#include "storage/sqlite/lock_holders.hpp"
+
 namespace perjoule::storage {
 
 namespace {
@@ -13,6 +15,7 @@ namespace {
 // extends the WAL file to the largest size it will need: the pages below the checkpoint threshold
 // (ledger_format.wal_pages = 64) plus one commit that rewrites every row.
 constexpr std::int64_t reserve_pages = 96;
+constexpr std::int64_t wal_pages_max = (8 << 20) / 4096;
 
 // In two transactions, because pages that are allocated and freed within one are never written to the WAL.
 Result<void> write_and_free(Connection& connection, std::int64_t pages) {
@@ -87,19 +90,28 @@ Result<LedgerFile> LedgerFile::open(const std::filesystem::path& path, std::int6
                     "restart: {}",
                     reserved.error().what));
   }
-  auto total = connection->prepare(
-      "INSERT INTO total VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET millionths = max(millionths, "
-      "excluded.millionths)");
-  if (!total) return total.error();
-  auto meter = connection->prepare("INSERT OR REPLACE INTO meter VALUES(?1, ?2, ?3, ?4, ?5, ?6)");
-  if (!meter) return meter.error();
-  auto state = connection->prepare("INSERT OR REPLACE INTO state VALUES(?1, ?2)");
-  if (!state) return state.error();
-  auto forget = connection->prepare("DELETE FROM state WHERE key = ?1");
-  if (!forget) return forget.error();
-  return LedgerFile(std::move(*connection), std::move(*total), std::move(*meter), std::move(*state),
-                    std::move(*forget));
+  connection->remember_files();  // the reserve has written to the database
+  Statements statements;
+  for (const auto& [statement, sql] :
+       {std::pair(&statements.total,
+                  "INSERT INTO total VALUES(?1, ?2) ON CONFLICT(key) DO UPDATE SET millionths = max(millionths, "
+                  "excluded.millionths)"),
+        std::pair(&statements.replaced_total, "INSERT OR REPLACE INTO total VALUES(?1, ?2)"),
+        std::pair(&statements.meter, "INSERT OR REPLACE INTO meter VALUES(?1, ?2, ?3, ?4, ?5, ?6)"),
+        std::pair(&statements.state, "INSERT OR REPLACE INTO state VALUES(?1, ?2)"),
+        std::pair(&statements.forgotten_state, "DELETE FROM state WHERE key = ?1")}) {
+    auto prepared = connection->prepare(sql);
+    if (!prepared) return prepared.error();
+    *statement = std::move(*prepared);
+  }
+  return LedgerFile(path, std::move(*connection), std::move(statements));
 }
+
+LedgerFile::LedgerFile(std::filesystem::path path, Connection connection, Statements statements)
+    : path_(std::move(path)),
+      connection_(std::move(connection)),
+      statements_(std::move(statements)),
+      inspector_(path_, ledger_format) {}
 
 Result<LedgerRows> LedgerFile::load_read_only(const std::filesystem::path& path) {
   auto connection = open_database_read_only(path, ledger_format);
@@ -117,23 +129,44 @@ Result<LedgerRows> LedgerFile::load() {
   return load_rows(connection_);
 }
 
-Result<void> LedgerFile::commit(const LedgerRows& changed) {
-  if (auto in_place = connection_.in_place(); !in_place) return in_place;
+Result<void> LedgerFile::commit(const LedgerRows& changed, Totals totals) {
+  Statement& total = totals == Totals::replace ? statements_.replaced_total : statements_.total;
+  Statement& meter = statements_.meter;
   return connection_.transaction([&]() -> Result<void> {
     for (const auto& row : changed.totals) {
-      if (auto done = total_.bind(1, row.key).bind(2, row.millionths).run(); !done) return done;
+      if (auto done = total.bind(1, row.key).bind(2, row.millionths).run(); !done) return done;
     }
     for (const auto& row : changed.meters) {
-      meter_.bind(1, row.key).bind(2, row.boot_id).bind(3, std::bit_cast<std::int64_t>(row.raw));
-      meter_.bind(4, row.steady_ns).bind(5, row.wall_ms).bind(6, row.power_microwatts);
-      if (auto done = meter_.run(); !done) return done;
+      meter.bind(1, row.key).bind(2, row.boot_id).bind(3, std::bit_cast<std::int64_t>(row.raw));
+      meter.bind(4, row.steady_ns).bind(5, row.wall_ms).bind(6, row.power_microwatts);
+      if (auto done = meter.run(); !done) return done;
     }
     for (const auto& row : changed.states) {
-      auto done = row.text.empty() ? forget_.bind(1, row.key).run() : state_.bind(1, row.key).bind(2, row.text).run();
+      auto done = row.text.empty() ? statements_.forgotten_state.bind(1, row.key).run()
+                                   : statements_.state.bind(1, row.key).bind(2, row.text).run();
       if (!done) return done;
     }
     return {};
   });
+}
+
+Finding LedgerFile::look(bool thoroughly) {
+  Finding found = inspector_.look(connection_, thoroughly);
+  const LogState& log = connection_.log();
+  if (found.standing != Standing::sound || log.kept == 0 || log.frames <= wal_pages_max) return found;
+  return {Standing::starved, fmt::format("{}: {} has a read transaction open, and the write-ahead log has {} MiB",
+                                         path_.string(), readers_of(path_), log.frames * 4096 >> 20)};
+}
+
+Result<std::string> LedgerFile::give_way(const Finding& found, std::int64_t now_ms) {
+  connection_.leave_as_is();  // closing would write to, or delete, what has the names now
+  const bool stays = found.standing == Standing::logs_lost;
+  // An error is no loss: the file that is opened next gets every row, and is set aside if it is not sound.
+  if (stays) [[maybe_unused]]
+    auto completed = connection_.checkpoint(Connection::Checkpoint::passive);
+  auto aside = set_aside(path_, stays ? Aside::logs : Aside::all, now_ms);
+  if (!aside) return aside;
+  return fmt::format("{}{}{}; every row is written again from memory", found.what, aside->empty() ? "" : "; ", *aside);
 }
 
 }  // namespace perjoule::storage

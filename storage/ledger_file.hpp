@@ -10,6 +10,7 @@
 
 #include "storage/ledger_rows.hpp"
 #include "storage/sqlite/database_file.hpp"
+#include "storage/sqlite/standing.hpp"
 
 namespace perjoule::storage {
 
@@ -28,22 +29,34 @@ class LedgerFile {
   LedgerFile& operator=(const LedgerFile&) = delete;
 
   [[nodiscard]] Result<LedgerRows> load();
-  // One transaction; it is on disk when the call returns. A total smaller than the stored one is ignored, so that a
-  // counter never falls. Fault broken: the file was moved, deleted or damaged; open it again.
-  [[nodiscard]] Result<void> commit(const LedgerRows& changed);
+  // One transaction; it is on disk when the call returns. keep_larger: a total smaller than the stored one is ignored,
+  // so that a counter never falls. replace: the file may hold what another program wrote, and the rows are the truth.
+  // Fault broken: the file is damaged or read-only; open it again.
+  enum class Totals : std::uint8_t { keep_larger, replace };
+  [[nodiscard]] Result<void> commit(const LedgerRows& changed, Totals totals = Totals::keep_larger);
+
+  // Whether the file is still what was committed; to be called before each commit (storage/sqlite/standing.hpp).
+  // Starved: the WAL has more than 8 MiB, because another program has a read transaction open.
+  [[nodiscard]] Finding look(bool thoroughly);
+  // Makes room for a file that is opened at the same path and gets every row again; this one is destroyed next. What
+  // stands under the names of a lost, damaged or starved file is set aside. After logs_lost the database stays,
+  // completed from the WAL that is still open. Returns what was done, for the log.
+  [[nodiscard]] Result<std::string> give_way(const Finding& found, std::int64_t now_ms);
 
  private:
-  LedgerFile(Connection connection, Statement total, Statement meter, Statement state, Statement forget)
-      : connection_(std::move(connection)),
-        total_(std::move(total)),
-        meter_(std::move(meter)),
-        state_(std::move(state)),
-        forget_(std::move(forget)) {}
+  struct Statements {
+    Statement total;
+    Statement replaced_total;
+    Statement meter;
+    Statement state;
+    Statement forgotten_state;
+  };
+  LedgerFile(std::filesystem::path path, Connection connection, Statements statements);
+
+  std::filesystem::path path_;
   Connection connection_;  // declared before its statements, so that they are destroyed first
-  Statement total_;
-  Statement meter_;
-  Statement state_;
-  Statement forget_;
+  Statements statements_;
+  Inspector inspector_;
 };
 
 }  // namespace perjoule::storage

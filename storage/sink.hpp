@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "storage/ledger_rows.hpp"
 #include "storage/store.hpp"
@@ -16,8 +17,10 @@ namespace perjoule::storage {
 struct Report {
   std::uint64_t generation = 0;  // the one passed to the commit() that this report answers
   bool ledger_committed = false;
-  bool history_attempted = false;
+  bool history_attempted = false;  // the history was written to
   bool history_committed = false;
+  // The commit was to include the history, and not all of it was done: the ledger first, the ticks, sealing, retention.
+  bool history_failed = false;
   std::string error;          // one line; "" without an error
   double ledger_seconds = 0;  // duration of each commit
   double history_seconds = 0;
@@ -27,7 +30,12 @@ struct Report {
   std::uint64_t refused_samples = 0;
   std::uint64_t expired_samples = 0;
   std::uint64_t undecodable = 0;
-  StoreSize size;  // as of the last history commit
+  // Files that were found moved, replaced or damaged, and were saved or written again.
+  std::uint64_t ledger_recoveries = 0;
+  std::uint64_t history_recoveries = 0;
+  std::uint64_t starved_checkpoints = 0;  // StoreNews
+  std::vector<std::string> notes;         // lines for the log about these
+  StoreSize size;                         // as of the last history commit
 };
 
 class Sink {

@@ -92,6 +92,13 @@ struct StoreSize {
   std::optional<PerResolution<std::int64_t>> reach_ms;
 };
 
+// What happened to the file of a Store.
+struct StoreNews {
+  std::vector<std::string> lines;         // for the log
+  std::uint64_t recoveries = 0;           // times that others wrote to it, or save() was done
+  std::uint64_t starved_checkpoints = 0;  // times that a reader kept the WAL from being emptied for a minute
+};
+
 class Store {
  public:
   virtual ~Store() = default;
@@ -106,6 +113,15 @@ class Store {
   // again, more is due.
   [[nodiscard]] virtual Result<bool> retain(const RetentionPolicy& policy) = 0;
   [[nodiscard]] virtual Result<StoreSize> size() = 0;
+  // Whether the file is still what was committed. False: others moved, replaced or damaged it, and what is appended
+  // would be lost at the next start: save() it first. `thoroughly`: reads the whole file.
+  [[nodiscard]] virtual bool look(bool thoroughly) = 0;
+  // Puts what this store holds, committed and readable, into a file at its path. True: close the store and open it
+  // again. False: other connections of this process are in use and must be closed first, `alone` says that they are.
+  // After an error it may be called again.
+  [[nodiscard]] virtual Result<bool> save(bool alone, std::int64_t now_ms) = 0;
+  // What happened since the last call.
+  [[nodiscard]] virtual StoreNews take_news() = 0;
   // Calls `each` for every selected series with its points in time order; stops when `each` returns false.
   using Each = std::function<bool(const SeriesDescription&, const std::vector<Point>&)>;
   [[nodiscard]] virtual Result<void> read(const Selection& selection, const Each& each) = 0;

@@ -4,8 +4,6 @@
 #include <iterator>
 #include <utility>
 
-#include "storage/history/sqlite_store.hpp"
-
 namespace perjoule::storage {
 
 namespace {
@@ -35,32 +33,13 @@ void take_rows(Map& known, bool all, std::vector<Row>& out) {
 
 }  // namespace
 
-WriterFiles files_in(const std::filesystem::path& directory, const std::function<std::int64_t()>& now_ms,
-                     const std::function<void(const std::string&)>& note) {
-  WriterFiles files;
-  files.ledger = [=]() -> Result<std::unique_ptr<LedgerFile>> {
-    Notes notes;
-    auto ledger = LedgerFile::open(directory / "ledger.db", now_ms(), notes);
-    for (const auto& line : notes)
-      note(line);
-    if (!ledger) return ledger.error();
-    return std::make_unique<LedgerFile>(std::move(*ledger));
-  };
-  files.history = [=]() -> Result<std::unique_ptr<Store>> {
-    Notes notes;
-    auto store = SqliteStore::open(directory / "history.db", now_ms(), notes);
-    for (const auto& line : notes)
-      note(line);
-    if (!store) return store.error();
-    return std::unique_ptr<Store>(std::move(*store));
-  };
-  return files;
-}
-
-Writer::Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, WriterLimits limits, Post post)
+Writer::Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, LedgerRows loaded, WriterLimits limits, Post post)
     : files_(std::move(files)), limits_(limits), post_(std::move(post)), ledger_(std::move(ledger)), thread_([this] {
         run();
-      }) {}
+      }) {
+  const std::lock_guard lock(mutex_);
+  keep_rows(std::move(loaded), false);
+}
 
 Writer::~Writer() {
   {
@@ -100,22 +79,26 @@ void Writer::keep_within_limits() {
   }
 }
 
+void Writer::keep_rows(LedgerRows rows, bool changed) {
+  for (auto& row : rows.totals) {
+    auto& entry = totals_[row.key];
+    entry = {std::move(row), changed};
+  }
+  for (auto& row : rows.meters) {
+    auto& entry = meters_[row.key];
+    entry = {std::move(row), changed};
+  }
+  for (auto& row : rows.states) {
+    auto& entry = states_[row.key];
+    entry = {std::move(row), changed};
+  }
+}
+
 void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) {
   std::optional<Request> replaced;
   {
     const std::lock_guard lock(mutex_);
-    for (auto& row : changed.totals) {
-      auto& entry = totals_[row.key];
-      entry = {std::move(row), true};
-    }
-    for (auto& row : changed.meters) {
-      auto& entry = meters_[row.key];
-      entry = {std::move(row), true};
-    }
-    for (auto& row : changed.states) {
-      auto& entry = states_[row.key];
-      entry = {std::move(row), true};
-    }
+    keep_rows(std::move(changed), true);
     replaced = std::exchange(waiting_, std::nullopt);
     const bool also = replaced && replaced->history;
     waiting_ = Request{generation, history || also, next_number_, std::move(done)};
@@ -170,47 +153,127 @@ Report Writer::serve(const Request& request) {
   Report report;
   report.generation = request.generation;
   auto start = std::chrono::steady_clock::now();
-  auto ledger = commit_ledger();
+  auto ledger = commit_ledger(report);
   report.ledger_seconds = seconds_since(start);
   report.ledger_committed = ledger.has_value();
-  if (!ledger) {
-    report.error = ledger.error().what;
-    return report;
-  }
-  if (!request.history) return report;
+  if (!ledger) report.error = ledger.error().what;
   start = std::chrono::steady_clock::now();
-  report.history_attempted = true;
-  auto history = commit_history(request.before, report);
-  report.history_seconds = seconds_since(start);
-  if (!history) report.error = history.error().what;
+  auto history = look_after_history(report);
+  if (ledger && history && request.history) {
+    report.history_attempted = true;
+    history = commit_history(request.before, report);
+    report.history_seconds = seconds_since(start);
+  }
+  if (!history && report.error.empty()) report.error = history.error().what;
+  report.history_failed = request.history && (!ledger || !history);
+  take_news(report);
   return report;
 }
 
-Result<void> Writer::commit_ledger() {
-  const bool all = ledger_ == nullptr;
-  if (all) {
+void Writer::take_news(Report& report) {
+  if (!store_) return;
+  const StoreNews news = store_->take_news();
+  report.notes.insert(report.notes.end(), news.lines.begin(), news.lines.end());
+  report.history_recoveries += news.recoveries;
+  report.starved_checkpoints += news.starved_checkpoints;
+}
+
+// A file that is found broken is looked after at once, because until then nothing is on disk that a restart could load.
+Result<void> Writer::commit_ledger(Report& report) {
+  auto committed = look_after_ledger(report);
+  if (committed || !ledger_fails_) return committed;
+  return look_after_ledger(report);
+}
+
+Result<void> Writer::look_after_ledger(Report& report) {
+  bool all = false;
+  auto totals = LedgerFile::Totals::keep_larger;
+  const bool failing = std::exchange(ledger_fails_, false);
+  if (ledger_) {
+    const Finding found = ledger_->look(failing);
+    if (found.standing == Standing::rewritten) {
+      all = true;
+      totals = LedgerFile::Totals::replace;
+      ++report.ledger_recoveries;
+      report.notes.push_back(found.what + "; every row is written again from memory");
+    } else if (found.standing != Standing::sound) {
+      if (auto made = files_.directory(); !made) return made;
+      auto done = ledger_->give_way(found, files_.now_ms());
+      if (!done) return done.error();
+      ledger_.reset();
+      ++(found.standing == Standing::starved ? report.starved_checkpoints : report.ledger_recoveries);
+      report.notes.push_back(*done);
+    } else if (failing) {
+      ledger_.reset();
+    }
+  }
+  if (!ledger_) {
+    all = true;
+    if (auto made = files_.directory(); !made) return made;
     auto opened = files_.ledger();
     if (!opened) return opened.error();
     ledger_ = std::move(*opened);
   }
+  return commit_rows(all, totals);
+}
+
+Result<void> Writer::commit_rows(bool all, LedgerFile::Totals totals) {
   const LedgerRows rows = take_changed(all);
-  auto committed = ledger_->commit(rows);
+  auto committed = ledger_->commit(rows, totals);
   if (committed) return {};
   offer_again(rows);
-  // Close the file, so that the next commit opens it and writes all rows: a broken file may be replaced by an empty
-  // one, and a file that was opened for this commit has not received all rows.
-  if (all || committed.error().fault == Fault::broken) ledger_.reset();
+  ledger_fails_ = committed.error().fault == Fault::broken;
+  // A file that was opened for this commit has not received all rows.
+  if (all && !ledger_fails_) ledger_.reset();
   return committed;
 }
 
+Result<void> Writer::open_history_file() {
+  auto opened = files_.history();
+  if (!opened) return opened.error();
+  store_ = std::move(*opened);
+  reported_ = {};
+  series_stored_ = 0;
+  groups_stored_ = 0;
+  return {};
+}
+
+// With every commit, not only with those of the history: what the API has answered has to be saved soon.
+Result<void> Writer::look_after_history(Report& report) {
+  const bool failing = std::exchange(store_fails_, false);
+  const bool suspect = files_.reading && files_.reading->suspect.exchange(false);
+  if (!store_) return {};
+  if (!store_->look(failing || suspect)) return save_history(report);
+  if (failing) store_.reset();
+  return {};
+}
+
+Result<void> Writer::save_history(Report& report) {
+  if (auto made = files_.directory(); !made) return made;
+  std::unique_lock<std::mutex> alone;
+  if (files_.reading) {
+    alone = std::unique_lock(files_.reading->mutex, std::try_to_lock);
+    if (alone && files_.reading->connection) {
+      files_.reading->connection->leave_as_is();
+      files_.reading->connection.reset();
+    }
+  }
+  auto saved = store_->save(!files_.reading || alone.owns_lock(), files_.now_ms());
+  if (!saved) return saved.error();
+  if (!*saved) {
+    return Error{Fault::transient,
+                 "history.db: its -wal or -shm file was moved, deleted or replaced; it is opened again "
+                 "when the query that is running has ended"};
+  }
+  take_news(report);
+  store_.reset();
+  return open_history_file();
+}
+
 Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
-  if (store_ == nullptr) {
-    auto opened = files_.history();
-    if (!opened) return opened.error();
-    store_ = std::move(*opened);
-    reported_ = {};
-    series_stored_ = 0;
-    groups_stored_ = 0;
+  if (!store_) {
+    if (auto made = files_.directory(); !made) return made;
+    if (auto opened = open_history_file(); !opened) return opened;
   }
   std::deque<Queued> taken = take_ticks(before);
   std::vector<std::uint64_t> numbers;
@@ -236,12 +299,12 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
   }
   if (!appended) {
     report.appended_samples = 0;
-    if (appended.error().fault == Fault::broken) store_.reset();
+    store_fails_ = appended.error().fault == Fault::broken;
     return appended;
   }
   report.history_committed = true;
   auto tended = tend(report);
-  if (!tended && tended.error().fault == Fault::broken) store_.reset();
+  store_fails_ = !tended && tended.error().fault == Fault::broken;
   return tended;
 }
 

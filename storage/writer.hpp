@@ -6,6 +6,10 @@
 //
 // Data of a failed commit stays queued, within the limits, and is retried at the next commit. A file that could not be
 // opened, or is broken, is opened again at the next commit, so storing resumes without a restart.
+//
+// With each commit the thread looks whether both files are still what it wrote. A ledger that was moved, replaced or
+// damaged is written again from memory in the same commit; of such a history, what the open connection still has is
+// saved before anything is appended.
 #pragma once
 
 #include <chrono>
@@ -23,6 +27,7 @@
 #include <vector>
 
 #include "storage/ledger_file.hpp"
+#include "storage/reading.hpp"
 #include "storage/sink.hpp"
 #include "storage/store.hpp"
 
@@ -32,10 +37,15 @@ namespace perjoule::storage {
 struct WriterFiles {
   std::function<Result<std::unique_ptr<LedgerFile>>()> ledger;
   std::function<Result<std::unique_ptr<Store>>()> history;
+  std::function<std::int64_t()> now_ms = [] { return std::int64_t{0}; };
+  // Makes the directory again and claims it, where it is gone. Called before a file is written again.
+  std::function<Result<void>()> directory = [] { return Result<void>(); };
+  // The connection of this process's queries; null: it makes none.
+  std::shared_ptr<Reading> reading = nullptr;
 };
 
-// ledger.db and history.db in `directory`. `now_ms` (wall clock) and `note` (receives a line for the log) are called on
-// the writer's thread.
+// ledger.db and history.db in `directory`, which is claimed (storage/directory.hpp) again when it was moved away with
+// the claim. `now_ms` (wall clock) and `note` (receives a line for the log) are called on the writer's thread.
 [[nodiscard]] WriterFiles files_in(const std::filesystem::path& directory, const std::function<std::int64_t()>& now_ms,
                                    const std::function<void(const std::string&)>& note);
 
@@ -50,8 +60,8 @@ class Writer final : public Sink {
  public:
   using Post = std::function<void(std::function<void()>)>;  // runs a function on the loop; any thread
 
-  // `ledger`: the ledger from which the caller has loaded the totals, still open; null: the thread opens it.
-  Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, WriterLimits limits, Post post);
+  // `ledger`: the ledger from which the caller has loaded `loaded`, still open; null: the thread opens it.
+  Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, LedgerRows loaded, WriterLimits limits, Post post);
   // Waits for the requested commits and joins the thread.
   ~Writer() override;
   Writer(const Writer&) = delete;
@@ -88,7 +98,14 @@ class Writer final : public Sink {
 
   void run();
   [[nodiscard]] Report serve(const Request& request);
-  [[nodiscard]] Result<void> commit_ledger();
+  void keep_rows(LedgerRows rows, bool changed);  // caller holds the mutex
+  [[nodiscard]] Result<void> commit_ledger(Report& report);
+  [[nodiscard]] Result<void> look_after_ledger(Report& report);
+  [[nodiscard]] Result<void> commit_rows(bool all, LedgerFile::Totals totals);
+  [[nodiscard]] Result<void> look_after_history(Report& report);
+  [[nodiscard]] Result<void> save_history(Report& report);
+  [[nodiscard]] Result<void> open_history_file();
+  void take_news(Report& report);
   [[nodiscard]] Result<void> commit_history(std::uint64_t before, Report& report);
   [[nodiscard]] Result<void> append(Frame& frame);
   [[nodiscard]] Result<void> tend(Report& report);
@@ -109,7 +126,8 @@ class Writer final : public Sink {
   std::uint64_t next_number_ = 0;
   std::uint64_t dropped_samples_ = 0;
   std::optional<Request> waiting_;
-  // Every row received since the start: a ledger file that has to be opened again, possibly new and empty, gets all.
+  // Every row loaded or received since the start: a ledger file that has to be opened again, possibly new and empty,
+  // gets all.
   std::unordered_map<std::string, Known<TotalRow>> totals_;
   std::unordered_map<std::string, Known<MeterRow>> meters_;
   std::unordered_map<std::string, Known<StateRow>> states_;
@@ -123,6 +141,8 @@ class Writer final : public Sink {
   // Used by the thread alone.
   std::unique_ptr<LedgerFile> ledger_;
   std::unique_ptr<Store> store_;
+  bool ledger_fails_ = false;  // the last commit found the open file broken: it is read as a whole, or opened again
+  bool store_fails_ = false;
   StoreSize reported_;  // counters of store_ at the last report, to report their increase
   std::size_t series_stored_ = 0;
   std::size_t groups_stored_ = 0;

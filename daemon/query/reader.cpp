@@ -29,14 +29,19 @@ struct Reader::Question {
   std::unique_ptr<Alarm> alarm;
 };
 
-// The lane's connection to history.db. Opened by the first query, and again after a failed query or if the file was
-// replaced.
+// The lane's connection to history.db. Opened by the first query, and again after a failed query, if the file was
+// replaced, or after the writer has closed it.
 class Reader::Files {
  public:
   explicit Files(const Setup& setup)
-      : history_(setup.history), metrics_(setup.metrics), build_(setup.build), evaluate_(setup.evaluate) {}
+      : history_(setup.history),
+        metrics_(setup.metrics),
+        build_(setup.build),
+        evaluate_(setup.evaluate),
+        reading_(setup.reading ? setup.reading : std::make_shared<storage::Reading>()) {}
 
   Answer answer(const Work& work) {
+    const std::lock_guard lock(reading_->mutex);
     try {
       return read(work);
     } catch (const std::exception& problem) {  // std::bad_alloc: fail this query and not the daemon
@@ -46,24 +51,31 @@ class Reader::Files {
 
  private:
   Answer read(const Work& work) {
-    if (auto opened = open(); !opened) return error_answer(503, "unavailable", opened.error().what);
+    if (auto opened = open(); !opened) {
+      if (opened.error().fault != Fault::absent) reading_->suspect = true;
+      return error_answer(503, "unavailable", opened.error().what);
+    }
     sound_ = false;  // until the query has ended well: an exception may leave a transaction open
     source_->set_late([&work] { return work.late.load(); });
     const Environment environment{*source_, metrics_, nullptr, build_, work.now_ms, {}};
     Answer answer = evaluate_(work.path, work.parameters, environment);
     sound_ = answer.status != 500;
+    if (answer.status >= 500 && !work.late) reading_->suspect = true;
     return answer;
   }
 
+  // The daemon sets a damaged history.db aside and begins a new one. If only its WAL or the index was deleted, the open
+  // connection still reads everything, and a new one would not, until the writer has closed both.
   Result<void> open() {
-    // The file may have been replaced: the daemon renames a damaged history.db and creates a new one.
-    if (connection_ && sound_ && connection_->in_place()) return {};
+    std::unique_ptr<storage::Connection>& connection = reading_->connection;
+    if (connection && sound_ && connection->place() != storage::Place::lost) return {};
     source_.reset();
-    connection_.reset();
+    if (connection) connection->leave_as_is();
+    connection.reset();
     auto opened = storage::open_history(history_);
     if (!opened) return opened.error();
-    connection_ = std::make_unique<storage::Connection>(std::move(*opened));
-    source_.emplace(*connection_);
+    connection = std::make_unique<storage::Connection>(std::move(*opened));
+    source_.emplace(*connection);
     return {};
   }
 
@@ -71,8 +83,8 @@ class Reader::Files {
   std::vector<const Metric*> metrics_;
   Build build_;
   Evaluate evaluate_;
-  std::unique_ptr<storage::Connection> connection_;
-  std::optional<HistorySource> source_;
+  std::shared_ptr<storage::Reading> reading_;
+  std::optional<HistorySource> source_;  // of reading_->connection
   bool sound_ = true;
 };
 

@@ -21,6 +21,7 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/lane.hpp"
 #include "daemon/query/api.hpp"
+#include "storage/reading.hpp"
 
 namespace perjoule::query {
 
@@ -41,6 +42,8 @@ class Reader {
     Build build;
     std::int64_t deadline_ms = 10'000;  // from ask() to the answer
     std::size_t waiting_max = 32;       // queries in the queue; more are refused with 503
+    // The connection, which the writer closes where it has to; null: the reader makes its own.
+    std::shared_ptr<storage::Reading> reading = nullptr;
     // Whether the memory for one more answer is there, asked before a query runs; else 503. Empty: always.
     std::function<bool()> has_room = {};
     Evaluate evaluate = answer;

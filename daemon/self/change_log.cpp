@@ -43,6 +43,8 @@ void ChangeLog::reach(const storage::PerResolution<std::int64_t>& reach_ms) {
 void ChangeLog::storage(const storage::Report& report) {
   if (report.history_committed) history_bytes_ = report.size.bytes;
   if (report.size.reach_ms) reach(*report.size.reach_ms);
+  for (const std::string& note : report.notes)
+    log_.warn("storage", {{"note", note}});
   if (report.error == storage_error_) return;
   if (storage_error_.empty()) {
     log_.error("storing fails; sampling and scraping go on", {{"error", report.error}});

@@ -34,9 +34,10 @@ constexpr auto storage_oldest = gauge<Unit::second>("perjoule_storage_oldest_sam
                                                     "epoch.");
 constexpr auto storage_appended =
     counter<Unit::none>("perjoule_storage_appended_samples_total", "Samples committed to the history since the start.");
-constexpr auto storage_dropped =
-    counter<Unit::none>("perjoule_storage_dropped_samples_total",
-                        "Samples lost because the write queue was full: the disk is slow, full or read-only.");
+constexpr auto storage_dropped = counter<Unit::none>(
+    "perjoule_storage_dropped_samples_total",
+    "Samples lost because the write queue was full: the disk is slow, full or read-only, or a reader "
+    "keeps the history at its size limit.");
 constexpr auto storage_refused =
     counter<Unit::none>("perjoule_storage_refused_samples_total",
                         "Samples rejected by the history because their timestamps were late or out of order.");
@@ -52,6 +53,15 @@ constexpr auto storage_reach = gauge<Unit::second>(
     "resolution");
 constexpr auto storage_failures = counter<Unit::none>("perjoule_storage_failed_commits_total",
                                                       "Failed commits of the ledger and of the history.", "file");
+constexpr auto storage_recoveries =
+    counter<Unit::none>("perjoule_storage_recoveries_total",
+                        "Times that others moved, deleted, replaced or overwrote a file while the daemon ran, and "
+                        "it was saved or written again.",
+                        "file");
+constexpr auto storage_starved = counter<Unit::none>(
+    "perjoule_storage_starved_checkpoints_total",
+    "Times that another program's read transaction kept a write-ahead log from being emptied: that "
+    "of the history for a minute, that of the ledger until it had 8 MiB; the log names the program.");
 constexpr auto storage_commit =
     gauge<Unit::second>("perjoule_storage_commit_duration_seconds",
                         "Duration of commits, from the start of the transaction until it is on disk.", "file");
@@ -101,14 +111,14 @@ constexpr auto process_start =
     gauge<Unit::second>("process_start_time_seconds", "Start time of the daemon, in seconds since the epoch.");
 
 constexpr auto all_metrics = std::to_array<const Metric*>(
-    {&build_info,          &reload_successful, &reload_timestamp, &storage_size,    &storage_series,
-     &storage_oldest,      &storage_appended,  &storage_dropped,  &storage_refused, &storage_expired,
-     &storage_undecodable, &storage_reach,     &storage_failures, &storage_commit,  &http_connections,
-     &http_accepted,       &http_evicted,      &http_requests,    &http_refused,    &http_delayed,
-     &http_timeouts,       &http_failures,     &queries,          &scrape_size,     &scrape_duration,
-     &sampling_lateness,   &series_fresh,      &series_refused,   &self_energy,     &process_cpu,
-     &process_resident,    &process_virtual,   &process_fds,      &process_max_fds, &process_start,
-     &storage_pending,     &log_lines_dropped});
+    {&build_info,          &reload_successful,  &reload_timestamp, &storage_size,     &storage_series,
+     &storage_oldest,      &storage_appended,   &storage_dropped,  &storage_refused,  &storage_expired,
+     &storage_undecodable, &storage_reach,      &storage_failures, &storage_commit,   &http_connections,
+     &http_accepted,       &http_evicted,       &http_requests,    &http_refused,     &http_delayed,
+     &http_timeouts,       &http_failures,      &queries,          &scrape_size,      &scrape_duration,
+     &sampling_lateness,   &series_fresh,       &series_refused,   &self_energy,      &process_cpu,
+     &process_resident,    &process_virtual,    &process_fds,      &process_max_fds,  &process_start,
+     &storage_pending,     &storage_recoveries, &storage_starved,  &log_lines_dropped});
 
 constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // every status of query::answer and Reader
 
@@ -184,6 +194,9 @@ struct Instruments::Families {
   prometheus::Counter& undecodable = counter_of(storage_undecodable);
   prometheus::Counter& ledger_failures = counter_of(storage_failures, {{"file", "ledger"}});
   prometheus::Counter& history_failures = counter_of(storage_failures, {{"file", "history"}});
+  prometheus::Counter& ledger_recoveries = counter_of(storage_recoveries, {{"file", "ledger"}});
+  prometheus::Counter& history_recoveries = counter_of(storage_recoveries, {{"file", "history"}});
+  prometheus::Counter& starved = counter_of(storage_starved);
   prometheus::Histogram& ledger_commit = histogram_of(storage_commit, commit_buckets, {{"file", "ledger"}});
   prometheus::Histogram& history_commit = histogram_of(storage_commit, commit_buckets, {{"file", "history"}});
   prometheus::Gauge& commit_pending = gauge_of(storage_pending);
@@ -244,12 +257,12 @@ void Instruments::storage(const storage::Report& report) {
   all.dropped.Increment(static_cast<double>(report.dropped_samples));
   all.ledger_commit.Observe(report.ledger_seconds);
   if (!report.ledger_committed) all.ledger_failures.Increment();
-  if (!report.history_attempted) return;
-  all.history_commit.Observe(report.history_seconds);
-  if (!report.history_committed) {
-    all.history_failures.Increment();
-    return;
-  }
+  if (report.history_failed) all.history_failures.Increment();
+  all.ledger_recoveries.Increment(static_cast<double>(report.ledger_recoveries));
+  all.history_recoveries.Increment(static_cast<double>(report.history_recoveries));
+  all.starved.Increment(static_cast<double>(report.starved_checkpoints));
+  if (report.history_attempted) all.history_commit.Observe(report.history_seconds);
+  if (!report.history_committed) return;
   all.refused_samples.Increment(static_cast<double>(report.refused_samples));
   all.expired.Increment(static_cast<double>(report.expired_samples));
   all.undecodable.Increment(static_cast<double>(report.undecodable));

@@ -17,7 +17,7 @@ constexpr std::int64_t page_bytes = 4096;
 constexpr int slots_by_size = 4;  // dropped per call
 constexpr std::size_t rows_per_call = 64;
 constexpr std::size_t rows_at_once = 16;
-constexpr std::int64_t vacuum_pages = 256;
+constexpr std::int64_t vacuum_pages_max = 256;
 constexpr std::int64_t hour_slots = hour_ms / slot_ms;
 
 }  // namespace
@@ -181,10 +181,13 @@ Result<bool> Retention::fit(Connection& connection, const Budget& budget, Tail& 
       expired_samples_ += *dropped;
     }
   }
-  return shrink(connection, budget.file);
+  return shrink(connection, budget);
 }
 
-Result<bool> Retention::shrink(Connection& connection, std::int64_t bytes) {
+// Each page that is moved is written to the log, which must stay within its part of the limit.
+Result<bool> Retention::shrink(Connection& connection, const Budget& budget) {
+  const std::int64_t bytes = budget.file;
+  const std::int64_t vacuum_pages = std::clamp<std::int64_t>(budget.wal / 4 / page_bytes, 16, vacuum_pages_max);
   auto pages = connection.integer("PRAGMA page_count");
   if (!pages) return pages.error();
   if (*pages * page_bytes <= bytes) return false;

@@ -78,7 +78,7 @@ class Retention {
     std::int64_t sealed = 0;
     std::vector<std::int64_t> members;
   };
-  [[nodiscard]] static Result<bool> shrink(Connection& connection, std::int64_t bytes);
+  [[nodiscard]] static Result<bool> shrink(Connection& connection, const Budget& budget);
   [[nodiscard]] Result<void> drop_groups(Connection& connection, std::span<const Gone> gone,
                                          const std::unordered_set<std::int64_t>& used);
   [[nodiscard]] Result<void> sweep(Connection& connection, const std::unordered_set<std::int64_t>& used);

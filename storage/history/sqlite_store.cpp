@@ -19,7 +19,6 @@ constexpr std::int64_t set_back_ms = 60'000;
 // A group that was silent for longer, or whose clock stepped ahead, gets a new grp row. Sealing and reading visit all
 // slots from the first to the last of a grp, so these must not be years apart.
 constexpr std::int64_t silent_ms = 24 * hour_ms;
-constexpr std::int64_t wal_bytes_max = 8 << 20;
 
 std::int64_t file_bytes(const std::filesystem::path& path) {
   std::error_code error;
@@ -36,6 +35,15 @@ double to_step(double value, double step) {
   return std::nearbyint(value * parts) / parts;
 }
 
+// At most, and about: a value takes 8 bytes where it cannot be predicted, and a row of the tail two pages more.
+std::int64_t pages_of(const Frame& frame) {
+  constexpr std::size_t value_bytes = 10;
+  std::size_t samples = 0;
+  for (const Tick& tick : frame.ticks)
+    samples += tick.samples.size();
+  return static_cast<std::int64_t>(samples * value_bytes / 4096 + frame.series.size() / 16 + 12);
+}
+
 Error opened_read_only(const std::filesystem::path& path) {
   return {Fault::denied, fmt::format("{}: cannot write, it was opened read-only", path.string())};
 }
@@ -44,8 +52,12 @@ Error opened_read_only(const std::filesystem::path& path) {
 
 Result<std::unique_ptr<SqliteStore>> SqliteStore::open(const std::filesystem::path& path, std::int64_t now_ms,
                                                        Notes& notes) {
+  remove_copy(path);
   auto connection = open_database(path, history_format, now_ms, notes);
   if (!connection) return connection.error();
+  // Debian's SQLite overwrites what is deleted: each expired slot would go through the log as zeros, a megabyte in one
+  // transaction.
+  if (auto set = connection->run("PRAGMA secure_delete=OFF"); !set) return set.error();
   std::unique_ptr<SqliteStore> store(new SqliteStore(path, std::move(*connection)));
   if (auto prepared = store->prepare_writing(); !prepared) return prepared.error();
   return store;
@@ -79,7 +91,6 @@ Result<void> SqliteStore::prepare_writing() {
 template <class Body>
 Result<void> SqliteStore::change(const Body& body) {
   if (!identities_) return opened_read_only(path_);
-  if (auto in_place = connection_.in_place(); !in_place) return in_place;
   if (stale_) {
     if (auto prepared = prepare_writing(); !prepared) return prepared;
   }
@@ -95,11 +106,16 @@ Result<void> SqliteStore::change(const Body& body) {
 
 Result<void> SqliteStore::append(const Frame& frame) {
   refusing_ = 0;
+  const std::int64_t newest_ms = frame.ticks.empty() ? now_ms_ : frame.ticks.back().wall_ms;
+  auto room = log_guard_.room_for(connection_, pages_of(frame));
+  log_guard_.look(connection_, newest_ms);
+  if (!room) return room;
   auto appended = change([&] { return append_in_transaction(frame); });
   if (!appended) return appended;
+  log_guard_.look(connection_, newest_ms);
   refused_samples_ += refusing_;
   if (!frame.series.empty()) series_.reset();
-  if (!frame.ticks.empty()) now_ms_ = frame.ticks.back().wall_ms;
+  now_ms_ = newest_ms;
   return {};
 }
 
@@ -220,6 +236,7 @@ Result<void> SqliteStore::encode_run(GroupId group, std::span<const Tick* const>
 }
 
 Result<bool> SqliteStore::seal() {
+  if (!log_guard_.is_roomy(connection_)) return false;
   if (stale_) {
     if (auto ready = change([]() -> Result<void> { return {}; }); !ready) return ready.error();
   }
@@ -269,7 +286,8 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
   }
   policy_ = policy;
   const RetentionLimits limits = limits_of(policy);
-  if (auto bounded = bound_log(limits.bytes_max); !bounded) return bounded.error();
+  if (auto bounded = log_guard_.bound(connection_, limits.bytes_max); !bounded) return bounded.error();
+  if (!log_guard_.is_roomy(connection_)) return false;
   auto due = retention_->is_due(connection_, limits);
   if (!due) return due;
   if (!*due) return false;
@@ -289,17 +307,6 @@ Result<bool> SqliteStore::retain(const RetentionPolicy& policy) {
     sealer_->forget(grp);
   }
   return more;
-}
-
-// Bounds the write-ahead log to its part of the size limit. It is checkpointed when it is half full, so that the
-// largest transaction has room.
-Result<void> SqliteStore::bound_log(std::int64_t bytes_max) {
-  if (bytes_max == log_bounded_for_) return {};
-  const std::int64_t wal = bytes_max == INT64_MAX ? wal_bytes_max : std::min(budget_of(bytes_max).wal, wal_bytes_max);
-  auto set = connection_.run(fmt::format("PRAGMA wal_autocheckpoint={}; PRAGMA journal_size_limit={}",
-                                         std::max<std::int64_t>(wal / 2 / 4096, 8), wal));
-  if (set) log_bounded_for_ = bytes_max;
-  return set;
 }
 
 Result<StoreSize> SqliteStore::size() {

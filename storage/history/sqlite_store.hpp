@@ -14,10 +14,12 @@
 #include "storage/history/believed_clock.hpp"
 #include "storage/history/capacity.hpp"
 #include "storage/history/identities.hpp"
+#include "storage/history/log_guard.hpp"
 #include "storage/history/retention.hpp"
 #include "storage/history/sealer.hpp"
 #include "storage/history/tail.hpp"
 #include "storage/sqlite/database_file.hpp"
+#include "storage/sqlite/standing.hpp"
 #include "storage/store.hpp"
 
 namespace perjoule::storage {
@@ -29,11 +31,15 @@ class SqliteStore final : public Store {
   // For `read` and `size` only, also while a daemon is running.
   [[nodiscard]] static Result<std::unique_ptr<SqliteStore>> open_read_only(const std::filesystem::path& path);
 
-  // Fault broken: the file was moved, deleted or damaged; open the store again. A tick has each series at most once.
+  // Fault broken: the file is damaged or read-only: look(), or open the store again. A tick has each series at most
+  // once.
   [[nodiscard]] Result<void> append(const Frame& frame) override;
   [[nodiscard]] Result<bool> seal() override;
   [[nodiscard]] Result<bool> retain(const RetentionPolicy& policy) override;
   [[nodiscard]] Result<StoreSize> size() override;
+  [[nodiscard]] bool look(bool thoroughly) override;
+  [[nodiscard]] Result<bool> save(bool alone, std::int64_t now_ms) override;
+  [[nodiscard]] StoreNews take_news() override;
   // In the order of metric, then labels; series without a point in the range are left out. If a series has several
   // points with one timestamp (the clock was set back), one of them is passed. Holds at most 2 Mi points in memory, or
   // one series if that has more.
@@ -51,7 +57,10 @@ class SqliteStore final : public Store {
   };
 
   SqliteStore(std::filesystem::path path, Connection connection)
-      : path_(std::move(path)), connection_(std::move(connection)) {}
+      : path_(std::move(path)),
+        connection_(std::move(connection)),
+        inspector_(path_, history_format),
+        log_guard_(path_) {}
   [[nodiscard]] Result<void> prepare_writing();
   // Runs `body` as a transaction. If it fails, the state in memory is loaded again before the next one.
   template <class Body>
@@ -67,10 +76,16 @@ class SqliteStore final : public Store {
   [[nodiscard]] Result<void> keep_clock();
   [[nodiscard]] Result<void> load_clock();
   [[nodiscard]] RetentionLimits limits_of(const RetentionPolicy& policy) const;
-  [[nodiscard]] Result<void> bound_log(std::int64_t bytes_max);
+  [[nodiscard]] Result<std::string> copy_to(const std::filesystem::path& path, std::int64_t now_ms);
+  // Of save(); one that was not finished, when the process was killed, is left behind.
+  static void remove_copy(const std::filesystem::path& path);
 
   std::filesystem::path path_;
   Connection connection_;  // declared before the members that hold its statements, so that they are destroyed first
+  Inspector inspector_;
+  LogGuard log_guard_;
+  Finding found_;   // by look()
+  StoreNews news_;  // of save()
   std::optional<Identities> identities_;
   Tail tail_;
   std::optional<Sealer> sealer_;
@@ -81,7 +96,6 @@ class SqliteStore final : public Store {
   RetentionPolicy policy_;  // of the last `retain`
   Capacity capacity_;
   BelievedClock::State clock_kept_;     // as stored in the file
-  std::int64_t log_bounded_for_ = 0;    // size limit for which bound_log() has set the WAL's limits
   std::optional<std::int64_t> series_;  // number of series in the file; nullopt: count again
   std::uint64_t refused_samples_ = 0;
   std::uint64_t expired_samples_ = 0;

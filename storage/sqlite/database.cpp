@@ -127,6 +127,12 @@ Statement& Statement::bind_blob(int index, std::string_view bytes) {
   return *this;
 }
 
+Statement& Statement::bind_row(const Statement& row, int first) {
+  for (int column = first; column < sqlite3_column_count(row.statement_); ++column)
+    sqlite3_bind_value(statement_, column - first + 1, sqlite3_column_value(row.statement_, column));
+  return *this;
+}
+
 Result<bool> Statement::step() {
   int code = sqlite3_step(statement_);
   if (code == SQLITE_ROW) return true;
@@ -338,13 +344,6 @@ std::int64_t Connection::changes() const {
 
 bool Connection::writable() const {
   return sqlite3_db_readonly(handle_->database, "main") == 0;
-}
-
-Result<void> Connection::in_place() {
-  int moved = 0;
-  sqlite3_file_control(handle_->database, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
-  if (moved == 0) return {};
-  return Error{Fault::broken, fmt::format("{}: was moved or deleted while it was open", handle_->path)};
 }
 
 void Connection::leave_as_is() {

@@ -16,6 +16,7 @@
 #include <utility>
 
 #include "collectors/result.hpp"
+#include "storage/sqlite/database_watch.hpp"
 
 struct sqlite3;
 struct sqlite3_blob;
@@ -25,17 +26,29 @@ namespace perjoule::storage {
 
 enum class Cause : std::uint8_t { none, full, io, read_only, corrupt, busy, cannot_open, other };
 
+// The write-ahead log after the last commit of a connection.
+struct LogState {
+  std::int64_t frames = 0;  // pages in it
+  std::int64_t kept = 0;    // pages that a reader kept from the database at the last checkpoint; 0: that was complete
+};
+
 namespace database_detail {
 struct Handle {
   sqlite3* database = nullptr;
   std::string path;
   Cause cause = Cause::none;
+  Watch watch;
+  LogState log;
+  std::int64_t checkpoint_pages = 0;
   std::map<const char*, sqlite3_stmt*> kept;  // kept statements not in use at present, by the address of their SQL
   Handle() = default;
   Handle(const Handle&) = delete;
   Handle& operator=(const Handle&) = delete;
   ~Handle();
   Error fail(int code);
+  // Reads the database's first page and attributes into `footprint`; false: they cannot be read.
+  [[nodiscard]] bool read(Footprint& footprint) const;
+  int checkpoint(int mode);
 };
 }  // namespace database_detail
 
@@ -70,6 +83,8 @@ class Statement {
   [[nodiscard]] double real(int column) const;  // NULL is NaN
   [[nodiscard]] std::string_view text(int column) const;
   [[nodiscard]] std::string_view blob(int column) const;
+  // Binds the columns of the current row of `row`, from column `first` on, to the parameters 1, 2, ..
+  Statement& bind_row(const Statement& row, int first);
 
  private:
   friend class Connection;
@@ -145,8 +160,23 @@ class Connection {
   [[nodiscard]] Cause cause() const { return handle_->cause; }       // of the last failure
   [[nodiscard]] bool is_open() const { return handle_ != nullptr; }  // false once moved from
   [[nodiscard]] bool writable() const;
-  // An error if the path no longer names the open file: writes to the moved or deleted file would be lost.
-  [[nodiscard]] Result<void> in_place();
+
+  // For place() and changed_by_others(): remembers the files as they are now. To be called when the database was opened
+  // and read once, so that its WAL and the index exist. Checkpoints of this connection are remembered by themselves.
+  void remember_files();
+  // Whether the path still leads to the open files: what is written to others is lost at the next start. Three stat
+  // calls.
+  [[nodiscard]] Place place() const;
+  // What other programs did to the database since remember_files(). Reads its first page and attributes.
+  [[nodiscard]] Change changed_by_others() const;
+
+  // After a commit that leaves this many pages in the WAL, they are written to the database (a passive checkpoint).
+  void checkpoint_at(std::int64_t pages);
+  // passive: as far as readers allow. truncate: waits for them as for a lock, and empties the WAL. True: everything is
+  // in the database.
+  enum class Checkpoint : std::uint8_t { passive, truncate };
+  [[nodiscard]] Result<bool> checkpoint(Checkpoint mode);
+  [[nodiscard]] const LogState& log() const { return handle_->log; }
   // Closing will neither checkpoint nor delete the WAL, so that a damaged file is set aside unchanged.
   void leave_as_is();
   // Closing will leave the WAL and its index in place, so that their space is allocated when the disk is full at start.

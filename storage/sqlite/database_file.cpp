@@ -70,11 +70,8 @@ Result<std::optional<std::string>> why_foreign(const fs::path& path, const Forma
   return std::optional<std::string>();
 }
 
-Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t now_ms, Notes& notes) {
-  // Colons have no place in a file's name.
-  std::string time = text::rfc3339(now_ms, text::Decimals::none);
-  std::replace(time.begin(), time.end(), ':', '-');
-  const std::string stem = fmt::format("{}.kept-{}", path.string(), time);
+// The files that were kept aside of this database so far.
+int count_kept(const fs::path& path) {
   int kept = 0;
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(path.parent_path(), error)) {
@@ -83,14 +80,31 @@ Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t
         std::any_of(companions.begin(), companions.end(), [&](const char* suffix) { return name.ends_with(suffix); });
     if (name.starts_with(path.filename().string() + ".kept-") && !companion) ++kept;
   }
-  if (kept >= kept_max) {
+  return kept;
+}
+
+// A name for the file that is not in use.
+fs::path kept_name(const fs::path& path, std::int64_t now_ms) {
+  // Colons have no place in a file's name.
+  std::string time = text::rfc3339(now_ms, text::Decimals::none);
+  std::replace(time.begin(), time.end(), ':', '-');
+  const std::string stem = fmt::format("{}.kept-{}", path.string(), time);
+  fs::path target = stem;
+  std::error_code error;
+  const auto in_use = [&error](const fs::path& name) { return fs::exists(fs::symlink_status(name, error)); };
+  for (int n = 1; in_use(target) || in_use(beside(target, "-wal")) || in_use(beside(target, "-shm")); ++n)
+    target = fmt::format("{}-{}", stem, n);
+  return target;
+}
+
+Result<void> keep_aside(const fs::path& path, std::string_view why, std::int64_t now_ms, Notes& notes) {
+  if (const int kept = count_kept(path); kept >= kept_max) {
     return Error{Fault::denied,
                  fmt::format("{}: {}; it cannot be renamed: {} kept files exist already", path.string(), why, kept),
                  fmt::format("remove the {}.kept-* files that are not needed", path.string())};
   }
-  fs::path target = stem;
-  for (int n = 1; fs::exists(fs::symlink_status(target, error)); ++n)
-    target = fmt::format("{}-{}", stem, n);
+  const fs::path target = kept_name(path, now_ms);
+  std::error_code error;
   fs::rename(path, target, error);
   if (error) return error_from_errno(error.value(), fmt::format("rename {} to {}", path.string(), target.string()));
   for (const char* suffix : companions)
@@ -163,12 +177,47 @@ Result<Connection> open_database(const fs::path& path, const Format& format, std
     if (!connection) return connection;
   }
   if (auto migrated = migrate(*connection, format); !migrated) return migrated.error();
-  auto set =
-      connection->run(fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA wal_autocheckpoint={}; "
-                                  "PRAGMA journal_size_limit=8388608; PRAGMA cell_size_check=ON; {}",
-                                  format.wal_pages, bounded_memory));
+  auto set = connection->run(
+      fmt::format("PRAGMA journal_mode=WAL; PRAGMA synchronous=FULL; PRAGMA journal_size_limit=8388608; "
+                  "PRAGMA cell_size_check=ON; {}",
+                  bounded_memory));
   if (!set) return set.error();
+  connection->checkpoint_at(format.wal_pages);
+  // Opens the WAL and its index, which are remembered with the file.
+  if (auto read = connection->integer("SELECT count(*) FROM sqlite_schema"); !read) return read.error();
+  connection->remember_files();
   return connection;
+}
+
+Result<std::string> defect_of(const fs::path& path, const Format& format) {
+  auto why = why_foreign(path, format);
+  if (!why || *why) return why ? Result<std::string>(**why) : why.error();
+  auto connection = Connection::open(path, Connection::Mode::read_only);
+  if (!connection) return connection.error();
+  connection->leave_as_is();
+  if (auto set = connection->run(bounded_memory); !set && connection->cause() != Cause::corrupt) return set.error();
+  return damage(*connection, format);
+}
+
+Result<std::string> set_aside(const fs::path& path, Aside what, std::int64_t now_ms) {
+  const bool full = count_kept(path) >= kept_max;
+  const fs::path target = kept_name(path, now_ms);
+  std::string moved;
+  for (const char* suffix : {"", "-wal", "-shm", "-journal"}) {
+    const fs::path from = beside(path, suffix);
+    std::error_code error;
+    if ((what == Aside::logs && *suffix == '\0') || !fs::exists(fs::symlink_status(from, error))) continue;
+    if (full) {
+      fs::remove_all(from, error);
+    } else {
+      fs::rename(from, beside(target, suffix), error);
+    }
+    if (error) return error_from_errno(error.value(), fmt::format("set aside {}", from.string()));
+    moved += (moved.empty() ? "" : ", ") + from.filename().string();
+  }
+  if (moved.empty()) return moved;
+  return full ? fmt::format("{} removed, because {} kept files exist already", moved, kept_max)
+              : fmt::format("{} renamed to {}", moved, target.filename().string());
 }
 
 Result<Connection> open_database_read_only(const fs::path& path, const Format& format) {
@@ -200,6 +249,7 @@ Result<Connection> open_database_read_only(const fs::path& path, const Format& f
   }
   // 2 MiB of pages: enough for those that a refreshing dashboard reads repeatedly.
   if (auto set = connection->run(fmt::format("{}; PRAGMA cache_size=-2048", bounded_memory)); !set) return set.error();
+  connection->remember_files();
   return connection;
 }
 

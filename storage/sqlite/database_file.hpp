@@ -24,6 +24,16 @@ using Notes = std::vector<std::string>;  // one line each, for the log
 [[nodiscard]] Result<Connection> open_database(const std::filesystem::path& path, const Format& format,
                                                std::int64_t now_ms, Notes& notes);
 
+// What is wrong with a file of ours, read as a whole through a connection of its own; "" if nothing is. An error: it
+// cannot be read at present, which does not mean that it is damaged.
+[[nodiscard]] Result<std::string> defect_of(const std::filesystem::path& path, const Format& format);
+
+// Renames what has the names of a database and of its -wal, -shm and -journal, as open_database does; logs: all but the
+// database itself. For a running daemon that has the content in memory or has copied it: with 16 kept files they are
+// removed, so that storing goes on. Returns what was done, for the log; "": nothing had these names.
+enum class Aside : std::uint8_t { all, logs };
+[[nodiscard]] Result<std::string> set_aside(const std::filesystem::path& path, Aside what, std::int64_t now_ms);
+
 // For reading, while a daemon is running or not. Refuses files that `open_database` would set aside. A file of an older
 // version is not migrated; the caller has to check which tables exist. Fault absent: there is no file.
 [[nodiscard]] Result<Connection> open_database_read_only(const std::filesystem::path& path, const Format& format);

@@ -63,6 +63,7 @@ class DiskSink : public storage::Sink {
       if (report.ledger_committed) write(changed);
       report.history_attempted = history;
       report.history_committed = history && report.ledger_committed;
+      report.history_failed = history && !report.history_committed;
       if (report.history_committed) report.appended_samples = flush(ticks);
       done(report);
     };

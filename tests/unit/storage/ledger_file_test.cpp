@@ -189,9 +189,9 @@ TEST_CASE("ledger file: a damaged file is set aside, a deleted one is detected")
   CHECK(count_kept(scratch.path()) == 1);
   REQUIRE(ledger->commit(sample_rows(1, 1)));
   std::filesystem::remove(path);
-  auto lost = ledger->commit(sample_rows(1, 2));
-  REQUIRE_FALSE(lost);
-  CHECK(lost.error().fault == Fault::broken);
+  const Finding found = ledger->look(false);
+  CHECK(found.standing == Standing::lost);
+  CHECK(found.what.find("deleted") != std::string::npos);
 }
 
 TEST_CASE("ledger file: rows can be read from a read-only disk") {

@@ -23,7 +23,7 @@ TEST_CASE("writer: on real files, nothing is lost or stored twice when the disk 
                         const std::lock_guard lock(mutex);
                         notes.push_back(line);
                       }),
-                  nullptr, {}, loop.post());
+                  nullptr, {}, {}, loop.post());
     for (std::uint64_t n = 1; n <= 30; ++n) {
       if (n == 10) {
         disk.fill();

@@ -21,6 +21,7 @@ struct Disk {
   int waiting = 0;
   bool ledger_fails = false;
   bool history_opens = true;
+  bool lost = false;  // the history's file
   std::optional<Fault> append_fails;
   std::vector<Frame> frames;
   std::vector<std::string> events;
@@ -72,14 +73,30 @@ class FakeStore final : public Store {
     const std::lock_guard lock(disk_.mutex);
     return disk_.size;
   }
+  bool look(bool thoroughly) override {
+    const std::lock_guard lock(disk_.mutex);
+    if (thoroughly) disk_.events.emplace_back("read as a whole");
+    return !disk_.lost;
+  }
+  Result<bool> save(bool, std::int64_t) override {
+    const std::lock_guard lock(disk_.mutex);
+    if (disk_.append_fails) return Error{*disk_.append_fails, "history.db: no room to save it"};
+    disk_.events.emplace_back("saved");
+    disk_.lost = false;
+    news_.lines.emplace_back("saved");
+    ++news_.recoveries;
+    return true;
+  }
+  StoreNews take_news() override { return std::exchange(news_, {}); }
   Result<void> read(const Selection&, const Each&) override { return {}; }
 
  private:
   Disk& disk_;
+  StoreNews news_;
 };
 
 struct Bench {
-  explicit Bench(WriterLimits limits = {}) : writer(files(), nullptr, limits, loop.post()) {}
+  explicit Bench(WriterLimits limits = {}) : writer(files(), nullptr, {}, limits, loop.post()) {}
 
   WriterFiles files() {
     WriterFiles files;
@@ -177,6 +194,8 @@ TEST_CASE("writer: no history is committed without a ledger; both resume when th
   Report report = bench.commit(true, {{{"a", 5}}, {{"a", "boot", 1, 2, 3, 4}}});
   CHECK_FALSE(report.ledger_committed);
   CHECK_FALSE(report.history_attempted);
+  CHECK(report.history_failed);
+  CHECK_FALSE(bench.commit(false).history_failed);
   CHECK(report.error == "ledger.db: no");
   CHECK(bench.stored().empty());
 
@@ -189,6 +208,7 @@ TEST_CASE("writer: no history is committed without a ledger; both resume when th
   CHECK(report.ledger_committed);
   CHECK(report.history_attempted);
   CHECK_FALSE(report.history_committed);
+  CHECK(report.history_failed);
   CHECK(report.error == "history.db: read-only");
   CHECK(bench.ledger_rows().totals.size() == 2);
   CHECK(bench.ledger_rows().meters.size() == 1);
@@ -257,10 +277,38 @@ TEST_CASE("writer: a broken store is opened again and gets every description aga
   CHECK_FALSE(bench.commit(true).history_committed);
   bench.disk.set([&] { bench.disk.append_fails.reset(); });
   CHECK(bench.commit(true).history_committed);
+  CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "read as a whole") == 1);
   CHECK(std::count(bench.disk.events.begin(), bench.disk.events.end(), "history opened") == 2);
   CHECK(bench.disk.frames.back().series.size() == 2);
   CHECK(bench.disk.frames.back().groups.size() == 1);
   CHECK(bench.stored() == Numbers{1, 2});
+}
+
+TEST_CASE("writer: a lost history is saved with the next commit of the ledger, and nothing is appended before") {
+  Bench bench;
+  bench.writer.describe(describe_series(1));
+  bench.push(1);
+  bench.commit(true);
+  bench.disk.set([&] {
+    bench.disk.lost = true;
+    bench.disk.append_fails = Fault::transient;
+  });
+  bench.push(2);
+  Report report = bench.commit(true);
+  CHECK(report.ledger_committed);
+  CHECK(report.history_failed);
+  CHECK_FALSE(report.history_attempted);
+  CHECK(report.error == "history.db: no room to save it");
+  CHECK(report.history_recoveries == 0);
+  bench.disk.set([&] { bench.disk.append_fails.reset(); });
+  report = bench.commit(false);
+  CHECK(report.error == "");
+  CHECK(report.history_recoveries == 1);
+  CHECK(report.notes == std::vector<std::string>{"saved"});
+  CHECK(bench.stored() == Numbers{1});
+  CHECK(bench.commit(true).history_committed);
+  CHECK(bench.stored() == Numbers{1, 2});
+  CHECK(bench.disk.frames.back().series.size() == 1);
 }
 
 TEST_CASE("writer: a deleted ledger is created again with every row") {
@@ -268,9 +316,10 @@ TEST_CASE("writer: a deleted ledger is created again with every row") {
   bench.commit(false, {{{"a", 1}, {"b", 2}}, {{"a", "boot", 1, 2, 3, 4}}});
   std::filesystem::remove(bench.scratch / "ledger.db");
   Report report = bench.commit(false, {{{"b", 3}}, {}});
-  CHECK_FALSE(report.ledger_committed);
-  CHECK(report.error.find("deleted") != std::string::npos);
-  CHECK(bench.commit(false).ledger_committed);
+  CHECK(report.ledger_committed);
+  CHECK(report.ledger_recoveries == 1);
+  REQUIRE(report.notes.size() == 1);
+  CHECK(report.notes[0].find("deleted") != std::string::npos);
   const LedgerRows rows = bench.ledger_rows();
   REQUIRE(rows.totals.size() == 2);
   CHECK(rows.totals[0].millionths == 1);

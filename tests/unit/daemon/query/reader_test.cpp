@@ -27,12 +27,14 @@ struct Fixture {
   std::unique_ptr<Reader> reader;
   std::vector<Answer> answers;
   bool has_room = true;
+  std::shared_ptr<storage::Reading> reading = std::make_shared<storage::Reading>();
 
   explicit Fixture(const Reader::Evaluate& evaluate = answer) {
     Reader::Setup setup{loop, clock, std::make_unique<fakes::HandLane>(call), file, {}, {}};
     setup.build.version = "1.2.3";
     setup.evaluate = evaluate;
     setup.has_room = [this] { return has_room; };
+    setup.reading = reading;
     reader = std::make_unique<Reader>(std::move(setup));
   }
   void ask(std::string query = "perjoule_test_power_watts") {
@@ -158,6 +160,32 @@ TEST_CASE_FIXTURE(Fixture, "reader: 503 while there is no file; answers when it 
   CHECK(get().status == 503);
   Recording(file).record(begin_ms, begin_ms + 40'000);
   CHECK(has(get(), R"("40"]})"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "reader: a file that it cannot read is suspect to the writer; a missing one is not") {
+  CHECK(get().status == 503);
+  CHECK_FALSE(reading->suspect);
+  storage::write_file(file, std::string(9000, 'x'));
+  CHECK(get().status == 503);
+  CHECK(reading->suspect);
+  reading->suspect = false;
+  std::filesystem::remove(file);
+  Recording(file).record(begin_ms, begin_ms + 60'000);
+  CHECK(get().status == 200);
+  CHECK_FALSE(reading->suspect);
+}
+
+TEST_CASE_FIXTURE(
+    Fixture, "reader: without the WAL's index it goes on, and it opens the file again when the writer has closed it") {
+  Recording(file).record(begin_ms, begin_ms + 60'000);
+  const std::string before = get().body;
+  std::filesystem::remove(file.string() + "-shm");
+  CHECK(get().body == before);
+  REQUIRE(reading->connection);
+  CHECK(reading->connection->place() == storage::Place::logs_lost);
+  reading->connection.reset();
+  CHECK(get().body == before);
+  CHECK(reading->connection->place() == storage::Place::intact);
 }
 
 TEST_CASE_FIXTURE(Fixture, "reader: reads while the store writes") {

@@ -42,6 +42,7 @@ class HandSink : public storage::Sink {
     report.generation = commit.generation;
     report.ledger_committed = works;
     report.history_attempted = commit.history;
+    report.history_failed = commit.history && !works;
     report.history_committed = works && commit.history;
     if (!works) report.error = "no space left";
     for (const auto& row : commit.changed.totals) {

@@ -150,8 +150,16 @@ TEST_CASE("reports, requests and series are counted as they come") {
   Instruments instruments(build);
   storage::Report failed;
   failed.error = "no space left on device";
-  failed.history_attempted = true;
+  failed.history_failed = true;  // it was due, and was not attempted because the ledger failed
   instruments.storage(failed);
+  instruments.storage(failed);
+  failed.ledger_committed = true;
+  instruments.storage(failed);
+  failed.ledger_committed = false;
+  failed.history_failed = false;  // it was not due
+  failed.ledger_recoveries = 1;
+  failed.history_recoveries = 2;
+  failed.starved_checkpoints = 3;
   instruments.storage(failed);
   http::Stats stats;
   stats.requests = 5;
@@ -165,8 +173,11 @@ TEST_CASE("reports, requests and series are counted as they come") {
   instruments.reload(true, 100);
   instruments.reload(false, 200);
   const std::string text = text_of(instruments);
-  CHECK(holds(text, R"(perjoule_storage_failed_commits_total{file="ledger"} 2)"));
-  CHECK(holds(text, R"(perjoule_storage_failed_commits_total{file="history"} 2)"));
+  CHECK(holds(text, R"(perjoule_storage_failed_commits_total{file="ledger"} 3)"));
+  CHECK(holds(text, R"(perjoule_storage_failed_commits_total{file="history"} 3)"));
+  CHECK(holds(text, R"(perjoule_storage_recoveries_total{file="ledger"} 1)"));
+  CHECK(holds(text, R"(perjoule_storage_recoveries_total{file="history"} 2)"));
+  CHECK(holds(text, "perjoule_storage_starved_checkpoints_total 3"));
   CHECK(holds(text, "perjoule_http_requests_total 5"));
   CHECK(holds(text, "perjoule_http_requests_refused_total 2"));
   CHECK(holds(text, "perjoule_http_connections 3"));

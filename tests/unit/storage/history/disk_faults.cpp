@@ -101,7 +101,7 @@ class Mailbox {
 class Daemon {
  public:
   Daemon(const Script& script, Disk& disk, DiskFaults& out)
-      : script_(script), disk_(disk), out_(out), writer_(files(), nullptr, {}, mailbox_.post()) {
+      : script_(script), disk_(disk), out_(out), writer_(files(), nullptr, {}, {}, mailbox_.post()) {
     writer_.retention({.raw_ms = script.shape().keep_ms});
   }
 

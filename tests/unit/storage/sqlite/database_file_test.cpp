@@ -275,11 +275,9 @@ TEST_CASE("database: errors have the right cause and fault") {
   CHECK(missing.error().fault == Fault::absent);
   CHECK(missing.error().what.find("no such file") != std::string::npos);
 
-  CHECK(connection->in_place());
+  CHECK(connection->place() == Place::intact);
   std::filesystem::rename(path, scratch / "elsewhere");
-  auto moved = connection->in_place();
-  REQUIRE_FALSE(moved);
-  CHECK(moved.error().fault == Fault::broken);
+  CHECK(connection->place() == Place::lost);
 }
 
 TEST_CASE("database: a kept statement is clean at each use, and holds no lock while it is not in use") {
