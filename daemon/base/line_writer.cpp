@@ -57,8 +57,8 @@ struct LineWriter::Shared {
 
   Shared(int to, LostLine line_of) : descriptor(to), lost_line(std::move(line_of)) {}
 
-  const int descriptor;
-  const LostLine lost_line;
+  int descriptor;
+  LostLine lost_line;
   std::mutex mutex;
   std::condition_variable pushed;
   std::condition_variable written;
