@@ -54,33 +54,43 @@ class Copy {
         from_.prepare(fmt::format("SELECT {0}, * FROM {1} WHERE {0} >= ?1 ORDER BY {0}", table_.key, table_.name));
     if (!select) return first;
     select->bind(1, first);
-    std::int64_t next = first;
-    for (bool more = true; more;) {
-      auto written = to_.transaction([&]() -> Result<void> {
-        auto insert = to_.keep(table_.insert);
-        if (!insert) return insert.error();
-        for (std::int64_t n = 0; n < rows_per_commit && more; ++n) {
-          auto row = select->step();
-          more = row && *row;
-          if (row && !*row) next = key_max + 1;
-          if (!more) break;
-          if (!wanted_ || wanted_(*select)) {
-            if (auto done = insert->bind_row(*select, 1).run(); done) {
-              ++counts_.rows;
-            } else if (to_.cause() == Cause::other) {  // its bytes were overwritten: a value of another type
-              ++counts_.failures;
-            } else {
-              return done;
-            }
-          }
-          // Several rows may have this key, and the next read may fail: it is read again then.
-          next = std::max(next, select->integer(0));
-        }
-        return {};
-      });
+    Progress progress{first, true};
+    while (progress.more) {
+      auto written = to_.transaction([&] { return copy_some(*select, progress); });
       if (!written) return written.error();
     }
-    return next;
+    return progress.next;
+  }
+
+  // `next`: as the result of rows_from(). Several rows may have the key of the last row, and the next read may fail: it
+  // is read again then.
+  struct Progress {
+    std::int64_t next = 0;
+    bool more = true;
+  };
+  Result<void> copy_some(Statement& select, Progress& progress) {
+    auto insert = to_.keep(table_.insert);
+    if (!insert) return insert.error();
+    for (std::int64_t n = 0; n < rows_per_commit; ++n) {
+      auto row = select.step();
+      progress.more = row && *row;
+      if (row && !*row) progress.next = key_max + 1;
+      if (!progress.more) return {};
+      if (auto done = copy_row(select, *insert); !done) return done;
+      progress.next = std::max(progress.next, select.integer(0));
+    }
+    return {};
+  }
+  Result<void> copy_row(const Statement& row, Statement& insert) {
+    if (wanted_ && !wanted_(row)) return {};
+    auto done = insert.bind_row(row, 1).run();
+    if (done) {
+      ++counts_.rows;
+      return {};
+    }
+    if (to_.cause() != Cause::other) return done;
+    ++counts_.failures;  // its bytes were overwritten: a value of another type
+    return {};
   }
 
   // A key from which rows can be read again, after a read from `bad` has failed; above key_max: there is none.
