@@ -44,7 +44,7 @@ using Trouble = std::function<void(std::int64_t second, std::size_t board, Board
 struct Run {
   Run(asio::io_context& loop, const storage::LedgerRows& rows, const Stamp& now, const std::string& boot,
       std::vector<Alert>& sent)
-      : clock(loop, now), ledger(rows, boot), roster(ledger, recorder, sources, log, {}), sent_(sent) {
+      : clock(loop, now), ledger(rows, boot), roster(ledger, recorder, sources, log, {}, {}), sent_(sent) {
     instruments.reload(true, 0);
     engine.set_rules(default_rules());
     for (std::size_t board = 0; board < board_count; ++board)
