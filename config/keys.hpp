@@ -66,7 +66,7 @@ inline constexpr std::size_t text_length_max = 4096;
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, std::string_view text);
 // From a file. `place` is set to the position of the value or, if an item of a list has an error, of that item.
 [[nodiscard]] Checked<KeyValue> parse_value(const Key& key, const json::Value& value, Place& place);
-// As JSON, with secrets as "***"; a file with a value without secrets reads back as the same value.
+// As JSON; read from a file it is the same value again. Secrets are in it: print_config() masks them (secrets.hpp).
 [[nodiscard]] std::string format_value(const Key& key, const KeyValue& value);
 
 }  // namespace perjoule::config

@@ -67,7 +67,7 @@ struct Refusal {
 
 struct Effective {
   std::string path;    // "storage.retention.raw"
-  std::string value;   // as JSON
+  std::string value;   // as JSON, with its secrets: for comparing
   std::string origin;  // "default", "/etc/perjoule/perjoule.json:12", "environment PERJOULE_X", "flag --x"
   bool needs_restart = false;
   bool secret = false;  // print_config() masks the value

@@ -15,7 +15,7 @@ namespace perjoule {
 
 // `text_map`: an object with string values; the entries of a layer are added to those of the layers below.
 // `object_list`: a list of objects that config/ does not interpret; the value is their JSON as a string.
-// `target_list`: the same for a list of URLs and objects (config/receiver.hpp); secrets in it are masked when shown.
+// `target_list`: the same for a list of URLs and objects (config/receiver.hpp).
 enum class OptionType : std::uint8_t {
   boolean,
   integer,

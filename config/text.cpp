@@ -61,26 +61,37 @@ void append_escaped(std::string& out, std::string_view character) {
   fmt::format_to(std::back_inserter(out), "\\u{:04x}", point);
 }
 
-// `invalid` is written in place of each byte that is not part of valid UTF-8.
-void append_quoted(std::string& out, std::string_view text, std::string_view invalid) {
-  out += '"';
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t plain = plain_length(text.substr(i));
-    out += text.substr(i, plain);
-    i += plain;
-    if (i == text.size()) break;
-    const std::size_t length = utf8_length(text.substr(i));
-    const std::string_view character = text.substr(i, std::max<std::size_t>(length, 1));
-    i += character.size();
+// Appends `text` with its hidden characters escaped. `invalid` appends something for a byte that is not part of valid
+// UTF-8, `shown` any other character.
+template <class Invalid, class Shown>
+void append_visible(std::string& out, std::string_view text, const Invalid& invalid, const Shown& shown) {
+  while (!text.empty()) {
+    const std::size_t plain = plain_length(text);
+    out += text.substr(0, plain);
+    text.remove_prefix(plain);
+    if (text.empty()) return;
+    const std::size_t length = utf8_length(text);
+    const std::string_view character = text.substr(0, std::max<std::size_t>(length, 1));
+    text.remove_prefix(character.size());
     if (length == 0) {
-      out += invalid;
+      invalid(character.front());
     } else if (is_hidden(character)) {
       append_escaped(out, character);
     } else {
-      if (character == "\"" || character == "\\") out += '\\';
-      out += character;
+      shown(character);
     }
   }
+}
+
+// `invalid` is written in place of each byte that is not part of valid UTF-8.
+void append_quoted(std::string& out, std::string_view text, std::string_view invalid) {
+  out += '"';
+  append_visible(
+      out, text, [&](char) { out += invalid; },
+      [&](std::string_view character) {
+        if (character == "\"" || character == "\\") out += '\\';
+        out += character;
+      });
   out += '"';
 }
 
@@ -106,22 +117,10 @@ std::string quoted_short(std::string_view text) {
 std::string printable(std::string_view text) {
   std::string out;
   out.reserve(text.size());
-  for (std::size_t i = 0; i < text.size();) {
-    const std::size_t plain = plain_length(text.substr(i));
-    out += text.substr(i, plain);
-    i += plain;
-    if (i == text.size()) break;
-    const std::size_t length = utf8_length(text.substr(i));
-    const std::string_view character = text.substr(i, std::max<std::size_t>(length, 1));
-    i += character.size();
-    if (length == 0) {
-      fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(character.front()));
-    } else if (is_hidden(character)) {
-      append_escaped(out, character);
-    } else {
-      out += character;
-    }
-  }
+  append_visible(
+      out, text,
+      [&](char byte) { fmt::format_to(std::back_inserter(out), "\\x{:02x}", static_cast<unsigned char>(byte)); },
+      [&](std::string_view character) { out += character; });
   return out;
 }
 
