@@ -10,7 +10,6 @@ import os
 import random
 import shutil
 import sys
-import time
 import urllib.parse
 
 from harness import Daemon, check, equal, for_seconds, main, wait_for
@@ -54,8 +53,9 @@ def replace(suffix):
 def old_log(store, name):
     """A copy of the -wal is put back, as a backup program does it."""
     path, old = store / f"{name}-wal", store / "old"
-    shutil.copy(path, old)
-    time.sleep(1.2)  # for a commit or two
+    before = path.read_bytes()
+    old.write_bytes(before)
+    wait_for(lambda: path.read_bytes() != before, "a commit into the -wal")
     old.rename(path)
 
 
