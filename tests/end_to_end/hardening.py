@@ -1,11 +1,13 @@
 #!/usr/bin/env python3
-"""The binary of an optimised build, which is also the package's, has what deploy/cmake/hardening.cmake asks for."""
+"""The tested binary is the one that users get: it has what deploy/cmake/hardening.cmake asks for, and its sources were
+compiled as deploy/quickstart.sh compiles them."""
+import json
 import os
 import re
 import shutil
 import sys
 
-from harness import Skip, check, equal, main, run
+from harness import REPOSITORY, Skip, check, equal, main, run
 
 ENDBR64 = b"\xf3\x0f\x1e\xfa"  # marks where an indirect jump may arrive; crt1.o alone has a few
 ENDBR64_MIN = 1000
@@ -40,6 +42,32 @@ def perjouled(binary, _):
     equal(missing(binary), set(), "missing in perjouled")
 
 
+def flags_of(build):
+    """The flags of every source file in a build tree, but for debug information and the tree's own paths."""
+    flags = {}
+    for entry in json.loads((build / "compile_commands.json").read_text()):
+        words = entry["command"].split()
+        del words[words.index("-o"):words.index("-o") + 2]
+        flags[entry["file"]] = [word for word in words if not word.startswith(("-g", f"-I{build}/"))]
+    return flags
+
+
+def compiled_as_for_users(binary, directory):
+    """g++ reports other warnings at another optimisation, and all of them are errors. Without this, a build that only
+    users make could fail unnoticed."""
+    tested = binary.parent
+    if not (tested / "compile_commands.json").exists():
+        raise Skip(f"{binary} is in no build tree")
+    released = directory / "release"
+    ended = run(["cmake", "--preset", "release", "-S", REPOSITORY, "-B", released], seconds=60, cwd=REPOSITORY)
+    equal(ended.returncode, 0, f"cmake: {ended.stdout}{ended.stderr}")
+    ours, theirs = flags_of(tested), flags_of(released)
+    check(len(theirs) > 100 and all(path.startswith(str(REPOSITORY)) for path in theirs), f"{len(theirs)} files")
+    for path, flags in theirs.items():
+        equal(ours.get(path), flags, f"flags of {path}")
+    check("-Werror" in flags and "-O3" in flags, flags)
+
+
 def a_bare_program(_, directory):
     """The check itself: a program without any of it lacks all of it."""
     compiler = shutil.which(os.environ.get("CXX", "g++"))
@@ -56,4 +84,4 @@ def a_bare_program(_, directory):
 
 
 if __name__ == "__main__":
-    sys.exit(main([perjouled, a_bare_program]))
+    sys.exit(main([perjouled, compiled_as_for_users, a_bare_program]))
