@@ -6,7 +6,7 @@
 namespace perjoule {
 
 // Identity of (metric, label values) while the process runs; assigned by daemon/record/series.
-enum class SeriesId : std::uint32_t {};
+enum class SeriesId : std::uint64_t {};
 
 // `steady_ns` is CLOCK_BOOTTIME, which includes suspend and continues over a restart of the daemon: intervals are
 // measured on it. `wall_ms` is CLOCK_REALTIME in milliseconds since the epoch: only for showing and storing.

@@ -99,7 +99,9 @@ Result<LedgerFile> LedgerFile::open(const std::filesystem::path& path, std::int6
         std::pair(&statements.replaced_total, "INSERT OR REPLACE INTO total VALUES(?1, ?2)"),
         std::pair(&statements.meter, "INSERT OR REPLACE INTO meter VALUES(?1, ?2, ?3, ?4, ?5, ?6)"),
         std::pair(&statements.state, "INSERT OR REPLACE INTO state VALUES(?1, ?2)"),
-        std::pair(&statements.forgotten_state, "DELETE FROM state WHERE key = ?1")}) {
+        std::pair(&statements.forgotten_state, "DELETE FROM state WHERE key = ?1"),
+        std::pair(&statements.expired_total, "DELETE FROM total WHERE key = ?1"),
+        std::pair(&statements.expired_meter, "DELETE FROM meter WHERE key = ?1")}) {
     auto prepared = connection->prepare(sql);
     if (!prepared) return prepared.error();
     *statement = std::move(*prepared);
@@ -133,6 +135,7 @@ Result<void> LedgerFile::commit(const LedgerRows& changed, Totals totals) {
   Statement& total = totals == Totals::replace ? statements_.replaced_total : statements_.total;
   Statement& meter = statements_.meter;
   return connection_.transaction([&]() -> Result<void> {
+    if (auto done = expire(changed.expired); !done) return done;
     for (const auto& row : changed.totals) {
       if (auto done = total.bind(1, row.key).bind(2, row.millionths).run(); !done) return done;
     }
@@ -148,6 +151,15 @@ Result<void> LedgerFile::commit(const LedgerRows& changed, Totals totals) {
     }
     return {};
   });
+}
+
+Result<void> LedgerFile::expire(std::span<const std::string> keys) {
+  for (const std::string& key : keys) {
+    for (Statement* statement : {&statements_.expired_meter, &statements_.expired_total}) {
+      if (auto done = statement->bind(1, key).run(); !done) return done;
+    }
+  }
+  return {};
 }
 
 Finding LedgerFile::look(bool thoroughly) {

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <span>
+#include <string>
 
 #include "storage/ledger_rows.hpp"
 #include "storage/sqlite/database_file.hpp"
@@ -50,8 +52,11 @@ class LedgerFile {
     Statement meter;
     Statement state;
     Statement forgotten_state;
+    Statement expired_total;
+    Statement expired_meter;
   };
   LedgerFile(std::filesystem::path path, Connection connection, Statements statements);
+  [[nodiscard]] Result<void> expire(std::span<const std::string> keys);
 
   std::filesystem::path path_;
   Connection connection_;  // declared before its statements, so that they are destroyed first

@@ -37,6 +37,7 @@ struct LedgerRows {
   std::vector<TotalRow> totals = {};
   std::vector<MeterRow> meters = {};
   std::vector<StateRow> states = {};
+  std::vector<std::string> expired = {};  // keys of totals that are deleted with their meters, before the rows above
 };
 
 }  // namespace perjoule::storage

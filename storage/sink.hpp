@@ -45,6 +45,9 @@ class Sink {
   virtual ~Sink() = default;
   virtual void describe(SeriesDescription series) = 0;
   virtual void describe(GroupDescription group) = 0;
+  // These series and this group get no more ticks; ids are never given again.
+  virtual void forget(std::vector<SeriesId> series) = 0;
+  virtual void forget(GroupId group) = 0;
   // When the queue is full, the oldest tick is dropped and counted.
   virtual void push(Tick tick) = 0;
   // Commits the ledger and then, if `history` is set, all ticks pushed before this call. Ticks are committed only after

@@ -6,6 +6,7 @@
 #pragma once
 
 #include <array>
+#include <bit>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -50,7 +51,25 @@ struct Frame {
   std::vector<SeriesDescription> series;
   std::vector<GroupDescription> groups;
   std::vector<Tick> ticks;
+  // Not in any later tick: what is known of them in memory is dropped when the frame is stored.
+  std::vector<SeriesId> forgotten_series = {};
+  std::vector<GroupId> forgotten_groups = {};
 };
+
+// The value of a sample that ends its series: the series was shown until then, and is absent from there to its next
+// sample. It is Prometheus' staleness marker (model/value/value.go), a NaN that no arithmetic produces. Compare its
+// bits, because a NaN equals nothing. It is a signalling NaN: an operation on it, even a multiplication by 1, changes
+// its bits.
+inline constexpr std::uint64_t end_mark_bits = 0x7ff0'0000'0000'0002;
+inline constexpr double end_mark = std::bit_cast<double>(end_mark_bits);
+constexpr bool is_end_mark(double value) {
+  return std::bit_cast<std::uint64_t>(value) == end_mark_bits;
+}
+
+// End marks have a group of their own, because a series ends when its probe is silent, and a probe that was stuck may
+// still bring a sample that is older than the mark.
+inline constexpr std::string_view ends_source = "perjouled";
+inline constexpr std::string_view ends_device = "ends";
 
 // A stored sample. `read` passes each series as a whole, with ascending timestamps.
 struct Point {
@@ -106,6 +125,9 @@ class Store {
   // the order of their timestamps. A tick up to a minute behind the newest one is refused and counted; one further back
   // means that the clock was set back, and it is stored as the start of a new sequence.
   [[nodiscard]] virtual Result<void> append(const Frame& frame) = 0;
+  // Ends every series that the previous run of the daemon left open, right after the newest stored sample: that run was
+  // killed. Does nothing after a run that ended them itself.
+  [[nodiscard]] virtual Result<void> end_previous_run() = 0;
   // Turns samples that are old enough (measured from the newest sample) into chunks and roll-ups; one transaction for
   // a few groups of one slot. True: call it again, more is due.
   [[nodiscard]] virtual Result<bool> seal() = 0;

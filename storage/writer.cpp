@@ -31,6 +31,24 @@ void take_rows(Map& known, bool all, std::vector<Row>& out) {
   }
 }
 
+// Those that no tick from number `waiting` on can have.
+template <class Entries, class Id = decltype(Entries::value_type::id)>
+std::vector<Id> due(const Entries& forgotten, std::uint64_t waiting) {
+  std::vector<Id> ids;
+  for (const auto& each : forgotten) {
+    if (each.number <= waiting) ids.push_back(each.id);
+  }
+  return ids;
+}
+
+// They were forgotten in the order of their numbers, so `ids` are the first entries.
+template <class Entries, class Ids, class Descriptions>
+void drop(Entries& forgotten, const Ids& ids, Descriptions& descriptions) {
+  forgotten.erase(forgotten.begin(), forgotten.begin() + static_cast<std::ptrdiff_t>(ids.size()));
+  for (const auto id : ids)
+    descriptions.erase(id);
+}
+
 }  // namespace
 
 Writer::Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, LedgerRows loaded, WriterLimits limits, Post post)
@@ -53,12 +71,25 @@ Writer::~Writer() {
 void Writer::describe(SeriesDescription series) {
   const std::lock_guard lock(mutex_);
   if (limits_.lossless) series.step = 0;
-  series_.push_back(std::move(series));
+  const SeriesId id = series.id;
+  series_.insert_or_assign(id, Described<SeriesDescription>{std::move(series)});
 }
 
 void Writer::describe(GroupDescription group) {
   const std::lock_guard lock(mutex_);
-  groups_.push_back(std::move(group));
+  const GroupId id = group.id;
+  groups_.insert_or_assign(id, Described<GroupDescription>{std::move(group)});
+}
+
+void Writer::forget(std::vector<SeriesId> series) {
+  const std::lock_guard lock(mutex_);
+  for (const SeriesId id : series)
+    forgotten_series_.push_back({id, next_number_});
+}
+
+void Writer::forget(GroupId group) {
+  const std::lock_guard lock(mutex_);
+  forgotten_groups_.push_back({group, next_number_});
 }
 
 void Writer::push(Tick tick) {
@@ -80,6 +111,11 @@ void Writer::keep_within_limits() {
 }
 
 void Writer::keep_rows(LedgerRows rows, bool changed) {
+  for (std::string& key : rows.expired) {
+    totals_.erase(key);
+    meters_.erase(key);
+    expired_.push_back(std::move(key));
+  }
   for (auto& row : rows.totals) {
     auto& entry = totals_[row.key];
     entry = {std::move(row), changed};
@@ -170,110 +206,18 @@ Report Writer::serve(const Request& request) {
   return report;
 }
 
-void Writer::take_news(Report& report) {
-  if (!store_) return;
-  const StoreNews news = store_->take_news();
-  report.notes.insert(report.notes.end(), news.lines.begin(), news.lines.end());
-  report.history_recoveries += news.recoveries;
-  report.starved_checkpoints += news.starved_checkpoints;
-}
-
-// A file that is found broken is looked after at once, because until then nothing is on disk that a restart could load.
-Result<void> Writer::commit_ledger(Report& report) {
-  auto committed = look_after_ledger(report);
-  if (committed || !ledger_fails_) return committed;
-  return look_after_ledger(report);
-}
-
-Result<void> Writer::look_after_ledger(Report& report) {
-  bool all = false;
-  auto totals = LedgerFile::Totals::keep_larger;
-  const bool failing = std::exchange(ledger_fails_, false);
-  if (ledger_) {
-    const Finding found = ledger_->look(failing);
-    if (found.standing == Standing::rewritten) {
-      all = true;
-      totals = LedgerFile::Totals::replace;
-      ++report.ledger_recoveries;
-      report.notes.push_back(found.what + "; every row is written again from memory");
-    } else if (found.standing != Standing::sound) {
-      if (auto made = files_.directory(); !made) return made;
-      auto done = ledger_->give_way(found, files_.now_ms());
-      if (!done) return done.error();
-      ledger_.reset();
-      ++(found.standing == Standing::starved ? report.starved_checkpoints : report.ledger_recoveries);
-      report.notes.push_back(*done);
-    } else if (failing) {
-      ledger_.reset();
-    }
-  }
-  if (!ledger_) {
-    all = true;
-    if (auto made = files_.directory(); !made) return made;
-    auto opened = files_.ledger();
-    if (!opened) return opened.error();
-    ledger_ = std::move(*opened);
-  }
-  return commit_rows(all, totals);
-}
-
-Result<void> Writer::commit_rows(bool all, LedgerFile::Totals totals) {
-  const LedgerRows rows = take_changed(all);
-  auto committed = ledger_->commit(rows, totals);
-  if (committed) return {};
-  offer_again(rows);
-  ledger_fails_ = committed.error().fault == Fault::broken;
-  // A file that was opened for this commit has not received all rows.
-  if (all && !ledger_fails_) ledger_.reset();
-  return committed;
-}
-
-Result<void> Writer::open_history_file() {
-  auto opened = files_.history();
-  if (!opened) return opened.error();
-  store_ = std::move(*opened);
-  reported_ = {};
-  series_stored_ = 0;
-  groups_stored_ = 0;
-  return {};
-}
-
-// With every commit, not only with those of the history: what the API has answered has to be saved soon.
-Result<void> Writer::look_after_history(Report& report) {
-  const bool failing = std::exchange(store_fails_, false);
-  const bool suspect = files_.reading && files_.reading->suspect.exchange(false);
-  if (!store_) return {};
-  if (!store_->look(failing || suspect)) return save_history(report);
-  if (failing) store_.reset();
-  return {};
-}
-
-Result<void> Writer::save_history(Report& report) {
-  if (auto made = files_.directory(); !made) return made;
-  std::unique_lock<std::mutex> alone;
-  if (files_.reading) {
-    alone = std::unique_lock(files_.reading->mutex, std::try_to_lock);
-    if (alone && files_.reading->connection) {
-      files_.reading->connection->leave_as_is();
-      files_.reading->connection.reset();
-    }
-  }
-  auto saved = store_->save(!files_.reading || alone.owns_lock(), files_.now_ms());
-  if (!saved) return saved.error();
-  if (!*saved) {
-    return Error{Fault::transient,
-                 "history.db: its -wal or -shm file was moved, deleted or replaced; it is opened again "
-                 "when the query that is running has ended"};
-  }
-  take_news(report);
-  store_.reset();
-  return open_history_file();
-}
-
 Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
   if (!store_) {
     if (auto made = files_.directory(); !made) return made;
     if (auto opened = open_history_file(); !opened) return opened;
+  }
+  // Not when the file is opened again in this run: its series go on.
+  if (!ended_previous_run_) {
+    if (auto ended = store_->end_previous_run(); !ended) {
+      store_fails_ = ended.error().fault == Fault::broken;
+      return ended;
+    }
+    ended_previous_run_ = true;
   }
   std::deque<Queued> taken = take_ticks(before);
   std::vector<std::uint64_t> numbers;
@@ -311,13 +255,25 @@ Result<void> Writer::commit_history(std::uint64_t before, Report& report) {
 Result<void> Writer::append(Frame& frame) {
   {
     const std::lock_guard lock(mutex_);
-    frame.series.assign(series_.begin() + static_cast<std::ptrdiff_t>(series_stored_), series_.end());
-    frame.groups.assign(groups_.begin() + static_cast<std::ptrdiff_t>(groups_stored_), groups_.end());
+    for (const auto& [id, series] : series_) {
+      if (!series.stored) frame.series.push_back(series.description);
+    }
+    for (const auto& [id, group] : groups_) {
+      if (!group.stored) frame.groups.push_back(group.description);
+    }
+    const std::uint64_t waiting = queue_.empty() ? next_number_ : queue_.front().number;
+    frame.forgotten_series = due(forgotten_series_, waiting);
+    frame.forgotten_groups = due(forgotten_groups_, waiting);
   }
   auto appended = store_->append(frame);
+  const std::lock_guard lock(mutex_);
   if (!appended) return appended;
-  series_stored_ += frame.series.size();
-  groups_stored_ += frame.groups.size();
+  for (const SeriesDescription& series : frame.series)
+    series_.at(series.id).stored = true;
+  for (const GroupDescription& group : frame.groups)
+    groups_.at(group.id).stored = true;
+  drop(forgotten_series_, frame.forgotten_series, series_);
+  drop(forgotten_groups_, frame.forgotten_groups, groups_);
   return {};
 }
 
@@ -353,15 +309,20 @@ LedgerRows Writer::take_changed(bool all) {
   take_rows(totals_, all, rows.totals);
   take_rows(meters_, all, rows.meters);
   take_rows(states_, all, rows.states);
+  rows.expired = std::exchange(expired_, {});
   return rows;
 }
 
 void Writer::offer_again(const LedgerRows& rows) {
   const std::lock_guard lock(mutex_);
-  for (const auto& row : rows.totals)
-    totals_[row.key].changed = true;
-  for (const auto& row : rows.meters)
-    meters_[row.key].changed = true;
+  // What has expired meanwhile is not offered.
+  for (const auto& row : rows.totals) {
+    if (const auto known = totals_.find(row.key); known != totals_.end()) known->second.changed = true;
+  }
+  for (const auto& row : rows.meters) {
+    if (const auto known = meters_.find(row.key); known != meters_.end()) known->second.changed = true;
+  }
+  expired_.insert(expired_.begin(), rows.expired.begin(), rows.expired.end());
   for (const auto& row : rows.states)
     states_[row.key].changed = true;
 }

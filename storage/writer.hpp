@@ -18,6 +18,7 @@
 #include <deque>
 #include <filesystem>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -69,6 +70,8 @@ class Writer final : public Sink {
 
   void describe(SeriesDescription series) override;
   void describe(GroupDescription group) override;
+  void forget(std::vector<SeriesId> series) override;
+  void forget(GroupId group) override;
   void push(Tick tick) override;
   // At most one commit waits while another runs. A further one replaces the waiting one and includes its rows; the
   // `done` of the replaced one gets a report with an error. `done` is called through Post, on the loop.
@@ -94,6 +97,18 @@ class Writer final : public Sink {
   struct Known {
     Row row;
     bool changed = false;
+  };
+
+  // Ticks with a smaller number may still have it.
+  template <class Id>
+  struct Forgotten {
+    Id id{};
+    std::uint64_t number = 0;
+  };
+  template <class Description>
+  struct Described {
+    Description description;
+    bool stored = false;  // in the open history.db
   };
 
   void run();
@@ -131,8 +146,12 @@ class Writer final : public Sink {
   std::unordered_map<std::string, Known<TotalRow>> totals_;
   std::unordered_map<std::string, Known<MeterRow>> meters_;
   std::unordered_map<std::string, Known<StateRow>> states_;
-  std::vector<SeriesDescription> series_;  // all since the start, for the same reason
-  std::vector<GroupDescription> groups_;
+  std::vector<std::string> expired_;  // keys that the file has to delete
+  // All that are not forgotten, for the same reason. A map has them in the order of their ids.
+  std::map<SeriesId, Described<SeriesDescription>> series_;
+  std::map<GroupId, Described<GroupDescription>> groups_;
+  std::vector<Forgotten<SeriesId>> forgotten_series_;
+  std::vector<Forgotten<GroupId>> forgotten_groups_;
   RetentionPolicy policy_;
   bool stopping_ = false;
   bool ended_ = false;
@@ -144,8 +163,7 @@ class Writer final : public Sink {
   bool ledger_fails_ = false;  // the last commit found the open file broken: it is read as a whole, or opened again
   bool store_fails_ = false;
   StoreSize reported_;  // counters of store_ at the last report, to report their increase
-  std::size_t series_stored_ = 0;
-  std::size_t groups_stored_ = 0;
+  bool ended_previous_run_ = false;
 
   std::thread thread_;  // declared last, so that it starts when the other members are constructed
 };

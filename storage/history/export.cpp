@@ -78,6 +78,7 @@ Result<void> export_openmetrics(Store& store, const Selection& selection, const 
     metric = series.metric;
     const std::string name = series.labels.empty() ? metric + " " : fmt::format("{}{{{}}} ", metric, series.labels);
     for (const auto& point : points) {
+      if (is_end_mark(point.value)) continue;  // OpenMetrics has no word for it
       pieces.text() += name;
       text::append_shortest(pieces.text(), point.value);
       pieces.text() += ' ';
@@ -103,7 +104,7 @@ Result<void> export_csv(Store& store, const Selection& selection, const WriteTex
     for (const auto& point : points) {
       pieces.text() += text::rfc3339(point.wall_ms, text::Decimals::three);
       pieces.text() += name;
-      text::append_shortest(pieces.text(), point.value);
+      if (!is_end_mark(point.value)) text::append_shortest(pieces.text(), point.value);
       pieces.text() += '\n';
       if (!pieces.pass(false)) return false;
     }

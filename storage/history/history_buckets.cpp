@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <optional>
 
 #include "storage/history/history_reader.hpp"
@@ -72,6 +73,8 @@ Result<std::vector<std::optional<Carried>>> HistoryReader::last_sealed(const Gro
   std::vector<std::optional<Carried>> carried(series);
   for (std::size_t s = 0; s < series; ++s) {
     put_in_order(points[s]);
+    while (!points[s].empty() && std::isnan(points[s].back().value))
+      points[s].pop_back();
     if (!points[s].empty()) carried[s] = Carried{points[s].back().wall_ms, points[s].back().value};
   }
   return carried;

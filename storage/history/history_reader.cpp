@@ -244,6 +244,10 @@ void HistoryReader::take_column(const ColumnView& view, const Group& group, Taki
   for (std::size_t n = 0; n < view.values.size(); ++n) {
     const std::int64_t stamp_ms = view.stamps_ms[n];
     if (view.present[n] == 0 || stamp_ms < from_ms || stamp_ms > taking.range.to_ms) continue;
+    if (!taking.found.empty()) {
+      taking.found[column->series] = 1;
+      return;
+    }
     taking.points[column->series].push_back({stamp_ms, view.values[n]});
     ++taking.count;
   }

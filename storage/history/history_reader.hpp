@@ -57,6 +57,9 @@ class HistoryReader {
   // The same for buckets; `resolution` is minute or hour. Buckets of unsealed slots are computed from their samples.
   [[nodiscard]] Result<std::vector<std::vector<Bucket>>> buckets(std::span<const std::int64_t> ids, Range range,
                                                                  Resolution resolution, std::size_t buckets_max);
+  // For each of `ids`, 1 if it has a sample in the range; an end mark is one, as in Prometheus. Also 1 where it may
+  // have one: where only roll-ups are left, and where the search in raw samples would take long (its group has one).
+  [[nodiscard]] Result<std::vector<std::uint8_t>> present(std::span<const std::int64_t> ids, Range range);
   // See Store::read.
   [[nodiscard]] Result<void> read(const Selection& selection, const Store::Each& each);
 
@@ -79,13 +82,15 @@ class HistoryReader {
   };
   using Groups = std::map<std::int64_t, Group>;  // by grp id, usually the oldest first
   // What is collected: the points of the first `taken` series. If there are more than `points_max` points, the later
-  // half of these series is dropped, so that memory is bounded; the caller reads them in another pass.
+  // half of these series is dropped, so that memory is bounded; the caller reads them in another pass. Or, with
+  // `found`, no points: only whether there is one.
   struct Taking {
     std::span<std::vector<Point>> points;
     Range range;
     std::size_t points_max = 0;
     std::size_t taken = 0;
     std::size_t count = 0;
+    std::span<std::uint8_t> found = {};
   };
 
   [[nodiscard]] Result<Groups> groups_of(std::span<const std::int64_t> ids);
@@ -117,6 +122,11 @@ class HistoryReader {
   // Buckets of the unsealed points of series `id`; `before` is the last sealed sample.
   [[nodiscard]] Result<std::vector<Bucket>> roll_up(std::span<const Point> points, std::optional<Carried> before,
                                                     std::int64_t id, const Rollup& rollup);
+  [[nodiscard]] Result<void> look_in_tail(const Groups& groups, Range range, std::span<std::uint8_t> found);
+  [[nodiscard]] Result<void> look_in_chunks(std::int64_t grp, const Group& group, Range range, std::int64_t oldest_ms,
+                                            std::span<std::uint8_t> found);
+  [[nodiscard]] Result<void> look_in_chunk(const Blob& blob, const Group& group, Range range,
+                                           std::span<std::uint8_t> found);
   static void give_way(Taking& taking);
   [[nodiscard]] Result<void> in_time() const;
   [[nodiscard]] Result<void> snapshot(const std::function<Result<void>()>& body);

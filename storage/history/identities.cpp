@@ -29,7 +29,7 @@ std::vector<std::int64_t> unpack_members(std::string_view packed) {
 void Identities::Columns::add(SeriesId series, std::size_t column, double step) {
   of_[series] = column;
   if (series_of_.size() <= column) {
-    series_of_.resize(column + 1, SeriesId{UINT32_MAX});
+    series_of_.resize(column + 1, SeriesId{UINT64_MAX});
     steps_.resize(column + 1, 0);
   }
   series_of_[column] = series;
@@ -53,7 +53,8 @@ Result<std::int64_t> free_grp(Connection& connection) {
 
 // The newest bundle if it has room for `series` more series, otherwise a new one.
 Result<std::int64_t> open_bundle(Connection& connection, std::size_t series) {
-  auto newest = connection.integer("SELECT max(bundle) FROM grp");
+  auto newest =
+      connection.integer(fmt::format("SELECT ifnull(max(bundle), 0) FROM grp WHERE bundle < {}", bundle_of_ends));
   if (!newest) return newest;
   if (*newest == bundle_of_all) return bundle_of_all + 1;
   auto groups = connection.prepare("SELECT members FROM grp WHERE bundle = ?1 AND closed_seq IS NULL");
@@ -219,30 +220,50 @@ Result<void> Identities::replace(Connection& connection, Group& group, std::span
     const File file = file_of(series);
     if (file.id == 0) {
       return Error{Fault::transient, fmt::format("history: series {} was not described before its sample",
-                                                 static_cast<std::uint32_t>(series))};
+                                                 static_cast<std::uint64_t>(series))};
     }
     fresh.add(series, members.size(), file.step);
     members.push_back(file.id);
   }
   fresh.count = members.size();
-  if (group.columns.grp != 0) {
-    if (auto closed = close_grp_.bind(1, group.columns.grp).run(); !closed) return closed;
-  }
-  const std::string packed = pack_members(members);
-  insert_grp_.bind(1, group.description.source).bind(2, group.description.device);
-  insert_grp_.bind(3, group.description.period_ms).bind_blob(4, packed);
-  auto free = free_grp(connection);
-  if (!free) return free.error();
-  fresh.grp = *free;
   fresh.bundle = group.columns.bundle;
   if (fresh.bundle == bundle_of_all) {
-    auto open = open_bundle(connection, members.size());
+    auto open = group.description.source == ends_source && group.description.device == ends_device
+                    ? Result<std::int64_t>(bundle_of_ends)
+                    : open_bundle(connection, members.size());
     if (!open) return open.error();
     fresh.bundle = *open;
   }
-  if (auto inserted = insert_grp_.bind(5, fresh.grp).bind(6, fresh.bundle).run(); !inserted) return inserted;
+  auto grp = succeed(connection, group.columns.grp, group.description, members, fresh.bundle);
+  if (!grp) return grp.error();
+  fresh.grp = *grp;
   group.columns = std::move(fresh);
   return {};
+}
+
+Result<std::int64_t> Identities::succeed(Connection& connection, std::int64_t before, const GroupDescription& group,
+                                         std::span<const std::int64_t> members, std::int64_t bundle) {
+  if (before != 0) {
+    if (auto closed = close_grp_.bind(1, before).run(); !closed) return closed.error();
+  }
+  auto free = free_grp(connection);
+  if (!free) return free;
+  const std::string packed = pack_members(members);
+  insert_grp_.bind(1, group.source).bind(2, group.device).bind(3, group.period_ms).bind_blob(4, packed);
+  if (auto inserted = insert_grp_.bind(5, *free).bind(6, bundle).run(); !inserted) return inserted.error();
+  return free;
+}
+
+void Identities::Columns::remove(SeriesId series) {
+  const auto found = of_.find(series);
+  if (found == of_.end()) return;
+  series_of_[found->second] = SeriesId{UINT64_MAX};
+  of_.erase(found);
+}
+
+void Identities::forget(std::span<const SeriesId> series, std::span<const GroupId> groups) {
+  leaving_series_.assign(series.begin(), series.end());
+  leaving_groups_.assign(groups.begin(), groups.end());
 }
 
 void Identities::keep() {
@@ -250,11 +271,20 @@ void Identities::keep() {
     kept_.series[id] = file;
   for (auto& [id, group] : staged_.groups)
     kept_.groups[id] = std::move(group);
+  for (const GroupId id : leaving_groups_)
+    kept_.groups.erase(id);
+  for (const SeriesId id : leaving_series_) {
+    kept_.series.erase(id);
+    for (auto& [group, known] : kept_.groups)
+      known.columns.remove(id);
+  }
   forget();
 }
 
 void Identities::forget() {
   staged_ = {};
+  leaving_series_.clear();
+  leaving_groups_.clear();
 }
 
 std::unordered_set<std::int64_t> Identities::groups_in_use() const {

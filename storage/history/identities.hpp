@@ -47,6 +47,8 @@ class Identities {
     static constexpr std::size_t none = SIZE_MAX;
 
     void add(SeriesId series, std::size_t column, double step);
+    // The column stays, without a series.
+    void remove(SeriesId series);
     // A column's values are rounded to multiples of it; 0: stored bit for bit.
     [[nodiscard]] double step(std::size_t column) const { return steps_[column]; }
     // `expected`: the column to try first; set to the column after the one found. A probe lists its series in the same
@@ -78,8 +80,13 @@ class Identities {
   // ticks get a new grp row, and the old one is closed.
   [[nodiscard]] Result<const Columns*> columns(Connection& connection, GroupId id, std::span<const Tick* const> ticks,
                                                bool renew);
+  // Closes the grp row `before` (0: none) and opens another one with these members, which are ids of the file.
+  [[nodiscard]] Result<std::int64_t> succeed(Connection& connection, std::int64_t before, const GroupDescription& group,
+                                             std::span<const std::int64_t> members, std::int64_t bundle);
   // The id of the current grp row of group `id`; 0: none.
   [[nodiscard]] Result<std::int64_t> grp_of(GroupId id);
+  // After the ticks of a frame: these series and groups of the process do not come again.
+  void forget(std::span<const SeriesId> series, std::span<const GroupId> groups);
   void keep();
   void forget();
 
@@ -109,7 +116,9 @@ class Identities {
   [[nodiscard]] Result<void> replace(Connection& connection, Group& group, std::span<const Tick* const> ticks);
 
   Names kept_;
-  Names staged_;  // changes to kept_ since the last keep()
+  Names staged_;                          // changes to kept_ since the last keep()
+  std::vector<SeriesId> leaving_series_;  // of kept_, at the next keep()
+  std::vector<GroupId> leaving_groups_;
   Statement insert_series_;
   Statement insert_grp_;
   Statement close_grp_;

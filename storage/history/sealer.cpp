@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
+#include <unordered_set>
 
 #include "storage/history/identities.hpp"
 #include "storage/history/slot.hpp"
@@ -12,6 +14,8 @@ namespace perjoule::storage {
 namespace {
 
 constexpr std::size_t shapes_max = 8192;  // with more the cache is emptied, which bounds memory
+constexpr std::size_t carried_min = 4096;
+constexpr std::int64_t carried_for_ms = 3'600'000;
 
 }  // namespace
 
@@ -40,6 +44,7 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
   if (shapes_.size() > shapes_max) {
     shapes_.clear();
     carried_.clear();
+    carried_kept_ = 0;
   }
   std::unordered_map<std::int64_t, SlotBlock*> block_of;
   for (std::size_t n = 0; n < due.groups.size(); ++n) {
@@ -61,11 +66,26 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
   for (std::size_t n = 0; n < due.groups.size(); ++n) {
     const GroupBlock& block = blocks_[n].finish();
     if (block.stamps_ms.empty()) continue;
-    if (auto written = write(shapes_.at(due.groups[n]), due.slot, tail.ends_in(due.groups[n], due.slot), block);
-        !written)
-      return written;
+    const bool ends = tail.ends_in(due.groups[n], due.slot);
+    if (auto written = write(shapes_.at(due.groups[n]), due.slot, ends, block); !written) return written;
+    if (ends) shapes_.erase(due.groups[n]);
   }
+  drop_carried(due.slot);
   return tail.sealed(due);
+}
+
+// The last samples of series that have ended, when there are twice as many as after the last time.
+void Sealer::drop_carried(std::int64_t slot) {
+  if (carried_.size() < 2 * std::max(carried_kept_, carried_min)) return;
+  std::unordered_set<std::int64_t> used;
+  for (const auto& [grp, shape] : shapes_) {
+    for (const Member& member : shape.members)
+      used.insert(member.series);
+  }
+  std::erase_if(carried_, [&](const auto& carried) {
+    return !used.contains(carried.first) && carried.second.stamp_ms < slot_start(slot) - carried_for_ms;
+  });
+  carried_kept_ = carried_.size();
 }
 
 Result<const Sealer::Shape*> Sealer::shape_of(std::int64_t grp) {
@@ -109,10 +129,10 @@ Result<void> Sealer::load_carried(std::int64_t grp, std::int64_t slot, const Sha
   if (reader.open(select_chunk_.blob(0)) && reader.stamps(stamps_ms)) {
     for (std::size_t c = 0; c < std::min(reader.columns(), shape.members.size()); ++c) {
       if (!reader.column(c, values, present)) continue;
-      const auto last = std::find(present.rbegin(), present.rend(), 1);
-      if (last == present.rend()) continue;
-      const auto at = static_cast<std::size_t>(present.rend() - last) - 1;
-      carried_.try_emplace(shape.members[c].series, Carried{stamps_ms[at], values[at]});
+      std::size_t at = present.size();
+      while (at > 0 && (present[at - 1] == 0 || std::isnan(values[at - 1])))
+        --at;
+      if (at > 0) carried_.try_emplace(shape.members[c].series, Carried{stamps_ms[at - 1], values[at - 1]});
     }
   }
   select_chunk_.reset();

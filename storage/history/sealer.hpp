@@ -31,6 +31,7 @@ class Sealer {
   void forget() {
     shapes_.clear();
     carried_.clear();
+    carried_kept_ = 0;
     written_ = {};
   }
   void forget(std::int64_t grp) { shapes_.erase(grp); }
@@ -55,6 +56,7 @@ class Sealer {
 
   [[nodiscard]] Result<const Shape*> shape_of(std::int64_t grp);
   [[nodiscard]] Result<Shape> load(std::int64_t grp);
+  void drop_carried(std::int64_t slot);
   [[nodiscard]] Result<void> load_carried(std::int64_t grp, std::int64_t slot, const Shape& shape);
   // `ends`: another grp replaced this one after the block's last tick.
   [[nodiscard]] Result<void> write(const Shape& shape, std::int64_t slot, bool ends, const GroupBlock& block);
@@ -69,9 +71,10 @@ class Sealer {
   Statement insert_minutes_;
   Statement select_hour_;
   Statement insert_hour_;
-  std::unordered_map<std::int64_t, Shape> shapes_;
+  std::unordered_map<std::int64_t, Shape> shapes_;  // of the grps that are not closed
   // The newest sealed sample by series, not by grp, so that roll-ups continue when one grp replaces another.
   std::unordered_map<std::int64_t, Carried> carried_;
+  std::size_t carried_kept_ = 0;  // so many were left when it was last cleaned
   Written written_;
   ChunkWriter chunk_;
   RollupWriter minutes_;

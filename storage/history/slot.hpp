@@ -37,6 +37,9 @@ constexpr std::int64_t grp_of_key(std::int64_t key) {
 // groups, a reader of one group would read all the others, too. The rows of a bundle have neighbouring ids.
 inline constexpr std::size_t bundle_series = 512;
 inline constexpr std::int64_t bundle_of_all = 0;  // the bundle of all version 1 rows, which may hold any group
+// The bundle of the group of end marks (storage/store.hpp). Every series may have a mark in it, so every reader of the
+// tail reads its rows.
+inline constexpr std::int64_t bundle_of_ends = std::int64_t{1} << 30;
 constexpr std::int64_t tail_row(std::int64_t bundle, std::int64_t number) {
   return bundle * (std::int64_t{1} << 32) + number;
 }

@@ -6,6 +6,7 @@
 #include <cmath>
 #include <system_error>
 
+#include "storage/history/end_marks.hpp"
 #include "storage/history/history_reader.hpp"
 #include "storage/history/slot.hpp"
 
@@ -29,7 +30,7 @@ std::int64_t file_bytes(const std::filesystem::path& path) {
 // The nearest multiple of `step`. For a step of 0.1 it divides by 10, because 3 * 0.1 is 0.30000000000000004 but 3 / 10
 // is 0.3, which the codec stores as an integer.
 double to_step(double value, double step) {
-  if (step <= 0) return value;
+  if (step <= 0 || !std::isfinite(value)) return value;  // an end mark keeps its bits
   if (step >= 1) return std::nearbyint(value / step) * step;
   const double parts = std::nearbyint(1 / step);
   return std::nearbyint(value * parts) / parts;
@@ -119,6 +120,15 @@ Result<void> SqliteStore::append(const Frame& frame) {
   return {};
 }
 
+Result<void> SqliteStore::end_previous_run() {
+  return change([&]() -> Result<void> {
+    auto ended_ms = write_end_marks(connection_, *identities_, tail_);
+    if (!ended_ms) return ended_ms.error();
+    if (*ended_ms > 0) clock_.advance(*ended_ms);
+    return keep_clock();
+  });
+}
+
 Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
   for (const auto& series : frame.series) {
     if (auto described = identities_->describe(series); !described) return described;
@@ -133,6 +143,7 @@ Result<void> SqliteStore::append_in_transaction(const Frame& frame) {
   for (const Tick& tick : frame.ticks) {
     if (tick.wall_ms > 0) clock_.advance(tick.wall_ms);
   }
+  identities_->forget(frame.forgotten_series, frame.forgotten_groups);
   return keep_clock();
 }
 

@@ -34,6 +34,7 @@ class SqliteStore final : public Store {
   // Fault broken: the file is damaged or read-only: look(), or open the store again. A tick has each series at most
   // once.
   [[nodiscard]] Result<void> append(const Frame& frame) override;
+  [[nodiscard]] Result<void> end_previous_run() override;
   [[nodiscard]] Result<bool> seal() override;
   [[nodiscard]] Result<bool> retain(const RetentionPolicy& policy) override;
   [[nodiscard]] Result<StoreSize> size() override;

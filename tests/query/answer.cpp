@@ -1,9 +1,9 @@
 // Answers requests to Prometheus' HTTP API from a file, for comparison with Prometheus: answer [--time] FILE
 // [NOW_SECONDS]
 //
-// FILE is OpenMetrics text with a timestamp on each sample. A line of standard input is a request
-// ("/query?query=up&time=4"); the answer is one line: the status, a space and the body. With --time the CPU time of the
-// fastest of five runs, in microseconds, is between the two.
+// FILE is OpenMetrics text with a timestamp on each sample; the value NaN ends a series. A line of standard input is a
+// request ("/query?query=up&time=4"); the answer is one line: the status, a space and the body. With --time the CPU
+// time of the fastest of five runs, in microseconds, is between the two.
 #include <charconv>
 #include <cmath>
 #include <ctime>
@@ -66,6 +66,7 @@ bool read_sample(std::string_view line, std::map<Labels, std::vector<Point>>& al
   if (has_labels && !read_labels(line, labels)) return false;
   if (!read_double(line, value) || !read_double(line, seconds)) return false;
   std::sort(labels.begin(), labels.end());
+  if (std::isnan(value)) value = perjoule::storage::end_mark;
   all[std::move(labels)].push_back({std::llround(seconds * 1000), value});
   return true;
 }

@@ -1,7 +1,8 @@
 // Writes a history.db like the daemon, from an OpenMetrics file: record FILE DIRECTORY
 //
-// FILE must have a timestamp on each sample, and the samples of a series one after the other. Each series becomes its
-// own group, because each has its own timestamps. A commit has five seconds of samples; sealing follows each commit.
+// FILE must have a timestamp on each sample, and the samples of a series one after the other; the value NaN is an end
+// mark. Each series becomes its own group, because each has its own timestamps; the end marks are in theirs. A commit
+// has five seconds of samples; sealing follows each commit.
 #include <algorithm>
 #include <charconv>
 #include <cmath>
@@ -109,6 +110,7 @@ int main(int count, char** words) {
   }
   const std::vector<Series> all = read(file);
   std::multimap<std::int64_t, std::pair<std::uint32_t, double>> ticks;
+  const auto ends = static_cast<std::uint32_t>(all.size());
   storage::Frame frame;
   for (const Series& series : all) {
     const auto number = static_cast<std::uint32_t>(series.description.id);
@@ -118,6 +120,8 @@ int main(int count, char** words) {
       ticks.emplace(point.wall_ms, std::pair(number, point.value));
   }
   if (ticks.empty()) return 1;
+  frame.groups.push_back(
+      {storage::GroupId{ends}, std::string(storage::ends_source), std::string(storage::ends_device), 1});
   storage::Notes notes;
   auto store = storage::SqliteStore::open(std::string(words[2]) + "/history.db", ticks.begin()->first, notes);
   need(store);
@@ -133,7 +137,14 @@ int main(int count, char** words) {
       due_ms = timestamp_ms + commit_ms;
     }
     const auto& [number, value] = sample;
-    frame.ticks.push_back({storage::GroupId{number}, timestamp_ms, {{SeriesId{number}, value}}});
+    const bool is_end = std::isnan(value);
+    const storage::GroupId group{is_end ? ends : number};
+    const Sample stored{SeriesId{number}, is_end ? storage::end_mark : value};
+    if (!frame.ticks.empty() && frame.ticks.back().group == group && frame.ticks.back().wall_ms == timestamp_ms) {
+      frame.ticks.back().samples.push_back(stored);
+    } else {
+      frame.ticks.push_back({group, timestamp_ms, {stored}});
+    }
   }
   commit();
   const auto size = (*store)->size();

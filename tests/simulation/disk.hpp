@@ -44,6 +44,8 @@ class DiskSink : public storage::Sink {
     names_[series.id] = series.metric + '{' + series.labels + '}';
   }
   void describe(storage::GroupDescription) override {}
+  void forget(std::vector<SeriesId>) override {}
+  void forget(storage::GroupId) override {}
   void push(storage::Tick tick) override {
     pushed += tick.samples.size();
     if (queue_.size() == queue_max) {

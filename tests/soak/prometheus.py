@@ -68,10 +68,12 @@ class Target:
         self.directory.mkdir(exist_ok=True)
         self.port = free_port()
         self.daemon = None
+        self.environment = None
         self.down = []  # [from, to] in seconds since the epoch
 
     def start(self):
-        self.daemon = Daemon(self.binary, self.directory, *self.flags, listen=f"127.0.0.1:{self.port}", wait=False)
+        self.daemon = Daemon(self.binary, self.directory, *self.flags, listen=f"127.0.0.1:{self.port}", wait=False,
+                             environment=self.environment)
         self.daemon.wait_listening()
         if self.down:
             self.down[-1][1] = time.time()

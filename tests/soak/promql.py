@@ -2,10 +2,10 @@
 # needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev query_answer); 3 minutes
 """Compares the query API with a real Prometheus 2.42 that has the same samples: every answer must be equal.
 
-Without options it generates telemetry with resets, gaps, jitter and series that come and go, loads it into Prometheus,
-and queries ours through query_answer. With --api URL --openmetrics FILE it queries a running daemon, and Prometheus
-gets what that daemon exported. Values may differ by 1e-9 of their size; timestamps, labels, order, statuses and error
-messages must be equal.
+Without options it generates telemetry with resets, gaps, jitter and series that come and go, some with a stale marker
+at their end, writes it into Prometheus, and queries ours through query_answer. With --api URL --openmetrics FILE it
+queries a running daemon, and Prometheus gets what that daemon exported. Values may differ by 1e-9 of their size;
+timestamps, labels, order, statuses and error messages must be equal.
 """
 import argparse
 import collections
@@ -28,11 +28,11 @@ from harness import LABEL, REPOSITORY, check, wait_for  # noqa: E402
 from prometheus import free_port  # noqa: E402
 from promql_queries import ERRORS, UNSUPPORTED, Queries, listings  # noqa: E402
 from promql_telemetry import write_telemetry  # noqa: E402
+from remote_write import SAMPLE, remote_write  # noqa: E402
 
 TOLERANCE = 1e-9
 REMAINDER = 1e-6  # of an answer to a query with %: a small remainder has the rounding error of the large operand
 LONG_AGO = 1_700_000_000  # seconds; fixed, so that a seed reproduces a difference
-SAMPLE = re.compile(r"([a-zA-Z_:][a-zA-Z0-9_:]*)(?:\{(.*)\})? (\S+) (\S+)$")
 
 
 class Pipe:
@@ -73,20 +73,18 @@ class Api:
 
 class Prometheus(Api):
     def __init__(self, directory, file):
-        data = directory / "data"
-        loaded = subprocess.run(["promtool", "tsdb", "create-blocks-from", "openmetrics", str(file), str(data)],
-                                capture_output=True, text=True, check=False)
-        check(loaded.returncode == 0, f"promtool: {loaded.stderr}")
         config = directory / "prometheus.yml"
         config.write_text("{}\n")
         port = free_port()
         self.log = open(directory / "prometheus.log", "wb")
         self.process = subprocess.Popen(
-            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={data}", "--log.level=warn",
-             "--storage.tsdb.retention.time=100y", f"--web.listen-address=127.0.0.1:{port}"],
+            ["prometheus", f"--config.file={config}", f"--storage.tsdb.path={directory / 'data'}", "--log.level=warn",
+             "--storage.tsdb.retention.time=100y", "--web.enable-remote-write-receiver",
+             f"--web.listen-address=127.0.0.1:{port}"],
             stdout=self.log, stderr=self.log, stdin=subprocess.DEVNULL)
         super().__init__(f"http://127.0.0.1:{port}")
         wait_for(self.ready, "Prometheus is ready", 60, every=0.1)
+        remote_write(port, file)
 
     def ready(self):
         check(self.process.poll() is None, "Prometheus ended")
@@ -235,9 +233,6 @@ def compare(differ, series, span, options):
     for path, parameters in listings(series, *span):
         if options.api and not path.startswith("query"):
             parameters = exported(path, parameters, names)
-            # The daemon lists all series of the history, without checking which have samples in the range.
-            if parameters.get("start", "0")[0].isdigit():
-                parameters |= {"start": f"{span[0]:.3f}", "end": f"{span[1]:.3f}"}
         differ.ask(path, parameters)
     for query in ERRORS:
         differ.position(query, span[1])

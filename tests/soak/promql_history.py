@@ -2,15 +2,18 @@
 # needs: prometheus; a build in build/dev (cmake --preset dev && ninja -C build/dev perjouled query_record); 2 minutes
 """Compares the API of a daemon with a real Prometheus 2.42 that loaded the daemon's export: every answer must be equal.
 
-It generates telemetry of the last hours with resets, gaps, jitter and series that come and go. The store writes it as
-the daemon would, so most of it is sealed and the newest part is not. perjouled starts with this history, and Prometheus
-loads the output of its `export`. Queries and comparison are those of promql.py, at least 20 of each function.
+It generates telemetry of the last hours with resets, gaps, jitter and series that come and go, some with an end mark.
+The store writes it as the daemon would, so most of it is sealed and the newest part is not. perjouled starts with
+this history and ends what was left open, and Prometheus gets the output of its `export`, end marks included. Queries
+and comparison are those of promql.py, at least 20 of each function.
 """
 import argparse
+import csv
+import datetime
+import io
 import pathlib
 import random
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
@@ -34,11 +37,21 @@ def record(options, directory):
     return store
 
 
-def export(options, store, file):
-    with open(file, "wb") as out:
-        ended = subprocess.run([options.build / "perjouled", "export", "--format=openmetrics",
-                                f"--storage.path={store}"], stdout=out, stderr=subprocess.PIPE, check=False)
-    check(ended.returncode == 0, f"perjouled export: {ended.stderr.decode()}")
+def export(options, store, names, file):
+    """The exported series with these names as lines of OpenMetrics; the empty values, which are ends, become NaN."""
+    ended = run([options.build / "perjouled", "export", "--format=csv", f"--storage.path={store}"], seconds=600)
+    check(ended.returncode == 0, f"perjouled export: {ended.stderr}")
+    marks = 0
+    with open(file, "w", encoding="utf-8") as out:
+        for row in csv.DictReader(io.StringIO(ended.stdout)):
+            if row["metric"] not in names:
+                continue
+            marks += not row["value"]
+            moment = datetime.datetime.fromisoformat(row["time"].replace("Z", "+00:00")).timestamp()
+            labels = f"{{{row['labels']}}}" if row["labels"] else ""
+            out.write(f"{row['metric']}{labels} {row['value'] or 'NaN'} {moment:.3f}\n")
+    print(f"{marks} end marks")
+    check(marks > 20, "too few end marks")
 
 
 def main():
@@ -52,11 +65,12 @@ def main():
     directory = pathlib.Path(tempfile.mkdtemp(prefix="perjoule-promql-"))
     try:
         store = record(options, directory)
-        # Without collectors the daemon adds only its alerts to the recorded history.
+        names = {labels["__name__"] for labels in read_series(directory / "telemetry.om")[0]}
+        # Without collectors the daemon adds only its own series to the recorded history.
         with Daemon(options.build / "perjouled", directory, f"--storage.path={store}",
                     "--collector.disable-defaults") as daemon:
             file = directory / "export.om"
-            export(options, store, file)
+            export(options, store, names, file)
             series, *span = read_series(file)
             theirs = Prometheus(directory, file)
             ours = Api(f"http://127.0.0.1:{daemon.port}")

@@ -1,4 +1,5 @@
-"""Generates telemetry as OpenMetrics text with timestamps, which promql.py loads into both sides."""
+"""Generates telemetry as OpenMetrics text with timestamps, which promql.py loads into both sides. The value NaN is a
+stale marker: it ends about half of the gaps' series, some at once and some later, and about half of the series."""
 
 HOURS = 6
 
@@ -70,6 +71,13 @@ def escape(text):
     return text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+def write_end(chance, out, head, last, before):
+    """A stale marker between two moments, or none."""
+    if chance.random() < 0.5:
+        moment = last + 1 if chance.random() < 0.3 else chance.randrange(last + 1, before)
+        out.write(f"{head} NaN {moment // 1000}.{moment % 1000:03}\n")
+
+
 def write_telemetry(chance, file, start):
     with open(file, "w", encoding="utf-8") as out:
         for name, kind, members in families(chance, start):
@@ -79,7 +87,10 @@ def write_telemetry(chance, file, start):
                 head = f"{name}{{{text}}}" if text else name
                 last = 0
                 for moment, value in zip(stamps(chance, begin, seconds, period, gaps), values):
+                    if last and moment - last > 2500 * period:
+                        write_end(chance, out, head, last, moment)
                     if moment > last:
                         out.write(f"{head} {value!r} {moment // 1000}.{moment % 1000:03}\n")
                     last = moment
+                write_end(chance, out, head, last, last + 4000 * period)
         out.write("# EOF\n")

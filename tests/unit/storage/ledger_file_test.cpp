@@ -63,6 +63,23 @@ TEST_CASE("ledger file: committed rows are read back, with any numbers") {
   CHECK(read.meters[0].power_microwatts == -1);
 }
 
+TEST_CASE("ledger file: an expired total is deleted with its meter, and may come back in the same commit") {
+  Scratch scratch;
+  {
+    Notes notes;
+    auto ledger = LedgerFile::open(scratch / "ledger.db", now_ms, notes);
+    REQUIRE(ledger);
+    REQUIRE(ledger->commit({{{"a", 5}, {"b", 6}, {"c", 7}}, {{"a", "boot", 1, 2, 3, 4}, {"b", "boot", 1, 2, 3, 4}}}));
+    REQUIRE(ledger->commit({{{"b", 1}}, {}, {}, {"a", "b", "never seen"}}));
+  }
+  const LedgerRows read = reopened(scratch / "ledger.db");
+  REQUIRE(read.totals.size() == 2);
+  CHECK(read.totals[0].key == "b");
+  CHECK(read.totals[0].millionths == 1);
+  CHECK(read.totals[1].key == "c");
+  CHECK(read.meters.empty());
+}
+
 TEST_CASE("ledger file: the newest value of each state is read back, and an empty one deletes it") {
   Scratch scratch;
   {

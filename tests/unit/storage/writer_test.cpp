@@ -23,6 +23,8 @@ struct Disk {
   bool history_opens = true;
   bool lost = false;  // the history's file
   std::optional<Fault> append_fails;
+  std::optional<Fault> ending_fails;
+  int runs_ended = 0;
   std::vector<Frame> frames;
   std::vector<std::string> events;
   RetentionPolicy policy;
@@ -56,6 +58,12 @@ class FakeStore final : public Store {
     if (disk_.append_fails) return Error{*disk_.append_fails, "history.db: no"};
     disk_.frames.push_back(frame);
     disk_.events.emplace_back("history");
+    return {};
+  }
+  Result<void> end_previous_run() override {
+    const std::lock_guard lock(disk_.mutex);
+    ++disk_.runs_ended;
+    if (disk_.ending_fails) return Error{*disk_.ending_fails, "history.db: no"};
     return {};
   }
   Result<bool> seal() override {
@@ -309,6 +317,24 @@ TEST_CASE("writer: a lost history is saved with the next commit of the ledger, a
   CHECK(bench.commit(true).history_committed);
   CHECK(bench.stored() == Numbers{1, 2});
   CHECK(bench.disk.frames.back().series.size() == 1);
+}
+
+TEST_CASE("writer: the series of the run before are ended once, before the first sample of this one") {
+  Bench bench;
+  bench.disk.set([&] { bench.disk.ending_fails = Fault::transient; });
+  bench.push(1);
+  CHECK_FALSE(bench.commit(true).history_committed);
+  CHECK(bench.stored().empty());
+  bench.disk.set([&] { bench.disk.ending_fails.reset(); });
+  CHECK(bench.commit(true).history_committed);
+  CHECK(bench.stored() == Numbers{1});
+  CHECK(bench.disk.runs_ended == 2);
+  bench.disk.set([&] { bench.disk.append_fails = Fault::broken; });
+  bench.push(2);
+  CHECK_FALSE(bench.commit(true).history_committed);
+  bench.disk.set([&] { bench.disk.append_fails.reset(); });
+  CHECK(bench.commit(true).history_committed);  // opened again: the series of this run go on
+  CHECK(bench.disk.runs_ended == 2);
 }
 
 TEST_CASE("writer: a deleted ledger is created again with every row") {

@@ -23,6 +23,12 @@ class HandSink : public storage::Sink {
 
   void describe(storage::SeriesDescription series) override { described_[series.id] = std::move(series); }
   void describe(storage::GroupDescription group) override { groups[group.id] = std::move(group); }
+  void forget(std::vector<SeriesId> series) override {
+    for (const SeriesId id : series)
+      described_.erase(id);
+    forgotten += series.size();
+  }
+  void forget(storage::GroupId group) override { groups.erase(group); }
   void push(storage::Tick tick) override {
     undescribed += groups.contains(tick.group) ? 0U : 1U;
     for (const Sample& sample : tick.samples)
@@ -45,6 +51,9 @@ class HandSink : public storage::Sink {
     report.history_failed = commit.history && !works;
     report.history_committed = works && commit.history;
     if (!works) report.error = "no space left";
+    for (const std::string& key : commit.changed.expired) {
+      if (works) totals_.erase(key), meters_.erase(key);
+    }
     for (const auto& row : commit.changed.totals) {
       if (works) totals_[row.key] = row.millionths;
     }
@@ -74,6 +83,7 @@ class HandSink : public storage::Sink {
   std::vector<storage::Tick> ticks;
   std::map<storage::GroupId, storage::GroupDescription> groups;
   std::uint64_t undescribed = 0;
+  std::size_t forgotten = 0;  // series
 
  private:
   std::map<SeriesId, storage::SeriesDescription> described_;

@@ -46,6 +46,24 @@ std::string text_of(Store& store, Result<void> (*run)(Store&, const Selection&, 
 
 }  // namespace
 
+TEST_CASE("export: an end mark is an empty value in CSV, and nothing in OpenMetrics") {
+  Scratch scratch;
+  Notes notes;
+  auto store = SqliteStore::open(scratch / "history.db", 0, notes);
+  REQUIRE(store);
+  Frame frame;
+  frame.groups = {{GroupId{1}, "rapl", "package-0", 1000}};
+  frame.series = {{SeriesId{1}, "perjoule_up", "", Unit::none, Kind::gauge}};
+  frame.ticks = {{GroupId{1}, 1795515072000, {{SeriesId{1}, 1}}},
+                 {GroupId{1}, 1795515073000, {{SeriesId{1}, end_mark}}}};
+  REQUIRE((*store)->append(frame));
+  CHECK(text_of(**store, export_csv) ==
+        "time,metric,labels,value\n"
+        "2026-11-24T10:11:12.000Z,perjoule_up,\"\",1\n"
+        "2026-11-24T10:11:13.000Z,perjoule_up,\"\",\n");
+  CHECK(text_of(**store, export_openmetrics) == "# TYPE perjoule_up gauge\nperjoule_up 1 1795515072.000\n# EOF\n");
+}
+
 TEST_CASE("export: OpenMetrics") {
   Scratch scratch;
   auto store = small_store(scratch / "history.db");
