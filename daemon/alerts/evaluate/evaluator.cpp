@@ -61,6 +61,11 @@ Evaluator::RuleState Evaluator::state(const Rule& rule) {
   return made;
 }
 
+bool Evaluator::reads(std::string_view metric) const {
+  return std::any_of(terms_.begin(), terms_.end(),
+                     [metric](const TermState& term) { return term.term().metric == metric; });
+}
+
 std::vector<Evaluator::Place> Evaluator::adopt(std::string_view metric, const Labels& labels) {
   std::vector<Place> places;
   for (std::size_t i = 0; i < terms_.size(); ++i) {

@@ -7,6 +7,8 @@
 
 #include <cstdint>
 #include <optional>
+#include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,12 +75,17 @@ class Evaluator {
     std::uint32_t term = 0;
     std::uint32_t member = 0;
   };
+  // Whether a rule reads series of this metric.
+  [[nodiscard]] bool reads(std::string_view metric) const;
   // Matches a series to the terms; empty if no rule reads it.
   [[nodiscard]] std::vector<Place> adopt(std::string_view metric, const Labels& labels);
   void observe(const Place& place, const Observation& observation, std::int64_t now_ms) {
     terms_[place.term].observe(place.member, observation, now_ms);
   }
   [[nodiscard]] std::vector<Transition> evaluate(const Moment& now);
+  // Gives back the room of series that are gone for good. Alerts that are pending or firing stay until they are lost.
+  // Afterwards every other series must be adopted again.
+  void forget(std::span<const Place> gone);
 
   // Restores an alert after a restart. If its rule was removed or changed, returns the transition that ends it instead.
   [[nodiscard]] std::optional<Transition> restore(const Remembered& remembered, const Moment& now);
@@ -141,6 +148,11 @@ class Evaluator {
   void end(const LevelPlace& place, bool changed, const Moment& now, std::vector<Transition>& out) const;
   void keep_terms(std::vector<TermState> before);
   void count();
+  // Results of `term` with a pending or firing alert.
+  [[nodiscard]] std::set<std::size_t> active_results(std::uint32_t term) const;
+  // After TermState::drop().
+  void move_results(std::uint32_t term, const std::vector<std::optional<std::size_t>>& moved);
+  static void rebuild_joins(RuleState& state);
 
   Limits limits_;
   std::vector<Rule> rules_;

@@ -1,5 +1,8 @@
-// Evaluator: what happens to pending and firing alerts at a reload of the rules and at a restart.
+// Evaluator: what happens to pending and firing alerts at a reload of the rules, at a restart, and when series are
+// gone.
 #include <algorithm>
+#include <cstdint>
+#include <map>
 #include <utility>
 
 #include "daemon/alerts/evaluate/evaluator.hpp"
@@ -86,6 +89,59 @@ std::vector<Transition> Evaluator::set_rules(std::vector<Rule> rules, const Mome
     states_[level.to.rule].alert_states[level.to.level] = before[level.from.rule].alert_states[level.from.level];
   count();
   return out;
+}
+
+std::set<std::size_t> Evaluator::active_results(std::uint32_t term) const {
+  std::set<std::size_t> active;
+  for (const RuleState& state : states_) {
+    if (state.expression.value != term) continue;
+    for (const std::vector<AlertState>& alert_states : state.alert_states) {
+      for (std::size_t result = 0; result < alert_states.size(); ++result) {
+        if (alert_states[result].at != AlertStage::inactive) active.insert(result);
+      }
+    }
+  }
+  return active;
+}
+
+void Evaluator::move_results(std::uint32_t term, const std::vector<std::optional<std::size_t>>& moved) {
+  for (RuleState& state : states_) {
+    if (state.expression.value != term) continue;
+    for (std::vector<AlertState>& alert_states : state.alert_states) {
+      std::vector<AlertState> kept(terms_[term].results().size());
+      for (std::size_t result = 0; result < alert_states.size(); ++result) {
+        if (moved[result]) kept[*moved[result]] = alert_states[result];
+      }
+      alert_states = std::move(kept);
+    }
+  }
+}
+
+void Evaluator::rebuild_joins(RuleState& state) {
+  const auto rebuild = [](ExpressionState& expression) {
+    for (std::optional<Join>* join : {&expression.minus, &expression.over}) {
+      if (*join) (*join)->partners = SIZE_MAX;
+    }
+  };
+  rebuild(state.expression);
+  for (GuardState& guard : state.guards) {
+    rebuild(guard.expression);
+    guard.join.partners = SIZE_MAX;
+  }
+}
+
+void Evaluator::forget(std::span<const Place> gone) {
+  std::map<std::uint32_t, std::vector<char>> by_term;
+  for (const Place& place : gone) {
+    std::vector<char>& members = by_term[place.term];
+    members.resize(terms_[place.term].members());
+    members[place.member] = 1;
+  }
+  for (const auto& [term, members] : by_term)
+    move_results(term, terms_[term].drop(members, active_results(term)));
+  for (RuleState& state : states_)
+    rebuild_joins(state);
+  count();
 }
 
 std::optional<Transition> Evaluator::restore(const Remembered& remembered, const Moment& now) {

@@ -43,6 +43,40 @@ std::size_t TermState::add(const Labels& labels) {
   return found->second;
 }
 
+std::vector<std::optional<std::size_t>> TermState::drop(const std::vector<char>& gone,
+                                                        const std::set<std::size_t>& needed) {
+  std::vector<std::optional<std::size_t>> moved(results_.size());
+  for (std::size_t m = 0; m < members_.size(); ++m) {
+    if (gone[m] == 0) moved[members_[m].result] = 0;
+  }
+  std::vector<Result> results;
+  for (std::size_t r = 0; r < results_.size(); ++r) {
+    if (!moved[r] && !needed.contains(r)) continue;
+    moved[r] = results.size();
+    results.push_back(std::move(results_[r]));
+  }
+  std::vector<Member> members;
+  std::vector<Window> windows;
+  std::vector<std::size_t> moved_members(members_.size());
+  for (std::size_t m = 0; m < members_.size(); ++m) {
+    if (gone[m] != 0) continue;
+    Member& member = members_[m];
+    if (windowed()) windows.push_back(std::move(windows_[member.window]));
+    moved_members[m] = members.size();
+    members.push_back({*moved[member.result], member.newest, member.seen, members.size()});
+  }
+  std::erase_if(member_index_, [&](const auto& member) { return gone[member.second] != 0; });
+  for (auto& [labels, index] : member_index_)
+    index = moved_members[index];
+  std::erase_if(result_index_, [&](const auto& result) { return !moved[result.second]; });
+  for (auto& [labels, index] : result_index_)
+    index = *moved[index];
+  results_ = std::move(results);
+  members_ = std::move(members);
+  windows_ = std::move(windows);
+  return moved;
+}
+
 void TermState::observe(std::size_t member, const Observation& observation, std::int64_t now_ms) {
   Member& into = members_[member];
   if (windowed() && observation.fresh) {

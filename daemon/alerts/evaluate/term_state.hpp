@@ -1,13 +1,14 @@
 // One term of a rule: the newest value or the window of every series that it matches (its members), and one result per
 // label set after aggregation.
 //
-// A series is matched once, when it appears; afterwards it is named by its index. Indexes stay valid, because members
-// and results are never removed. Loop's thread only; times are milliseconds of the steady clock.
+// A series is matched once, when it appears; afterwards it is named by its index. Indexes stay valid until drop().
+// Loop's thread only; times are milliseconds of the steady clock.
 #pragma once
 
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -44,11 +45,15 @@ class TermState {
   // Computes every result from the members.
   void compute(std::int64_t now_ms);
 
-  // The index of a label set never changes.
+  // The index of a label set changes at drop() only.
   [[nodiscard]] const std::vector<Result>& results() const { return results_; }
   // The index of the result with these labels. Adds one without a series if there is none yet, for a restored alert
   // whose series have not appeared.
   [[nodiscard]] std::size_t result(const Labels& labels);
+  // Removes the members with `gone` not 0, and every result that then has no member and whose index is not in `needed`.
+  // Returns the new index of each result; none: it was removed. The members that stay have other indexes too.
+  [[nodiscard]] std::vector<std::optional<std::size_t>> drop(const std::vector<char>& gone,
+                                                             const std::set<std::size_t>& needed);
   [[nodiscard]] std::size_t members() const { return members_.size(); }
   [[nodiscard]] bool windowed() const { return has_window(term_); }
 

@@ -37,6 +37,12 @@ class Bench {
     }
     return lines;
   }
+  // The series is gone for good.
+  void forget(std::string_view metric, std::string_view labels) {
+    const Labels parsed = *parse_labels(labels);
+    evaluator.forget(evaluator.adopt(metric, parsed));
+    newest_.erase({std::string(metric), parsed});
+  }
   std::string reload(std::string_view rules) {
     std::string lines;
     add(lines, evaluator.set_rules(rules_of(rules), now()));
@@ -290,6 +296,80 @@ TEST_CASE("series and alerts over the limits are skipped and counted; the others
         R"(pending warning Hot{gpu="0",sensor="core",uuid="u"}; firing warning Hot{gpu="0",sensor="core",uuid="u"})");
   CHECK(bench.evaluator.overflow().series == 1);
   CHECK(bench.evaluator.overflow().alerts == 1);
+}
+
+TEST_CASE("a forgotten series gives its room to another, and its alert is held and lost as if it had no data") {
+  Bench bench(R"([{"alert": "Hot", "value": {"metric": "perjoule_gpu_temperature_celsius"}, "hold": "30s",
+      "levels": [{"severity": "warning", "raise_above": 80}]}])",
+              {2, 10, 10});
+  const auto core = [](int gpu) { return fmt::format(R"(gpu="{}",uuid="u",sensor="core")", gpu); };
+  bench.set("perjoule_gpu_temperature_celsius", core(0), 90);
+  bench.set("perjoule_gpu_temperature_celsius", core(1), 20);
+  (void)bench.step();
+  for (int gpu = 2; gpu < 1000; ++gpu) {
+    bench.forget("perjoule_gpu_temperature_celsius", core(gpu - 1));
+    bench.set("perjoule_gpu_temperature_celsius", core(gpu), 20);
+    REQUIRE(bench.step().empty());
+  }
+  CHECK(bench.evaluator.overflow().series == 0);
+  bench.forget("perjoule_gpu_temperature_celsius", core(0));
+  bench.set("perjoule_gpu_temperature_celsius", core(1000), 90);
+  CHECK(bench.step().find("firing warning Hot{gpu=\"1000\"") != std::string::npos);
+  CHECK(bench.step(40).starts_with("lost warning Hot{gpu=\"0\""));
+  CHECK(bench.evaluator.overflow().series == 0);
+}
+
+TEST_CASE("forgetting series without data changes nothing for the others") {
+  constexpr std::string_view rules = R"([
+      {"alert": "Join", "value": {"metric": "perjoule_gpu_power_watts"},
+       "over": {"metric": "perjoule_gpu_power_limit_watts"},
+       "when": [{"value": {"metric": "perjoule_gpu_temperature_celsius", "match": {"sensor": "core"}}, "above": 40}],
+       "levels": [{"severity": "warning", "raise_above": 0.8, "for": "3s"}]},
+      {"alert": "Window", "value": {"metric": "perjoule_gpu_power_watts", "fn": "avg", "window": "10s"},
+       "levels": [{"severity": "info", "raise_above": 500}]},
+      {"alert": "Sum", "value": {"metric": "perjoule_gpu_power_watts", "sum_by": ["uuid"]},
+       "levels": [{"severity": "critical", "raise_above": 900}]}])";
+  std::mt19937 random(7);
+  Bench all(rules);
+  Bench some(rules);
+  struct Gpu {
+    std::string labels, core;
+    int gone_for = 0;  // seconds; 0: it is there
+  };
+  std::vector<Gpu> gpus;
+  for (int second = 0, number = 0; second < 600; ++second) {
+    if (random() % 5 == 0) {
+      const std::string labels = fmt::format(R"(gpu="{}",uuid="u{}")", number, number % 3);
+      gpus.push_back({labels, labels + R"(,sensor="core")"});
+      ++number;
+    }
+    for (Gpu& gpu : gpus) {
+      if (gpu.gone_for == 0 && random() % 40 == 0) gpu.gone_for = 1;
+      const auto value = [&](double base, unsigned spread) {
+        const double drawn = base + static_cast<double>(random() % spread);
+        return gpu.gone_for == 0 ? std::optional(drawn) : std::nullopt;
+      };
+      const auto power = value(200, 600);
+      const auto limit = value(700, 100);
+      const auto heat = value(35, 30);
+      for (Bench* bench : {&all, &some}) {
+        if (bench == &some && gpu.gone_for > 400) continue;
+        bench->set("perjoule_gpu_power_watts", gpu.labels, power);
+        bench->set("perjoule_gpu_power_limit_watts", gpu.labels, limit);
+        bench->set("perjoule_gpu_temperature_celsius", gpu.core, heat);
+      }
+      gpu.gone_for += gpu.gone_for > 0 ? 1 : 0;
+      if (gpu.gone_for != 400) continue;
+      some.forget("perjoule_gpu_power_watts", gpu.labels);
+      some.forget("perjoule_gpu_power_limit_watts", gpu.labels);
+      some.forget("perjoule_gpu_temperature_celsius", gpu.core);
+      ++gpu.gone_for;
+    }
+    const std::string expected = all.step();
+    REQUIRE(some.step() == expected);
+  }
+  CHECK(all.seen.size() > 100);
+  CHECK(std::ranges::count_if(gpus, [](const Gpu& gpu) { return gpu.gone_for > 400; }) > 10);
 }
 
 TEST_CASE("a severity label of the metric, fixed by match, does not replace the alert's severity") {
