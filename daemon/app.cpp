@@ -24,6 +24,7 @@
 #include "daemon/families.hpp"
 #include "daemon/sampling/sections.hpp"
 #include "daemon/self/own_power.hpp"
+#include "daemon/self/own_series.hpp"
 
 namespace perjoule {
 
@@ -32,7 +33,23 @@ namespace {
 constexpr std::chrono::milliseconds lanes_deadline{500};
 constexpr std::chrono::milliseconds flush_deadline{1000};
 constexpr std::uint64_t process_seconds = 5;
+constexpr std::uint64_t own_seconds = Recorder::own_period_ns / nanoseconds_per_second;
+constexpr std::uint64_t histogram_seconds = 60;
+constexpr std::uint64_t drop_seconds = 60;
 constexpr std::int64_t announce_wait_ns = 5 * nanoseconds_per_second;
+
+// Families whose totals have labels that users choose, so that there is no end to them.
+bool is_of_textfiles(std::string_view family) {
+  const auto names = [family](const Entry* entry) {
+    return std::any_of(entry->metrics.begin(), entry->metrics.end(),
+                       [family](const Metric* metric) { return metric->name == family; });
+  };
+  const auto entries = registry();
+  return std::any_of(entries.begin(), entries.end(),
+                     [&](const Entry* entry) { return entry->name == "textfile" && names(entry); }) &&
+         std::none_of(entries.begin(), entries.end(),
+                      [&](const Entry* entry) { return entry->name != "textfile" && names(entry); });
+}
 
 }  // namespace
 
@@ -79,7 +96,8 @@ bool App::open_storage() {
   if (settings_.storage.enabled && !open_files(rows)) return false;
   ledger_.emplace(rows, boot_id(settings_.roots));
   recorder_.emplace(latest_, *ledger_, writer_.get(), make_rows(*ledger_));
-  sources_.emplace(recorder_->series(), latest_, [this](const SourceStatus& before, const SourceStatus& after) {
+  set_retention();
+  sources_.emplace(*recorder_, [this](const SourceStatus& before, const SourceStatus& after) {
     changes_.source(before, after, clock_.now().steady_ns);
   });
   const OnLateness lateness = [this](std::int64_t late_ns) {
@@ -130,12 +148,12 @@ bool App::open_files(storage::LedgerRows& rows) {
   writer_ =
       std::make_unique<storage::Writer>(std::move(files), std::move(ledger), rows, limits,
                                         [this](std::function<void()> task) { asio::post(loop_, std::move(task)); });
-  set_retention();
   return true;
 }
 
 void App::set_retention() {
   const config::Retention& keys = settings_.storage.retention;
+  recorder_->bound_totals(is_of_textfiles, keys.hour.count());
   if (writer_) writer_->retention({keys.raw.count(), keys.minute.count(), keys.hour.count(), keys.size_bytes});
 }
 
@@ -194,6 +212,8 @@ void App::start_reader() {
   for (const MetricGroup& group : metric_groups())
     setup.metrics.insert(setup.metrics.end(), group.metrics.begin(), group.metrics.end());
   setup.reading = reading_;
+  setup.metrics.push_back(&up);
+  setup.is_histogram = Instruments::is_histogram;
   // For the answer and for what is allocated while it grows.
   setup.has_room = [this] { return bodies_.has_room(2 * query::Limits{}.answer_bytes_max); };
   setup.build = {build_.version, build_.revision, build_.branch, build_.compiler};
@@ -202,11 +222,11 @@ void App::start_reader() {
 
 void App::start_alerts() {
   const MakeLane make_lane = [this] { return lanes_.make(); };
-  dispatch_.emplace(alerts::Dispatch::Parts{loop_, clock_, latest_, recorder_->series(), *ledger_, log_, make_lane,
-                                            build_.version, server_->addresses().front(),
+  dispatch_.emplace(alerts::Dispatch::Parts{loop_, clock_, *recorder_, *ledger_, log_, make_lane, build_.version,
+                                            server_->addresses().front(),
                                             directory_ ? directory_->path() : std::filesystem::path()});
   dispatch_->configure(settings_.alerts, settings_.web.external_url);
-  alerts_.emplace(alerts::Engine::Parts{clock_, latest_, recorder_->series(), instruments_, *ledger_, log_},
+  alerts_.emplace(alerts::Engine::Parts{clock_, latest_, *recorder_, instruments_, *ledger_, log_},
                   [this](std::span<const alerts::Alert> changed) {
                     dispatch_->update(changed, alerts_->firing());
                     // Saved soon, so that after a crash a notified alert is recognized as the same incident.
@@ -243,9 +263,20 @@ asio::awaitable<void> App::housekeeping() {
     if (stopping_) co_return;
     reloader_->watch();
     watch_commit();
+    keep_up(second);
     commit(second);
     refresh(second);
   }
+}
+
+// What of the record goes on beside the readings.
+void App::keep_up(std::uint64_t second) {
+  const Stamp now = clock_.now();
+  recorder_->end_series(now);
+  const bool all = second % own_seconds == 0;
+  if (all) keep_instruments(*recorder_, instruments_, second % histogram_seconds == 0);
+  recorder_->push_own(now, all);
+  if (second % drop_seconds == drop_seconds - 1) recorder_->drop_unused(now);
 }
 
 // Before the next commit begins: one that is still under way then has lasted for a second or more.
@@ -256,11 +287,12 @@ void App::watch_commit() {
   changes_.commit_pending(seconds);
 }
 
-// The history is committed every `storage.commit`. If a slow disk still holds the previous commit when that second
-// comes, history_due_ carries the history over to the next commit.
+// The history is committed every `storage.commit`, and each second at first, so that queries find what there is. If a
+// slow disk still holds the previous commit when that second comes, history_due_ carries the history over to the next
+// commit.
 void App::commit(std::uint64_t second) {
   const auto every = static_cast<std::uint64_t>(std::max<std::int64_t>(settings_.storage.commit.count() / 1000, 1));
-  history_due_ = history_due_ || second % every == every - 1;
+  history_due_ = history_due_ || second < every || second % every == every - 1;
   flush();
 }
 
@@ -296,6 +328,8 @@ void App::refresh(std::uint64_t second) {
   dispatch_->tick();
   instruments_.log_dropped(log_.dropped());
   instruments_.series(latest_.fresh(now.steady_ns), recorder_->series().refused());
+  instruments_.expired_totals(recorder_->expired_totals());
+  changes_.series_refused(recorder_->series().refused_by_source(), now.steady_ns);
   if (second % process_seconds == 0) instruments_.process(watts_per_busy_cpu_);
 }
 
@@ -345,7 +379,7 @@ void App::shut_down() {
   const bool lanes_ended = lanes_.drain(lanes_deadline);
   if (writer_) {
     const auto until = std::chrono::steady_clock::now() + flush_deadline;
-    recorder_->commit_last();
+    recorder_->commit_last(clock_.now());
     stored_ = writer_->stop(until);
   }
   clean_ = lanes_ended && stored_;

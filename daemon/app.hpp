@@ -62,6 +62,7 @@ class App {
   void start_sources(const config::Settings& settings);
   asio::awaitable<void> housekeeping();
   asio::awaitable<void> signals();
+  void keep_up(std::uint64_t second);
   void watch_commit();
   void commit(std::uint64_t second);
   void flush();

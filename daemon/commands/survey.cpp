@@ -144,7 +144,7 @@ class Surveyor {
   Log log_{settings_.log};
   Ledger ledger_;
   Recorder recorder_{result_->latest, ledger_, nullptr, make_rows(ledger_)};
-  Sources sources_{recorder_.series(), result_->latest, {}};
+  Sources sources_{recorder_, {}};
   GpuRoster roster_{ledger_, recorder_, sources_, log_, {}, {}};
   std::optional<Sampler> sampler_{std::in_place, loop_,    clock_,       [this] { return lanes_.make(); },
                                   recorder_,     sources_, OnLateness(), roster_.inventory()};

@@ -18,6 +18,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "daemon/record/row.hpp"
@@ -66,6 +67,9 @@ class NodePower {
   // not waited for: the node is then derived when the first member is read again. A change of the best source is shown
   // at once.
   [[nodiscard]] std::optional<Derived> derive(std::int64_t now_ns);
+  void forget(const std::unordered_set<SeriesId>& ids) {
+    std::erase_if(members_, [&](const auto& member) { return ids.contains(member.first); });
+  }
 
  private:
   enum class Part : std::uint8_t { meter, psu, package, modelled_package, other };
@@ -105,6 +109,7 @@ class NodeRow final : public Row {
   [[nodiscard]] std::span<const Metric* const> outputs() const override;
   void observe(const Observation& observation) override { node_.observe(observation); }
   void derive(const Stamp& stamp, Derivation& derivation) override;
+  void forget(const std::unordered_set<SeriesId>& ids) override { node_.forget(ids); }
 
  private:
   NodePower node_;

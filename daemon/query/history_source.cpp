@@ -43,15 +43,20 @@ double value_of(const Bucket& bucket, Aspect aspect) {
 
 // A selector without a window finds the newest point of the last five minutes. Points at the ends of hours would mostly
 // be older than that, so each step gets a point of its own: the newest bucket that has ended by then and has a sample.
+// Roll-ups have no end marks. But a series has a bucket wherever its last value still holds, so it has ended where the
+// bucket before the step's own is missing.
 std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64_t width_ms, const Want& want) {
   std::vector<storage::Point> points;
   std::size_t next = 0;
   const Bucket* newest = nullptr;
+  std::int64_t alive_until_ms = INT64_MIN;
   for (std::int64_t at_ms = want.from_ms + lookback_ms; at_ms <= want.to_ms; at_ms += want.step_ms) {
     for (; next < buckets.size() && buckets[next].start_ms + width_ms <= at_ms; ++next) {
       if (buckets[next].count > 0) newest = &buckets[next];
+      alive_until_ms = buckets[next].start_ms + width_ms;
     }
-    if (newest != nullptr && at_ms - (newest->start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
+    if (newest != nullptr && at_ms - alive_until_ms < width_ms &&
+        at_ms - (newest->start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
       points.push_back({at_ms, newest->last});
     }
     if (want.step_ms == 0) break;
@@ -258,13 +263,24 @@ Result<Selected> HistorySource::select(const Want& want) {
   return selected;
 }
 
-Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t, std::int64_t) {
+Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t from_ms,
+                                                  std::int64_t to_ms) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
   const auto found = matching(matchers);
   if (!found) return found.error();
+  std::vector<std::uint8_t> present(found->size(), 1);
+  if (from_ms > INT64_MIN || to_ms < INT64_MAX) {
+    std::vector<std::int64_t> ids;
+    for (const StoredSeries* stored : *found)
+      ids.push_back(stored->id);
+    auto looked = storage::HistoryReader(connection_, late_).present(ids, {from_ms, to_ms});
+    if (!looked) return as_query_error(looked.error());
+    present = std::move(*looked);
+  }
   std::vector<Labels> labels;
-  for (const StoredSeries* stored : *found)
-    labels.push_back(stored->labels);
+  for (std::size_t n = 0; n < found->size(); ++n) {
+    if (present[n] != 0) labels.push_back((*found)[n]->labels);
+  }
   return labels;
 }
 

@@ -13,6 +13,18 @@
 
 namespace perjoule::query {
 
+namespace {
+
+class EmptySource final : public Source {
+ public:
+  [[nodiscard]] Result<Selected> select(const Want&) override { return Selected{}; }
+  [[nodiscard]] Result<std::vector<Labels>> series(std::span<const Matcher>, std::int64_t, std::int64_t) override {
+    return std::vector<Labels>{};
+  }
+};
+
+}  // namespace
+
 // The data that the lane uses. Shared, because a blocked lane may outlive the reader, the clock and the loop.
 struct Reader::Work {
   std::string path;
@@ -36,6 +48,7 @@ class Reader::Files {
   explicit Files(const Setup& setup)
       : history_(setup.history),
         metrics_(setup.metrics),
+        is_histogram_(setup.is_histogram),
         build_(setup.build),
         evaluate_(setup.evaluate),
         reading_(setup.reading ? setup.reading : std::make_shared<storage::Reading>()) {}
@@ -52,16 +65,23 @@ class Reader::Files {
  private:
   Answer read(const Work& work) {
     if (auto opened = open(); !opened) {
+      if (opened.error().fault == Fault::absent && !had_file_) return empty(work);
       if (opened.error().fault != Fault::absent) reading_->suspect = true;
       return error_answer(503, "unavailable", opened.error().what);
     }
     sound_ = false;  // until the query has ended well: an exception may leave a transaction open
     source_->set_late([&work] { return work.late.load(); });
-    const Environment environment{*source_, metrics_, nullptr, build_, work.now_ms, {}};
+    const Environment environment{*source_, metrics_, is_histogram_, build_, work.now_ms, {}};
     Answer answer = evaluate_(work.path, work.parameters, environment);
     sound_ = answer.status != 500;
     if (answer.status >= 500 && !work.late) reading_->suspect = true;
     return answer;
+  }
+
+  // In the first second of a new installation there is no file yet, and nothing in it.
+  [[nodiscard]] Answer empty(const Work& work) const {
+    EmptySource nothing;
+    return evaluate_(work.path, work.parameters, {nothing, metrics_, is_histogram_, build_, work.now_ms, {}});
   }
 
   // The daemon sets a damaged history.db aside and begins a new one. If only its WAL or the index was deleted, the open
@@ -75,17 +95,20 @@ class Reader::Files {
     auto opened = storage::open_history(history_);
     if (!opened) return opened.error();
     connection = std::make_unique<storage::Connection>(std::move(*opened));
+    had_file_ = true;
     source_.emplace(*connection);
     return {};
   }
 
   std::filesystem::path history_;
   std::vector<const Metric*> metrics_;
+  bool (*is_histogram_)(const Metric&);
   Build build_;
   Evaluate evaluate_;
   std::shared_ptr<storage::Reading> reading_;
   std::optional<HistorySource> source_;  // of reading_->connection
   bool sound_ = true;
+  bool had_file_ = false;
 };
 
 Reader::Reader(Setup setup) : setup_(std::move(setup)), files_(std::make_shared<Files>(setup_)) {}

@@ -40,8 +40,9 @@ class Reader {
     std::filesystem::path history;  // path of history.db
     std::vector<const Metric*> metrics;
     Build build;
-    std::int64_t deadline_ms = 10'000;  // from ask() to the answer
-    std::size_t waiting_max = 32;       // queries in the queue; more are refused with 503
+    bool (*is_histogram)(const Metric&) = nullptr;  // whether one of `metrics` is
+    std::int64_t deadline_ms = 10'000;              // from ask() to the answer
+    std::size_t waiting_max = 32;                   // queries in the queue; more are refused with 503
     // The connection, which the writer closes where it has to; null: the reader makes its own.
     std::shared_ptr<storage::Reading> reading = nullptr;
     // Whether the memory for one more answer is there, asked before a query runs; else 503. Empty: always.

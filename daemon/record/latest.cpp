@@ -1,6 +1,7 @@
 #include "daemon/record/latest.hpp"
 
 #include <cstdint>
+#include <iterator>
 
 #include "config/text.hpp"
 
@@ -18,6 +19,32 @@ std::string_view family_name(const Metric& metric, Format format) {
     name.remove_suffix(std::string_view("_total").size());
   if (format == Format::openmetrics && is_info(metric)) name.remove_suffix(std::string_view("_info").size());
   return name;
+}
+
+// The order of text in which a number is one character, by its value: "gpu-9" before "gpu-10".
+bool natural_less(std::string_view a, std::string_view b) {
+  const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+  while (!a.empty() && !b.empty()) {
+    if (is_digit(a.front()) && is_digit(b.front())) {
+      const auto number = [&](std::string_view text) {
+        text = text.substr(
+            0, std::min(text.size(),
+                        static_cast<std::size_t>(std::find_if_not(text.begin(), text.end(), is_digit) - text.begin())));
+        return text.substr(std::min(text.find_first_not_of('0'), text.size()));
+      };
+      const std::string_view x = number(a);
+      const std::string_view y = number(b);
+      if (x.size() != y.size()) return x.size() < y.size();
+      if (x != y) return x < y;
+      a.remove_prefix(std::min(a.find_first_not_of("0123456789"), a.size()));
+      b.remove_prefix(std::min(b.find_first_not_of("0123456789"), b.size()));
+      continue;
+    }
+    if (a.front() != b.front()) return a.front() < b.front();
+    a.remove_prefix(1);
+    b.remove_prefix(1);
+  }
+  return a.size() < b.size();
 }
 
 }  // namespace
@@ -41,8 +68,7 @@ std::string family_header(const Metric& metric, Format format) {
 
 void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels) {
   const std::lock_guard lock(mutex_);
-  const auto index = static_cast<std::size_t>(id);
-  if (slots_.size() <= index) slots_.resize(index + 1);
+  const Slot& slot = slots_[id];
   Family& family = families_[metric.name];
   if (family.metric == nullptr) {
     family.metric = &metric;
@@ -54,25 +80,79 @@ void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels)
   prefixes += metric.name;
   if (!labels.empty()) prefixes.append("{").append(labels).append("}");
   prefixes += ' ';
-  family.lines.push_back({static_cast<std::uint32_t>(index), static_cast<std::uint32_t>(begin),
-                          static_cast<std::uint32_t>(prefixes.size() - begin)});
+  family.lines.push_back(
+      {id, &slot, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(prefixes.size() - begin)});
+}
+
+// Sorts the new lines into the others, and puts the prefixes into the same order.
+void Latest::arrange(Family& family) {
+  if (family.sorted == family.lines.size()) return;
+  const auto before = [&family](const Line& a, const Line& b) {
+    return natural_less(family.prefix(a), family.prefix(b));
+  };
+  const auto middle = family.lines.begin() + static_cast<std::ptrdiff_t>(family.sorted);
+  std::sort(middle, family.lines.end(), before);
+  std::vector<Line> merged;
+  merged.reserve(family.lines.size());
+  std::merge(family.lines.begin(), middle, middle, family.lines.end(), std::back_inserter(merged), before);
+  family.lines = std::move(merged);
+  family.sorted = family.lines.size();
+  family.pack();
+}
+
+void Latest::Family::pack() {
+  std::string packed;
+  packed.reserve(prefixes.size());
+  for (Line& line : lines) {
+    const auto begin = static_cast<std::uint32_t>(packed.size());
+    packed += prefix(line);
+    line.begin = begin;
+  }
+  prefixes = std::move(packed);
+}
+
+std::vector<SeriesId> Latest::forget(const std::unordered_set<SeriesId>& ids) {
+  const std::lock_guard lock(mutex_);
+  for (auto family = families_.begin(); family != families_.end();) {
+    std::vector<Line>& lines = family->second.lines;
+    const auto is_gone = [&](const Line& line) { return ids.contains(line.id); };
+    const auto sorted_end = lines.begin() + static_cast<std::ptrdiff_t>(family->second.sorted);
+    const auto gone = std::count_if(lines.begin(), sorted_end, is_gone);
+    if (std::erase_if(lines, is_gone) > 0) {
+      family->second.sorted -= static_cast<std::size_t>(gone);
+      family->second.pack();
+    }
+    family = lines.empty() ? families_.erase(family) : std::next(family);
+  }
+  std::vector<SeriesId> open;
+  for (const SeriesId id : ids) {
+    const auto slot = slots_.find(id);
+    if (slot == slots_.end()) continue;
+    if (slot->second.open) open.push_back(id);
+    slots_.erase(slot);
+  }
+  return open;
 }
 
 void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns) {
   const std::lock_guard lock(mutex_);
   for (const Sample& sample : samples) {
-    Slot& slot = slots_[static_cast<std::size_t>(sample.series)];
+    Slot& slot = slots_.at(sample.series);  // declared, and not forgotten
     slot.value = sample.value;
     slot.read_ns = slot.stale_after_ns < 0 ? steady_ns : std::max(slot.read_ns, steady_ns);
     slot.steady_ns = steady_ns;
     slot.stale_after_ns = stale_after_ns;
+    slot.shown = slot.open = true;
   }
 }
 
 void Latest::read(std::span<const Sample> samples, std::int64_t steady_ns) {
   const std::lock_guard lock(mutex_);
-  for (const Sample& sample : samples)
-    slots_[static_cast<std::size_t>(sample.series)].read_ns = steady_ns;
+  for (const Sample& sample : samples) {
+    Slot& slot = slots_.at(sample.series);
+    slot.read_ns = steady_ns;
+    slot.open = true;
+  }
 }
 
 void Latest::remove(SeriesId id) {
@@ -81,17 +161,20 @@ void Latest::remove(SeriesId id) {
 
 void Latest::remove(std::span<const SeriesId> ids) {
   const std::lock_guard lock(mutex_);
-  for (SeriesId id : ids)
-    slots_[static_cast<std::size_t>(id)].stale_after_ns = -1;
+  for (const SeriesId id : ids) {
+    const auto found = slots_.find(id);
+    if (found != slots_.end()) found->second.stale_after_ns = -1;
+  }
 }
 
 void Latest::write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [name, family] : families_) {
+  for (auto& [name, family] : families_) {
     if (admit && !admit(*family.metric)) continue;
+    arrange(family);
     bool headed = false;
     for (const Line& line : family.lines) {
-      const Slot& slot = slots_[line.slot];
+      const Slot& slot = *line.slot;
       if (!is_fresh(slot, now_ns)) continue;
       if (!headed) out += format == Format::text ? family.text_header : family.openmetrics_header;
       headed = true;
@@ -104,33 +187,58 @@ void Latest::write(std::string& out, Format format, std::int64_t now_ns, const A
 
 std::optional<double> Latest::value(SeriesId id, std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
-  const Slot& slot = slots_[static_cast<std::size_t>(id)];
-  if (!is_fresh(slot, now_ns)) return std::nullopt;
-  return slot.value;
+  const auto found = slots_.find(id);
+  if (found == slots_.end() || !is_fresh(found->second, now_ns)) return std::nullopt;
+  return found->second.value;
 }
 
 void Latest::newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const {
   out.clear();
   const std::lock_guard lock(mutex_);
   for (const SeriesId id : ids) {
-    const Slot& slot = slots_[static_cast<std::size_t>(id)];
-    out.push_back({slot.value, slot.steady_ns, slot.read_ns, is_fresh(slot, now_ns)});
+    const auto found = slots_.find(id);
+    if (found == slots_.end()) {
+      out.push_back({.forgotten = true});
+      continue;
+    }
+    const Slot& slot = found->second;
+    out.push_back({slot.value, slot.steady_ns, slot.read_ns, is_fresh(slot, now_ns), false});
   }
+}
+
+std::vector<SeriesId> Latest::take_ended(std::int64_t now_ns) {
+  return take([now_ns](const Slot& slot) { return slot.shown && !is_fresh(slot, now_ns); });
+}
+
+std::vector<SeriesId> Latest::take_open() {
+  return take([](const Slot& slot) { return slot.open; });
+}
+
+template <class Ends>
+std::vector<SeriesId> Latest::take(const Ends& ends) {
+  std::vector<SeriesId> ended;
+  const std::lock_guard lock(mutex_);
+  for (auto& [id, slot] : slots_) {
+    if (!ends(slot)) continue;
+    slot.shown = slot.open = false;
+    ended.push_back(id);
+  }
+  std::sort(ended.begin(), ended.end());
+  return ended;
 }
 
 std::size_t Latest::fresh(std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
-  std::size_t count = 0;
-  for (const Slot& slot : slots_)
-    count += is_fresh(slot, now_ns) ? 1U : 0U;
-  return count;
+  return static_cast<std::size_t>(
+      std::count_if(slots_.begin(), slots_.end(), [&](const auto& slot) { return is_fresh(slot.second, now_ns); }));
 }
 
 void Latest::visit(std::int64_t now_ns, const Each& each) const {
   const std::lock_guard lock(mutex_);
-  for (const auto& [name, family] : families_) {
+  for (auto& [name, family] : families_) {
+    arrange(family);
     for (const Line& line : family.lines) {
-      const Slot& slot = slots_[line.slot];
+      const Slot& slot = *line.slot;
       if (!is_fresh(slot, now_ns)) continue;
       std::string_view labels = family.prefix(line);
       labels.remove_prefix(name.size());

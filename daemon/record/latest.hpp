@@ -3,7 +3,8 @@
 // Any thread: one mutex guards everything. The loop writes; the loop and the web thread read. A series older than its
 // `stale_after` is left out of every answer, so that a device that is gone is absent and no old value is shown as
 // current. The line of a series up to the value (`name{labels} `) is built once, when the series is declared; a scrape
-// copies it and appends the number. Times are of the steady clock, in nanoseconds.
+// copies it and appends the number. Lines of a family are in the order of their labels, numbers in them by value, so
+// that gpu="10" comes after gpu="2". Times are of the steady clock, in nanoseconds.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -45,20 +47,29 @@ class Latest {
   // Hides a series until it is set again.
   void remove(SeriesId id);
   void remove(std::span<const SeriesId> ids);
+  // Gives back the memory of these series. They may be declared again with another id. Returns those that had not ended
+  // (take_open()).
+  std::vector<SeriesId> forget(const std::unordered_set<SeriesId>& ids);
 
   // Appends every fresh series of the families that `admit` accepts (without it: all), sorted by family name.
   using Admit = std::function<bool(const Metric&)>;
   void write(std::string& out, Format format, std::int64_t now_ns, const Admit& admit = {}) const;
   // Nothing if the series is not fresh.
   [[nodiscard]] std::optional<double> value(SeriesId id, std::int64_t now_ns) const;
+  // The series that write() no longer shows, and showed at the last call or since: stale, or removed. Each once.
+  [[nodiscard]] std::vector<SeriesId> take_ended(std::int64_t now_ns);
+  // At the stop: every series that was set or read and that take_ended() has not passed since.
+  [[nodiscard]] std::vector<SeriesId> take_open();
   // The number of fresh series.
   [[nodiscard]] std::size_t fresh(std::int64_t now_ns) const;
-  // The last value of each of `ids`, in their order, also of those that are no longer fresh.
+  // The last value of each of `ids`, in their order, also of those that are no longer fresh. A series that was
+  // forgotten has none.
   struct Newest {
     double value = 0;
     std::int64_t steady_ns = 0;  // of the value
     std::int64_t read_ns = 0;    // of the last reading, whose value may wait for its commit
     bool fresh = false;
+    bool forgotten = false;
   };
   void newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const;
   // Calls `each` for every fresh series, in the order of write(), while holding the mutex: `each` must not call back.
@@ -71,9 +82,12 @@ class Latest {
     std::int64_t steady_ns = 0;
     std::int64_t read_ns = 0;
     std::int64_t stale_after_ns = -1;  // -1: never set, or removed
+    bool shown = false;                // it was set, and take_ended() has not passed it since
+    bool open = false;                 // the same, but it may only have been read
   };
   struct Line {
-    std::uint32_t slot = 0;
+    SeriesId id{};
+    const Slot* slot = nullptr;
     std::uint32_t begin = 0;  // of its `name{labels} ` in the family's prefixes
     std::uint32_t size = 0;
   };
@@ -83,19 +97,26 @@ class Latest {
     std::string openmetrics_header;
     // All prefixes in the order of writing, without gaps: a scrape finds the memory uncached and reads it once.
     std::string prefixes;
-    std::vector<Line> lines;  // in the order of declaration
+    std::vector<Line> lines;
+    std::size_t sorted = 0;  // so many lines are in their order; new ones are behind them until the next write()
     [[nodiscard]] std::string_view prefix(const Line& line) const {
       return std::string_view(prefixes).substr(line.begin, line.size);
     }
+    void pack();  // without gaps, in the order of the lines
   };
   [[nodiscard]] static bool is_fresh(const Slot& slot, std::int64_t now_ns) {
     return slot.stale_after_ns >= 0 && now_ns - slot.read_ns <= slot.stale_after_ns &&
            now_ns - slot.steady_ns <= std::max(slot.stale_after_ns, unstored_max_ns);
   }
 
+  template <class Ends>
+  [[nodiscard]] std::vector<SeriesId> take(const Ends& ends);
+
+  static void arrange(Family& family);
+
   mutable std::mutex mutex_;
-  std::vector<Slot> slots_;  // by SeriesId
-  std::map<std::string_view, Family> families_;
+  std::unordered_map<SeriesId, Slot> slots_;             // its nodes stay where they are
+  mutable std::map<std::string_view, Family> families_;  // write() arranges what was declared since
 };
 
 }  // namespace perjoule

@@ -40,15 +40,52 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
 }
 
 EntryId Ledger::entry(std::string_view key) {
-  const auto [found, added] = ids_.try_emplace(std::string(key), static_cast<EntryId>(entries_.size()));
-  if (added) {
-    Entry made;
-    made.key = key;
-    made.total_changed = true;
-    entries_.push_back(std::move(made));
-    changed_.push_back(entries_.size() - 1);
+  const auto known = ids_.find(std::string(key));
+  if (known != ids_.end()) return known->second;
+  const EntryId id = free_.empty() ? static_cast<EntryId>(entries_.size()) : free_.back();
+  if (free_.empty()) {
+    entries_.emplace_back();
+  } else {
+    free_.pop_back();
   }
-  return found->second;
+  ids_.emplace(std::string(key), id);
+  const auto index = static_cast<std::size_t>(id);
+  entries_[index].key = key;
+  mark(index);
+  entries_[index].total_changed = true;
+  return id;
+}
+
+std::size_t Ledger::expire(const Expires& expires, std::size_t max, std::int64_t since_ms,
+                           const std::unordered_set<EntryId>& in_use) {
+  struct Candidate {
+    std::int64_t wall_ms = 0;
+    EntryId id{};
+  };
+  std::vector<Candidate> candidates;
+  std::size_t used = 0;
+  for (const auto& [key, id] : ids_) {
+    if (!expires(std::string_view(key).substr(0, key.find('{')))) continue;
+    if (in_use.contains(id)) {
+      ++used;
+    } else {
+      candidates.push_back({entries_[static_cast<std::size_t>(id)].wall_ms, id});
+    }
+  }
+  std::sort(candidates.begin(), candidates.end(), [](const Candidate& a, const Candidate& b) {
+    return a.wall_ms != b.wall_ms ? a.wall_ms < b.wall_ms : a.id < b.id;
+  });
+  const std::size_t above = used + candidates.size() > max ? used + candidates.size() - max : 0;
+  std::size_t deleted = 0;
+  while (deleted < candidates.size() && (deleted < above || candidates[deleted].wall_ms < since_ms)) {
+    Entry& entry = entries_[static_cast<std::size_t>(candidates[deleted].id)];
+    ids_.erase(entry.key);
+    expired_.push_back(std::move(entry.key));
+    entry = Entry{};
+    free_.push_back(candidates[deleted].id);
+    ++deleted;
+  }
+  return deleted;
 }
 
 void Ledger::mark(std::size_t index) {
@@ -160,6 +197,7 @@ storage::LedgerRows Ledger::take_changed() {
     rows.states.push_back({key, found == states_.end() ? "" : found->second});
   }
   taken_states_ = std::exchange(changed_states_, {});
+  rows.expired = taken_expired_ = std::exchange(expired_, {});
   for (const std::size_t index : changed_) {
     Entry& entry = entries_[index];
     if (entry.total_changed) rows.totals.push_back({entry.key, entry.total});
@@ -184,11 +222,14 @@ std::vector<std::string> Ledger::keys(std::string_view prefix) const {
 
 void Ledger::restore() {
   for (const std::size_t index : taken_) {
+    if (entries_[index].key.empty()) continue;  // deleted meanwhile
     mark(index);
     entries_[index].total_changed = true;
     entries_[index].meter_changed = entries_[index].metered;
   }
   taken_.clear();
+  expired_.insert(expired_.begin(), taken_expired_.begin(), taken_expired_.end());
+  taken_expired_.clear();
   changed_states_.merge(taken_states_);
   taken_states_.clear();
 }

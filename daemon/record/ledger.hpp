@@ -13,11 +13,13 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <set>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "collectors/batch.hpp"
@@ -49,6 +51,13 @@ class Ledger {
   Booking meter(EntryId id, const Reading& reading, const Stamp& stamp);
   Booking integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns);
 
+  // Deletes totals of the families for which `expires` returns true: those whose meter was read last before `since_ms`
+  // (wall clock), and of the others those that were read the longest ago, beyond `max`. Never one of `in_use`, whose
+  // ids the caller keeps; all other ids of deleted totals are given again. Returns how many were deleted.
+  using Expires = std::function<bool(std::string_view family)>;
+  std::size_t expire(const Expires& expires, std::size_t max, std::int64_t since_ms,
+                     const std::unordered_set<EntryId>& in_use);
+
   // Small states that their owners read back after a restart (storage/ledger_rows.hpp). "" deletes the key.
   void set_state(const std::string& key, std::string text);
   // The states whose key starts with `prefix`, by key.
@@ -60,7 +69,7 @@ class Ledger {
   void restore();
   // Every total's key that starts with `prefix`, sorted.
   [[nodiscard]] std::vector<std::string> keys(std::string_view prefix) const;
-  [[nodiscard]] std::size_t size() const { return entries_.size(); }
+  [[nodiscard]] std::size_t size() const { return ids_.size(); }
 
  private:
   struct Entry {
@@ -87,6 +96,9 @@ class Ledger {
   std::string boot_id_;
   std::vector<Entry> entries_;
   std::unordered_map<std::string, EntryId> ids_;
+  std::vector<EntryId> free_;  // of deleted totals
+  std::vector<std::string> expired_;
+  std::vector<std::string> taken_expired_;
   std::vector<std::size_t> changed_;
   std::vector<std::size_t> taken_;
   std::map<std::string, std::string, std::less<>> states_;

@@ -14,6 +14,8 @@ namespace perjoule {
 
 namespace {
 
+constexpr std::size_t totals_slack = 2'000;  // so many more totals, and the ledger is bounded before its minute
+
 double units(std::int64_t millionths) {
   return static_cast<double>(millionths) / 1e6;
 }
@@ -32,11 +34,11 @@ std::string sibling_key(std::string_view metric, std::string_view labels) {
 
 }  // namespace
 
-Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max)
+Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, SeriesLimits limits)
     : latest_(latest),
       ledger_(ledger),
       sink_(sink),
-      series_(series_max,
+      series_(limits,
               [this](SeriesId id, const SeriesTable::Series& series) {
                 latest_.declare(id, *series.metric, series.labels);
                 if (sink_ == nullptr) return;
@@ -45,6 +47,8 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows row
                                                            series.metric->storage_step});
               }),
       rows_(std::move(rows)) {
+  ends_ = open_probe({std::string(storage::ends_source), std::string(storage::ends_device), 1'000'000, 0});
+  own_ = open_probe({std::string(storage::ends_source), "own", own_period_ns, 0});
   // A programming error, visible at the first start: RowSet has no bit for a further row.
   if (rows_.size() > rows_max) throw std::length_error(fmt::format("more than {} derived rows", rows_max));
   for (const std::string& key : ledger_.keys("")) {
@@ -70,10 +74,10 @@ Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t first) co
 }
 
 ProbeId Recorder::open_probe(ProbeInfo info) {
-  const auto [known, added] = ids_.try_emplace({info.source, info.device}, static_cast<ProbeId>(probes_.size()));
+  const auto [known, added] = ids_.try_emplace({info.source, info.device}, static_cast<ProbeId>(next_probe_));
   const ProbeId id = known->second;
-  if (added) probes_.emplace_back();
-  ProbeState& state = probes_[static_cast<std::size_t>(id)];
+  if (added) ++next_probe_;
+  ProbeState& state = probes_[id];
   if (state.open) close_probe(id);
   if (sink_ != nullptr && (added || state.info.period_ns != info.period_ns)) {
     sink_->describe(storage::GroupDescription{static_cast<storage::GroupId>(id), info.source, info.device,
@@ -84,9 +88,9 @@ ProbeId Recorder::open_probe(ProbeInfo info) {
 }
 
 void Recorder::close_probe(ProbeId probe) {
-  ProbeState& state = probes_[static_cast<std::size_t>(probe)];
+  ProbeState& state = probes_.at(probe);
   latest_.remove(std::vector<SeriesId>(state.shown.begin(), state.shown.end()));
-  state = ProbeState{std::move(state.info), {}, {}, false};
+  state = ProbeState{std::move(state.info), {}, {}, false, state.used_ns};
   pending_.erase(probe);
   in_flight_.erase(probe);
 }
@@ -94,7 +98,7 @@ void Recorder::close_probe(ProbeId probe) {
 const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view values) {
   std::string cache_key = std::string(metric.name) + '\0' + std::string(values);
   if (const auto found = totals_.find(cache_key); found != totals_.end()) return &found->second;
-  const std::optional<SeriesId> series = series_.identify(metric, values);
+  const std::optional<SeriesId> series = series_.identify(metric, values, source_);
   if (!series) return nullptr;
   const Persisted own{*series, ledger_.entry(fmt::format("{}{{{}}}", metric.name, series_[*series].labels))};
   return &totals_.emplace(std::move(cache_key), Totals{own, siblings(metric, own)}).first->second;
@@ -107,7 +111,8 @@ const Recorder::Siblings* Recorder::siblings(const Metric& metric, const Persist
   if (const auto kept = kept_.extract(key)) {
     for (const std::string& other : kept.mapped()) {
       const std::string labels = other.substr(metric.name.size() + 1, other.size() - metric.name.size() - 2);
-      if (const auto series = series_.adopt(metric, labels)) siblings.push_back({*series, ledger_.entry(other)});
+      if (const auto series = series_.adopt(metric, labels, source_))
+        siblings.push_back({*series, ledger_.entry(other)});
     }
   }
   const auto is_own = [&](const Persisted& sibling) { return sibling.entry == own.entry; };
@@ -124,17 +129,19 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
                                             const Reading& reading) {
   if (probe.readings.size() <= position) probe.readings.resize(position + 1);
   Resolved& resolved = probe.readings[position];
-  if (resolved.metric == reading.metric && resolved.identity == identity(batch, reading)) return resolved;
+  // What was refused is tried again each time, because there may be room by now.
+  const bool refused = resolved.total == nullptr && !resolved.series;
+  if (!refused && resolved.metric == reading.metric && resolved.identity == identity(batch, reading)) return resolved;
   resolved = Resolved{reading.metric, std::string(identity(batch, reading)), {}, {}, nullptr, nullptr,
                       nullptr,        observers(*reading.metric, 0)};
   const std::string_view labels = batch.labels(reading);
   if (reading.form == Reading::Form::value) {
-    resolved.series = series_.identify(*reading.metric, labels);
+    resolved.series = series_.identify(*reading.metric, labels, source_);
     if (resolved.series) probe.show(*resolved.series);
     return resolved;
   }
   resolved.total = totals(*reading.metric, labels);
-  if (reading.rate != nullptr) resolved.rate = series_.identify(*reading.rate, labels);
+  if (reading.rate != nullptr) resolved.rate = series_.identify(*reading.rate, labels, source_);
   if (reading.metric->unit == Unit::joule) {
     const std::string_view device = batch.device(reading);
     resolved.by_source = totals(energy_by_source, label_values({device, name(reading.origin)}));
@@ -215,7 +222,7 @@ class Recorder::Deriving final : public Derivation {
   }
 
   void show(const Metric& metric, Values labels, double value) override {
-    const auto id = recorder_.series_.identify(metric, label_values(labels));
+    const auto id = recorder_.series_.identify(metric, label_values(labels), recorder_.source_);
     if (!id) return;
     own(*id);
     recorder_.plain_.push_back({*id, value});
@@ -254,9 +261,15 @@ void Recorder::derive(ProbeState& probe, const Stamp& stamp) {
 
 Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Stamp& stamp) {
   Accepted accepted;
-  ProbeState& state = probes_[static_cast<std::size_t>(probe)];
-  if (!state.open) return accepted;  // a call that hung has returned after its device was closed
+  const auto known = probes_.find(probe);
+  // A call that hung may return after its device was closed.
+  if (known == probes_.end() || !known->second.open) return accepted;
+  ProbeState& state = known->second;
   current_ = probe;
+  source_ = state.info.source;
+  now_ = stamp;
+  series_.set_now(stamp.steady_ns);
+  state.before_ns = std::exchange(state.used_ns, stamp.steady_ns);
   plain_.clear();
   persisted_.clear();
   emitted_.clear();
@@ -276,14 +289,17 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   collect_totals();
   accepted.samples = plain_.size() + persisted_.size();
   publish(state, stamp);
+  // Only now, because until here the batch's series and totals are referred to.
+  if (series_.is_tight(source_)) make_room();
+  if (ledger_.size() > totals_checked_ + totals_slack) expire_totals(stamp);
   if (on_change_) on_change_();
   return accepted;
 }
 
 bool Recorder::is_repeated(SeriesId id) {
-  const auto index = static_cast<std::size_t>(id);
-  if (seen_.size() <= index) seen_.resize(series_.size());
-  return std::exchange(seen_[index], passes_) == passes_;
+  SeriesTable::Series& series = series_[id];
+  series.used_ns = now_.steady_ns;
+  return std::exchange(series.pass, passes_) == passes_;
 }
 
 void Recorder::publish(const ProbeState& probe, const Stamp& stamp) {
@@ -314,8 +330,12 @@ void Recorder::commit(bool history, const OnReport& on_report) {
                 [this, on_report](const storage::Report& report) { finish_commit(report, on_report); });
 }
 
-void Recorder::commit_last() {
+void Recorder::commit_last(const Stamp& now) {
   if (sink_ == nullptr) return;
+  std::vector<SeriesId> ended = latest_.take_open();
+  for (const auto& [id, sample] : own_samples_)
+    ended.push_back(id);
+  push_ends(std::move(ended), now);
   // The report of the commit in flight may never come: store its rows again.
   if (committing_) ledger_.restore();
   sink_->commit(++generation_, ledger_.take_changed(), true, [](const storage::Report&) {});

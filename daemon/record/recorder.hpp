@@ -1,6 +1,6 @@
-// THE PATH: every sample that a probe reads, and every sample derived from one, goes through the recorder. Nothing else
-// sends samples to the store. Latest has three other writers, each for its own series: Sources (state of the sources),
-// alerts::Engine and alerts::Dispatch (alerts and notifications). Loop's thread only.
+// THE PATH: every sample goes through the recorder, into Latest and into the history. Nothing else writes to either.
+// Samples come from probes, from what is derived of them, and from the daemon itself (show_own, keep_own). Loop's
+// thread only.
 //
 //   accept(batch)          one tick of a probe
 //     |
@@ -36,9 +36,11 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -63,12 +65,11 @@ struct ProbeInfo {
 class Recorder {
  public:
   // `sink` may be null: nothing is stored. `latest`, `ledger` and `sink` outlive the recorder. `rows` run after each
-  // batch, in their order; more than 16 are a programming error (std::length_error). `series_max` limits the number of
-  // series in the life of the process.
-  Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, std::size_t series_max = 20'000);
+  // batch, in their order; more than 16 are a programming error (std::length_error).
+  Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows rows, SeriesLimits limits = {});
 
-  // A device of a source that was closed and comes back has its id again, so that neither this table nor the groups of
-  // the history grow with a device that comes and goes.
+  // A device of a source that was closed and comes back within an hour has its id again, so that the groups of the
+  // history do not grow with a device that comes and goes.
   [[nodiscard]] ProbeId open_probe(ProbeInfo info);
   // Removes from Latest what the probe has shown, and forgets its totals that are not shown yet. Their ledger entries
   // stay. Later batches of this probe are ignored.
@@ -89,9 +90,30 @@ class Recorder {
   using OnReport = std::function<void(const storage::Report&)>;
   void commit(bool history, const OnReport& on_report = {});
   [[nodiscard]] bool committing() const { return committing_; }
-  // At the stop: commits everything, also while a commit is in flight. Its outcome is not reported, because the loop no
-  // longer runs; the sink's own stop waits for it.
-  void commit_last();
+  // The daemon's own series: states of sources, alerts. They are in Latest at once, and never become stale. The history
+  // has them every 15 s (push_own), and those without a unit, which are states and counts, also when they change.
+  void show_own(std::span<const Sample> samples, const Stamp& now);
+  void hide_own(std::span<const SeriesId> ids);
+  // The same for the history alone: /metrics has these series from elsewhere (Instruments), or not at all (`up`).
+  void keep_own(const Metric& metric, const std::string& labels, double value);
+  // Sends the daemon's own series to the history: all of them, or those that have changed. Once per second.
+  void push_own(const Stamp& now, bool all);
+
+  // Writes the end mark of every series that has left Latest since the last call. Once per second.
+  void end_series(const Stamp& now);
+  // Totals whose labels the users choose: of these families at most `totals_max` stay in the ledger, those that were
+  // read last, and none that was not read for `keep_ms` (0: no such limit).
+  void bound_totals(Ledger::Expires families, std::int64_t keep_ms);
+  static constexpr std::size_t totals_max = 20'000;
+  [[nodiscard]] std::uint64_t expired_totals() const { return expired_totals_; }
+  // Gives back the memory of what was last used an hour ago: series with their totals, and closed probes. Their rows in
+  // the ledger stay, and a series that comes back goes on in the history. Once per minute.
+  void drop_unused(const Stamp& now);
+  static constexpr std::int64_t unused_max_ns = 3'600'000'000'000;
+  static constexpr std::int64_t own_period_ns = 15'000'000'000;
+  // At the stop: ends every series and commits everything, also while a commit is in flight. Its outcome is not
+  // reported, because the loop no longer runs; the sink's own stop waits for it.
+  void commit_last(const Stamp& now);
 
   [[nodiscard]] SeriesTable& series() { return series_; }
   // `change` is called after each batch and each commit, when Latest may have new values.
@@ -139,12 +161,20 @@ class Recorder {
     void show(SeriesId id) { shown.insert(id); }
     void show(const Totals& totals);
     bool open = false;
+    std::int64_t used_ns = 0;    // its last batch; or when it was opened or closed
+    std::int64_t before_ns = 0;  // the batch before that
   };
 
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
-  // Null if the limit of series is reached. Pointers stay valid: no element of totals_ and siblings_ is ever removed.
+  // Null if a limit of series is reached. Pointers stay valid until the total's series is dropped.
   const Totals* totals(const Metric& metric, std::string_view values);
   const Siblings* siblings(const Metric& metric, const Persisted& own);
+  // What a source has not used in its last two batches makes room for its next new series.
+  void make_room();
+  void drop(std::unordered_set<SeriesId> ids, const Stamp& now);
+  void expire_totals(const Stamp& now);
+  // Adds the siblings of totals to `ids`. What it returns is only for comparing: it is gone.
+  std::unordered_set<const Totals*> drop_totals(std::unordered_set<SeriesId>& ids);
   void accept_value(const ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                     const Stamp& stamp, Accepted& accepted);
   void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
@@ -158,6 +188,7 @@ class Recorder {
   // driver's mistake), only the first counts, in the ledger too.
   [[nodiscard]] bool is_repeated(SeriesId id);
   void publish(const ProbeState& probe, const Stamp& stamp);
+  void push_ends(std::vector<SeriesId> ended, const Stamp& now);
   void finish_commit(const storage::Report& report, const OnReport& on_report);
 
   Latest& latest_;
@@ -165,26 +196,41 @@ class Recorder {
   storage::Sink* sink_;
   SeriesTable series_;
   Rows rows_;
-  std::vector<ProbeState> probes_;  // by ProbeId; a closed probe keeps its place
+  std::unordered_map<ProbeId, ProbeState> probes_;
+  std::uint32_t next_probe_ = 0;
   // During one accept():
   ProbeId current_{};                   // whose batch it is
+  std::string_view source_;             // its source, on whose budget new series count
+  Stamp now_{};                         // the time of the reading
   std::vector<Sample> plain_;           // samples to show at once
   std::vector<const Totals*> emitted_;  // totals that the batch or a row booked on; may repeat
   std::vector<Sample> persisted_;       // emitted_ as samples, each once; shown after a commit
   // From a batch to the end of the commit that includes it:
   std::map<ProbeId, Pending> pending_;    // per probe the newest batch's totals, until commit() takes them
   std::map<ProbeId, Pending> in_flight_;  // those of the commit under way, until finish_commit()
-  // For the life of the process:
+  // Until the series is dropped:
   std::map<std::string, Totals, std::less<>> totals_;  // by metric name, NUL, label values
   // By the total's key without the label `source`, so that the work for a new total does not depend on their number:
   // one file of site data may bring 10,000.
   std::unordered_map<std::string, Siblings> siblings_;
-  // The keys of the totals that the ledger held at the start, until a sibling is read.
+  // The keys of the ledger's totals that have a label `source` and no series, by the same key.
   std::unordered_map<std::string, std::vector<std::string>> kept_;
   std::map<std::pair<std::string, std::string>, ProbeId> ids_;  // by source and device
   // is_repeated(): accept() makes two passes over its series, first over the readings, then over the samples.
-  std::vector<std::uint64_t> seen_;  // by SeriesId: the last pass that met it
   std::uint64_t passes_ = 0;
+  Ledger::Expires bounded_;  // which families bound_totals() is about
+  std::int64_t keep_totals_ms_ = 0;
+  std::size_t totals_checked_ = 0;  // size of the ledger when it was last bounded
+  std::uint64_t expired_totals_ = 0;
+  ProbeId ends_{};  // the group of the end marks
+  ProbeId own_{};   // the group of the daemon's own series
+  struct OwnSample {
+    double value = 0;
+    bool shown = false;    // by show_own(): pushed every 15 s, and not only when it was given
+    bool prompt = false;   // a change is stored at once
+    bool changed = false;  // given, or changed, since the last push
+  };
+  std::map<SeriesId, OwnSample> own_samples_;
   std::uint64_t generation_ = 0;  // number of the last commit
   bool committing_ = false;
   std::function<void()> on_change_;

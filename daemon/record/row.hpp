@@ -13,6 +13,7 @@
 #include <optional>
 #include <span>
 #include <string_view>
+#include <unordered_set>
 #include <vector>
 
 #include "collectors/batch.hpp"
@@ -58,6 +59,8 @@ class Row {
   [[nodiscard]] virtual std::string_view lacks(const Metric& /*output*/) const { return ""; }
   virtual void observe(const Observation& observation) = 0;
   virtual void derive(const Stamp& stamp, Derivation& derivation) = 0;
+  // These series were not observed for an hour, and come back with other ids.
+  virtual void forget(const std::unordered_set<SeriesId>& /*ids*/) {}
 };
 
 // In order of dependency: a row may use the outputs of the rows before it.

@@ -1,18 +1,20 @@
-// Identity of series: (metric, label values) -> SeriesId, for the life of the process. SeriesTable on the loop's thread
-// only; the functions are pure.
+// Identity of series: (metric, label values) -> SeriesId. An id is given once and never again; a series that is not
+// used any more is dropped, and gets another id when it comes back. SeriesTable on the loop's thread only; the
+// functions are pure.
 //
-// Label values come from hardware and files and can hold any bytes. Here they become valid UTF-8 of at most 256 bytes,
-// and the number of series is limited, so that a source with ever new names cannot fill memory. Over the limit a new
-// series is refused and counted; existing series continue.
+// Label values come from hardware and files and can hold any bytes. Here they become valid UTF-8 of at most 256 bytes.
+// The number of series is limited in all and per source, so that a source with ever new names can neither fill memory
+// nor take the room of the others. Over a limit a new series is refused and counted; existing series continue.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <optional>
-#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "collectors/metric.hpp"
@@ -27,32 +29,68 @@ namespace perjoule {
 // character within `bytes_max`.
 [[nodiscard]] std::string clean_label(std::string_view value, std::size_t bytes_max = 256);
 
+struct SeriesLimits {
+  std::size_t all = 20'000;
+  std::size_t of_source = 10'000;
+};
+
 class SeriesTable {
  public:
   struct Series {
     const Metric* metric = nullptr;
-    std::string labels;  // label_text()
+    std::string labels;        // label_text()
+    std::string source;        // whose budget it counts on
+    std::int64_t used_ns = 0;  // steady clock: when it last had a sample
+    std::uint64_t pass = 0;    // Recorder: the last pass that met it
   };
   using OnNew = std::function<void(SeriesId, const Series&)>;
 
-  SeriesTable(std::size_t series_max, OnNew on_new) : series_max_(series_max), on_new_(std::move(on_new)) {}
+  SeriesTable(SeriesLimits limits, OnNew on_new) : limits_(limits), on_new_(std::move(on_new)) {}
 
-  // The id of a series; a new series gets the next number and is passed to `on_new`. nullopt: the limit is reached.
-  // `values`: label values, each followed by a NUL.
-  [[nodiscard]] std::optional<SeriesId> identify(const Metric& metric, std::string_view values);
+  // The id of a series; a new series gets the next number and is passed to `on_new`. nullopt: a limit is reached.
+  // `values`: label values, each followed by a NUL. `source`: of a new series; "" is the daemon itself.
+  [[nodiscard]] std::optional<SeriesId> identify(const Metric& metric, std::string_view values,
+                                                 std::string_view source = {});
   // The same for labels in the form of label_text(), as the ledger's keys hold them.
-  [[nodiscard]] std::optional<SeriesId> adopt(const Metric& metric, const std::string& labels);
-  [[nodiscard]] const Series& operator[](SeriesId id) const { return series_[static_cast<std::size_t>(id)]; }
+  [[nodiscard]] std::optional<SeriesId> adopt(const Metric& metric, const std::string& labels,
+                                              std::string_view source = {});
+  // The time that a series is given as its last use when it is identified.
+  void set_now(std::int64_t steady_ns) { now_ns_ = steady_ns; }
+  // Whether less than a tenth of the room for this source is left.
+  [[nodiscard]] bool is_tight(std::string_view source) const;
+  // Forgets these series; their ids are never used again.
+  void drop(const std::unordered_set<SeriesId>& ids);
+
+  // `id` is in the table.
+  [[nodiscard]] const Series& operator[](SeriesId id) const { return series_.at(id); }
+  [[nodiscard]] Series& operator[](SeriesId id) { return series_.at(id); }
+  // Null: it was dropped.
+  [[nodiscard]] const Series* find(SeriesId id) const;
+  [[nodiscard]] const std::unordered_map<SeriesId, Series>& all() const { return series_; }
+  // The ids in the table from `first` on, ascending.
+  [[nodiscard]] std::vector<SeriesId> since(SeriesId first) const;
+  // The id that the next new series gets.
+  [[nodiscard]] SeriesId next() const { return next_; }
   [[nodiscard]] std::size_t size() const { return series_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
+  // By source, "" for the daemon itself.
+  [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& refused_by_source() const {
+    return refused_by_source_;
+  }
 
  private:
-  std::size_t series_max_;
+  [[nodiscard]] std::size_t count(std::string_view source) const;
+
+  SeriesLimits limits_;
   OnNew on_new_;
-  std::vector<Series> series_;  // by SeriesId
+  std::unordered_map<SeriesId, Series> series_;
+  std::map<std::string, std::size_t, std::less<>> of_source_;
   // By metric name, NUL, label values; and by metric name, two NULs, label_text().
   std::unordered_map<std::string, SeriesId> ids_;
+  SeriesId next_{};
+  std::int64_t now_ns_ = 0;
   std::uint64_t refused_ = 0;
+  std::map<std::string, std::uint64_t, std::less<>> refused_by_source_;  // its keys are the names of collectors
 };
 
 // Label values joined as Batch keeps them: each followed by a NUL.

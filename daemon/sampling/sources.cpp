@@ -1,5 +1,6 @@
 #include "daemon/sampling/sources.hpp"
 
+#include <initializer_list>
 #include <utility>
 
 #include "daemon/record/metrics.hpp"
@@ -42,18 +43,22 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
   if (!added) return found->second;
   found->second.source = source;
   found->second.device = device;
-  const GpuLabels board = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
-  const std::string values = label_values({source, device, board.gpu, board.uuid});
-  Ids& ids = ids_[found->first];
-  for (std::size_t i = 0; i < source_states.size(); ++i) {
-    ids.states[i] =
-        series_.identify(source_state, label_values({source, device, board.gpu, board.uuid, name(source_states[i])}));
-  }
-  ids.last_success = series_.identify(collector_last_success, values);
-  ids.duration = series_.identify(collector_duration, values);
-  ids.faults = series_.identify(collector_faults, values);
-  ids.missed = series_.identify(collector_missed_ticks, values);
+  boards_[found->first] = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
   return found->second;
+}
+
+Sources::Ids Sources::ids(const SourceStatus& status) {
+  SeriesTable& series = recorder_.series();
+  const GpuLabels& board = boards_.at({status.source, status.device});
+  const std::string values = label_values({status.source, status.device, board.gpu, board.uuid});
+  Ids ids;
+  for (std::size_t i = 0; i < source_states.size(); ++i)
+    ids[i] = series.identify(source_state, values + label_values({name(source_states[i])}));
+  std::size_t at = source_states.size();
+  for (const Metric* metric : std::initializer_list<const Metric*>{&collector_last_success, &collector_duration,
+                                                                   &collector_faults, &collector_missed_ticks})
+    ids[at++] = series.identify(*metric, values);
+  return ids;
 }
 
 void Sources::expect(std::string_view source, std::string_view device) {
@@ -98,16 +103,14 @@ void Sources::missed(std::string_view source, std::string_view device, std::uint
 
 void Sources::forget(std::string_view source, std::string_view device) {
   const std::pair key{std::string(source), std::string(device)};
-  const auto found = ids_.find(key);
-  if (found == ids_.end()) return;
-  const Ids& ids = found->second;
-  for (const auto& id : ids.states) {
-    if (id) latest_.remove(*id);
+  const auto found = list_.find(key);
+  if (found == list_.end()) return;
+  std::vector<SeriesId> shown;
+  for (const std::optional<SeriesId>& id : ids(found->second)) {
+    if (id) shown.push_back(*id);
   }
-  for (const auto& id : {ids.last_success, ids.duration, ids.faults, ids.missed}) {
-    if (id) latest_.remove(*id);
-  }
-  ids_.erase(found);
+  recorder_.hide_own(shown);
+  boards_.erase(key);
   list_.erase(key);
 }
 
@@ -121,19 +124,20 @@ void Sources::forget(std::string_view source) {
 }
 
 void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
-  const Ids& ids = ids_[{status.source, status.device}];
+  const Ids ids = this->ids(status);
   std::array<Sample, source_states.size() + 4> samples{};
   std::size_t count = 0;
   const auto add = [&](const std::optional<SeriesId>& id, double value) {
     if (id) samples[count++] = {*id, value};
   };
   for (std::size_t i = 0; status.state && i < source_states.size(); ++i)
-    add(ids.states[i], status.state == source_states[i] ? 1 : 0);
-  if (status.last_success_seconds > 0) add(ids.last_success, status.last_success_seconds);
-  if (status.duration_seconds) add(ids.duration, *status.duration_seconds);
-  add(ids.faults, static_cast<double>(status.faults));
-  add(ids.missed, static_cast<double>(status.missed));
-  latest_.set(std::span(samples).first(count), stamp.steady_ns, Latest::never_stale);
+    add(ids[i], status.state == source_states[i] ? 1 : 0);
+  constexpr std::size_t others = source_states.size();
+  if (status.last_success_seconds > 0) add(ids[others], status.last_success_seconds);
+  if (status.duration_seconds) add(ids[others + 1], *status.duration_seconds);
+  add(ids[others + 2], static_cast<double>(status.faults));
+  add(ids[others + 3], static_cast<double>(status.missed));
+  recorder_.show_own(std::span(samples).first(count), stamp);
 }
 
 bool Sources::settled() const {

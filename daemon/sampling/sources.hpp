@@ -1,7 +1,7 @@
 // The status of every source and of each device it watches: state, reason, remedy and counts.
 //
 // Loop's thread only; the landing page, readiness and `doctor` get copies. State and counts are also series
-// (perjoule_source_state, perjoule_collector_*), which never become stale and are removed by forget().
+// (perjoule_source_state, perjoule_collector_*) of the daemon's own (Recorder::show_own), which forget() removes.
 #pragma once
 
 #include <array>
@@ -14,8 +14,7 @@
 #include <vector>
 
 #include "collectors/result.hpp"
-#include "daemon/record/latest.hpp"
-#include "daemon/record/series.hpp"
+#include "daemon/record/recorder.hpp"
 
 namespace perjoule {
 
@@ -45,8 +44,7 @@ class Sources {
   // Called at each change of state, with the status before and after the change.
   using OnChange = std::function<void(const SourceStatus& before, const SourceStatus& after)>;
 
-  Sources(SeriesTable& series, Latest& latest, OnChange on_change)
-      : series_(series), latest_(latest), on_change_(std::move(on_change)) {}
+  Sources(Recorder& recorder, OnChange on_change) : recorder_(recorder), on_change_(std::move(on_change)) {}
 
   // The labels gpu and uuid of a device's series; both empty for a device that is no GPU.
   struct GpuLabels {
@@ -77,20 +75,19 @@ class Sources {
   [[nodiscard]] bool settled() const;
 
  private:
-  struct Ids {
-    std::array<std::optional<SeriesId>, source_states.size()> states;
-    std::optional<SeriesId> last_success, duration, faults, missed;
-  };
+  // The series that a status may have, in the order of source_states and then last success, duration, faults, missed.
+  // They are looked up each time, because one that is not shown for an hour is dropped (Recorder::drop_unused).
+  using Ids = std::array<std::optional<SeriesId>, source_states.size() + 4>;
+  [[nodiscard]] Ids ids(const SourceStatus& status);
   SourceStatus& status(std::string_view source, std::string_view device);
   void change(SourceStatus& status, SourceState state, std::string what, std::string remedy, const Stamp& stamp);
   void publish(const SourceStatus& status, const Stamp& stamp);
 
-  SeriesTable& series_;
-  Latest& latest_;
+  Recorder& recorder_;
   OnChange on_change_;
   FindGpu find_gpu_;
   std::map<std::pair<std::string, std::string>, SourceStatus> list_;
-  std::map<std::pair<std::string, std::string>, Ids> ids_;
+  std::map<std::pair<std::string, std::string>, GpuLabels> boards_;  // of the devices in list_
 };
 
 }  // namespace perjoule

@@ -11,6 +11,7 @@ namespace perjoule {
 namespace {
 
 constexpr double hangs_after_seconds = 5;
+constexpr std::int64_t refused_again_ns = 600'000'000'000;
 
 }  // namespace
 
@@ -52,6 +53,20 @@ void ChangeLog::storage(const storage::Report& report) {
     log_.info("storing works again");
   }
   storage_error_ = report.error;
+}
+
+void ChangeLog::series_refused(const std::map<std::string, std::uint64_t, std::less<>>& by_source,
+                               std::int64_t now_ns) {
+  for (const auto& [source, count] : by_source) {
+    Refused& logged = refused_[source];
+    if (count == logged.count || (logged.count > 0 && now_ns - logged.logged_ns < refused_again_ns)) continue;
+    log_.warn("readings have no series; those with series go on",
+              {{"source", source.empty() ? "perjouled" : source},
+               {"readings", std::to_string(count - logged.count)},
+               {"why", "the source has as many series as one may have, or all have together"},
+               {"remedy", "look for a label whose values are ever new, and the runbook series-refused"}});
+    logged = {count, now_ns};
+  }
 }
 
 void ChangeLog::commit_pending(double seconds) {

@@ -3,6 +3,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <string>
 
 #include "daemon/base/log.hpp"
@@ -20,6 +22,10 @@ class ChangeLog {
   // How long the commit under way has lasted; 0: none is. Called each second.
   void commit_pending(double seconds);
 
+  // Readings without a series since the start, by source (SeriesTable). A line at the first, then at most one per
+  // source in ten minutes while there are more.
+  void series_refused(const std::map<std::string, std::uint64_t, std::less<>>& by_source, std::int64_t now_ns);
+
   // Why storing fails: the error of the last commit, or that a commit hangs; "" if it works.
   [[nodiscard]] std::string storage_error() const;
   // Bytes of the history on disk at its last commit; 0 before the first.
@@ -34,6 +40,11 @@ class ChangeLog {
   double hangs_seconds_ = 0;                                      // 0: no commit hangs
   storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as last logged; 0: not limited by size
   std::int64_t history_bytes_ = 0;
+  struct Refused {
+    std::uint64_t count = 0;
+    std::int64_t logged_ns = 0;
+  };
+  std::map<std::string, Refused, std::less<>> refused_;  // as last logged, by source
 };
 
 }  // namespace perjoule

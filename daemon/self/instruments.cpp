@@ -98,6 +98,10 @@ constexpr auto series_refused = counter<Unit::none>(
     "perjoule_series_refused_total", "Readings dropped because the limit on the number of series was reached.");
 constexpr auto log_lines_dropped = counter<Unit::none>(
     "perjoule_log_dropped_lines_total", "Log lines lost because stderr did not take them in time or refused them.");
+constexpr auto totals_expired = counter<Unit::none>(
+    "perjoule_storage_expired_totals_total",
+    "Totals of textfiles deleted from the ledger: the longest unread beyond 20,000, and those not read for "
+    "storage.retention.hour.");
 constexpr auto self_energy = counter<Unit::joule>("perjoule_self_energy_joules_total",
                                                   "Modelled energy of the daemon since its start: its CPU time times "
                                                   "the dynamic power of one busy CPU.");
@@ -111,14 +115,14 @@ constexpr auto process_start =
     gauge<Unit::second>("process_start_time_seconds", "Start time of the daemon, in seconds since the epoch.");
 
 constexpr auto all_metrics = std::to_array<const Metric*>(
-    {&build_info,          &reload_successful,  &reload_timestamp, &storage_size,     &storage_series,
-     &storage_oldest,      &storage_appended,   &storage_dropped,  &storage_refused,  &storage_expired,
-     &storage_undecodable, &storage_reach,      &storage_failures, &storage_commit,   &http_connections,
-     &http_accepted,       &http_evicted,       &http_requests,    &http_refused,     &http_delayed,
-     &http_timeouts,       &http_failures,      &queries,          &scrape_size,      &scrape_duration,
-     &sampling_lateness,   &series_fresh,       &series_refused,   &self_energy,      &process_cpu,
-     &process_resident,    &process_virtual,    &process_fds,      &process_max_fds,  &process_start,
-     &storage_pending,     &storage_recoveries, &storage_starved,  &log_lines_dropped});
+    {&build_info,          &reload_successful,  &reload_timestamp, &storage_size,      &storage_series,
+     &storage_oldest,      &storage_appended,   &storage_dropped,  &storage_refused,   &storage_expired,
+     &storage_undecodable, &storage_reach,      &storage_failures, &storage_commit,    &http_connections,
+     &http_accepted,       &http_evicted,       &http_requests,    &http_refused,      &http_delayed,
+     &http_timeouts,       &http_failures,      &queries,          &scrape_size,       &scrape_duration,
+     &sampling_lateness,   &series_fresh,       &series_refused,   &self_energy,       &process_cpu,
+     &process_resident,    &process_virtual,    &process_fds,      &process_max_fds,   &process_start,
+     &storage_pending,     &storage_recoveries, &storage_starved,  &log_lines_dropped, &totals_expired});
 
 constexpr std::array query_codes = {200U, 400U, 404U, 422U, 500U, 503U};  // every status of query::answer and Reader
 
@@ -215,6 +219,7 @@ struct Instruments::Families {
   prometheus::Histogram& late = histogram_of(sampling_lateness, lateness_buckets);
   prometheus::Gauge& fresh = gauge_of(series_fresh);
   prometheus::Counter& unidentified = counter_of(series_refused);
+  prometheus::Counter& gone_totals = counter_of(totals_expired);
   prometheus::Counter& unlogged = counter_of(log_lines_dropped);
   prometheus::Counter& cpu = counter_of(process_cpu);
   prometheus::Gauge& resident = gauge_of(process_resident);
@@ -331,6 +336,10 @@ void Instruments::log_dropped(std::uint64_t lines) {
   follow(families_->unlogged, static_cast<double>(lines));
 }
 
+void Instruments::expired_totals(std::uint64_t count) {
+  follow(families_->gone_totals, static_cast<double>(count));
+}
+
 void Instruments::process(double watts_per_busy_cpu) {
   Families& all = *families_;
   const double cpu = process_cpu_seconds();
@@ -371,6 +380,12 @@ void Instruments::visit(const Latest::Each& each) const {
   };
   visit_all(families_->counters);
   visit_all(families_->gauges);
+}
+
+void Instruments::visit_histograms(const Latest::Each& each) const {
+  const std::lock_guard lock(families_->mutex);
+  for (const auto& histogram : families_->histograms)
+    visit_parts(histogram, each);
 }
 
 }  // namespace perjoule

@@ -43,6 +43,7 @@ class Instruments {
   void lateness(double seconds);
   void reload(bool successful, double epoch_seconds);
   void series(std::size_t fresh, std::uint64_t refused);
+  void expired_totals(std::uint64_t count);
   // Log lines lost since the start.
   void log_dropped(std::uint64_t lines);
   // Reads /proc/self and the process clock. `watts_per_busy_cpu` > 0: the daemon's own energy is modelled from it.
@@ -51,6 +52,8 @@ class Instruments {
   void write(std::string& out, Format format, const Latest::Admit& admit = {}) const;
   // Every counter and gauge, with its labels as a string (`a="b"`).
   void visit(const Latest::Each& each) const;
+  // Every part of every histogram: `_bucket` with the label `le`, `_sum`, `_count`.
+  void visit_histograms(const Latest::Each& each) const;
   // Every family of the instruments, for `describe` and the tests.
   [[nodiscard]] static std::span<const Metric* const> metrics();
   // True for a family that is written as a histogram. Its Metric has Kind gauge, because Kind has no histogram:

@@ -4,7 +4,10 @@
 
 #include <cmath>
 #include <initializer_list>
+#include <map>
+#include <memory>
 #include <string_view>
+#include <tuple>
 #include <type_traits>
 
 #include "collectors/labels.hpp"
@@ -66,6 +69,46 @@ void append_value(std::string& out, const Shown<prometheus::Histogram>& shown) {
 }
 
 }  // namespace
+
+namespace {
+
+// Counters without `_total`, which a declared metric cannot be.
+struct Parts {
+  explicit Parts(const Metric& metric) {
+    for (const auto& [name, suffix, part] :
+         {std::tuple(&names[0], "_bucket", &bucket), std::tuple(&names[1], "_sum", &sum),
+          std::tuple(&names[2], "_count", &count)}) {
+      *name = std::string(metric.name) + suffix;
+      *part = metric;
+      part->name = *name;
+      part->kind = Kind::counter;
+      if (part != &sum) part->unit = Unit::none;
+    }
+  }
+  std::array<std::string, 3> names;
+  Metric bucket, sum, count;
+};
+
+const Parts& parts_of(const Metric& metric) {
+  static std::map<const Metric*, std::unique_ptr<const Parts>> all;  // the caller holds the lock of the list
+  std::unique_ptr<const Parts>& parts = all[&metric];
+  if (!parts) parts = std::make_unique<const Parts>(metric);
+  return *parts;
+}
+
+}  // namespace
+
+void visit_parts(const Shown<prometheus::Histogram>& shown, const Latest::Each& each) {
+  const Parts& parts = parts_of(*shown.metric);
+  const std::string labels = shown.labels.empty() ? "" : shown.labels.substr(1, shown.labels.size() - 2);
+  const prometheus::ClientMetric::Histogram histogram = shown.instrument->Collect().histogram;
+  for (const auto& bucket : histogram.bucket) {
+    each(parts.bucket, fmt::format("{}{}le=\"{}\"", labels, labels.empty() ? "" : ",", bound(bucket.upper_bound)),
+         static_cast<double>(bucket.cumulative_count));
+  }
+  each(parts.sum, labels, histogram.sample_sum);
+  each(parts.count, labels, static_cast<double>(histogram.sample_count));
+}
 
 template <class T>
 T& keep(std::vector<Shown<T>>& shown, const Metric& metric, const prometheus::Labels& labels, T& instrument) {

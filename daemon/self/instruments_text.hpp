@@ -34,4 +34,7 @@ T& keep(std::vector<Shown<T>>& shown, const Metric& metric, const prometheus::La
 template <class T>
 void append_all(std::string& out, Format format, const Latest::Admit& admit, const std::vector<Shown<T>>& all);
 
+// The parts of a histogram as series of their own. Their metrics live as long as the process.
+void visit_parts(const Shown<prometheus::Histogram>& shown, const Latest::Each& each);
+
 }  // namespace perjoule

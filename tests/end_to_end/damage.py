@@ -39,10 +39,11 @@ def kept_aside(binary, directory, name):
                                      if not each.name.endswith(("-wal", "-shm"))], f"the {kind} {name} is set aside")
             equal(len(kept), 1, f"files kept aside of a {kind} {name}")
             equal(kept[0].read_bytes(), was, f"the {kind} {name} as it was")
-            said = daemon.lines("level=warn", str(kept[0]))
+            said = wait_for(lambda name=str(kept[0]): daemon.lines("level=warn", name), "a line that says so")
             equal(len(said), 1, f"lines that say so {said}")
             check(word in said[0], said[0])
             daemon.scrape_until(lambda scrape: (scrape.find("perjoule_storage_size_bytes") or 0) > 0, "it stores")
+            daemon.scrape_until(lambda scrape: scrape[PERSISTED[0]], "the total")
             if name == "history.db":  # no energy is lost with it
                 not_fallen(seen, daemon.scrape())
             seen = grown(daemon, meter, package_joules(daemon.scrape()))

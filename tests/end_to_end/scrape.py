@@ -10,7 +10,7 @@ from harness import OPENMETRICS, Daemon, check, equal, main
 
 def families_of_the_host(binary, directory):
     with Daemon(binary, directory) as daemon:
-        scrape = daemon.scrape_until(lambda seen: (seen.find("perjoule_storage_size_bytes") or 0) > 0, "a commit")
+        scrape = daemon.scrape_until(lambda seen: seen["perjoule_node_energy_joules_total"], "a commit")
         utilization = [value for _, value in scrape["perjoule_cpu_utilization_ratio"]]
         check(utilization and all(0 <= value <= 1 for value in utilization), f"utilisation {utilization}")
         has_rapl = any(pathlib.Path("/sys/class/powercap").glob("intel-rapl*:*/energy_uj"))
@@ -38,7 +38,7 @@ def accepted_by_others(binary, directory):
     from prometheus_client.openmetrics import parser
 
     with Daemon(binary, directory) as daemon:
-        daemon.scrape_until(lambda seen: seen.find("perjoule_storage_size_bytes"), "a commit of the history")
+        daemon.scrape_until(lambda seen: seen["perjoule_node_energy_joules_total"], "a commit")
         text = daemon.scrape()
         lint = subprocess.run(["promtool", "check", "metrics"], input=text.text, capture_output=True, text=True,
                               timeout=20, check=False)

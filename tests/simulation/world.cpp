@@ -288,7 +288,7 @@ void World::begin() {
                       [this] { return chance(0.01) ? between(1, 8) * second_ns : between(1'000'000, 30'000'000); });
   daemon.ledger.emplace(disk_.load(), boot_);
   daemon.recorder.emplace(daemon.latest, *daemon.ledger, &*daemon.sink, make_rows(*daemon.ledger));
-  daemon.sources.emplace(daemon.recorder->series(), daemon.latest, Sources::OnChange{});
+  daemon.sources.emplace(*daemon.recorder, Sources::OnChange{});
   const MakeLane lanes = [this] {
     return std::make_unique<fakes::VirtualLane>(clock_, [this] { return call_duration(); });
   };

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <map>
+#include <set>
 #include <utility>
 
 #include "daemon/alerts/choice.hpp"
@@ -17,6 +18,13 @@ namespace {
 
 constexpr std::int64_t gather_ns = 20 * nanoseconds_per_millisecond;  // from wake() to the evaluation
 constexpr std::int64_t own_period_ns = nanoseconds_per_second;        // between two reads of the instruments
+constexpr std::int64_t forget_period_ns = 60 * nanoseconds_per_second;
+
+// These are read from the instruments themselves (observe()); the table has them for the history only.
+bool is_instrument(const Metric& metric) {
+  const auto instruments = Instruments::metrics();
+  return std::find(instruments.begin(), instruments.end(), &metric) != instruments.end();
+}
 
 Moment moment(const Stamp& stamp) {
   return {stamp.steady_ns / nanoseconds_per_millisecond, stamp.wall_ms};
@@ -32,11 +40,9 @@ void Engine::set_rules(std::vector<Rule> rules) {
   for (const Transition& transition : evaluator_.set_rules(std::move(rules), moment(now)))
     apply(transition);
   if (!std::exchange(started_, true)) restore(moment(now));
-  adopted_ = 0;
-  watched_.clear();
-  places_.clear();
-  own_places_.clear();
-  parts_.latest.remove(shown_);
+  gone_.clear();
+  adopt_again();
+  parts_.recorder.hide_own(shown_);
   shown_.clear();
   show(now);
   if (on_change_) on_change_(std::exchange(changed_, {}));
@@ -56,21 +62,65 @@ void Engine::restore(const Moment& now) {
 }
 
 void Engine::adopt() {
-  for (; adopted_ < parts_.series.size(); ++adopted_) {
-    const auto id = static_cast<SeriesId>(adopted_);
-    const SeriesTable::Series& series = parts_.series[id];
-    const std::optional<Labels> labels = parse_labels(series.labels);
+  const SeriesTable& series = parts_.recorder.series();
+  for (const SeriesId id : series.since(adopted_)) {
+    const SeriesTable::Series& added = series[id];
+    if (!evaluator_.reads(added.metric->name) || is_instrument(*added.metric)) continue;
+    const std::optional<Labels> labels = parse_labels(added.labels);
     std::vector<Evaluator::Place> places;
-    if (labels) places = evaluator_.adopt(series.metric->name, *labels);
+    if (labels) places = evaluator_.adopt(added.metric->name, *labels);
     if (places.empty()) continue;
     watched_.push_back(id);
     places_.push_back(std::move(places));
   }
+  adopted_ = series.next();
+}
+
+// A series that was not used for an hour has been dropped; if it comes back, it is adopted with its new id.
+void Engine::drop_forgotten() {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < watched_.size(); ++i) {
+    if (newest_[i].forgotten) {
+      gone_.insert(gone_.end(), places_[i].begin(), places_[i].end());
+      continue;
+    }
+    watched_[kept] = watched_[i];
+    newest_[kept] = newest_[i];
+    if (kept != i) places_[kept] = std::move(places_[i]);
+    ++kept;
+  }
+  watched_.resize(kept);
+  newest_.resize(kept);
+  places_.resize(kept);
+}
+
+// A series that came back with another id has its place again; that one is not given up. All that are left are adopted
+// again, because one that was above a limit may have room now.
+void Engine::forget(const Stamp& now) {
+  if (gone_.empty() || now.steady_ns - forgot_ns_ < forget_period_ns) return;
+  forgot_ns_ = now.steady_ns;
+  std::set<std::pair<std::uint32_t, std::uint32_t>> used;
+  for (const auto& places : places_) {
+    for (const Evaluator::Place& place : places)
+      used.emplace(place.term, place.member);
+  }
+  std::erase_if(gone_, [&](const auto& place) { return used.contains({place.term, place.member}); });
+  evaluator_.forget(gone_);
+  gone_.clear();
+  adopt_again();
+}
+
+void Engine::adopt_again() {
+  adopted_ = SeriesId{};
+  watched_.clear();
+  places_.clear();
+  own_places_.clear();
 }
 
 void Engine::observe(const Stamp& now) {
   const std::int64_t now_ms = now.steady_ns / nanoseconds_per_millisecond;
   parts_.latest.newest(watched_, now.steady_ns, newest_);
+  drop_forgotten();
   for (std::size_t i = 0; i < watched_.size(); ++i) {
     const Latest::Newest& newest = newest_[i];
     const Observation observation{newest.steady_ns / nanoseconds_per_millisecond, newest.value, newest.fresh,
@@ -98,6 +148,7 @@ void Engine::evaluate() {
   const Stamp now = parts_.clock.now();
   constexpr int passes = 2;
   bool moved = true;
+  forget(now);
   for (int pass = 0; pass < passes && moved; ++pass) {
     adopt();
     observe(now);
@@ -164,7 +215,8 @@ void Engine::log(const Transition& transition) const {
 void Engine::show(const Stamp& now) {
   std::vector<Sample> samples;
   const auto add = [&](const Metric& metric, std::initializer_list<std::string_view> labels, double value) {
-    if (const auto id = parts_.series.identify(metric, label_values(labels))) samples.push_back({*id, value});
+    if (const auto id = parts_.recorder.series().identify(metric, label_values(labels)))
+      samples.push_back({*id, value});
   };
   for (const LevelCount& count : evaluator_.counts()) {
     const std::string_view severity = count.level->severity;
@@ -177,7 +229,7 @@ void Engine::show(const Stamp& now) {
   add(alert_overflows, {"partners"}, static_cast<double>(overflow.partners));
   add(alert_overflows, {"unreadable"}, static_cast<double>(unreadable_));
   show_causes(samples);
-  parts_.latest.set(samples, now.steady_ns, Latest::never_stale);
+  parts_.recorder.show_own(samples, now);
   shown_.clear();
   for (const Sample& sample : samples)
     shown_.push_back(sample.series);
@@ -198,7 +250,7 @@ void Engine::show_causes(std::vector<Sample>& samples) {
     for (const std::string_view severity : {"info", "warning", "critical"}) {
       const auto at_least = [least = severity_rank(severity)](const auto& gpu) { return gpu.second >= least; };
       const auto number = static_cast<double>(std::count_if(gpus.begin(), gpus.end(), at_least));
-      const auto id = parts_.series.identify(alerting_gpus, label_values({cause, severity}));
+      const auto id = parts_.recorder.series().identify(alerting_gpus, label_values({cause, severity}));
       if (id) samples.push_back({*id, number});
     }
   }

@@ -19,7 +19,7 @@
 #include "daemon/base/log.hpp"
 #include "daemon/record/latest.hpp"
 #include "daemon/record/ledger.hpp"
-#include "daemon/record/series.hpp"
+#include "daemon/record/recorder.hpp"
 #include "daemon/self/instruments.hpp"
 
 namespace perjoule::alerts {
@@ -33,7 +33,7 @@ class Engine {
   struct Parts {
     Clock& clock;
     Latest& latest;
-    SeriesTable& series;
+    Recorder& recorder;
     const Instruments& instruments;
     Ledger& ledger;
     const Log& log;
@@ -57,6 +57,9 @@ class Engine {
  private:
   void adopt();
   void observe(const Stamp& now);
+  void drop_forgotten();
+  void forget(const Stamp& now);
+  void adopt_again();
   void apply(const Transition& transition);
   void log(const Transition& transition) const;
   void restore(const Moment& now);
@@ -73,7 +76,9 @@ class Engine {
   std::int64_t evaluation_ns_ = 0;  // duration of the last evaluation
   std::uint64_t unreadable_ = 0;    // saved alerts that could not be restored
 
-  std::size_t adopted_ = 0;                            // the first series of the table not yet matched to the rules
+  SeriesId adopted_{};                  // the first series of the table not yet matched to the rules
+  std::vector<Evaluator::Place> gone_;  // of series that were dropped, until the next forget()
+  std::int64_t forgot_ns_ = 0;
   std::vector<SeriesId> watched_;                      // series that at least one rule reads
   std::vector<std::vector<Evaluator::Place>> places_;  // per watched series
   std::vector<Latest::Newest> newest_;                 // per watched series; kept to avoid an allocation per evaluation

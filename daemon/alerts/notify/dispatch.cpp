@@ -136,12 +136,12 @@ bool Dispatch::look() {
 
 void Dispatch::show() {
   std::vector<Sample> samples;
-  if (const auto id = parts_.series.identify(maintenance_active, ""))
+  if (const auto id = parts_.recorder.series().identify(maintenance_active, ""))
     samples.push_back({*id, maintenance_ ? 1.0 : 0.0});
-  const auto until = maintenance_ ? parts_.series.identify(maintenance_until, "") : std::nullopt;
+  const auto until = maintenance_ ? parts_.recorder.series().identify(maintenance_until, "") : std::nullopt;
   if (until) samples.push_back({*until, static_cast<double>(maintenance_->until_ms) / 1000});
   const auto add = [&](const Metric& metric, const ReceiverStats& of, double value) {
-    const auto id = parts_.series.identify(metric, label_values({of.kind, of.receiver}));
+    const auto id = parts_.recorder.series().identify(metric, label_values({of.kind, of.receiver}));
     if (!id) return;
     samples.push_back({*id, value});
   };
@@ -157,13 +157,13 @@ void Dispatch::show() {
   for (const Sample& sample : samples)
     shown_.push_back(sample.series);
   std::erase_if(gone, [&](SeriesId id) { return std::find(shown_.begin(), shown_.end(), id) != shown_.end(); });
-  parts_.latest.remove(gone);
-  parts_.latest.set(samples, parts_.clock.now().steady_ns, Latest::never_stale);
+  parts_.recorder.hide_own(gone);
+  parts_.recorder.show_own(samples, parts_.clock.now());
 }
 
 void Dispatch::show_client(std::vector<Sample>& samples) {
   const auto add = [&](const Metric& metric, std::initializer_list<std::string_view> labels, auto value) {
-    const auto id = parts_.series.identify(metric, label_values(labels));
+    const auto id = parts_.recorder.series().identify(metric, label_values(labels));
     if (id) samples.push_back({*id, static_cast<double>(value)});
   };
   const http::ClientCounts counts = client_.counts();

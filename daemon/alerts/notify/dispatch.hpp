@@ -22,9 +22,8 @@
 #include "daemon/base/clock.hpp"
 #include "daemon/base/log.hpp"
 #include "daemon/http/client.hpp"
-#include "daemon/record/latest.hpp"
 #include "daemon/record/ledger.hpp"
-#include "daemon/record/series.hpp"
+#include "daemon/record/recorder.hpp"
 
 namespace perjoule::alerts {
 
@@ -34,8 +33,7 @@ class Dispatch {
   struct Parts {
     asio::io_context& loop;
     Clock& clock;
-    Latest& latest;
-    SeriesTable& series;
+    Recorder& recorder;
     Ledger& ledger;
     const Log& log;
     MakeLane make_lane;

@@ -127,6 +127,12 @@ constexpr std::string_view daemon_rules = R"(
     "summary": "{value:integer} samples were dropped in the last 5 min because writing to disk was too slow.",
     "runbook": "storage-dropping" },
 
+  { "alert": "PerjouleSeriesRefused",
+    "value": { "metric": "perjoule_series_refused_total", "fn": "increase", "window": "15m" },
+    "levels": [ { "severity": "warning", "raise_above": 0 } ],
+    "summary": "{value:integer} readings of the last 15 min have no series, because a source has too many.",
+    "runbook": "series-refused" },
+
   { "alert": "PerjouleConfigReloadFailed",
     "value": { "metric": "perjoule_config_last_reload_successful" },
     "levels": [ { "severity": "warning", "raise_below": 1 } ],

@@ -106,7 +106,10 @@ class Evaluator {
     if (selected->series.size() > limits_.series_max) {
       return Error{Fault::denied, fmt::format("query processing would select more than {} series", limits_.series_max)};
     }
-    for (const Series& series : selected->series) {
+    // Functions of a range skip end marks, and so does a range as the result, as in Prometheus.
+    for (Series& series : selected->series) {
+      if (selector.range_ms > 0)
+        std::erase_if(series.points, [](const storage::Point& point) { return is_absent(point.value); });
       if (!take_samples(series.points.size())) return too_many_samples();
     }
     if (!selected->warning.empty() &&

@@ -19,7 +19,7 @@ namespace perjoule::query {
 
 struct Series {
   Labels labels;
-  std::vector<storage::Point> points;  // ascending timestamps; no value has the bits of window.hpp's `absent`
+  std::vector<storage::Point> points;  // ascending timestamps, with the end marks of the history (store.hpp)
 };
 
 // Which value of a bucket a point must have if the history answers from roll-ups instead of raw samples.

@@ -6,7 +6,6 @@
 // others the result differs by the rounding of a few additions.
 #pragma once
 
-#include <bit>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -28,12 +27,10 @@ struct Grid {
   [[nodiscard]] std::int64_t at(std::size_t step) const { return from_ms + static_cast<std::int64_t>(step) * step_ms; }
 };
 
-// The mark of a step without a value: Prometheus' staleness marker, a NaN that no arithmetic produces. Compare its
-// bits, because a NaN equals nothing.
-inline constexpr std::uint64_t absent_bits = 0x7ff0'0000'0000'0002;
-inline constexpr double absent = std::bit_cast<double>(absent_bits);
+// A step without a value has the value that ends a series in the history: a selector that finds it has found nothing.
+inline constexpr double absent = storage::end_mark;
 constexpr bool is_absent(double value) {
-  return std::bit_cast<std::uint64_t>(value) == absent_bits;
+  return storage::is_end_mark(value);
 }
 
 inline constexpr std::int64_t lookback_ms = 300'000;

@@ -90,7 +90,7 @@ Scrapes scrape(const Setting& setting) {
   Ledger ledger({}, "boot");
   Recorder recorder(latest, ledger, nullptr, make_rows(ledger));
   recorder.configure(setting.efficiency);
-  Sources sources(recorder.series(), latest, {});
+  Sources sources(recorder, {});
   const MakeLane lanes = [&] {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
   };
@@ -116,9 +116,8 @@ Scrapes scrape(const Setting& setting) {
   const Tree store;
   REQUIRE(
       alerts::write_maintenance(store.at(alerts::maintenance_file), {start.wall_ms + 3'600'000, "golden"}).has_value());
-  alerts::Dispatch dispatch(
-      {loop, clock, latest, recorder.series(), ledger, log, lanes, "1.2.3", "127.0.0.1:10190", store.root()});
-  alerts::Engine engine({clock, latest, recorder.series(), instruments, ledger, log}, {});
+  alerts::Dispatch dispatch({loop, clock, recorder, ledger, log, lanes, "1.2.3", "127.0.0.1:10190", store.root()});
+  alerts::Engine engine({clock, latest, recorder, instruments, ledger, log}, {});
   if (setting.self) {
     engine.set_rules({reload_rule()});
     engine.evaluate();

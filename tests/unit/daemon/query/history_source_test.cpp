@@ -332,9 +332,16 @@ TEST_CASE("history source: each step has the newest bucket with a sample, for fi
                                     bucket(180'000, 30, 0)};
   CHECK(same(points_of(slow, 60'000, want_of({0, 240'000, 60'000})),
              {{60'000, 10}, {120'000, 10}, {180'000, 30}, {240'000, 30}}));
-  CHECK(same(points_of(slow, 60'000, want_of({420'000, 540'000, 60'000})), {{420'000, 30}}));
+  // The last value holds to the end of the last bucket; a step a minute later finds that the series has ended.
+  CHECK(same(points_of(slow, 60'000, want_of({240'000, 540'000, 60'000})), {{240'000, 30}}));
+  CHECK(same(points_of(slow, 60'000, want_of({299'999, 299'999, 0})), {{299'999, 30}}));
   CHECK(same(points_of({bucket(0, 10, 1)}, hour_ms, want_of({hour_ms - 1, 3 * hour_ms, hour_ms})),
              {{2 * hour_ms - 1, 10}}));
+  // A slow series: its buckets without a sample keep it alive for five minutes.
+  std::vector<Bucket> hourly = {bucket(0, 10, 1)};
+  for (std::int64_t minute = 1; minute < 20; ++minute)
+    hourly.push_back(bucket(minute * 60'000, 10, 0));
+  CHECK(points_of(hourly, 60'000, want_of({0, 1'200'000, 60'000})).size() == 5);
   CHECK(same(points_of(slow, 60'000, want_of({150'000, 150'000, 0})), {{150'000, 10}}));
   CHECK(same(points_of(slow, 60'000, want_of({150'000, 400'000, 300'000})), {{150'000, 10}}));
   CHECK(points_of(slow, 60'000, want_of({59'999, 59'999, 0})).empty());

@@ -52,6 +52,28 @@ void declare_all(Latest& latest) {
 
 }  // namespace
 
+TEST_CASE("a series that is no longer written has ended, once; it may come again") {
+  Latest latest;
+  declare_all(latest);
+  using Ids = std::vector<SeriesId>;
+  CHECK(latest.take_ended(0).empty());
+  set(latest, hot, 1, 0);
+  set(latest, cold, 1, 50);
+  CHECK(latest.take_ended(100).empty());
+  CHECK(latest.take_ended(101) == Ids{hot});
+  CHECK(latest.take_ended(120).empty());
+  set(latest, hot, 2, 130);
+  latest.remove(cold);
+  CHECK(latest.take_ended(131) == Ids{cold});
+  // A total that was read and not shown yet has nothing to end, except at the stop.
+  const Sample total{joules_shown, 1};
+  latest.read(std::span(&total, 1), 131);
+  CHECK(latest.take_ended(131).empty());
+  CHECK(latest.take_open() == Ids{hot, joules_shown});
+  CHECK(latest.take_open().empty());
+  CHECK(latest.take_ended(1'000'000).empty());
+}
+
 TEST_CASE("a number reads back as the same double") {
   std::mt19937_64 random(21);
   const auto round_trips = [](double value) {
@@ -103,7 +125,7 @@ TEST_CASE("headers of both formats") {
   CHECK(family_header(plain, Format::openmetrics).find("UNIT") == std::string::npos);
 }
 
-TEST_CASE("families are sorted by name, series in the order of declaration, with one header per family") {
+TEST_CASE("families are sorted by name, series by their labels, with one header per family") {
   Latest latest;
   declare_all(latest);
   set(latest, info_shown, 1, 0);
@@ -111,7 +133,7 @@ TEST_CASE("families are sorted by name, series in the order of declaration, with
   set(latest, joules_shown, 3.5, 0);
   set(latest, hot, 1, 0);
   const std::string expected = family_header(heat, Format::text) +
-                               "perjoule_test_celsius{sensor=\"hot\"} 1\nperjoule_test_celsius{sensor=\"cold\"} 2\n" +
+                               "perjoule_test_celsius{sensor=\"cold\"} 2\nperjoule_test_celsius{sensor=\"hot\"} 1\n" +
                                family_header(energy, Format::text) +
                                "perjoule_test_energy_joules_total{sensor=\"hot\"} 3.5\n" +
                                family_header(about, Format::text) + "perjoule_test_info{version=\"1\"} 1\n";
@@ -132,7 +154,7 @@ TEST_CASE("families are sorted by name, series in the order of declaration, with
     visited.append(metric.name).append("|").append(labels).append("|").append(number(value)).append("\n");
   });
   CHECK(visited ==
-        "perjoule_test_celsius|sensor=\"hot\"|1\nperjoule_test_celsius|sensor=\"cold\"|2\n"
+        "perjoule_test_celsius|sensor=\"cold\"|2\nperjoule_test_celsius|sensor=\"hot\"|1\n"
         "perjoule_test_energy_joules_total|sensor=\"hot\"|3.5\nperjoule_test_info|version=\"1\"|1\n");
 }
 

@@ -49,6 +49,10 @@ struct Kept {
   std::map<std::string, storage::TotalRow> totals;
   std::map<std::string, storage::MeterRow> meters;
   void take(const storage::LedgerRows& rows) {
+    for (const std::string& key : rows.expired) {
+      totals.erase(key);
+      meters.erase(key);
+    }
     for (const auto& row : rows.totals)
       totals[row.key] = row;
     for (const auto& row : rows.meters)
@@ -65,6 +69,62 @@ struct Kept {
 };
 
 }  // namespace
+
+TEST_CASE("of families with labels that users choose only the totals that were read last are kept") {
+  const auto of_jobs = [](std::string_view family) { return family == "jobs"; };
+  const auto key = [](int job) { return "jobs{job=\"" + std::to_string(job) + "\"}"; };
+  Ledger ledger({}, "boot");
+  Kept file;
+  const EntryId other = ledger.entry("energy{}");
+  ledger.meter(other, counter(0), at(0));
+  for (int job = 0; job < 100; ++job)
+    ledger.meter(ledger.entry(key(job)), counter(1), at(job * second_ns));
+  const EntryId first = ledger.entry(key(0));
+  ledger.book(first, 7);
+  file.take(ledger.take_changed());
+  CHECK(ledger.expire(of_jobs, 100, INT64_MIN, {}) == 0);
+  CHECK(ledger.expire(of_jobs, 40, INT64_MIN, {first}) == 60);
+  CHECK(ledger.size() == 41);
+  CHECK(ledger.total(first) == 7);
+  file.take(ledger.take_changed());
+  CHECK(file.totals.size() == 41);
+  CHECK(file.meters.size() == 41);
+  CHECK(file.totals.contains(key(0)));
+  CHECK_FALSE(file.totals.contains(key(60)));
+  CHECK(file.totals.contains(key(61)));
+  // By age; the total of another family stays, however old.
+  CHECK(ledger.expire(of_jobs, 40, wall_start_ms + 90'000, {first}) == 29);
+  CHECK(ledger.size() == 12);
+  // A deleted total that comes back begins at zero, in the place of any.
+  const EntryId again = ledger.entry(key(70));
+  CHECK(ledger.total(again) == 0);
+  ledger.book(again, 3);
+  file.take(ledger.take_changed());
+  CHECK(file.totals.at(key(70)).millionths == 3);
+  CHECK(file.totals.size() == 13);
+  CHECK(file.totals.at("energy{}").key == "energy{}");
+}
+
+TEST_CASE("totals that expired are deleted with the next commit if one fails, also when they came back meanwhile") {
+  const auto all = [](std::string_view) { return true; };
+  Ledger ledger({}, "boot");
+  Kept file;
+  ledger.meter(ledger.entry("a"), counter(1), at(0));
+  ledger.meter(ledger.entry("b"), counter(1), at(second_ns));
+  file.take(ledger.take_changed());
+  ledger.meter(ledger.entry("a"), counter(2), at(0));
+  CHECK(ledger.take_changed().meters.size() == 1);  // this commit fails
+  CHECK(ledger.expire(all, 1, INT64_MIN, {}) == 1);
+  ledger.restore();
+  CHECK(ledger.take_changed().expired == std::vector<std::string>{"a"});  // so does this one
+  const EntryId again = ledger.entry("a");
+  ledger.book(again, 9);
+  ledger.restore();
+  file.take(ledger.take_changed());
+  CHECK(file.totals.size() == 2);
+  CHECK(file.totals.at("a").millionths == 9);
+  CHECK_FALSE(file.meters.contains("a"));
+}
 
 TEST_CASE("the first reading is only a base; afterwards the counter's increments are booked") {
   Ledger ledger({}, "boot");

@@ -39,8 +39,8 @@ Batch package(std::uint64_t raw, std::string_view source = "rapl", Origin origin
 }
 
 struct Daemon {
-  explicit Daemon(bool storage = true, const storage::LedgerRows& rows = {}, std::size_t series_max = 1000)
-      : ledger(rows, "boot"), recorder(latest, ledger, storage ? &sink : nullptr, make_rows(ledger), series_max) {}
+  explicit Daemon(bool storage = true, const storage::LedgerRows& rows = {}, SeriesLimits limits = {1000, 1000})
+      : ledger(rows, "boot"), recorder(latest, ledger, storage ? &sink : nullptr, make_rows(ledger), limits) {}
 
   std::optional<double> shown(const Metric& metric, std::initializer_list<std::string_view> labels,
                               std::int64_t seconds) {
@@ -122,6 +122,39 @@ TEST_CASE("without commits the shown totals stay for 30 s, whether commits fail 
   play(true);
 }
 
+TEST_CASE("a series that leaves Latest gets an end mark then, and all others at the stop") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  const auto marks_in = [&](std::size_t from) {
+    std::size_t marks = 0;
+    for (std::size_t n = from; n < daemon.sink.ticks.size(); ++n) {
+      const storage::Tick& tick = daemon.sink.ticks[n];
+      const bool of_ends = daemon.sink.groups.at(tick.group).device == storage::ends_device;
+      for (const Sample& sample : tick.samples) {
+        CHECK(storage::is_end_mark(sample.value) == of_ends);
+        marks += of_ends ? 1U : 0U;
+      }
+    }
+    return marks;
+  };
+  daemon.recorder.accept(probe, package(0), at(1));
+  daemon.recorder.accept(probe, package(50'000'000), at(2));
+  daemon.commit(true);
+  daemon.recorder.end_series(at(3));
+  CHECK(marks_in(0) == 0);
+  const std::size_t series = daemon.latest.fresh(3 * second_ns);
+  daemon.recorder.end_series(at(13));  // the probe is stuck
+  CHECK(marks_in(0) == series);
+  CHECK(daemon.sink.ticks.back().wall_ms == at(13).wall_ms);
+  daemon.recorder.end_series(at(14));
+  CHECK(marks_in(0) == series);
+  const std::size_t before = daemon.sink.ticks.size();
+  daemon.recorder.accept(probe, package(60'000'000), at(20));  // its totals are not committed, and stored all the same
+  daemon.recorder.commit_last(at(21));
+  CHECK(marks_in(before) == series);
+  CHECK(daemon.sink.undescribed == 0);
+}
+
 TEST_CASE("without storage everything is shown at once") {
   Daemon daemon(false);
   const ProbeId probe = daemon.open();
@@ -129,7 +162,7 @@ TEST_CASE("without storage everything is shown at once") {
   daemon.recorder.accept(probe, package(50'000'000), at(2));
   CHECK(daemon.energy(2) == 50.0);
   daemon.recorder.commit(true);
-  daemon.recorder.commit_last();
+  daemon.recorder.commit_last(at(2));
   CHECK(daemon.sink.commits.empty());
 }
 
@@ -198,12 +231,12 @@ TEST_CASE("a device that comes back has its probe and its group of the history a
   daemon.recorder.accept(first, package(50'000'000), at(2));  // closed: ignored
   CHECK(daemon.open() == first);
   CHECK(daemon.recorder.open_probe({"rapl", "package-1", second_ns, 10 * second_ns}) != first);
-  CHECK(daemon.sink.groups.size() == 2);
-  const auto& group = daemon.sink.groups.begin()->second;
+  CHECK(daemon.sink.groups.size() == 4);  // with those of the ends and of the daemon's own series
+  const auto& group = daemon.sink.groups.at(static_cast<storage::GroupId>(first));
   CHECK(group.period_ms == 1000);
   daemon.recorder.close_probe(first);
   CHECK(daemon.recorder.open_probe({"rapl", "package-0", 2 * second_ns, 10 * second_ns}) == first);
-  CHECK(daemon.sink.groups.size() == 2);
+  CHECK(daemon.sink.groups.size() == 4);
   CHECK(group.period_ms == 2000);
 }
 
@@ -218,10 +251,10 @@ TEST_CASE("ten thousand new totals in one batch are accepted in a moment, after 
     CHECK(daemon.recorder.accept(probe, batch, at(1)).refused == 0);
     return std::chrono::steady_clock::now() - begin;
   };
-  Daemon daemon(true, {}, 20'000);
+  Daemon daemon(true, {}, {20'000, 20'000});
   CHECK(accept(daemon) < std::chrono::seconds(3));  // some 20 ms; with sanitizers on a busy machine more
   daemon.commit(true);
-  Daemon again(true, daemon.sink.rows(), 20'000);
+  Daemon again(true, daemon.sink.rows(), {20'000, 20'000});
   CHECK(accept(again) < std::chrono::seconds(3));
 }
 
@@ -285,7 +318,7 @@ TEST_CASE("close removes the probe's series, also those of a commit in flight") 
 }
 
 TEST_CASE("over the series limit new readings are refused and counted; known series continue") {
-  Daemon daemon(false, {}, 10);
+  Daemon daemon(false, {}, {10, 10});
   const ProbeId probe = daemon.open();
   std::uint64_t refused = 0;
   for (int second = 1; second <= 3; ++second) {
@@ -309,7 +342,7 @@ TEST_CASE("the last commit includes everything, also while another one is in fli
   daemon.recorder.accept(probe, package(30'000'000), at(2));
   daemon.recorder.commit(false);
   daemon.recorder.accept(probe, package(50'000'000), at(3));
-  daemon.recorder.commit_last();
+  daemon.recorder.commit_last(at(3));
   REQUIRE(daemon.sink.commits.size() == 2);
   CHECK(daemon.sink.commits[1].history);
   daemon.sink.commits.pop_front();  // the commit in flight never ends
@@ -325,7 +358,7 @@ TEST_CASE("shown and stored samples agree; series and groups are described befor
   CHECK(daemon.sink.undescribed == 0);
   REQUIRE(daemon.sink.ticks.size() == 5);
   CHECK(daemon.sink.ticks[4].wall_ms == wall_start_ms + 4000);
-  CHECK(daemon.sink.groups.at(storage::GroupId{0}).period_ms == 1000);
+  CHECK(daemon.sink.groups.at(static_cast<storage::GroupId>(probe)).period_ms == 1000);
   // Steady state: the same samples in the same order.
   REQUIRE(daemon.sink.ticks[3].samples.size() == daemon.sink.ticks[4].samples.size());
   for (std::size_t i = 0; i < daemon.sink.ticks[3].samples.size(); ++i)

@@ -108,9 +108,74 @@ TEST_CASE("label strings escape what would end a value, and keep the declared or
   }
 }
 
-TEST_CASE("a series has one identity for the life of the table") {
+TEST_CASE("a source has a budget of its own, and the table one for all") {
+  SeriesTable table({5, 3}, {});
+  const auto add = [&](std::string_view name, std::string_view source) {
+    return table.identify(one_label, label_values({name}), source).has_value();
+  };
+  for (const char* name : {"a", "b", "c"})
+    CHECK(add(name, "textfile"));
+  CHECK_FALSE(add("d", "textfile"));
+  CHECK(add("a", "textfile"));
+  CHECK(add("e", "nvml"));
+  CHECK(add("f", "nvml"));
+  CHECK_FALSE(add("g", "nvml"));  // the table is full
+  CHECK(table.refused() == 2);
+  CHECK(table.refused_by_source().at("textfile") == 1);
+  CHECK(table.refused_by_source().at("nvml") == 1);
+}
+
+TEST_CASE("a dropped series gives its place back, and comes again with another id") {
+  std::size_t made = 0;
+  SeriesTable table({2, 2}, [&](SeriesId, const SeriesTable::Series&) { ++made; });
+  const auto first = table.identify(one_label, label_values({"a\xFF"}));
+  const auto second = table.identify(one_label, label_values({"b"}));
+  REQUIRE((first && second));
+  table.drop({*first});
+  CHECK(table.find(*first) == nullptr);
+  CHECK(table.size() == 1);
+  CHECK(table.identify(one_label, label_values({"b"})) == second);
+  const auto again = table.identify(one_label, label_values({"a\xFF"}));
+  REQUIRE(again);
+  CHECK(*again > *second);
+  CHECK(made == 3);
+  CHECK_FALSE(table.identify(one_label, label_values({"c"})));
+}
+
+TEST_CASE("a table is tight for a source when a tenth of its budget is left, or of all") {
+  SeriesTable table({100, 20}, {});
+  const auto add = [&](int n, std::string_view source) {
+    (void)table.identify(one_label, label_values({std::to_string(n)}), source);
+  };
+  for (int n = 0; n < 18; ++n)
+    add(n, "textfile");
+  CHECK_FALSE(table.is_tight("textfile"));
+  add(18, "textfile");
+  CHECK(table.is_tight("textfile"));
+  CHECK_FALSE(table.is_tight("nvml"));
+  for (int source = 0; source < 4; ++source) {
+    for (int n = 0; n < 18; ++n)
+      add(100 * source + 1000 + n, std::to_string(source));
+  }
+  CHECK(table.is_tight("nvml"));
+}
+
+TEST_CASE("a series is used when it is identified") {
+  SeriesTable table({100, 100}, {});
+  table.set_now(5);
+  const SeriesId id = *table.identify(one_label, label_values({"a"}));
+  CHECK(table[id].used_ns == 5);
+  table.set_now(7);
+  (void)table.identify(one_label, label_values({"a"}));
+  CHECK(table[id].used_ns == 7);
+  table.set_now(9);
+  (void)table.adopt(one_label, R"(sensor="a")");
+  CHECK(table[id].used_ns == 9);
+}
+
+TEST_CASE("a series has one identity while it is in the table") {
   std::vector<std::string> made;
-  SeriesTable table(100, [&](SeriesId, const SeriesTable::Series& series) { made.push_back(series.labels); });
+  SeriesTable table({100, 100}, [&](SeriesId, const SeriesTable::Series& series) { made.push_back(series.labels); });
   const auto first = table.identify(one_label, label_values({"temp1"}));
   REQUIRE(first);
   CHECK(table.identify(one_label, label_values({"temp1"})) == first);
@@ -137,7 +202,7 @@ TEST_CASE("a series has one identity for the life of the table") {
 }
 
 TEST_CASE("over the limit new series are refused and counted; known ones continue") {
-  SeriesTable table(3, {});
+  SeriesTable table({3, 3}, {});
   for (const char* sensor : {"a", "b", "c"})
     REQUIRE(table.identify(one_label, label_values({sensor})));
   for (int i = 0; i < 5; ++i)

@@ -57,7 +57,7 @@ struct Daemon {
   Latest latest;
   Ledger ledger;
   Recorder recorder{latest, ledger, nullptr, make_rows(ledger)};
-  Sources sources{recorder.series(), latest, {}};
+  Sources sources{recorder, {}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
   GpuRoster roster;
 };

@@ -143,7 +143,7 @@ struct Fixture {
   Latest latest;
   Ledger ledger{{}, "boot"};
   Recorder recorder{latest, ledger, nullptr, make_rows(ledger)};
-  Sources sources{recorder.series(), latest, {}};
+  Sources sources{recorder, {}};
   std::int64_t late_ns = 0;
   std::optional<Sampler> sampler;
 

@@ -17,18 +17,17 @@ constexpr Stamp now{5'000'000'000, 1'795'424'400'500};
 
 struct Fixture {
   Latest latest;
-  SeriesTable table{1000, [this](SeriesId id, const SeriesTable::Series& series) {
-                      latest.declare(id, *series.metric, series.labels);
-                    }};
+  Ledger ledger{{}, "boot"};
+  Recorder recorder{latest, ledger, nullptr, {}};
   std::vector<std::string> changes;
   Sources sources{
-      table, latest, [this](const SourceStatus& before, const SourceStatus& after) {
+      recorder, [this](const SourceStatus& before, const SourceStatus& after) {
         changes.push_back(fmt::format("{}/{}: {} -> {} ({})", after.source, after.device,
                                       before.state ? name(*before.state) : "starting", name(*after.state), after.what));
       }};
 
   std::optional<double> shown(const Metric& metric, std::initializer_list<std::string_view> labels) {
-    const auto id = table.identify(metric, label_values(labels));
+    const auto id = recorder.series().identify(metric, label_values(labels));
     REQUIRE(id);
     return latest.value(*id, now.steady_ns + 3600'000'000'000);
   }
@@ -131,9 +130,10 @@ TEST_CASE("the state of each fault") {
 
 TEST_CASE("over the series limit a source still has its status in the list") {
   Latest latest;
-  SeriesTable table(0, {});
+  Ledger ledger({}, "boot");
+  Recorder recorder(latest, ledger, nullptr, {}, {0, 0});
   int changes = 0;
-  Sources sources(table, latest, [&](const SourceStatus&, const SourceStatus&) { ++changes; });
+  Sources sources(recorder, [&](const SourceStatus&, const SourceStatus&) { ++changes; });
   sources.sampled("rapl", "", {SourceState::ok, "", "", 0, 0}, now);
   CHECK(sources.list().begin()->second.state == SourceState::ok);
   CHECK(changes == 1);

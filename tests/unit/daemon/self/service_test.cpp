@@ -189,9 +189,9 @@ TEST_CASE_FIXTURE(Fixture, "the daemon does not wait for a manager that does not
 
 TEST_CASE("the status line: sources that work or not, power, addresses, size of the history") {
   Latest latest;
-  SeriesTable table(
-      1000, [&](SeriesId id, const SeriesTable::Series& series) { latest.declare(id, *series.metric, series.labels); });
-  Sources sources(table, latest, {});
+  Ledger ledger({}, "boot");
+  Recorder recorder(latest, ledger, nullptr, {});
+  Sources sources(recorder, {});
   const std::vector<std::string> addresses = {"127.0.0.1:10190", "[::1]:10190"};
   const auto line = [&](std::optional<std::int64_t> bytes) {
     return status_line(sources, latest, start.steady_ns, addresses, bytes);
@@ -204,7 +204,7 @@ TEST_CASE("the status line: sources that work or not, power, addresses, size of 
   sources.sampled("cpu", "", {SourceState::ok, "", "", 0, 0}, start);
   sources.sampled("hwmon", "", {SourceState::absent, "", "", 0, 0}, start);
   sources.expect("textfile", "");
-  const auto id = table.identify(node_power, label_values({"meter"}));
+  const auto id = recorder.series().identify(node_power, label_values({"meter"}));
   REQUIRE(id);
   const Sample sample{*id, 2431.4};
   latest.set(std::span(&sample, 1), start.steady_ns, second);

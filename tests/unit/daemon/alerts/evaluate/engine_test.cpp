@@ -1,6 +1,7 @@
 #include "daemon/alerts/evaluate/engine.hpp"
 
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
@@ -10,6 +11,7 @@
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/record/alert_metrics.hpp"
 #include "daemon/record/recorder.hpp"
+#include "daemon/self/own_series.hpp"
 #include "tests/fakes/virtual_clock.hpp"
 #include "tests/unit/daemon/alerts/evaluate/rules.hpp"
 
@@ -63,7 +65,7 @@ class Daemon {
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
   std::vector<Alert> sent;
   int changes = 0;
-  Engine engine{{clock, latest, recorder.series(), instruments, ledger, log}, [this](std::span<const Alert> changed) {
+  Engine engine{{clock, latest, recorder, instruments, ledger, log}, [this](std::span<const Alert> changed) {
                   sent.insert(sent.end(), changed.begin(), changed.end());
                   ++changes;
                 }};
@@ -221,6 +223,18 @@ TEST_CASE("rules can read the daemon's own instruments") {
   CHECK(daemon.sent.size() == 4);
 }
 
+TEST_CASE("an instrument that is kept for the history, too, has its value at every evaluation") {
+  Daemon daemon(R"([{"alert": "Stuck", "value": {"metric": "perjoule_storage_commit_pending_seconds"},
+      "levels": [{"severity": "warning", "raise_above": 5, "for": "15s"}]}])");
+  for (int second = 0; second < 30; ++second) {
+    if (second % 15 == 0) keep_instruments(daemon.recorder, daemon.instruments, true);
+    daemon.instruments.commit_pending(second);
+    daemon.sample_for(20, 1);
+  }
+  REQUIRE(daemon.sent.size() == 1);
+  CHECK(daemon.sent[0].phase == Phase::firing);
+}
+
 TEST_CASE("a rule that counts GPUs with alerts fires in the same evaluation as the alert that completes the number") {
   Daemon daemon(R"([
     {"alert": "Hot", "cause": "heat", "value": {"metric": "perjoule_gpu_thermal_margin_celsius"},
@@ -266,6 +280,26 @@ TEST_CASE("the log's level follows the severity") {
     const std::string line = format_line(config::LogFormat::logfmt, 0, level_of(alert), "alert firing", {});
     CHECK(line.find(level) != std::string::npos);
   }
+}
+
+TEST_CASE("series that come and go do not take the room of a rule's others") {
+  Daemon daemon(R"([{"alert": "Warm", "value": {"metric": "perjoule_temperature_celsius"},
+      "levels": [{"severity": "warning", "raise_above": 27}]}])");
+  const ProbeId other = daemon.recorder.open_probe({"textfile", "", second_ns, 10 * second_ns});
+  for (int minute = 0; minute < 200; ++minute) {
+    Batch batch;
+    for (int n = 0; n < 50; ++n)
+      batch.add(sensor_temperature, celsius(20), "y", fmt::format("temp{}", minute * 50 + n), "inlet");
+    (void)daemon.recorder.accept(other, batch, daemon.clock.now());
+    daemon.sample(20);
+    daemon.run(60);
+    daemon.recorder.push_own(daemon.clock.now(), true);
+    daemon.recorder.drop_unused(daemon.clock.now());
+  }
+  const auto skipped = daemon.recorder.series().identify(alert_overflows, label_values({"series"}));
+  CHECK(daemon.latest.value(*skipped, daemon.clock.now().steady_ns) == 0);
+  daemon.sample_for(30, 2);
+  CHECK(daemon.engine.firing().size() == 1);
 }
 
 }  // namespace

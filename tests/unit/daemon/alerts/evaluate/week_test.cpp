@@ -65,12 +65,11 @@ struct Run {
   Latest latest;
   Ledger ledger;
   Recorder recorder{latest, ledger, nullptr, make_rows(ledger)};
-  Sources sources{recorder.series(), latest, {}};
+  Sources sources{recorder, {}};
   Instruments instruments{BuildInfo{"1.2.3", "0123abc", "main", "g++"}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
   GpuRoster roster;
-  Engine engine{{clock, latest, recorder.series(), instruments, ledger, log},
-                [this](std::span<const Alert>) { settle(); }};
+  Engine engine{{clock, latest, recorder, instruments, ledger, log}, [this](std::span<const Alert>) { settle(); }};
   std::vector<std::optional<ProbeId>> probes;
   ProbeId cpu{};
 

@@ -19,13 +19,12 @@ struct Fixture {
   asio::io_context loop{1};
   fakes::VirtualClock clock{loop, start};
   Latest latest;
-  SeriesTable series{
-      100, [this](SeriesId id, const SeriesTable::Series& made) { latest.declare(id, *made.metric, made.labels); }};
   Ledger ledger{{}, "boot"};
+  Recorder recorder{latest, ledger, nullptr, {}};
   Log log{{config::LogLevel::error, config::LogFormat::logfmt}};
 
   Dispatch::Parts parts() {
-    return {loop, clock, latest, series, ledger, log, [] { return std::unique_ptr<Lane>(); }, "1", "127.0.0.1:10190"};
+    return {loop, clock, recorder, ledger, log, [] { return std::unique_ptr<Lane>(); }, "1", "127.0.0.1:10190"};
   }
   std::string text() {
     std::string out;

@@ -78,6 +78,24 @@ TEST_CASE("functions and arithmetic remove the metric name; comparisons and last
   CHECK(run(source, "power > 1000", at_3).empty());
 }
 
+TEST_CASE("an ended series is absent at once; functions of a range skip the end") {
+  MemorySource source;
+  source.add({{"__name__", "power"}, {"gpu", "0"}},
+             {{1'000, 10}, {2'000, 20}, {2'500, absent}, {5'000, 50}, {6'000, 60}, {7'000, absent}});
+  source.add({{"__name__", "power"}, {"gpu", "1"}}, {{1'000, 1}, {6'000, 6}});
+  constexpr Grid steps{1'000, 8'000, 1'000};
+  CHECK(run(source, "power", steps) ==
+        "{__name__=power,gpu=0} 10 20 - - 50 60 - -\n{__name__=power,gpu=1} 1 1 1 1 1 6 6 6");
+  CHECK(run(source, "power", {4'000, 4'000, 0}) == "{__name__=power,gpu=1} 1");
+  CHECK(run(source, "count(power)", steps) == "{} 2 2 1 1 2 2 1 1");
+  CHECK(run(source, "sum(power)", steps) == "{} 11 21 1 1 51 66 6 6");
+  CHECK(run(source, "count_over_time(power{gpu='0'}[10s])", {8'000, 8'000, 0}) == "{gpu=0} 4");
+  CHECK(run(source, "last_over_time(power{gpu='0'}[10s])", {8'000, 8'000, 0}) == "{__name__=power,gpu=0} 60");
+  CHECK(run(source, "delta(power{gpu='0'}[10s])", {7'000, 7'000, 0}) == "{gpu=0} 68.33333333333333");
+  CHECK(run(source, "sum_over_time(power{gpu='0'}[1s])", {4'000, 4'000, 0}).empty());
+  CHECK(run(source, "power{gpu='0'}[10s]", {8'000, 8'000, 0}) == "{__name__=power,gpu=0} 10 20 50 60");
+}
+
 TEST_CASE("aggregations with by and without") {
   MemorySource source = two_gpus();
   CHECK(run(source, "sum(power)", three_steps) == "{} 10 220 330");
