@@ -259,16 +259,41 @@ void Recorder::derive(ProbeState& probe, const Stamp& stamp) {
     deriving.run(i);
 }
 
+bool Recorder::prepare(ProbeId probe, const Batch& batch, const Stamp& stamp, std::size_t new_max) {
+  const auto known = probes_.find(probe);
+  if (known == probes_.end() || !known->second.open) return true;
+  ProbeState& state = known->second;
+  begin(probe, state, stamp);
+  state.makes_room = state.makes_room || (state.prepared == 0 && series_.is_tight(source_));
+  if (state.makes_room && !make_room(new_max)) return false;
+  state.makes_room = false;
+  const std::span<const Reading> readings = batch.readings();
+  const SeriesId first = series_.next();
+  while (state.prepared < readings.size() && series_.has_room(source_)) {
+    resolve(state, state.prepared, batch, readings[state.prepared]);
+    ++state.prepared;
+    if (static_cast<std::uint64_t>(series_.next()) - static_cast<std::uint64_t>(first) >= new_max) return false;
+  }
+  return true;
+}
+
+void Recorder::begin(ProbeId probe, const ProbeState& state, const Stamp& stamp) {
+  current_ = probe;
+  source_ = state.info.source;
+  now_ = stamp;
+  series_.set_now(stamp.steady_ns);
+}
+
 Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Stamp& stamp) {
   Accepted accepted;
   const auto known = probes_.find(probe);
   // A call that hung may return after its device was closed.
   if (known == probes_.end() || !known->second.open) return accepted;
+  while (!prepare(probe, batch, stamp)) {
+  }
   ProbeState& state = known->second;
-  current_ = probe;
-  source_ = state.info.source;
-  now_ = stamp;
-  series_.set_now(stamp.steady_ns);
+  begin(probe, state, stamp);
+  state.prepared = 0;
   state.before_ns = std::exchange(state.used_ns, stamp.steady_ns);
   plain_.clear();
   persisted_.clear();
@@ -290,7 +315,6 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   accepted.samples = plain_.size() + persisted_.size();
   publish(state, stamp);
   // Only now, because until here the batch's series and totals are referred to.
-  if (series_.is_tight(source_)) make_room();
   if (ledger_.size() > totals_checked_ + totals_slack) expire_totals(stamp);
   if (on_change_) on_change_();
   return accepted;

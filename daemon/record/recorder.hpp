@@ -82,6 +82,9 @@ class Recorder {
     std::uint64_t refused = 0;  // readings that were not finite, implausible, repeated, or over the limit of series
     std::uint64_t resets = 0;   // raw counters that restarted or jumped
   };
+  // What accept() has to do for series that are new in the batch, in parts, so that no turn of the loop is long: about
+  // `new_max` series are identified or dropped by one call. True: accept() has only known series now.
+  [[nodiscard]] bool prepare(ProbeId probe, const Batch& batch, const Stamp& stamp, std::size_t new_max = 1'000);
   // All samples of the batch, also the derived ones, get the time of the reading.
   Accepted accept(ProbeId probe, const Batch& batch, const Stamp& stamp);
 
@@ -163,14 +166,18 @@ class Recorder {
     bool open = false;
     std::int64_t used_ns = 0;    // its last batch; or when it was opened or closed
     std::int64_t before_ns = 0;  // the batch before that
+    std::size_t prepared = 0;    // readings of the next batch that prepare() has seen
+    bool makes_room = false;     // prepare() has begun to drop series
   };
 
+  void begin(ProbeId probe, const ProbeState& state, const Stamp& stamp);
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
   // Null if a limit of series is reached. Pointers stay valid until the total's series is dropped.
   const Totals* totals(const Metric& metric, std::string_view values);
   const Siblings* siblings(const Metric& metric, const Persisted& own);
-  // What a source has not used in its last two batches makes room for its next new series.
-  void make_room();
+  // What a source has not used in its last two batches makes room for its next new series. Drops at most `drop_max`
+  // series; false: there are more.
+  [[nodiscard]] bool make_room(std::size_t drop_max);
   void drop(std::unordered_set<SeriesId> ids, const Stamp& now);
   void expire_totals(const Stamp& now);
   // Adds the siblings of totals to `ids`. What it returns is only for comparing: it is gone.

@@ -58,7 +58,7 @@ void Recorder::push_ends(std::vector<SeriesId> ended, const Stamp& now) {
   sink_->push(std::move(tick));
 }
 
-void Recorder::make_room() {
+bool Recorder::make_room(std::size_t drop_max) {
   // By source: the time of the batch before the last one of every open probe of it, the earliest of them.
   std::map<std::string_view, std::int64_t> unused_before;
   for (const auto& [id, probe] : probes_) {
@@ -67,11 +67,16 @@ void Recorder::make_room() {
     if (!added) found->second = std::min(found->second, probe.before_ns);
   }
   std::unordered_set<SeriesId> unused;
+  bool all = true;
   for (const auto& [id, series] : series_.all()) {
     const auto before = unused_before.find(series.source);
-    if (before != unused_before.end() && series.used_ns < before->second) unused.insert(id);
+    if (before == unused_before.end() || series.used_ns >= before->second) continue;
+    all = unused.size() < drop_max;
+    if (!all) break;
+    unused.insert(id);
   }
   drop(std::move(unused), now_);
+  return all;
 }
 
 void Recorder::bound_totals(Ledger::Expires families, std::int64_t keep_ms) {

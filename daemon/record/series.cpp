@@ -75,6 +75,10 @@ bool SeriesTable::is_tight(std::string_view source) const {
   return series_.size() > limits_.all - limits_.all / 10 || count(source) > limits_.of_source - limits_.of_source / 10;
 }
 
+bool SeriesTable::has_room(std::string_view source) const {
+  return series_.size() < limits_.all && count(source) < limits_.of_source;
+}
+
 void SeriesTable::drop(const std::unordered_set<SeriesId>& ids) {
   std::erase_if(ids_, [&](const auto& entry) { return ids.contains(entry.second); });
   for (const SeriesId id : ids) {

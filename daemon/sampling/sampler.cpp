@@ -5,6 +5,8 @@
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/detached.hpp>
+#include <boost/asio/post.hpp>
+#include <boost/asio/use_awaitable.hpp>
 #include <exception>
 #include <utility>
 
@@ -166,6 +168,10 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
   } while (!call->done && clock_.now().steady_ns < until);
   if (call->done) {
     call->collector.reset();  // between calls only `run` owns the collector, so that retire() decides where it ends
+    while (call->result && !recorder_.prepare(*run->probe, call->batch, call->started)) {
+      co_await asio::post(loop_, asio::use_awaitable);
+      if (run->stopped) co_return;
+    }
     finish(*source, *run, *call);
     co_return;
   }

@@ -172,18 +172,44 @@ TEST_CASE("upkeep: more living names than the budget are refused, and the first 
   }
 }
 
+TEST_CASE("upkeep: a big batch is prepared in parts, and is then accepted as a whole") {
+  Daemon daemon({400, 200});
+  const ProbeId files = daemon.open("textfile");
+  int second = 0;
+  const auto parts = [&](int from, int to) {
+    Batch batch;
+    for (const std::string& name : names("job", from, to))
+      batch.add(heat, celsius(1), name);
+    ++second;
+    int calls = 1;
+    for (; !daemon.recorder.prepare(files, batch, at(second), 30); ++calls)
+      REQUIRE(calls < 100);
+    const std::size_t known = daemon.recorder.series().size();
+    const auto accepted = daemon.recorder.accept(files, batch, at(second));
+    CHECK(daemon.recorder.series().size() == known);
+    return std::pair(calls, accepted.refused);
+  };
+  CHECK(parts(0, 150) == std::pair(6, std::uint64_t{0}));
+  CHECK(parts(0, 150) == std::pair(1, std::uint64_t{0}));
+  CHECK(parts(150, 300).second == 100);
+  CHECK(parts(150, 300).second == 100);
+  const auto [calls, refused] = parts(150, 300);  // the first 150 are dropped, and 100 more are identified
+  CHECK(calls >= 8);
+  CHECK(refused == 0);
+}
+
 TEST_CASE("upkeep: what is dropped while it is shown ends in the history") {
   Daemon daemon({1000, 100});
   const ProbeId files = daemon.open("textfile");
   daemon.read(files, 1, names("a", 0, 60));
   daemon.read(files, 2, names("b", 0, 40));
   CHECK(daemon.read(files, 3, names("c", 0, 10)).refused == 10);  // a was read in the last batch but one
+  CHECK(daemon.read(files, 4, names("c", 0, 50)).refused == 0);
   std::size_t marks = 0;
   for (const auto& [series, values] : daemon.stored(storage::ends_device))
     marks += values.size();
   CHECK(marks == 60);
-  CHECK(daemon.text(3).find("sensor=\"a0\"") == std::string::npos);
-  CHECK(daemon.read(files, 4, names("c", 0, 50)).refused == 0);
+  CHECK(daemon.text(4).find("sensor=\"a0\"") == std::string::npos);
   CHECK(daemon.sink.undescribed == 0);
 }
 
