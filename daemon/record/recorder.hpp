@@ -229,8 +229,9 @@ class Recorder {
   std::int64_t keep_totals_ms_ = 0;
   std::size_t totals_checked_ = 0;  // size of the ledger when it was last bounded
   std::uint64_t expired_totals_ = 0;
-  ProbeId ends_{};  // the group of the end marks
-  ProbeId own_{};   // the group of the daemon's own series
+  ProbeId ends_{};                        // the group of the end marks
+  std::int64_t ends_ms_ = INT64_MIN / 2;  // wall clock of the newest ones
+  ProbeId own_{};                         // the group of the daemon's own series
   struct OwnSample {
     double value = 0;
     bool shown = false;    // by show_own(): pushed every 15 s, and not only when it was given

@@ -9,6 +9,12 @@
 
 namespace perjoule {
 
+namespace {
+
+constexpr std::int64_t ends_late_ms = 10'000;  // a reading is no older when it is accepted; else the clock was set back
+
+}  // namespace
+
 void Recorder::show_own(std::span<const Sample> samples, const Stamp& now) {
   latest_.set(samples, now.steady_ns, Latest::never_stale);
   for (const Sample& sample : samples) {
@@ -52,7 +58,10 @@ void Recorder::push_ends(std::vector<SeriesId> ended, const Stamp& now) {
   if (sink_ == nullptr || ended.empty()) return;
   std::sort(ended.begin(), ended.end());
   ended.erase(std::unique(ended.begin(), ended.end()), ended.end());
-  storage::Tick tick{static_cast<storage::GroupId>(ends_), now.wall_ms, {}};
+  // Batches and the housekeeping end series in any order, and the history refuses a tick that is not newer.
+  const bool late = ends_ms_ >= now.wall_ms && ends_ms_ - now.wall_ms < ends_late_ms;
+  ends_ms_ = late ? ends_ms_ + 1 : now.wall_ms;
+  storage::Tick tick{static_cast<storage::GroupId>(ends_), ends_ms_, {}};
   for (const SeriesId id : ended)
     tick.samples.push_back({id, storage::end_mark});
   sink_->push(std::move(tick));

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <unordered_set>
 
 #include "storage/history/identities.hpp"
 #include "storage/history/slot.hpp"
@@ -15,7 +14,6 @@ namespace {
 
 constexpr std::size_t shapes_max = 8192;  // with more the cache is emptied, which bounds memory
 constexpr std::size_t carried_min = 4096;
-constexpr std::int64_t carried_for_ms = 3'600'000;
 
 }  // namespace
 
@@ -70,21 +68,19 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
     if (auto written = write(shapes_.at(due.groups[n]), due.slot, ends, block); !written) return written;
     if (ends) shapes_.erase(due.groups[n]);
   }
-  drop_carried(due.slot);
   return tail.sealed(due);
 }
 
-// The last samples of series that have ended, when there are twice as many as after the last time.
-void Sealer::drop_carried(std::int64_t slot) {
-  if (carried_.size() < 2 * std::max(carried_kept_, carried_min)) return;
-  std::unordered_set<std::int64_t> used;
+bool Sealer::has_much_carried() const {
+  return carried_.size() > 2 * std::max(carried_kept_, carried_min);
+}
+
+void Sealer::drop_carried(std::unordered_set<std::int64_t> used) {
   for (const auto& [grp, shape] : shapes_) {
     for (const Member& member : shape.members)
       used.insert(member.series);
   }
-  std::erase_if(carried_, [&](const auto& carried) {
-    return !used.contains(carried.first) && carried.second.stamp_ms < slot_start(slot) - carried_for_ms;
-  });
+  std::erase_if(carried_, [&used](const auto& carried) { return !used.contains(carried.first); });
   carried_kept_ = carried_.size();
 }
 

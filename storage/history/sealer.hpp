@@ -10,6 +10,7 @@
 #include <span>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <utility>
 #include <vector>
 
@@ -35,6 +36,10 @@ class Sealer {
     written_ = {};
   }
   void forget(std::int64_t grp) { shapes_.erase(grp); }
+  // The newest sealed samples are cached, of series that have ended too: whether there are twice as many as after the
+  // last drop_carried(), which keeps those of the series in `used` and of the grps that are open.
+  [[nodiscard]] bool has_much_carried() const;
+  void drop_carried(std::unordered_set<std::int64_t> used);
   // Bytes of blobs and number of new hour rows since the last call.
   struct Written {
     std::int64_t slot = 0;
@@ -56,7 +61,6 @@ class Sealer {
 
   [[nodiscard]] Result<const Shape*> shape_of(std::int64_t grp);
   [[nodiscard]] Result<Shape> load(std::int64_t grp);
-  void drop_carried(std::int64_t slot);
   [[nodiscard]] Result<void> load_carried(std::int64_t grp, std::int64_t slot, const Shape& shape);
   // `ends`: another grp replaced this one after the block's last tick.
   [[nodiscard]] Result<void> write(const Shape& shape, std::int64_t slot, bool ends, const GroupBlock& block);

@@ -256,6 +256,7 @@ Result<bool> SqliteStore::seal() {
   auto sealed = change([&] { return sealer_->seal(tail_, due); });
   if (!sealed) return sealed.error();
   retention_->add(sealer_->take_written());
+  if (sealer_->has_much_carried()) sealer_->drop_carried(identities_->series_in_use());
   return !tail_.due(now_ms_).groups.empty();
 }
 

@@ -172,6 +172,24 @@ TEST_CASE("upkeep: more living names than the budget are refused, and the first 
   }
 }
 
+TEST_CASE("upkeep: end marks are written in the order of time, whatever ends first") {
+  Daemon daemon({1000, 100});
+  const ProbeId files = daemon.open("textfile");
+  for (int second = 1; second <= 60; ++second) {
+    daemon.read(files, second, names("job", second * 30, second * 30 + 30));
+    if (second % 3 == 0) daemon.recorder.end_series({at(second).steady_ns, at(second).wall_ms + 500});
+  }
+  std::int64_t newest_ms = 0;
+  std::size_t marks = 0;
+  for (const storage::Tick& tick : daemon.sink.ticks) {
+    if (daemon.sink.groups.at(tick.group).device != storage::ends_device) continue;
+    CHECK(tick.wall_ms > newest_ms);
+    newest_ms = tick.wall_ms;
+    marks += tick.samples.size();
+  }
+  CHECK(marks > 1000);
+}
+
 TEST_CASE("upkeep: a big batch is prepared in parts, and is then accepted as a whole") {
   Daemon daemon({400, 200});
   const ProbeId files = daemon.open("textfile");
