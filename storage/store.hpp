@@ -125,8 +125,8 @@ class Store {
   // the order of their timestamps. A tick up to a minute behind the newest one is refused and counted; one further back
   // means that the clock was set back, and it is stored as the start of a new sequence.
   [[nodiscard]] virtual Result<void> append(const Frame& frame) = 0;
-  // Ends every series that the previous run of the daemon left open, right after the newest stored sample: that run was
-  // killed. Does nothing after a run that ended them itself.
+  // Ends every series that the previous run of the daemon may have left open, because it was killed, right after the
+  // newest stored sample.
   [[nodiscard]] virtual Result<void> end_previous_run() = 0;
   // Turns samples that are old enough (measured from the newest sample) into chunks and roll-ups; one transaction for
   // a few groups of one slot. True: call it again, more is due.

@@ -58,6 +58,8 @@ std::vector<storage::Point> at_steps(std::span<const Bucket> buckets, std::int64
     if (newest != nullptr && at_ms - alive_until_ms < width_ms &&
         at_ms - (newest->start_ms + width_ms) < std::max(width_ms, lookback_ms)) {
       points.push_back({at_ms, newest->last});
+    } else if (!points.empty() && !storage::is_end_mark(points.back().value)) {
+      points.push_back({at_ms, storage::end_mark});  // else the point before it would hold for five minutes more
     }
     if (want.step_ms == 0) break;
   }
@@ -241,8 +243,12 @@ Result<void> HistorySource::take_buckets(const Want& want, Resolution resolution
 
 Result<Selected> HistorySource::select(const Want& want) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
-  const auto found = matching(want.matchers);
+  auto found = matching(want.matchers);
   if (!found) return found.error();
+  // Series that have ended long ago do not count.
+  if (found->size() > want.series_max) {
+    if (auto kept = keep_present(*found, want.from_ms, want.to_ms); !kept) return kept.error();
+  }
   if (found->size() > want.series_max) {
     return Error{Fault::denied,
                  fmt::format("the selector matches {} series, more than {}", found->size(), want.series_max)};
@@ -266,22 +272,30 @@ Result<Selected> HistorySource::select(const Want& want) {
 Result<std::vector<Labels>> HistorySource::series(std::span<const Matcher> matchers, std::int64_t from_ms,
                                                   std::int64_t to_ms) {
   if (auto fresh = refresh(); !fresh) return as_query_error(fresh.error());
-  const auto found = matching(matchers);
+  auto found = matching(matchers);
   if (!found) return found.error();
-  std::vector<std::uint8_t> present(found->size(), 1);
   if (from_ms > INT64_MIN || to_ms < INT64_MAX) {
-    std::vector<std::int64_t> ids;
-    for (const StoredSeries* stored : *found)
-      ids.push_back(stored->id);
-    auto looked = storage::HistoryReader(connection_, late_).present(ids, {from_ms, to_ms});
-    if (!looked) return as_query_error(looked.error());
-    present = std::move(*looked);
+    if (auto kept = keep_present(*found, from_ms, to_ms); !kept) return kept.error();
   }
   std::vector<Labels> labels;
-  for (std::size_t n = 0; n < found->size(); ++n) {
-    if (present[n] != 0) labels.push_back((*found)[n]->labels);
-  }
+  for (const StoredSeries* stored : *found)
+    labels.push_back(stored->labels);
   return labels;
+}
+
+Result<void> HistorySource::keep_present(std::vector<const StoredSeries*>& found, std::int64_t from_ms,
+                                         std::int64_t to_ms) {
+  std::vector<std::int64_t> ids;
+  for (const StoredSeries* stored : found)
+    ids.push_back(stored->id);
+  auto present = storage::HistoryReader(connection_, late_).present(ids, {from_ms, to_ms});
+  if (!present) return as_query_error(present.error());
+  std::size_t kept = 0;
+  for (std::size_t n = 0; n < found.size(); ++n) {
+    if ((*present)[n] != 0) found[kept++] = found[n];
+  }
+  found.resize(kept);
+  return {};
 }
 
 }  // namespace perjoule::query

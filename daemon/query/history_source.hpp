@@ -45,6 +45,9 @@ class HistorySource final : public Source {
   };
   [[nodiscard]] Result<void> refresh();
   [[nodiscard]] Result<std::vector<const StoredSeries*>> matching(std::span<const Matcher> matchers) const;
+  // Leaves only series that have, or may have, samples in the range.
+  [[nodiscard]] Result<void> keep_present(std::vector<const StoredSeries*>& found, std::int64_t from_ms,
+                                          std::int64_t to_ms);
   [[nodiscard]] Result<storage::Resolution> allowed_roll_up(const Want& want, std::int64_t width_ms);
   [[nodiscard]] Result<storage::Resolution> resolution_for(const Want& want);
   [[nodiscard]] Result<void> take_raw(const Want& want, std::span<const std::int64_t> ids, Selected& selected);

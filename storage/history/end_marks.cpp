@@ -1,5 +1,7 @@
 #include "storage/history/end_marks.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <string>
 #include <vector>
@@ -73,15 +75,20 @@ Result<void> mark(Tail& tail, std::int64_t grp, std::size_t series, std::int64_t
 Result<std::int64_t> write_end_marks(Connection& connection, Identities& identities, Tail& tail) {
   auto open = look(connection, tail);
   if (!open) return open.error();
-  if (open->newest_ms <= open->ended_ms || open->series.empty()) return 0;
-  // A group has no more columns; a daemon has a third as many series.
+  auto known_ms = connection.integer("SELECT ifnull((SELECT value FROM meta WHERE name = 'ended_ms'), -1)");
+  if (!known_ms) return known_ms;
+  if (open->newest_ms <= *known_ms || open->series.empty()) return 0;
+  // More than three times the series that a daemon may have: only a file from elsewhere is cut here.
   open->series.resize(std::min(open->series.size(), frame_columns_max));
   const GroupDescription group{{}, std::string(ends_source), std::string(ends_device), mark_period_ms};
   auto grp = identities.succeed(connection, open->ends_grp, group, open->series, bundle_of_ends);
   if (!grp) return grp;
   if (open->ends_grp != 0) tail.closed(open->ends_grp);
-  const std::int64_t stamp_ms = open->newest_ms + 1;
+  const std::int64_t stamp_ms = std::max(open->newest_ms, open->ended_ms) + 1;
   if (auto marked = mark(tail, *grp, open->series.size(), stamp_ms); !marked) return marked.error();
+  auto kept =
+      connection.run(fmt::format("INSERT OR REPLACE INTO meta(name, value) VALUES('ended_ms', {})", open->newest_ms));
+  if (!kept) return kept.error();
   return stamp_ms;
 }
 

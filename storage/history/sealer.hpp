@@ -36,9 +36,9 @@ class Sealer {
     written_ = {};
   }
   void forget(std::int64_t grp) { shapes_.erase(grp); }
-  // The newest sealed samples are cached, of series that have ended too: whether there are twice as many as after the
-  // last drop_carried(), which keeps those of the series in `used` and of the grps that are open.
+  // True if the cache of newest sealed samples has doubled since the last drop_carried(), and has more than 8,192.
   [[nodiscard]] bool has_much_carried() const;
+  // Keeps the samples of the series in `used`, and of the open grps.
   void drop_carried(std::unordered_set<std::int64_t> used);
   // Bytes of blobs and number of new hour rows since the last call.
   struct Written {

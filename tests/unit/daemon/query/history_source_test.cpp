@@ -67,6 +67,32 @@ struct Opened {
   std::unique_ptr<HistorySource> source;
 };
 
+TEST_CASE("history source: series that ended long before the range do not count against the limit") {
+  const storage::Scratch scratch;
+  const auto file = scratch / "history.db";
+  storage::Notes notes;
+  auto store = storage::SqliteStore::open(file, begin_ms, notes);
+  REQUIRE(store);
+  storage::Frame frame;
+  for (std::uint32_t id = 0; id < 20; ++id) {
+    const std::string labels = "gpu=\"" + std::to_string(id) + "\"";
+    frame.groups.push_back({storage::GroupId{id}, "test", std::to_string(id), 1000});
+    frame.series.push_back({SeriesId{id}, "perjoule_test_energy_joules_total", labels, Unit::joule, Kind::counter, 0});
+    const std::int64_t at_ms = begin_ms + (id < 17 ? 0 : hour_ms);
+    frame.ticks.push_back({storage::GroupId{id}, at_ms, {{SeriesId{id}, 1}}});
+  }
+  REQUIRE((*store)->append(frame));
+  const Opened opened(file);
+  Want want = want_of({begin_ms + hour_ms, begin_ms + hour_ms, 0});
+  want.series_max = 5;
+  CHECK(opened.select(want).series.size() == 3);
+  want = want_of({begin_ms, begin_ms, 0});
+  want.series_max = 5;
+  const auto matcher = make_matcher(MatchType::equal, "__name__", "perjoule_test_energy_joules_total");
+  want.matchers = std::span(&*matcher, 1);
+  CHECK(!opened.source->select(want));
+}
+
 TEST_CASE("history source: before anything is sealed, raw samples answer ranges of up to two days") {
   const storage::Scratch scratch;
   const auto file = scratch / "history.db";
@@ -333,15 +359,21 @@ TEST_CASE("history source: each step has the newest bucket with a sample, for fi
   CHECK(same(points_of(slow, 60'000, want_of({0, 240'000, 60'000})),
              {{60'000, 10}, {120'000, 10}, {180'000, 30}, {240'000, 30}}));
   // The last value holds to the end of the last bucket; a step a minute later finds that the series has ended.
-  CHECK(same(points_of(slow, 60'000, want_of({240'000, 540'000, 60'000})), {{240'000, 30}}));
+  const std::vector<storage::Point> ended = points_of(slow, 60'000, want_of({240'000, 540'000, 60'000}));
+  REQUIRE(ended.size() == 2);
+  CHECK((ended[0].wall_ms == 240'000 && ended[0].value == 30));
+  CHECK((ended[1].wall_ms == 300'000 && storage::is_end_mark(ended[1].value)));
   CHECK(same(points_of(slow, 60'000, want_of({299'999, 299'999, 0})), {{299'999, 30}}));
-  CHECK(same(points_of({bucket(0, 10, 1)}, hour_ms, want_of({hour_ms - 1, 3 * hour_ms, hour_ms})),
-             {{2 * hour_ms - 1, 10}}));
+  const std::vector<storage::Point> hours =
+      points_of({bucket(0, 10, 1)}, hour_ms, want_of({hour_ms - 1, 3 * hour_ms, hour_ms}));
+  REQUIRE(hours.size() == 2);
+  CHECK((hours[0].wall_ms == 2 * hour_ms - 1 && hours[0].value == 10));
+  CHECK((hours[1].wall_ms == 3 * hour_ms - 1 && storage::is_end_mark(hours[1].value)));
   // A slow series: its buckets without a sample keep it alive for five minutes.
   std::vector<Bucket> hourly = {bucket(0, 10, 1)};
   for (std::int64_t minute = 1; minute < 20; ++minute)
     hourly.push_back(bucket(minute * 60'000, 10, 0));
-  CHECK(points_of(hourly, 60'000, want_of({0, 1'200'000, 60'000})).size() == 5);
+  CHECK(points_of(hourly, 60'000, want_of({0, 1'200'000, 60'000})).size() == 6);  // with the end
   CHECK(same(points_of(slow, 60'000, want_of({150'000, 150'000, 0})), {{150'000, 10}}));
   CHECK(same(points_of(slow, 60'000, want_of({150'000, 400'000, 300'000})), {{150'000, 10}}));
   CHECK(points_of(slow, 60'000, want_of({59'999, 59'999, 0})).empty());

@@ -127,14 +127,33 @@ TEST_CASE("end marks: a run that was stopped has ended its series itself; the ne
   {
     auto store = open_store(scratch / "history.db");
     REQUIRE(store->end_previous_run());
-    CHECK(marks(*store) == both({9'500}));
+    CHECK(marks(*store) == both({9'500, 9'501}));
     Frame frame = described();
     sample(frame, 20, 30);
     REQUIRE(store->append(frame));
   }
   auto store = open_store(scratch / "history.db");
   REQUIRE(store->end_previous_run());
-  CHECK(marks(*store) == both({9'500, 29'001}));
+  CHECK(marks(*store) == both({9'500, 9'501, 29'001}));
+}
+
+TEST_CASE("end marks: a kill right after the end of one series ends the others too") {
+  const Scratch scratch;
+  {
+    auto store = open_store(scratch / "history.db");
+    Frame frame = described();
+    sample(frame, 0, 10);
+    end(frame, start_ms + 9'500, {1});
+    REQUIRE(store->append(frame));
+  }
+  for (int start = 0; start < 2; ++start) {
+    auto store = open_store(scratch / "history.db");
+    REQUIRE(store->end_previous_run());
+    auto found = marks(*store);
+    CHECK(found.size() == 2);
+    for (const auto& [metric, stamps] : found)
+      CHECK(stamps.back() == 9'501);
+  }
 }
 
 TEST_CASE("end marks: a killed run of thousands of series, in groups of which one has been sealed long ago") {
