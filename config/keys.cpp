@@ -164,7 +164,7 @@ void add_retention(std::vector<Key>& keys) {
   keys.push_back({.path = "storage.retention.hour",
                   .type = OptionType::duration,
                   .fallback = "5y",
-                  .help = "Retention of 1-hour roll-ups.",
+                  .help = "Retention of 1-hour roll-ups, and of totals of textfiles that are no longer read.",
                   .min = minute,
                   .max = 100 * year,
                   .store = [](Settings& to, const Value& v) { to.storage.retention.hour = duration(v); }});

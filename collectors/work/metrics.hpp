@@ -28,7 +28,8 @@ inline constexpr auto phase_imbalance =
 inline constexpr auto work = persisted_counter<Unit::none>(
     "perjoule_work_total",
     "Work done since perjoule first read it (the label kind says what: steps, samples, frames), from a counter in a "
-    "textfile. A restart of that counter does not reduce the total.",
+    "textfile. A restart of that counter does not reduce the total. A total that is not read for "
+    "storage.retention.hour may be deleted, and then starts at 0.",
     "workload", "kind");
 
 }  // namespace perjoule

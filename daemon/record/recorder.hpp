@@ -94,7 +94,7 @@ class Recorder {
   void commit(bool history, const OnReport& on_report = {});
   [[nodiscard]] bool committing() const { return committing_; }
   // The daemon's own series: states of sources, alerts. They are in Latest at once, and never become stale. The history
-  // has them every 15 s (push_own), and those without a unit, which are states and counts, also when they change.
+  // has them every 15 s (push_own), and those without a unit, which are states and counts, at each change, too.
   void show_own(std::span<const Sample> samples, const Stamp& now);
   void hide_own(std::span<const SeriesId> ids);
   // The same for the history alone: /metrics has these series from elsewhere (Instruments), or not at all (`up`).
@@ -175,8 +175,7 @@ class Recorder {
   // Null if a limit of series is reached. Pointers stay valid until the total's series is dropped.
   const Totals* totals(const Metric& metric, std::string_view values);
   const Siblings* siblings(const Metric& metric, const Persisted& own);
-  // What a source has not used in its last two batches makes room for its next new series. Drops at most `drop_max`
-  // series; false: there are more.
+  // Drops at most `drop_max` series, of any source, that its last two batches did not have; false: there are more.
   [[nodiscard]] bool make_room(std::size_t drop_max);
   void drop(std::unordered_set<SeriesId> ids, const Stamp& now);
   void expire_totals(const Stamp& now);

@@ -68,7 +68,7 @@ void Recorder::push_ends(std::vector<SeriesId> ended, const Stamp& now) {
 }
 
 bool Recorder::make_room(std::size_t drop_max) {
-  // By source: the time of the batch before the last one of every open probe of it, the earliest of them.
+  // By source: the earliest second-last batch of its open probes.
   std::map<std::string_view, std::int64_t> unused_before;
   for (const auto& [id, probe] : probes_) {
     if (!probe.open || probe.before_ns == 0) continue;

@@ -60,11 +60,11 @@ void ChangeLog::series_refused(const std::map<std::string, std::uint64_t, std::l
   for (const auto& [source, count] : by_source) {
     Refused& logged = refused_[source];
     if (count == logged.count || (logged.count > 0 && now_ns - logged.logged_ns < refused_again_ns)) continue;
-    log_.warn("readings have no series; those with series go on",
+    log_.warn("limit of series reached: new ones are refused, the others go on",
               {{"source", source.empty() ? "perjouled" : source},
                {"readings", std::to_string(count - logged.count)},
                {"why", "the source has as many series as one may have, or all have together"},
-               {"remedy", "look for a label whose values are ever new, and the runbook series-refused"}});
+               {"remedy", "look for a label of high cardinality, and at the runbook series-refused"}});
     logged = {count, now_ns};
   }
 }

@@ -100,8 +100,8 @@ constexpr auto log_lines_dropped = counter<Unit::none>(
     "perjoule_log_dropped_lines_total", "Log lines lost because stderr did not take them in time or refused them.");
 constexpr auto totals_expired = counter<Unit::none>(
     "perjoule_storage_expired_totals_total",
-    "Totals of textfiles deleted from the ledger: the longest unread beyond 20,000, and those not read for "
-    "storage.retention.hour.");
+    "Totals of textfiles deleted from the ledger since the start: the least recently read beyond 20,000, and those not "
+    "read for storage.retention.hour.");
 constexpr auto self_energy = counter<Unit::joule>("perjoule_self_energy_joules_total",
                                                   "Modelled energy of the daemon since its start: its CPU time times "
                                                   "the dynamic power of one busy CPU.");

@@ -128,9 +128,9 @@ constexpr std::string_view daemon_rules = R"(
     "runbook": "storage-dropping" },
 
   { "alert": "PerjouleSeriesRefused",
-    "value": { "metric": "perjoule_series_refused_total", "fn": "increase", "window": "15m" },
-    "levels": [ { "severity": "warning", "raise_above": 0 } ],
-    "summary": "{value:integer} readings of the last 15 min have no series, because a source has too many.",
+    "value": { "metric": "perjoule_series_refused_total", "fn": "increase", "window": "2m" },
+    "levels": [ { "severity": "warning", "raise_above": 0, "for": "5m" } ],
+    "summary": "{value:integer} readings of the last 2 min have no series: a source, or all, reached the limit.",
     "runbook": "series-refused" },
 
   { "alert": "PerjouleConfigReloadFailed",
