@@ -114,7 +114,7 @@ def reload_answers(binary, directory):
         status, text = ask(daemon.port, "/-/reload", host="localhost")
         equal(status, 500, "a bad reload")
         check("see the log" in text and "planted" not in text and "nonsense" not in text, text)
-        check(daemon.lines("nonsense"), "the log has the refusal")
+        check(daemon.wait_lines("nonsense"), "the log has the refusal")
         check(not daemon.lines("planted"), "and not the secret")
         answers = [ask(daemon.port, "/-/reload", host="localhost")[0] for _ in range(200)]
         check(answers.count(500) <= 1 + len(answers) // 100 and set(answers) <= {429, 500}, answers)

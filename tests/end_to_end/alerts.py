@@ -59,7 +59,7 @@ def fires_over_a_restart_and_resolves(binary, directory):
         daemon.scrape_until(lambda scrape: firing(scrape) == 0, "the rule is known")
         inlet(directory, 28.5)
         daemon.scrape_until(lambda scrape: firing(scrape) == 1, "the alert fires")
-        line = daemon.lines("alert firing", "InletWarm")
+        line = daemon.wait_lines("alert firing", "InletWarm")
         equal(len(line), 1, "lines of the log")
         check('summary="rack-1 has 28.5 degrees"' in line[0], line[0])
         is_told_as_prometheus_tells_it(daemon)
@@ -73,7 +73,7 @@ def fires_over_a_restart_and_resolves(binary, directory):
         equal(daemon.lines("alert firing", "InletWarm"), [], "a restart pages again")
         inlet(directory, 25)
         daemon.scrape_until(lambda scrape: firing(scrape) == 0, "the alert resolves")
-        equal(len(daemon.lines("alert resolved", "InletWarm")), 1, "lines of the log")
+        equal(len(daemon.wait_lines("alert resolved", "InletWarm")), 1, "lines of the log")
 
 
 def a_reload_resolves_what_it_takes_away(binary, directory):
@@ -84,7 +84,7 @@ def a_reload_resolves_what_it_takes_away(binary, directory):
         configure(directory)
         daemon.process.send_signal(signal.SIGHUP)
         daemon.scrape_until(lambda scrape: firing(scrape) is None, "the rule is gone")
-        line = daemon.lines("alert resolved", "InletWarm")
+        line = daemon.wait_lines("alert resolved", "InletWarm")
         check(len(line) == 1 and 'reason="the rule was removed"' in line[0], line)
 
 
@@ -109,12 +109,12 @@ def a_rule_that_nothing_feeds_is_warned_of(binary, directory):
     check("InletWarm can never fire: perjoule_temperature_celsius: every collector that reads it is disabled"
           in result.stderr, result.stderr)
     with Daemon(binary, directory, f"--config.file={config}") as daemon:
-        equal(len(daemon.lines("an alert rule cannot fire", said)), 1, "lines of the log")
+        equal(len(daemon.wait_lines("an alert rule cannot fire", said)), 1, "lines of the log")
         wait_for(lambda: said.encode() in daemon.get("/")[2], "the page")
         configure(directory, RULE)
         daemon.process.send_signal(signal.SIGHUP)
         wait_for(lambda: said.encode() not in daemon.get("/")[2], "the page after a reload")
-        equal(len(daemon.lines("an alert rule cannot fire")), 1, "lines of the log after it")
+        equal(len(daemon.wait_lines("an alert rule cannot fire")), 1, "lines of the log after it")
 
 
 def critical_is_logged_as_an_error(binary, directory):

@@ -202,7 +202,7 @@ def as_fast_as_without(binary, directory):
         daemon.stop()
         reader.thread.join(10)
         check(all(line.startswith(("time=", "#")) for line in daemon.log().splitlines()), "every line is whole")
-        check(daemon.lines("msg=stopped"), "the last line")
+        check(daemon.wait_lines("msg=stopped"), "the last line")
 
 
 def slow_reload(binary, directory):
@@ -256,7 +256,7 @@ def hung_reload(binary, directory):
         daemon.process.send_signal(signal.SIGHUP)
         daemon.scrape()
         daemon.stop()
-        check(daemon.lines("its thread is left behind"), "the log names the thread")
+        check(daemon.wait_lines("its thread is left behind"), "the log names the thread")
         disk.answer()
 
 

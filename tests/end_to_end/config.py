@@ -224,7 +224,7 @@ def reload_by_signal(binary, directory):
         bad = daemon.scrape_until(lambda seen: seen.value("perjoule_config_last_reload_successful") == 0, "a bad one")
         equal(bad.value("perjoule_temperature_celsius"), 27.8, "the running configuration stays")
         equal(bad.value("perjoule_config_last_reload_success_timestamp_seconds"), at_start, "time of the last good one")
-        check(daemon.lines("configuration not reloaded", "perjoule.json:1:"), "the log says where")
+        check(daemon.wait_lines("configuration not reloaded", "perjoule.json:1:"), "the log says where")
 
         write(directory, "perjoule.json", {"collectors": {"thermal_zone": {"enabled": False}},
                                            "web": {"telemetry_path": "/other"}})
@@ -234,7 +234,7 @@ def reload_by_signal(binary, directory):
         check(not [labels for name in good.families for labels, _ in good[name]
                    if labels.get("source") == "thermal_zone"], "nothing is left of the disabled collector")
         check(good.value("perjoule_config_last_reload_success_timestamp_seconds") > at_start, "time of the reload")
-        check(daemon.lines("needs a restart", "key=web.telemetry_path"), "the log names the key that needs a restart")
+        check(daemon.wait_lines("needs a restart", "key=web.telemetry_path"), "the log names the key")
         equal(daemon.get("/other")[0], 404, "the new path is not served before a restart")
 
         write(directory, "perjoule.json", {"collectors": {"thermal_zone": {"period": "1s"}}})
@@ -254,7 +254,7 @@ def reload_by_http(binary, directory):
                                 "another reload")
         equal(status, 500, "a bad reload")
         check(b"see the log" in body and b"loud" not in body, body)
-        check(daemon.lines("log.level", "loud"), "the log says what was refused")
+        check(daemon.wait_lines("log.level", "loud"), "the log says what was refused")
         wait_for(lambda: daemon.scrape().value("perjoule_config_last_reload_successful") == 0, "it shows")
     with Daemon(binary, directory, "--no-storage") as daemon:
         equal(daemon.get("/-/reload", method="POST")[0], 403, "without --web.enable-lifecycle")

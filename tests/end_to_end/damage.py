@@ -121,7 +121,7 @@ def fill_and_free(binary, directory, disk):
               > failing.value("perjoule_collector_last_success_timestamp_seconds", source="rapl", device="package-0"),
               "sampling goes on")
         equal(daemon.get("/-/ready")[0], 200, "a full disk is not unreadiness")
-        check(daemon.lines("level=error", "storing fails"), "the log says that storing fails")
+        check(daemon.wait_lines("level=error", "storing fails"), "the log says that storing fails")
 
         ballast.unlink()
         appended = seen.value("perjoule_storage_appended_samples_total")
@@ -129,7 +129,7 @@ def fill_and_free(binary, directory, disk):
             lambda scrape: scrape.value("perjoule_storage_appended_samples_total") > appended, "storing resumes", 20)
         not_fallen(seen, again)
         grown(daemon, meter, package_joules(again) + 20)
-        check(daemon.lines("storing works again"), "the log says that storing works again")
+        check(daemon.wait_lines("storing works again"), "the log says that storing works again")
         last = daemon.scrape()
         daemon.kill()
     for file in ("ledger.db", "history.db"):

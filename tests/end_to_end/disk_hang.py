@@ -50,13 +50,13 @@ def hang(binary, directory):
         print(f"alert after {alerted} s, totals absent after {absent} s, flat for {flat:.1f} s")
         check(alerted is not None and alerted < 30, f"the alert came after {alerted} s")
         check(absent is not None and flat < 31.5, f"a total stood still for {flat:.1f} s")
-        lines = daemon.lines("storing hangs", "a commit has not returned")
+        lines = daemon.wait_lines("storing hangs", "a commit has not returned")
         equal(len(lines), 1, "lines that name the disk")
         check(seen.value("perjoule_storage_commit_pending_seconds") > SECONDS - 5, "the pending commit")
         check(b"a commit has not returned" in daemon.get("/")[2], "the page says so")
         stall.unlink()
         seen = daemon.scrape_until(lambda seen: len(seen[TOTAL]) == 8, "the totals are back", 10)
-        check(daemon.lines("answers again"), "the log says that it is over")
+        check(daemon.wait_lines("answers again"), "the log says that it is over")
         wait_for(lambda: not firing(daemon.scrape()), "the alert ends", 20)
 
         def all_there():

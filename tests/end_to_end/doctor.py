@@ -85,7 +85,7 @@ def denied(binary, directory):
         seen = daemon.scrape_until(lambda scrape: scrape["perjoule_node_power_watts"], "power of the node")
         equal([labels["source"] for labels, _ in seen["perjoule_node_power_watts"]], ["modelled"], "its source")
         equal(seen.state("rapl"), "denied", "state of rapl")
-        equal(len(daemon.lines('msg="rapl denied"', "remedy=", "setcap")), 1, "said once, with the remedy")
+        equal(len(daemon.wait_lines('msg="rapl denied"', "remedy=", "setcap")), 1, "said once, with the remedy")
         if words:  # root can read what the daemon cannot: the daemon's state counts
             ended = doctor(copy, *flags, f"--web.listen-address=127.0.0.1:{daemon.port}")
             equal(ended.returncode, 1, ended.stdout)

@@ -86,7 +86,7 @@ def hung(binary, directory):
         took = time.monotonic() - released
         check(took < 2 * PERIOD + SLACK, f"well again after {took:.2f} s")
         daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer again", 2)
-        equal(len(daemon.lines(f'msg="nvml {uuid(SICK)} stuck"')), 1, "lines that say so")
+        equal(len(daemon.wait_lines(f'msg="nvml {uuid(SICK)} stuck"')), 1, "lines that say so")
         equal(len(daemon.lines('msg="nvml stuck"')), 0, "discovery does not wait for it")
         daemon.stop()
 
@@ -97,7 +97,7 @@ def stop_while_hung(binary, directory):
         gpus.begin("hang-0")
         daemon.scrape_until(lambda seen: seen.state("nvml", uuid(0)) == "stuck", "the GPU is stuck")
         daemon.stop(within=2.0)
-        check(daemon.lines("still hangs in a driver"), "the log reports the thread left behind")
+        check(daemon.wait_lines("still hangs in a driver"), "the log reports the thread left behind")
 
 
 def seven_answer(daemon, sick, since):
@@ -139,7 +139,7 @@ def hung_from_the_start(binary, directory):
         wait_for(lambda: len(daemon.lines("configuration reloaded")) == 2, "the second reload")
         seven_answer(daemon, uuid(SICK), time.monotonic())
         daemon.stop(within=2.0)
-        check(daemon.lines("still hangs in a driver"), "a thread was left behind")
+        check(daemon.wait_lines("still hangs in a driver"), "a thread was left behind")
     with Daemon(*start, environment=gpus.environment) as daemon:
         seven_answer(daemon, uuid(SICK), time.monotonic())
         gpus.end(f"hang-{SICK}")
@@ -180,7 +180,7 @@ def start_while_it_hangs(binary, directory):
         for board in range(8):
             equal(seen.state("nvml", f"0000:{PCI[board]}:00.0"), "stuck", f"state of board {board}")
         equal(seen.state("nvml"), None, "state of the source")
-        equal(len(daemon.lines("stuck", "nvmlInit has not returned")), 8, "lines that name the call")
+        equal(len(daemon.wait_lines("stuck", "nvmlInit has not returned")), 8, "lines that name the call")
         gpus.end("hang-init")
         daemon.scrape_until(lambda seen: seen.find("perjoule_gpus") == 8, "eight GPUs answer", 5)
         daemon.stop()

@@ -140,7 +140,7 @@ def accept_inventory(binary, directory):
         done = run(command)
         equal((done.returncode, "accepts the GPUs present now" in done.stdout), (0, True), f"{done}")
         equal(slots(wait_counts(daemon, watch, 6, 6, 5)), kept, "slots of the others stay")
-        check(daemon.lines("inventory accepted", "gpus_expected=6", "before=8"), "the log says it")
+        check(daemon.wait_lines("inventory accepted", "gpus_expected=6", "before=8"), "the log says it")
         check(not (directory / "store/accept-inventory").exists(), "the request is done")
         daemon.stop()
     with Daemon(*start, environment=gpus.environment) as daemon:

@@ -67,7 +67,7 @@ def contained(binary, directory, source, device, file, text, family):
         daemon.scrape_until(lambda seen: seen.state(source, device) == "ok", f"{device} is well again")
         took = time.monotonic() - released
         check(took < 2 * PERIOD + SLACK, f"well again after {took:.2f} s")
-        log = daemon.lines(f'msg="{source} {device} stuck"')
+        log = daemon.wait_lines(f'msg="{source} {device} stuck"')
         equal(len(log), 1, f"lines that say so {log}")
         daemon.stop()
 
@@ -88,7 +88,7 @@ def ends_in_time(binary, directory):
     with Daemon(binary, directory, *tree.flags, *FLAGS) as daemon:
         daemon.scrape_until(lambda seen: seen.state("thermal_zone", "thermal_zone0") == "stuck", "a hung lane")
         daemon.stop(within=2.0)
-        check(daemon.lines("still hangs in a driver"), "the log says what was left behind")
+        check(daemon.wait_lines("still hangs in a driver"), "the log says what was left behind")
 
 
 if __name__ == "__main__":

@@ -187,6 +187,13 @@ class Daemon:
         """The lines of the log that contain every part."""
         return [line for line in self.log().splitlines() if all(part in line for part in parts)]
 
+    def wait_lines(self, *parts, seconds=2.0):
+        """The same, as soon as there is one: a thread of its own writes the log. [] if there is none by then."""
+        for _ in for_seconds(seconds):
+            if found := self.lines(*parts):
+                return found
+        return self.lines(*parts)
+
     def wait_listening(self, seconds=10):
         def listening():
             found = re.search(r"url=http://127\.0\.0\.1:(\d+)", self.log())

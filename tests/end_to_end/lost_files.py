@@ -122,7 +122,7 @@ def strike(binary, directory, name, what, fault):
         for _ in for_seconds(NOTICED + random.random() * 1.5, every=0.1):
             seen.look()
         check(seen.works, f"the API has all that it had answered\n{daemon.log()}")
-        lines = daemon.lines("msg=storage", "note=", f"{name or 'ledger.db'}: ")
+        lines = daemon.wait_lines("msg=storage", "note=", f"{name or 'ledger.db'}: ")
         equal(len(lines), 1, f"lines that say so\n{daemon.log()}")
         for file in ([name.removesuffix(".db")] if name else ["ledger", "history"]):
             equal(daemon.scrape().value("perjoule_storage_recoveries_total", file=file), 1, f"recoveries of the {file}")

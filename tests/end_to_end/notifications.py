@@ -64,11 +64,11 @@ def over_a_restart_and_an_outage(binary, directory):
                 lambda seen: seen.value("perjoule_alert_notifications_pending", kind="alertmanager") == 1,
                 "the Alertmanager is known to lag behind")
             check(scrape.value("perjoule_alert_notification_failures_total", kind="alertmanager") >= 1, "failures")
-            equal(len(daemon.lines("cannot deliver alerts to a receiver")), 1, "lines about the outage")
+            equal(len(daemon.wait_lines("cannot deliver alerts to a receiver")), 1, "lines about the outage")
             manager.start()
             hook.wait(VIA_ALERTMANAGER, 2, 40)
             wait_for(lambda: pending(daemon, "alertmanager") == 0, "nothing is pending")
-            equal(len(daemon.lines("alerts are delivered to a receiver again")), 1, "lines about its end")
+            equal(len(daemon.wait_lines("alerts are delivered to a receiver again")), 1, "lines about its end")
             time.sleep(2)  # a duplicate would come within this time
             equal(one_incident(hook.alerts(DIRECT), "at the webhook"),
                   one_incident(hook.alerts(VIA_ALERTMANAGER), "through the Alertmanager"), "the same incident")
@@ -193,7 +193,7 @@ def maintenance(binary, directory):
             equal(begun.returncode, 0, begun.stderr)
             check("not sent, until" in begun.stdout and begun.stdout.endswith("Z: new fans\n"), begun.stdout)
             wait_for(lambda: active(daemon) == 1, "the daemon sees it")
-            check(daemon.lines("maintenance:", 'reason="new fans"'), "the log says it")
+            check(daemon.wait_lines("maintenance:", 'reason="new fans"'), "the log says it")
             wait_for(lambda: b"Maintenance until" in daemon.get("/")[2], "the page shows it")
             host.heat(85)
             alerts = wait_for(lambda: json.loads(daemon.get("/api/v1/alerts")[2])["data"]["alerts"], "it is shown")

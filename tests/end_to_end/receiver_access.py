@@ -115,7 +115,7 @@ def behind_basic_auth(binary, directory):
             wait_for(lambda: daemon.lines("cannot deliver alerts", "HTTP status 401", "check basic_auth"), "401")
             password.write_text(PASSWORD + "\n")
             delivered(hook, host, daemon)
-            equal(len(daemon.lines("cannot deliver alerts to a receiver")), 1, "lines about one cause")
+            equal(len(daemon.wait_lines("cannot deliver alerts to a receiver")), 1, "lines about one cause")
             daemon.stop()
             for secret in ("planted-wrong", PASSWORD):
                 check(secret not in daemon.log(), "a password in the log")
@@ -210,7 +210,7 @@ def retry_after_and_two_of_one_host(binary, directory):
                 lambda seen: seen.find("perjoule_alert_notification_failures_total", receiver=name) == 1,
                 "its own failures")
             equal(scrape.value("perjoule_alert_notification_failures_total", receiver=name + "#2"), 0, "the other's")
-            check(daemon.lines("cannot deliver", f"webhook={name} ", "HTTP status 503: overloaded", "3 s"), "named")
+            check(daemon.wait_lines("cannot deliver", f"webhook={name} ", "HTTP status 503: overloaded", "3 s"), name)
             busy.clear()
             hook.wait("/busy", 1, 10)
             at = [when for when, path, *_ in hook.taken if path == "/busy"][0]
@@ -244,7 +244,7 @@ def no_secret_is_shown(binary, directory):
         with host.daemon(binary) as daemon:
             host.heat(85)
             wait_for(lambda: len(hook.refused) >= 6, "each was asked twice")
-            equal(len(daemon.lines("cannot deliver alerts", "HTTP status 418")), 3, "lines")
+            equal(len(daemon.wait_lines("cannot deliver alerts", "HTTP status 418")), 3, "lines")
             for path in ("/", "/metrics", "/api/v1/alerts", "/api/v1/rules", "/api/v1/metadata",
                          "/api/v1/label/receiver/values"):
                 shown.append(daemon.get(path)[2].decode())

@@ -211,7 +211,7 @@ def flapping(binary, directory):
             temperature.write_text("27800\n" if int(passed * 5) % 2 else "nonsense\n")
             seen.add(daemon.scrape().state("thermal_zone", "thermal_zone0"))
         check({"ok", "error"} <= seen, f"it flaps: {seen}")
-        lines = daemon.lines('msg="thermal_zone thermal_zone0')
+        lines = daemon.wait_lines('msg="thermal_zone thermal_zone0')
         equal((len(lines), len([line for line in lines if "changes too often" in line])), (10, 1), lines)
         daemon.stop()
 

@@ -50,7 +50,7 @@ def test(binary, directory):
             reader.stdin.flush()
             check(reader.stdout.readline().strip().isdigit(), "the reader's transaction")
             watch(daemon, store, tree, SECONDS)
-            lines = daemon.lines(f"pid {reader.pid} ")
+            lines = daemon.wait_lines(f"pid {reader.pid} ")
             equal(len(lines), 1, f"lines with its pid {lines}")
             check(f"pid {reader.pid} (sqlite3)" in lines[0], lines[0])
             equal(daemon.scrape().value("perjoule_storage_starved_checkpoints_total"), 1, "starved")
@@ -61,7 +61,7 @@ def test(binary, directory):
         daemon.scrape_until(lambda seen: seen.value("perjoule_storage_appended_samples_total") > appended, "it goes on")
         wait_for(lambda: daemon.lines("no reader keeps"), "the log says so")
         watch(daemon, store, tree, 60)
-        equal(len(daemon.lines("no reader keeps")), 1, "lines about the end")
+        equal(len(daemon.wait_lines("no reader keeps")), 1, "lines about the end")
         daemon.stop()
 
 
