@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <iterator>
+#include <stdexcept>
 
 #include "config/text.hpp"
 
@@ -68,7 +69,8 @@ std::string family_header(const Metric& metric, Format format) {
 
 void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels) {
   const std::lock_guard lock(mutex_);
-  const Slot& slot = slots_[id];
+  if (slots_.size() <= place_of(id)) slots_.resize(place_of(id) + 1);
+  slots_[place_of(id)] = Slot{id};
   Family& family = families_[metric.name];
   if (family.metric == nullptr) {
     family.metric = &metric;
@@ -80,8 +82,18 @@ void Latest::declare(SeriesId id, const Metric& metric, std::string_view labels)
   prefixes += metric.name;
   if (!labels.empty()) prefixes.append("{").append(labels).append("}");
   prefixes += ' ';
-  family.lines.push_back(
-      {id, &slot, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(prefixes.size() - begin)});
+  family.lines.push_back({id, static_cast<std::uint32_t>(begin), static_cast<std::uint32_t>(prefixes.size() - begin)});
+}
+
+const Latest::Slot* Latest::find(SeriesId id) const {
+  const std::size_t place = place_of(id);
+  return place < slots_.size() && slots_[place].id == id ? &slots_[place] : nullptr;
+}
+
+Latest::Slot& Latest::slot(SeriesId id) {
+  Slot& found = slots_.at(place_of(id));
+  if (found.id != id) throw std::out_of_range("Latest: a series that is not declared");
+  return found;
 }
 
 // Sorts the new lines into the others, and puts the prefixes into the same order.
@@ -126,10 +138,9 @@ std::vector<SeriesId> Latest::forget(const std::unordered_set<SeriesId>& ids) {
   }
   std::vector<SeriesId> open;
   for (const SeriesId id : ids) {
-    const auto slot = slots_.find(id);
-    if (slot == slots_.end()) continue;
-    if (slot->second.open) open.push_back(id);
-    slots_.erase(slot);
+    if (find(id) == nullptr) continue;
+    if (slot(id).open) open.push_back(id);
+    slot(id) = Slot{};
   }
   return open;
 }
@@ -137,21 +148,21 @@ std::vector<SeriesId> Latest::forget(const std::unordered_set<SeriesId>& ids) {
 void Latest::set(std::span<const Sample> samples, std::int64_t steady_ns, std::int64_t stale_after_ns) {
   const std::lock_guard lock(mutex_);
   for (const Sample& sample : samples) {
-    Slot& slot = slots_.at(sample.series);  // declared, and not forgotten
-    slot.value = sample.value;
-    slot.read_ns = slot.stale_after_ns < 0 ? steady_ns : std::max(slot.read_ns, steady_ns);
-    slot.steady_ns = steady_ns;
-    slot.stale_after_ns = stale_after_ns;
-    slot.shown = slot.open = true;
+    Slot& to = slot(sample.series);
+    to.value = sample.value;
+    to.read_ns = to.stale_after_ns < 0 ? steady_ns : std::max(to.read_ns, steady_ns);
+    to.steady_ns = steady_ns;
+    to.stale_after_ns = stale_after_ns;
+    to.shown = to.open = true;
   }
 }
 
 void Latest::read(std::span<const Sample> samples, std::int64_t steady_ns) {
   const std::lock_guard lock(mutex_);
   for (const Sample& sample : samples) {
-    Slot& slot = slots_.at(sample.series);
-    slot.read_ns = steady_ns;
-    slot.open = true;
+    Slot& to = slot(sample.series);
+    to.read_ns = steady_ns;
+    to.open = true;
   }
 }
 
@@ -162,8 +173,7 @@ void Latest::remove(SeriesId id) {
 void Latest::remove(std::span<const SeriesId> ids) {
   const std::lock_guard lock(mutex_);
   for (const SeriesId id : ids) {
-    const auto found = slots_.find(id);
-    if (found != slots_.end()) found->second.stale_after_ns = -1;
+    if (find(id) != nullptr) slot(id).stale_after_ns = -1;
   }
 }
 
@@ -174,7 +184,7 @@ void Latest::write(std::string& out, Format format, std::int64_t now_ns, const A
     arrange(family);
     bool headed = false;
     for (const Line& line : family.lines) {
-      const Slot& slot = *line.slot;
+      const Slot& slot = slots_[place_of(line.id)];
       if (!is_fresh(slot, now_ns)) continue;
       if (!headed) out += format == Format::text ? family.text_header : family.openmetrics_header;
       headed = true;
@@ -187,22 +197,21 @@ void Latest::write(std::string& out, Format format, std::int64_t now_ns, const A
 
 std::optional<double> Latest::value(SeriesId id, std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
-  const auto found = slots_.find(id);
-  if (found == slots_.end() || !is_fresh(found->second, now_ns)) return std::nullopt;
-  return found->second.value;
+  const Slot* found = find(id);
+  if (found == nullptr || !is_fresh(*found, now_ns)) return std::nullopt;
+  return found->value;
 }
 
 void Latest::newest(std::span<const SeriesId> ids, std::int64_t now_ns, std::vector<Newest>& out) const {
   out.clear();
   const std::lock_guard lock(mutex_);
   for (const SeriesId id : ids) {
-    const auto found = slots_.find(id);
-    if (found == slots_.end()) {
+    const Slot* found = find(id);
+    if (found == nullptr) {
       out.push_back({.forgotten = true});
       continue;
     }
-    const Slot& slot = found->second;
-    out.push_back({slot.value, slot.steady_ns, slot.read_ns, is_fresh(slot, now_ns), false});
+    out.push_back({found->value, found->steady_ns, found->read_ns, is_fresh(*found, now_ns), false});
   }
 }
 
@@ -218,10 +227,10 @@ template <class Ends>
 std::vector<SeriesId> Latest::take(const Ends& ends) {
   std::vector<SeriesId> ended;
   const std::lock_guard lock(mutex_);
-  for (auto& [id, slot] : slots_) {
+  for (Slot& slot : slots_) {
     if (!ends(slot)) continue;
     slot.shown = slot.open = false;
-    ended.push_back(id);
+    ended.push_back(slot.id);
   }
   std::sort(ended.begin(), ended.end());
   return ended;
@@ -230,7 +239,7 @@ std::vector<SeriesId> Latest::take(const Ends& ends) {
 std::size_t Latest::fresh(std::int64_t now_ns) const {
   const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(
-      std::count_if(slots_.begin(), slots_.end(), [&](const auto& slot) { return is_fresh(slot.second, now_ns); }));
+      std::count_if(slots_.begin(), slots_.end(), [&](const auto& slot) { return is_fresh(slot, now_ns); }));
 }
 
 void Latest::visit(std::int64_t now_ns, const Each& each) const {
@@ -238,7 +247,7 @@ void Latest::visit(std::int64_t now_ns, const Each& each) const {
   for (auto& [name, family] : families_) {
     arrange(family);
     for (const Line& line : family.lines) {
-      const Slot& slot = *line.slot;
+      const Slot& slot = slots_[place_of(line.id)];
       if (!is_fresh(slot, now_ns)) continue;
       std::string_view labels = family.prefix(line);
       labels.remove_prefix(name.size());

@@ -17,7 +17,6 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <unordered_set>
 #include <vector>
 
@@ -77,7 +76,9 @@ class Latest {
   void visit(std::int64_t now_ns, const Each& each) const;
 
  private:
+  static constexpr SeriesId none{UINT64_MAX};
   struct Slot {
+    SeriesId id = none;
     double value = 0;
     std::int64_t steady_ns = 0;
     std::int64_t read_ns = 0;
@@ -87,7 +88,6 @@ class Latest {
   };
   struct Line {
     SeriesId id{};
-    const Slot* slot = nullptr;
     std::uint32_t begin = 0;  // of its `name{labels} ` in the family's prefixes
     std::uint32_t size = 0;
   };
@@ -114,8 +114,12 @@ class Latest {
 
   static void arrange(Family& family);
 
+  // Null: it was forgotten. slot(): it is declared, and was not.
+  [[nodiscard]] const Slot* find(SeriesId id) const;
+  [[nodiscard]] Slot& slot(SeriesId id);
+
   mutable std::mutex mutex_;
-  std::unordered_map<SeriesId, Slot> slots_;             // its nodes stay where they are
+  std::vector<Slot> slots_;                              // by place_of(); those of no series have no id
   mutable std::map<std::string_view, Family> families_;  // write() arranges what was declared since
 };
 

@@ -268,11 +268,11 @@ bool Recorder::prepare(ProbeId probe, const Batch& batch, const Stamp& stamp, st
   if (state.makes_room && !make_room(new_max)) return false;
   state.makes_room = false;
   const std::span<const Reading> readings = batch.readings();
-  const SeriesId first = series_.next();
+  const std::uint64_t before = series_.given();
   while (state.prepared < readings.size() && series_.has_room(source_)) {
     resolve(state, state.prepared, batch, readings[state.prepared]);
     ++state.prepared;
-    if (static_cast<std::uint64_t>(series_.next()) - static_cast<std::uint64_t>(first) >= new_max) return false;
+    if (series_.given() - before >= new_max) return false;
   }
   return true;
 }

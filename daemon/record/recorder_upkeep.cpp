@@ -77,12 +77,13 @@ bool Recorder::make_room(std::size_t drop_max) {
   }
   std::unordered_set<SeriesId> unused;
   bool all = true;
-  for (const auto& [id, series] : series_.all()) {
+  for (const SeriesTable::Series& series : series_.places()) {
+    if (series.metric == nullptr) continue;
     const auto before = unused_before.find(series.source);
     if (before == unused_before.end() || series.used_ns >= before->second) continue;
     all = unused.size() < drop_max;
     if (!all) break;
-    unused.insert(id);
+    unused.insert(series.id);
   }
   drop(std::move(unused), now_);
   return all;
@@ -107,8 +108,8 @@ void Recorder::expire_totals(const Stamp& now) {
 
 void Recorder::drop_unused(const Stamp& now) {
   std::unordered_set<SeriesId> unused;
-  for (const auto& [id, series] : series_.all()) {
-    if (now.steady_ns - series.used_ns > unused_max_ns) unused.insert(id);
+  for (const SeriesTable::Series& series : series_.places()) {
+    if (series.metric != nullptr && now.steady_ns - series.used_ns > unused_max_ns) unused.insert(series.id);
   }
   drop(std::move(unused), now);
   expire_totals(now);

@@ -37,7 +37,7 @@ std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_
   key += '\0';
   key += values;
   if (const auto found = ids_.find(key); found != ids_.end()) {
-    series_.at(found->second).used_ns = now_ns_;
+    (*this)[found->second].used_ns = now_ns_;
     return found->second;
   }
   // Values that are equal after cleaning are one series, so that no scrape has the same line twice.
@@ -49,18 +49,24 @@ std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_
 std::optional<SeriesId> SeriesTable::adopt(const Metric& metric, const std::string& labels, std::string_view source) {
   std::string key = std::string(metric.name) + '\0' + '\0' + labels;
   if (const auto found = ids_.find(key); found != ids_.end()) {
-    series_.at(found->second).used_ns = now_ns_;
+    (*this)[found->second].used_ns = now_ns_;
     return found->second;
   }
-  if (series_.size() >= limits_.all || count(source) >= limits_.of_source) {
+  if (!has_room(source)) {
     ++refused_;
     ++refused_by_source_[std::string(source)];
     return std::nullopt;
   }
-  const SeriesId id = next_;
-  next_ = static_cast<SeriesId>(static_cast<std::uint64_t>(next_) + 1);
-  ++of_source_[std::string(source)];
-  const Series& made = series_.emplace(id, Series{&metric, labels, std::string(source), now_ns_}).first->second;
+  if (free_.empty()) {
+    free_.push_back(places_.size());
+    places_.emplace_back();
+  }
+  const std::size_t place = free_.back();
+  free_.pop_back();
+  const auto id = static_cast<SeriesId>(given_++ << place_bits | place);
+  const auto budget = of_source_.try_emplace(std::string(source)).first;
+  ++budget->second;
+  Series& made = places_[place] = Series{id, &metric, labels, budget->first, now_ns_};
   ids_.emplace(std::move(key), id);
   if (on_new_) on_new_(id, made);
   return id;
@@ -72,42 +78,37 @@ std::size_t SeriesTable::count(std::string_view source) const {
 }
 
 bool SeriesTable::is_tight(std::string_view source) const {
-  return series_.size() > limits_.all - limits_.all / 10 || count(source) > limits_.of_source - limits_.of_source / 10;
+  return size() > limits_.all - limits_.all / 10 || count(source) > limits_.of_source - limits_.of_source / 10;
 }
 
 bool SeriesTable::has_room(std::string_view source) const {
-  return series_.size() < limits_.all && count(source) < limits_.of_source;
+  return size() < limits_.all && count(source) < limits_.of_source;
 }
 
 void SeriesTable::drop(const std::unordered_set<SeriesId>& ids) {
   std::erase_if(ids_, [&](const auto& entry) { return ids.contains(entry.second); });
   for (const SeriesId id : ids) {
-    const auto found = series_.find(id);
-    if (found == series_.end()) continue;
-    --of_source_[found->second.source];
-    series_.erase(found);
+    if (!contains(id)) continue;
+    Series& dropped = (*this)[id];
+    --of_source_.find(dropped.source)->second;
+    dropped = Series{};
+    free_.push_back(place_of(id));
   }
 }
 
 std::vector<SeriesId> SeriesTable::since(SeriesId first) const {
   std::vector<SeriesId> ids;
-  const std::uint64_t given = static_cast<std::uint64_t>(next_) - static_cast<std::uint64_t>(first);
-  if (given > series_.size()) {
-    for (const auto& [id, series] : series_) {
-      if (id >= first) ids.push_back(id);
-    }
-    std::sort(ids.begin(), ids.end());
-    return ids;
+  if (first >= next()) return ids;
+  for (const Series& series : places_) {
+    if (series.metric != nullptr && series.id >= first) ids.push_back(series.id);
   }
-  for (SeriesId id = first; id < next_; id = static_cast<SeriesId>(static_cast<std::uint64_t>(id) + 1)) {
-    if (series_.contains(id)) ids.push_back(id);
-  }
+  std::sort(ids.begin(), ids.end());
   return ids;
 }
 
-const SeriesTable::Series* SeriesTable::find(SeriesId id) const {
-  const auto found = series_.find(id);
-  return found == series_.end() ? nullptr : &found->second;
+bool SeriesTable::contains(SeriesId id) const {
+  const std::size_t place = place_of(id);
+  return place < places_.size() && places_[place].metric != nullptr && places_[place].id == id;
 }
 
 std::string label_values(std::initializer_list<std::string_view> values) {

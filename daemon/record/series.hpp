@@ -37,11 +37,12 @@ struct SeriesLimits {
 class SeriesTable {
  public:
   struct Series {
-    const Metric* metric = nullptr;
-    std::string labels;        // label_text()
-    std::string source;        // whose budget it counts on
-    std::int64_t used_ns = 0;  // steady clock: when it last had a sample
-    std::uint64_t pass = 0;    // Recorder: the last pass that met it
+    SeriesId id{};
+    const Metric* metric = nullptr;  // null: no series has this place
+    std::string labels;              // label_text()
+    std::string_view source;         // whose budget it counts on; lives as long as the table
+    std::int64_t used_ns = 0;        // steady clock: when it last had a sample
+    std::uint64_t pass = 0;          // Recorder: the last pass that met it
   };
   using OnNew = std::function<void(SeriesId, const Series&)>;
 
@@ -63,16 +64,19 @@ class SeriesTable {
   void drop(const std::unordered_set<SeriesId>& ids);
 
   // `id` is in the table.
-  [[nodiscard]] const Series& operator[](SeriesId id) const { return series_.at(id); }
-  [[nodiscard]] Series& operator[](SeriesId id) { return series_.at(id); }
-  // Null: it was dropped.
-  [[nodiscard]] const Series* find(SeriesId id) const;
-  [[nodiscard]] const std::unordered_map<SeriesId, Series>& all() const { return series_; }
+  [[nodiscard]] const Series& operator[](SeriesId id) const { return places_[place_of(id)]; }
+  [[nodiscard]] Series& operator[](SeriesId id) { return places_[place_of(id)]; }
+  // Whether it is in the table: was given, and not dropped.
+  [[nodiscard]] bool contains(SeriesId id) const;
+  // By place; one whose metric is null has no series.
+  [[nodiscard]] const std::vector<Series>& places() const { return places_; }
   // The ids in the table from `first` on, ascending.
   [[nodiscard]] std::vector<SeriesId> since(SeriesId first) const;
-  // The id that the next new series gets.
-  [[nodiscard]] SeriesId next() const { return next_; }
-  [[nodiscard]] std::size_t size() const { return series_.size(); }
+  // Series that are new from now on have this id or larger ones.
+  [[nodiscard]] SeriesId next() const { return static_cast<SeriesId>(given_ << place_bits); }
+  // The number of series that there ever were, and of those in the table.
+  [[nodiscard]] std::uint64_t given() const { return given_; }
+  [[nodiscard]] std::size_t size() const { return places_.size() - free_.size(); }
   [[nodiscard]] std::uint64_t refused() const { return refused_; }
   // By source, "" for the daemon itself.
   [[nodiscard]] const std::map<std::string, std::uint64_t, std::less<>>& refused_by_source() const {
@@ -84,11 +88,12 @@ class SeriesTable {
 
   SeriesLimits limits_;
   OnNew on_new_;
-  std::unordered_map<SeriesId, Series> series_;
+  std::vector<Series> places_;
+  std::vector<std::size_t> free_;  // places without a series
   std::map<std::string, std::size_t, std::less<>> of_source_;
   // By metric name, NUL, label values; and by metric name, two NULs, label_text().
   std::unordered_map<std::string, SeriesId> ids_;
-  SeriesId next_{};
+  std::uint64_t given_ = 0;
   std::int64_t now_ns_ = 0;
   std::uint64_t refused_ = 0;
   std::map<std::string, std::uint64_t, std::less<>> refused_by_source_;  // its keys are the names of collectors

@@ -1,5 +1,6 @@
 #include "daemon/sampling/sources.hpp"
 
+#include <algorithm>
 #include <initializer_list>
 #include <utility>
 
@@ -43,15 +44,15 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
   if (!added) return found->second;
   found->second.source = source;
   found->second.device = device;
-  boards_[found->first] = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
+  shown_[found->first].board = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
   return found->second;
 }
 
-Sources::Ids Sources::ids(const SourceStatus& status) {
+const Sources::Ids& Sources::ids(const SourceStatus& status) {
   SeriesTable& series = recorder_.series();
-  const GpuLabels& board = boards_.at({status.source, status.device});
+  auto& [board, ids] = shown_.at({status.source, status.device});
+  if (std::all_of(ids.begin(), ids.end(), [&](const auto& id) { return id && series.contains(*id); })) return ids;
   const std::string values = label_values({status.source, status.device, board.gpu, board.uuid});
-  Ids ids;
   for (std::size_t i = 0; i < source_states.size(); ++i)
     ids[i] = series.identify(source_state, values + label_values({name(source_states[i])}));
   std::size_t at = source_states.size();
@@ -110,7 +111,7 @@ void Sources::forget(std::string_view source, std::string_view device) {
     if (id) shown.push_back(*id);
   }
   recorder_.hide_own(shown);
-  boards_.erase(key);
+  shown_.erase(key);
   list_.erase(key);
 }
 
@@ -124,7 +125,7 @@ void Sources::forget(std::string_view source) {
 }
 
 void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
-  const Ids ids = this->ids(status);
+  const Ids& ids = this->ids(status);
   std::array<Sample, source_states.size() + 4> samples{};
   std::size_t count = 0;
   const auto add = [&](const std::optional<SeriesId>& id, double value) {

@@ -76,9 +76,13 @@ class Sources {
 
  private:
   // The series that a status may have, in the order of source_states and then last success, duration, faults, missed.
-  // They are looked up each time, because one that is not shown for an hour is dropped (Recorder::drop_unused).
+  // One that is not shown for an hour is dropped (Recorder::drop_unused), and then looked up again.
   using Ids = std::array<std::optional<SeriesId>, source_states.size() + 4>;
-  [[nodiscard]] Ids ids(const SourceStatus& status);
+  struct Shown {
+    GpuLabels board;
+    Ids ids;
+  };
+  [[nodiscard]] const Ids& ids(const SourceStatus& status);
   SourceStatus& status(std::string_view source, std::string_view device);
   void change(SourceStatus& status, SourceState state, std::string what, std::string remedy, const Stamp& stamp);
   void publish(const SourceStatus& status, const Stamp& stamp);
@@ -87,7 +91,7 @@ class Sources {
   OnChange on_change_;
   FindGpu find_gpu_;
   std::map<std::pair<std::string, std::string>, SourceStatus> list_;
-  std::map<std::pair<std::string, std::string>, GpuLabels> boards_;  // of the devices in list_
+  std::map<std::pair<std::string, std::string>, Shown> shown_;  // of the devices in list_
 };
 
 }  // namespace perjoule

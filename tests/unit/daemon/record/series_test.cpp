@@ -132,7 +132,7 @@ TEST_CASE("a dropped series gives its place back, and comes again with another i
   const auto second = table.identify(one_label, label_values({"b"}));
   REQUIRE((first && second));
   table.drop({*first});
-  CHECK(table.find(*first) == nullptr);
+  CHECK(!table.contains(*first));
   CHECK(table.size() == 1);
   CHECK(table.identify(one_label, label_values({"b"})) == second);
   const auto again = table.identify(one_label, label_values({"a\xFF"}));
