@@ -51,7 +51,8 @@ class Sink {
   // When the queue is full, the oldest tick is dropped and counted.
   virtual void push(Tick tick) = 0;
   // Commits the ledger and then, if `history` is set, all ticks pushed before this call. Ticks are committed only after
-  // the ledger rows that include them, so that history is never ahead of the totals.
+  // the ledger rows that include them, so that history is never ahead of the totals. Rows of a commit that failed have
+  // to be passed again; `expired` need not, the sink deletes them with its next commit.
   virtual void commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) = 0;
   // Takes effect with the next history commit.
   virtual void retention(const RetentionPolicy& policy) = 0;

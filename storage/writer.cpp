@@ -31,6 +31,26 @@ void take_rows(Map& known, bool all, std::vector<Row>& out) {
   }
 }
 
+template <class Map, class Rows>
+void keep(Map& known, Rows rows, bool loaded) {
+  for (auto& row : rows) {
+    auto& entry = known[row.key];
+    entry.row = std::move(row);
+    entry.changed = !loaded;
+    entry.stored = entry.stored || loaded;
+  }
+}
+
+// Whether the file has it.
+template <class Map>
+bool erase_stored(Map& known, const std::string& key) {
+  const auto found = known.find(key);
+  if (found == known.end()) return false;
+  const bool stored = found->second.stored;
+  known.erase(found);
+  return stored;
+}
+
 // Those that no tick from number `waiting` on can have.
 template <class Entries, class Id = decltype(Entries::value_type::id)>
 std::vector<Id> due(const Entries& forgotten, std::uint64_t waiting) {
@@ -56,7 +76,7 @@ Writer::Writer(WriterFiles files, std::unique_ptr<LedgerFile> ledger, LedgerRows
         run();
       }) {
   const std::lock_guard lock(mutex_);
-  keep_rows(std::move(loaded), false);
+  keep_rows(std::move(loaded), true);
 }
 
 Writer::~Writer() {
@@ -110,31 +130,22 @@ void Writer::keep_within_limits() {
   }
 }
 
-void Writer::keep_rows(LedgerRows rows, bool changed) {
+void Writer::keep_rows(LedgerRows rows, bool loaded) {
   for (std::string& key : rows.expired) {
-    totals_.erase(key);
-    meters_.erase(key);
-    expired_.push_back(std::move(key));
+    const bool total = erase_stored(totals_, key);
+    const bool meter = erase_stored(meters_, key);
+    if (total || meter) expired_.insert(std::move(key));
   }
-  for (auto& row : rows.totals) {
-    auto& entry = totals_[row.key];
-    entry = {std::move(row), changed};
-  }
-  for (auto& row : rows.meters) {
-    auto& entry = meters_[row.key];
-    entry = {std::move(row), changed};
-  }
-  for (auto& row : rows.states) {
-    auto& entry = states_[row.key];
-    entry = {std::move(row), changed};
-  }
+  keep(totals_, std::move(rows.totals), loaded);
+  keep(meters_, std::move(rows.meters), loaded);
+  keep(states_, std::move(rows.states), loaded);
 }
 
 void Writer::commit(std::uint64_t generation, LedgerRows changed, bool history, OnReport done) {
   std::optional<Request> replaced;
   {
     const std::lock_guard lock(mutex_);
-    keep_rows(std::move(changed), true);
+    keep_rows(std::move(changed), false);
     replaced = std::exchange(waiting_, std::nullopt);
     const bool also = replaced && replaced->history;
     waiting_ = Request{generation, history || also, next_number_, std::move(done)};
@@ -309,8 +320,21 @@ LedgerRows Writer::take_changed(bool all) {
   take_rows(totals_, all, rows.totals);
   take_rows(meters_, all, rows.meters);
   take_rows(states_, all, rows.states);
-  rows.expired = std::exchange(expired_, {});
+  rows.expired.assign(expired_.begin(), expired_.end());
+  expired_.clear();
   return rows;
+}
+
+void Writer::keep_stored(const LedgerRows& rows) {
+  const std::lock_guard lock(mutex_);
+  for (const auto& row : rows.totals) {
+    const auto known = totals_.find(row.key);
+    if (known != totals_.end()) {
+      known->second.stored = true;
+    } else {
+      expired_.insert(row.key);  // during the commit
+    }
+  }
 }
 
 void Writer::offer_again(const LedgerRows& rows) {
@@ -322,7 +346,7 @@ void Writer::offer_again(const LedgerRows& rows) {
   for (const auto& row : rows.meters) {
     if (const auto known = meters_.find(row.key); known != meters_.end()) known->second.changed = true;
   }
-  expired_.insert(expired_.begin(), rows.expired.begin(), rows.expired.end());
+  expired_.insert(rows.expired.begin(), rows.expired.end());
   for (const auto& row : rows.states)
     states_[row.key].changed = true;
 }

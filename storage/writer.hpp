@@ -22,6 +22,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <thread>
 #include <unordered_map>
@@ -97,6 +98,7 @@ class Writer final : public Sink {
   struct Known {
     Row row;
     bool changed = false;
+    bool stored = false;  // the file has a row of this key
   };
 
   // Ticks with a smaller number may still have it.
@@ -113,7 +115,7 @@ class Writer final : public Sink {
 
   void run();
   [[nodiscard]] Report serve(const Request& request);
-  void keep_rows(LedgerRows rows, bool changed);  // caller holds the mutex
+  void keep_rows(LedgerRows rows, bool loaded);  // caller holds the mutex
   [[nodiscard]] Result<void> commit_ledger(Report& report);
   [[nodiscard]] Result<void> look_after_ledger(Report& report);
   [[nodiscard]] Result<void> commit_rows(bool all, LedgerFile::Totals totals);
@@ -125,6 +127,7 @@ class Writer final : public Sink {
   [[nodiscard]] Result<void> append(Frame& frame);
   [[nodiscard]] Result<void> tend(Report& report);
   [[nodiscard]] LedgerRows take_changed(bool all);
+  void keep_stored(const LedgerRows& rows);
   void offer_again(const LedgerRows& rows);
   [[nodiscard]] std::deque<Queued> take_ticks(std::uint64_t before);
   void keep_within_limits();  // caller holds the mutex
@@ -146,7 +149,7 @@ class Writer final : public Sink {
   std::unordered_map<std::string, Known<TotalRow>> totals_;
   std::unordered_map<std::string, Known<MeterRow>> meters_;
   std::unordered_map<std::string, Known<StateRow>> states_;
-  std::vector<std::string> expired_;  // keys that the file has to delete
+  std::set<std::string> expired_;  // keys that the file has to delete: of totals that were stored
   // All that are not forgotten, for the same reason. A map has them in the order of their ids.
   std::map<SeriesId, Described<SeriesDescription>> series_;
   std::map<GroupId, Described<GroupDescription>> groups_;

@@ -56,7 +56,10 @@ Result<void> Writer::look_after_ledger(Report& report) {
 Result<void> Writer::commit_rows(bool all, LedgerFile::Totals totals) {
   const LedgerRows rows = take_changed(all);
   auto committed = ledger_->commit(rows, totals);
-  if (committed) return {};
+  if (committed) {
+    keep_stored(rows);
+    return {};
+  }
   offer_again(rows);
   ledger_fails_ = committed.error().fault == Fault::broken;
   // A file that was opened for this commit has not received all rows.

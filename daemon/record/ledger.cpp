@@ -35,8 +35,10 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
   for (const storage::StateRow& row : loaded.states)
     states_.insert_or_assign(row.key, row.text);
   changed_.clear();
-  for (Entry& loaded_entry : entries_)
+  for (Entry& loaded_entry : entries_) {
     loaded_entry.total_changed = false;
+    loaded_entry.offered = true;
+  }
 }
 
 EntryId Ledger::entry(std::string_view key) {
@@ -80,7 +82,7 @@ std::size_t Ledger::expire(const Expires& expires, std::size_t max, std::int64_t
   while (deleted < candidates.size() && (deleted < above || candidates[deleted].wall_ms < since_ms)) {
     Entry& entry = entries_[static_cast<std::size_t>(candidates[deleted].id)];
     ids_.erase(entry.key);
-    expired_.push_back(std::move(entry.key));
+    if (entry.offered) expired_.push_back(std::move(entry.key));
     entry = Entry{};
     free_.push_back(candidates[deleted].id);
     ++deleted;
@@ -197,7 +199,7 @@ storage::LedgerRows Ledger::take_changed() {
     rows.states.push_back({key, found == states_.end() ? "" : found->second});
   }
   taken_states_ = std::exchange(changed_states_, {});
-  rows.expired = taken_expired_ = std::exchange(expired_, {});
+  rows.expired = std::exchange(expired_, {});
   for (const std::size_t index : changed_) {
     Entry& entry = entries_[index];
     if (entry.total_changed) rows.totals.push_back({entry.key, entry.total});
@@ -206,6 +208,7 @@ storage::LedgerRows Ledger::take_changed() {
     }
     entry.total_changed = false;
     entry.meter_changed = false;
+    entry.offered = true;
   }
   taken_ = std::exchange(changed_, {});
   return rows;
@@ -228,8 +231,6 @@ void Ledger::restore() {
     entries_[index].meter_changed = entries_[index].metered;
   }
   taken_.clear();
-  expired_.insert(expired_.begin(), taken_expired_.begin(), taken_expired_.end());
-  taken_expired_.clear();
   changed_states_.merge(taken_states_);
   taken_states_.clear();
 }

@@ -63,8 +63,8 @@ class Ledger {
   // The states whose key starts with `prefix`, by key.
   [[nodiscard]] std::map<std::string, std::string> states(std::string_view prefix) const;
 
-  // The rows that changed since the last call. If their commit fails, call `restore`: the next call then returns them
-  // again. One commit at a time.
+  // The rows that changed since the last call, and the keys that expired. If their commit fails, call `restore`: the
+  // next call then returns the rows again, the sink keeps the keys. One commit at a time.
   [[nodiscard]] storage::LedgerRows take_changed();
   void restore();
   // Every total's key that starts with `prefix`, sorted.
@@ -86,6 +86,7 @@ class Ledger {
     std::int64_t remainder_pj = 0;  // of an integral: below one microjoule, carried to the next booking
     bool total_changed = false;
     bool meter_changed = false;
+    bool offered = false;  // the file may have it: it was loaded, or taken for a commit
   };
   // Sets the interval since the entry's last reading. False when nothing can be booked for it: the first reading, a
   // clock that did not advance, or a reboot in between (whose time is set as unobserved).
@@ -96,9 +97,8 @@ class Ledger {
   std::string boot_id_;
   std::vector<Entry> entries_;
   std::unordered_map<std::string, EntryId> ids_;
-  std::vector<EntryId> free_;  // of deleted totals
-  std::vector<std::string> expired_;
-  std::vector<std::string> taken_expired_;
+  std::vector<EntryId> free_;         // of deleted totals
+  std::vector<std::string> expired_;  // since take_changed()
   std::vector<std::size_t> changed_;
   std::vector<std::size_t> taken_;
   std::map<std::string, std::string, std::less<>> states_;
