@@ -227,13 +227,24 @@ Answer label_values(std::string_view name, const Parameters& parameters, const E
   return string_list(*found, values, environment);
 }
 
+bool is_histogram(const Metric& metric, const Environment& environment) {
+  return environment.is_histogram != nullptr && environment.is_histogram(metric);
+}
+
+// The families that an instant query finds now. Prometheus' are those of the last scrapes.
 Answer metadata(const Parameters& parameters, const Environment& environment) {
   const auto limit = limit_parameter(parameters);
   if (!limit) return error_answer(400, "bad_data", "limit must be a number");
+  const auto series = environment.source.series({}, environment.now_ms - lookback_ms, environment.now_ms);
+  if (!series) return source_failed(series.error());
+  std::set<std::string> names;
+  for (const Labels& labels : *series)
+    names.emplace(label_value(labels, name_label));
   const std::string_view name = parameter(parameters, "metric");
   std::vector<const Metric*> metrics;
   for (const Metric* metric : environment.metrics) {
-    if (name.empty() || metric->name == name) metrics.push_back(metric);
+    const std::string part = std::string(metric->name) + (is_histogram(*metric, environment) ? "_count" : "");
+    if ((name.empty() || metric->name == name) && names.contains(part)) metrics.push_back(metric);
   }
   std::sort(metrics.begin(), metrics.end(), [](const Metric* a, const Metric* b) { return a->name < b->name; });
   const auto same = [](const Metric* a, const Metric* b) { return a->name == b->name; };
@@ -243,9 +254,10 @@ Answer metadata(const Parameters& parameters, const Environment& environment) {
   JsonWriter json(body);
   json.begin_object();
   for (const Metric* metric : metrics) {
-    const bool histogram = environment.is_histogram != nullptr && environment.is_histogram(*metric);
     json.key(metric->name).begin_array().begin_object();
-    json.member("type", histogram ? "histogram" : metric->kind == Kind::counter ? "counter" : "gauge");
+    json.member("type", is_histogram(*metric, environment) ? "histogram"
+                        : metric->kind == Kind::counter    ? "counter"
+                                                           : "gauge");
     json.member("help", metric->help).member("unit", suffix(metric->unit)).end_object().end_array();
   }
   json.end_object();

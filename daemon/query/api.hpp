@@ -39,7 +39,7 @@ struct Build {
 
 struct Environment {
   Source& source;
-  std::span<const Metric* const> metrics = {};    // for `metadata`
+  std::span<const Metric* const> metrics = {};    // of which `metadata` shows those with samples
   bool (*is_histogram)(const Metric&) = nullptr;  // whether one of `metrics` is a histogram; null: none is
   Build build = {};
   std::int64_t now_ms = 0;  // wall clock: the time of a query without `time`

@@ -113,6 +113,12 @@ TEST_CASE("labels, label values and series") {
 
 TEST_CASE("metadata, buildinfo and exemplars") {
   Server server;
+  CHECK(server.body("metadata", {}) == R"({"status":"success","data":{}})");  // none has samples
+  server.source.add({{"__name__", "perjoule_test_power_watts"}}, {{2'000, 1}});
+  CHECK(server.body("metadata", {}) ==
+        R"({"status":"success","data":{)"
+        R"("perjoule_test_power_watts":[{"type":"gauge","help":"Power that a \"test\" made up.","unit":"watts"}]}})");
+  server.source.add({{"__name__", "perjoule_test_energy_joules_total"}}, {{2'000, 1}});
   CHECK(server.body("metadata", {}) ==
         R"({"status":"success","data":{)"
         R"("perjoule_test_energy_joules_total":[{"type":"counter","help":"Energy of a test.","unit":"joules"}],)"
