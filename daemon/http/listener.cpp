@@ -72,14 +72,19 @@ tcp::endpoint resolve(asio::io_context& context, const HostPort& address, error_
 
 }  // namespace
 
-Result<tcp::acceptor> listen(asio::io_context& context, const std::string& address) {
+Result<tcp::acceptor> listen(asio::io_context& context, const std::string& address,
+                             std::span<const std::string> others) {
   auto parts = split(address);
   if (!parts) {
     return Error{Fault::broken, fmt::format("listen address \"{}\" is not HOST:PORT", address),
                  "write it as 127.0.0.1:10190, [::1]:10190, localhost:10190, or :10190 for every interface"};
   }
   error_code error;
-  if (parts->host.empty()) {
+  const auto shares_port = [&](const std::string& other) {
+    const auto of_other = split(other);
+    return other != address && of_other && of_other->port == parts->port;
+  };
+  if (parts->host.empty() || (parts->host == "::" && std::none_of(others.begin(), others.end(), shares_port))) {
     auto both = open_acceptor(context, {tcp::v6(), parts->port}, false, error);
     // A kernel without IPv6 fails at socket(2); one where IPv6 is disabled (sysctl) fails at bind(2).
     if (error == asio::error::address_family_not_supported || error == boost::system::errc::address_not_available)

@@ -4,17 +4,20 @@
 
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/ip/tcp.hpp>
+#include <span>
 #include <string>
 
 #include "collectors/result.hpp"
 
 namespace perjoule::http {
 
-// "127.0.0.1:10190", "[::1]:10190", "localhost:10190"; ":10190" is every interface, IPv4 and IPv6. "[::]:10190" is IPv6
-// only, so that it can be used together with "0.0.0.0:10190". Port 0: any free one. Errors name the address, the cause
-// and a remedy: broken (not an address, in use, not on this host) or denied (a port below 1024).
+// "127.0.0.1:10190", "[::1]:10190", "localhost:10190"; ":10190" and "[::]:10190" are every interface, IPv4 and IPv6, as
+// with other exporters. `others`: addresses to listen on too; where one has the same port, "[::]" is IPv6 only, so that
+// "0.0.0.0:10190" can stand beside it. Port 0: any free one. Errors name the address, the cause and a remedy: broken
+// (not an address, in use, not on this host) or denied (a port below 1024).
 [[nodiscard]] Result<boost::asio::ip::tcp::acceptor> listen(boost::asio::io_context& context,
-                                                            const std::string& address);
+                                                            const std::string& address,
+                                                            std::span<const std::string> others);
 
 // "127.0.0.1:10190", "[::1]:10190".
 [[nodiscard]] std::string to_text(const boost::asio::ip::tcp::endpoint& endpoint);

@@ -109,7 +109,7 @@ Result<void> Server::Implementation::start() {
   std::lock_guard lock(life_);
   if (std::exchange(started_, true)) return Error{Fault::broken, "the web server was started before"};
   for (const auto& address : listen_addresses_) {
-    auto acceptor = listen(context_, address);
+    auto acceptor = listen(context_, address, listen_addresses_);
     if (acceptor.has_error()) {
       acceptors_.clear();
       bound.clear();

@@ -156,19 +156,21 @@ TEST_CASE("server: IPv6 only, and IPv6 as part of every interface") {
   REQUIRE(client.connect(port_of(server)));
   CHECK(client.get("/x").body == "GET /x loopback []");
 
-  Server every({":0"}, {}, site);
-  REQUIRE(every.start().has_value());
-  for (int family : {AF_INET, AF_INET6}) {
-    Client either(family);
-    REQUIRE(either.connect(port_of(every)));
-    CHECK(either.get("/x").body == "GET /x loopback []");
+  std::string port;
+  for (const std::string address : {":0", "[::]:0"}) {
+    Server every({address}, {}, site);
+    REQUIRE(every.start().has_value());
+    port = std::to_string(port_of(every));
+    for (int family : {AF_INET, AF_INET6}) {
+      Client either(family);
+      REQUIRE(either.connect(port_of(every)));
+      CHECK(either.get("/x").body == "GET /x loopback []");
+    }
   }
 
-  // "[::]" is IPv6 only, so that "0.0.0.0" can use the same port.
-  Server six({"[::]:0"}, {}, site);
-  REQUIRE(six.start().has_value());
-  Server four({"0.0.0.0:" + std::to_string(port_of(six))}, {}, site);
-  CHECK(four.start().has_value());
+  // Beside an IPv4 address with its port "[::]" is IPv6 only.
+  Server both({"[::]:" + port, "0.0.0.0:" + port}, {}, site);
+  CHECK(both.start().has_value());
 }
 
 TEST_CASE("server: the error of an address that cannot be bound names the address, the reason and a remedy") {
