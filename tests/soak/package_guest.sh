@@ -121,7 +121,7 @@ rights() {
   remedy=$(journal | sed -n 's/.*rapl denied.*remedy="\(.*\)"$/\1/p' | tail -1 | sed 's/\\\(["\\]\)/\1/g')
   step "the log names the drop-in" "$remedy" holds "$remedy" $drop_ins/00-no-rapl.conf
   remedy=${remedy#*lacks CAP_DAC_READ_SEARCH: }
-  eval "$(sed 's/\bsudo //g; s/ (chmod .*//' <<<"$remedy")" >/dev/null
+  eval "$(sed 's/\bsudo //g; s/; a unit .*//' <<<"$remedy")" >/dev/null
   step "and its command fixes it" "rapl $(rapl)" same "$(rapl)" ok
   rm $drop_ins/*
 
