@@ -82,7 +82,7 @@ Result<tcp::acceptor> listen(asio::io_context& context, const std::string& addre
   error_code error;
   const auto shares_port = [&](const std::string& other) {
     const auto of_other = split(other);
-    return other != address && of_other && of_other->port == parts->port;
+    return other != address && of_other && of_other->port == parts->port && parts->port != 0;
   };
   if (parts->host.empty() || (parts->host == "::" && std::none_of(others.begin(), others.end(), shares_port))) {
     auto both = open_acceptor(context, {tcp::v6(), parts->port}, false, error);

@@ -64,10 +64,9 @@ class Server {
   Server(const Server&) = delete;
   Server& operator=(const Server&) = delete;
 
-  // Binds every address ("127.0.0.1:10190", "[::1]:10190", "localhost:10190", ":10190" = all interfaces, port 0 = any
-  // free one; listener.hpp), then starts the thread. Call it once. May block on the resolver if an address
-  // is a name. An error names the address and how to find the cause: broken (in use, not on this host, malformed) or
-  // denied (a port below 1024).
+  // Binds every address (listener.hpp says how they are written), then starts the thread. Call it once. May block on
+  // the resolver if an address is a name. An error names the address and how to find the cause: broken (in use, not on
+  // this host, malformed) or denied (a port below 1024).
   [[nodiscard]] Result<void> start();
   // Closes all connections and joins the thread. May be called again, and from any thread except the web thread.
   void stop();

@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <deque>
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -51,8 +52,10 @@ class HandSink : public storage::Sink {
     report.history_failed = commit.history && !works;
     report.history_committed = works && commit.history;
     if (!works) report.error = "no space left";
-    for (const std::string& key : commit.changed.expired) {
-      if (works) totals_.erase(key), meters_.erase(key);
+    expired_.insert(commit.changed.expired.begin(), commit.changed.expired.end());
+    for (const std::string& key : works ? std::exchange(expired_, {}) : std::set<std::string>()) {
+      totals_.erase(key);
+      meters_.erase(key);
     }
     for (const auto& row : commit.changed.totals) {
       if (works) totals_[row.key] = row.millionths;
@@ -87,6 +90,7 @@ class HandSink : public storage::Sink {
 
  private:
   std::map<SeriesId, storage::SeriesDescription> described_;
+  std::set<std::string> expired_;  // of commits that failed
   std::map<std::string, std::int64_t> totals_;
   std::map<std::string, storage::MeterRow> meters_;
   std::map<std::string, std::string> states_;
