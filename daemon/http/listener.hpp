@@ -12,9 +12,9 @@
 namespace perjoule::http {
 
 // "127.0.0.1:10190", "[::1]:10190", "localhost:10190"; ":10190" and "[::]:10190" are every interface, IPv4 and IPv6, as
-// with other exporters. `others`: all addresses to listen on; where another one has the same port, "[::]" is IPv6 only, so that
-// "0.0.0.0:10190" can stand beside it. Port 0: any free one. Errors name the address, the cause and a remedy: broken
-// (not an address, in use, not on this host) or denied (a port below 1024).
+// with other exporters. `others`: all addresses to listen on; where another one has the same port, "[::]" is IPv6 only,
+// so that "0.0.0.0:10190" can stand beside it. Port 0: any free one. Errors name the address, the cause and a remedy:
+// broken (not an address, in use, not on this host) or denied (a port below 1024).
 [[nodiscard]] Result<boost::asio::ip::tcp::acceptor> listen(boost::asio::io_context& context,
                                                             const std::string& address,
                                                             std::span<const std::string> others);
