@@ -31,7 +31,7 @@ class BodyBudget {
       std::string text;
       std::shared_ptr<std::atomic<std::size_t>> held;
     };
-    text.shrink_to_fit();
+    if (text.capacity() > text.size() + text.size() / 8) text.shrink_to_fit();  // a copy, so only where it gains
     const auto counted = std::make_shared<const Counted>(std::move(text), held_);
     return {counted, &counted->text};
   }

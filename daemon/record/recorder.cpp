@@ -269,7 +269,8 @@ bool Recorder::prepare(ProbeId probe, const Batch& batch, const Stamp& stamp, st
   state.makes_room = false;
   const std::span<const Reading> readings = batch.readings();
   const std::uint64_t before = series_.given();
-  while (state.prepared < readings.size() && series_.has_room(source_)) {
+  const std::size_t room = series_.room(source_);
+  while (state.prepared < readings.size() && series_.given() - before < room) {
     resolve(state, state.prepared, batch, readings[state.prepared]);
     ++state.prepared;
     if (series_.given() - before >= new_max) return false;

@@ -52,7 +52,7 @@ std::optional<SeriesId> SeriesTable::adopt(const Metric& metric, const std::stri
     (*this)[found->second].used_ns = now_ns_;
     return found->second;
   }
-  if (!has_room(source)) {
+  if (room(source) == 0) {
     ++refused_;
     ++refused_by_source_[std::string(source)];
     return std::nullopt;
@@ -81,8 +81,8 @@ bool SeriesTable::is_tight(std::string_view source) const {
   return size() > limits_.all - limits_.all / 10 || count(source) > limits_.of_source - limits_.of_source / 10;
 }
 
-bool SeriesTable::has_room(std::string_view source) const {
-  return size() < limits_.all && count(source) < limits_.of_source;
+std::size_t SeriesTable::room(std::string_view source) const {
+  return std::min(limits_.all - size(), limits_.of_source - count(source));
 }
 
 void SeriesTable::drop(const std::unordered_set<SeriesId>& ids) {

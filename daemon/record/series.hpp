@@ -57,9 +57,9 @@ class SeriesTable {
                                               std::string_view source = {});
   // The time that a series is given as its last use when it is identified.
   void set_now(std::int64_t steady_ns) { now_ns_ = steady_ns; }
-  // Whether less than a tenth of the room for this source is left, and whether there is any.
+  // How many more series this source may have, and whether that is less than a tenth of its room.
+  [[nodiscard]] std::size_t room(std::string_view source) const;
   [[nodiscard]] bool is_tight(std::string_view source) const;
-  [[nodiscard]] bool has_room(std::string_view source) const;
   // Forgets these series; their ids are never used again.
   void drop(const std::unordered_set<SeriesId>& ids);
 
