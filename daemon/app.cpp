@@ -305,6 +305,7 @@ void App::flush() {
 
 void App::refresh(std::uint64_t second) {
   web::SourceStatusTable::Content content;
+  content.sources.reserve(sources_->list().size());
   for (const auto& [key, status] : sources_->list())
     content.sources.push_back(status);
   ready_ = ready_ || sources_->settled();

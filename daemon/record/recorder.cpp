@@ -268,6 +268,7 @@ bool Recorder::prepare(ProbeId probe, const Batch& batch, const Stamp& stamp, st
   if (state.makes_room && !make_room(new_max)) return false;
   state.makes_room = false;
   const std::span<const Reading> readings = batch.readings();
+  if (state.prepared == 0) state.prepared_drops = drops_;
   const std::uint64_t before = series_.given();
   const std::size_t room = series_.room(source_);
   while (state.prepared < readings.size() && series_.given() - before < room) {
@@ -294,6 +295,7 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   }
   ProbeState& state = known->second;
   begin(probe, state, stamp);
+  const std::size_t resolved_before = state.prepared_drops == drops_ ? state.prepared : 0;
   state.prepared = 0;
   state.before_ns = std::exchange(state.used_ns, stamp.steady_ns);
   plain_.clear();
@@ -302,7 +304,9 @@ Recorder::Accepted Recorder::accept(ProbeId probe, const Batch& batch, const Sta
   ++passes_;
   std::size_t position = 0;
   for (const Reading& reading : batch.readings()) {
-    const Resolved& resolved = resolve(state, position++, batch, reading);
+    const bool again = position >= resolved_before;
+    const Resolved& resolved = again ? resolve(state, position, batch, reading) : state.readings[position];
+    ++position;
     if (reading.form == Reading::Form::value) {
       accept_value(state, resolved, batch, reading, stamp, accepted);
     } else {

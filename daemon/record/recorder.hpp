@@ -164,10 +164,11 @@ class Recorder {
     void show(SeriesId id) { shown.insert(id); }
     void show(const Totals& totals);
     bool open = false;
-    std::int64_t used_ns = 0;    // its last batch; or when it was opened or closed
-    std::int64_t before_ns = 0;  // the batch before that
-    std::size_t prepared = 0;    // readings of the next batch that prepare() has seen
-    bool makes_room = false;     // prepare() has begun to drop series
+    std::int64_t used_ns = 0;          // its last batch; or when it was opened or closed
+    std::int64_t before_ns = 0;        // the batch before that
+    std::size_t prepared = 0;          // readings of the next batch that prepare() has resolved
+    std::uint64_t prepared_drops = 0;  // drops_ when it began
+    bool makes_room = false;           // prepare() has begun to drop series
   };
 
   void begin(ProbeId probe, const ProbeState& state, const Stamp& stamp);
@@ -222,6 +223,7 @@ class Recorder {
   // The keys of the ledger's totals that have a label `source` and no series, by the same key.
   std::unordered_map<std::string, std::vector<std::string>> kept_;
   std::map<std::pair<std::string, std::string>, ProbeId> ids_;  // by source and device
+  std::uint64_t drops_ = 0;  // how often series were dropped: what was resolved before has to be looked up again
   // is_repeated(): accept() makes two passes over its series, first over the readings, then over the samples.
   std::uint64_t passes_ = 0;
   Ledger::Expires bounded_;  // which families bound_totals() is about

@@ -152,6 +152,7 @@ std::unordered_set<const Recorder::Totals*> Recorder::drop_totals(std::unordered
 
 void Recorder::drop(std::unordered_set<SeriesId> ids, const Stamp& now) {
   if (ids.empty()) return;
+  ++drops_;
   const std::unordered_set<const Totals*> totals = drop_totals(ids);
   const auto is_dropped = [&](const std::optional<SeriesId>& id) { return id && ids.contains(*id); };
   for (auto& [id, probe] : probes_) {

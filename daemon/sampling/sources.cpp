@@ -44,13 +44,13 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
   if (!added) return found->second;
   found->second.source = source;
   found->second.device = device;
-  shown_[found->first].board = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
+  shown_[&found->second].board = find_gpu_ ? find_gpu_(source, device) : GpuLabels();
   return found->second;
 }
 
 const Sources::Ids& Sources::ids(const SourceStatus& status) {
   SeriesTable& series = recorder_.series();
-  auto& [board, ids] = shown_.at({status.source, status.device});
+  auto& [board, ids] = shown_.at(&status);
   if (std::all_of(ids.begin(), ids.end(), [&](const auto& id) { return id && series.contains(*id); })) return ids;
   const std::string values = label_values({status.source, status.device, board.gpu, board.uuid});
   for (std::size_t i = 0; i < source_states.size(); ++i)
@@ -111,8 +111,8 @@ void Sources::forget(std::string_view source, std::string_view device) {
     if (id) shown.push_back(*id);
   }
   recorder_.hide_own(shown);
-  shown_.erase(key);
-  list_.erase(key);
+  shown_.erase(&found->second);
+  list_.erase(found);
 }
 
 void Sources::forget(std::string_view source) {

@@ -11,6 +11,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "collectors/result.hpp"
@@ -91,7 +92,7 @@ class Sources {
   OnChange on_change_;
   FindGpu find_gpu_;
   std::map<std::pair<std::string, std::string>, SourceStatus> list_;
-  std::map<std::pair<std::string, std::string>, Shown> shown_;  // of the devices in list_
+  std::unordered_map<const SourceStatus*, Shown> shown_;  // of those in list_
 };
 
 }  // namespace perjoule

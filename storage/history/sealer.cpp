@@ -72,7 +72,7 @@ Result<void> Sealer::seal(Tail& tail, const Tail::Due& due) {
 }
 
 bool Sealer::has_much_carried() const {
-  return carried_.size() > 2 * std::max(carried_kept_, carried_min);
+  return carried_.size() > carried_kept_ + std::max(carried_kept_ / 4, carried_min);
 }
 
 void Sealer::drop_carried(std::unordered_set<std::int64_t> used) {

@@ -36,7 +36,7 @@ class Sealer {
     written_ = {};
   }
   void forget(std::int64_t grp) { shapes_.erase(grp); }
-  // True if the cache of newest sealed samples has doubled since the last drop_carried(), and has more than 8,192.
+  // True if the cache of newest sealed samples has grown by a quarter, and by 4,096, since the last drop_carried().
   [[nodiscard]] bool has_much_carried() const;
   // Keeps the samples of the series in `used`, and of the open grps.
   void drop_carried(std::unordered_set<std::int64_t> used);
