@@ -45,13 +45,21 @@ struct CounterReading {
   std::string_view device;  // identity that survives reboots: "package-0", a UUID; never an index that can change
   std::uint64_t value = 0;  // as read
   std::uint64_t wrap = 0;   // the counter runs from 0 to `wrap` inclusive and starts again; 0: it does not wrap
-  double rate_max = 0;      // largest plausible rate in the metric's unit per second (watts for energy); > 0
+  // What the device names as its largest rate, or a limit in force if that is larger, in the metric's unit per second
+  // (watts for energy); read again now and then. Where nothing is named: a guess. > 0
+  double rate_max = 0;
   Origin origin = Origin::counter;
+  bool from_zero = false;  // after a restart it counts from 0, so that a fall shows what was counted since
+  // Of an energy: without a step for this long it is no meter (daemon/record/still_meter.hpp). 0: it may stand still.
+  std::int64_t patience_ms = 0;
+  double watts = -1;  // power read beside it, which is integrated while it stands; below 0: none
 };
+inline constexpr std::int64_t patience_alive_ms = 5'000;  // the device draws power for sure
+inline constexpr std::int64_t patience_ms = 60'000;       // it may be off
 
 struct PowerReading {
   std::string_view device;
-  double rate_max = 0;  // readings above it, below 0 or not finite are refused and counted
+  double rate_max = 0;  // as in CounterReading; readings below 0 or not finite are refused and counted
   Origin origin = Origin::integrated;
 };
 
@@ -61,10 +69,12 @@ struct Reading {
   const Metric* rate = nullptr;  // gauge, same labels: mean rate of the interval (for an energy, the power)
   Form form = Form::value;
   Origin origin = Origin::counter;
-  double value = 0;  // value: the number; integral: watts
+  double value = 0;  // value: the number; integral: watts; meter: the watts beside it, below 0: none
   std::uint64_t raw = 0;
   std::uint64_t wrap = 0;
   double rate_max = 0;
+  bool from_zero = false;
+  std::int64_t patience_ms = 0;
   std::uint32_t labels_at = 0;  // label values in the arena, each followed by a NUL
   std::uint32_t labels_size = 0;
   std::uint32_t device_size = 0;  // bytes of the device, which follows the labels in the arena
@@ -101,6 +111,9 @@ class Batch {
     reading.raw = counter.value;
     reading.wrap = counter.wrap;
     reading.rate_max = counter.rate_max;
+    reading.from_zero = counter.from_zero;
+    reading.patience_ms = counter.patience_ms;
+    reading.value = counter.watts;
     append(reading, counter.device, {std::string_view(labels)...});
   }
 

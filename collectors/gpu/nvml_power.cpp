@@ -16,7 +16,8 @@ constexpr std::int64_t window_ns = 10'000'000'000;
 constexpr std::int64_t window_least_ns = 2'000'000'000;
 constexpr std::size_t points_max = 256;
 constexpr double board_watts_max = 10'000;  // for a board that reports no limit
-constexpr double energy_margin = 1.3;       // mean power may exceed the limit by this factor for a while
+constexpr double board_watts_guess = 2'000;  // the largest of one that reports no limit, for the gate
+constexpr double watts_alive = 1;           // no board that draws less is in use
 constexpr double sample_margin = 3;         // a sample of 25 ms may hit a short peak above the limit
 constexpr std::int64_t limit_milliwatts_max = 20'000'000;
 constexpr std::int64_t microjoules_per_millijoule = 1000;
@@ -127,14 +128,16 @@ void Power::read(Tick& tick, const Fields& fields, const Labels& labels) {
   if (const auto module = field_power(tick, fields, Field::module_power, "module power")) {
     tick.batch.add(gpu_module_power, *module, labels.slot, labels.uuid);
   }
-  const double limit = limit_watts_ > 0 ? limit_watts_ : board_watts_max;
+  const double limit = limit_watts_ > 0 ? limit_watts_ : board_watts_guess;
   if (millijoules) {
     const auto microjoules = static_cast<std::uint64_t>(*millijoules * microjoules_per_millijoule);
-    const CounterReading counter = {labels.uuid, microjoules, 0, energy_margin * limit, Origin::counter};
+    CounterReading counter = {labels.uuid, microjoules, 0, limit};
+    counter.watts = power ? power->value() : -1;
+    counter.patience_ms = counter.watts >= watts_alive ? patience_alive_ms : patience_ms;
     tick.batch.meter(gpu_energy, nullptr, counter, labels.slot, labels.uuid);
     if (power) tick.batch.add(gpu_power, *power, labels.slot, labels.uuid);
   } else if (power && fields.missing(Field::energy, tick.now_ns) && energy_feature_.missing(tick.now_ns)) {
-    const PowerReading source = {labels.uuid, sample_margin * limit, Origin::integrated};
+    const PowerReading source = {labels.uuid, limit, Origin::integrated};
     tick.batch.integrate(gpu_energy, &gpu_power, *power, source, labels.slot, labels.uuid);
   } else if (power) {
     tick.batch.add(gpu_power, *power, labels.slot, labels.uuid);

@@ -1,11 +1,10 @@
 // Power of CPU packages where nothing measures it: linear between idle and full load, by utilisation. Its series have
 // source="modelled"; power/coefficients.hpp says what the numbers include and how large their error is.
-#include <fcntl.h>
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -28,23 +27,49 @@ namespace {
 constexpr std::size_t cpuinfo_head_bytes = 8192;  // the first processor's block
 constexpr std::size_t zones_max = 1024;
 constexpr double plausible_factor = 2;
+constexpr int reads_to_stand = 5;  // as in daemon/record/still_meter.hpp
 constexpr double node_watts_max = 100'000;
 
-// Whether the powercap tree has a package whose counter this process may read. Checked at each sample, because drivers
-// and permissions can change; the counter itself is not read.
-bool is_metered(const std::filesystem::path& powercap) {
-  const Result<std::vector<std::string>> zones = sysfs::list(powercap);
-  if (!zones) return false;
-  for (std::size_t i = 0; i < std::min(zones->size(), zones_max); ++i) {
-    const std::filesystem::path zone = powercap / (*zones)[i];
-    const Result<std::string> name = sysfs::read_text(zone / "name");
-    if (!name || !name->starts_with("package-")) continue;
-    if (::faccessat(AT_FDCWD, (zone / "energy_uj").c_str(), R_OK, AT_EACCESS) == 0) return true;
-  }
-  return false;
-}
+// The packages of the powercap tree whose counters this process may read. Looked at with each sample, because
+// drivers and permissions can change. A counter that stands still is no meter.
+class Metered {
+ public:
+  explicit Metered(std::filesystem::path powercap) : powercap_(std::move(powercap)) {}
 
-Error metered() {
+  // By the package's number: whether its counter counts. Empty: none can be read.
+  std::map<unsigned, bool> packages() {
+    std::map<unsigned, bool> found;
+    const Result<std::vector<std::string>> zones = sysfs::list(powercap_);
+    if (!zones) return found;
+    for (std::size_t i = 0; i < std::min(zones->size(), zones_max); ++i) {
+      const std::filesystem::path zone = powercap_ / (*zones)[i];
+      const Result<std::string> name = sysfs::read_text(zone / "name");
+      constexpr std::string_view head = "package-";
+      if (!name || !name->starts_with(head)) continue;
+      const Result<std::string> energy = sysfs::read_text(zone / "energy_uj");
+      if (!energy) continue;
+      const unsigned package = static_cast<unsigned>(std::strtoul(name->c_str() + head.size(), nullptr, 10));
+      bool& counts = found[package];
+      counts = is_moving(counters_[zone.native()], *energy) || counts;  // dies of one package have a zone each
+    }
+    return found;
+  }
+
+ private:
+  struct Counter {
+    std::string value;
+    int reads = 0;  // without a step
+  };
+  static bool is_moving(Counter& counter, const std::string& value) {
+    if (counter.value != value) counter = {value, 0};
+    return counter.reads++ < reads_to_stand;
+  }
+
+  std::filesystem::path powercap_;
+  std::map<std::string, Counter> counters_;
+};
+
+Error not_needed() {
   return Error{Fault::absent, "not needed: rapl measures the packages"};
 }
 
@@ -67,13 +92,16 @@ class PowerModel final : public Collector {
  public:
   PowerModel(const Roots& roots, const Coefficients& coefficients, const Configured& configured, bool always)
       : utilization_(roots, Steal::idle),
-        powercap_(roots.sysfs / "class/powercap"),
+        metered_(roots.sysfs / "class/powercap"),
         coefficients_(coefficients),
         configured_(configured),
         always_(always) {}
 
   Result<void> sample(Batch& batch) override {
-    if (!always_ && is_metered(powercap_)) return metered();
+    const auto meters = always_ ? std::map<unsigned, bool>() : metered_.packages();
+    const auto counts = [](const auto& package) { return package.second; };
+    // No error: an absent source would not be asked again, and a counter may stop at any time.
+    if (!meters.empty() && std::all_of(meters.begin(), meters.end(), counts)) return {};
     const Result<std::map<unsigned, double>> ratios = utilization_.sample();
     if (!ratios) return ratios.error();
     std::map<unsigned, unsigned> threads;
@@ -81,6 +109,8 @@ class PowerModel final : public Collector {
       ++threads[package_of(utilization_.topology(), times.cpu)];
     const PowerLine line = line_of(coefficients_, configured_, static_cast<unsigned>(utilization_.cpus().size()));
     for (const auto& [package, ratio] : *ratios) {
+      const auto meter = meters.find(package);
+      if (!meters.empty() && (meter == meters.end() || meter->second)) continue;
       const std::string device = fmt::format("package-{}", package);
       const PowerReading source = {device, plausible_factor * threads[package] * line.max_watts, Origin::modelled};
       const Watts power = watts(modelled_watts(line, threads[package], ratio));
@@ -91,7 +121,7 @@ class PowerModel final : public Collector {
 
  private:
   Utilization utilization_;
-  std::filesystem::path powercap_;
+  Metered metered_;
   const Coefficients& coefficients_;
   Configured configured_;
   bool always_;
@@ -125,11 +155,13 @@ constexpr Option option_table[] = {
 
 Result<std::vector<Probe>> make(const Options& options, const Roots& roots) {
   const bool always = options.boolean("always");
-  if (!always && is_metered(roots.sysfs / "class/powercap")) return metered();
   const Result<Configured> configured = read_configured(options);
   if (!configured) return configured.error();
   const Result<CoefficientsChoice> choice = read_coefficients(roots);
-  if (!choice) return choice.error();
+  if (!choice) {
+    if (!always && !Metered(roots.sysfs / "class/powercap").packages().empty()) return not_needed();
+    return choice.error();
+  }
   std::vector<Probe> probes;
   probes.push_back({"", std::make_unique<PowerModel>(roots, *choice->coefficients, *configured, always)});
   return probes;

@@ -27,7 +27,8 @@ namespace perjoule {
 namespace {
 
 constexpr std::size_t zones_max = 1024;
-constexpr int constraints_max = 3;  // long_term, short_term, peak_power
+constexpr int constraints_max = 3;          // long_term, short_term, peak_power
+constexpr std::uint64_t limits_every = 60;  // samples
 constexpr double zone_watts_default = 1000;
 constexpr double zone_watts_max = 5000;
 constexpr double platform_watts_max = 20000;
@@ -92,10 +93,12 @@ struct Zone {
   sysfs::File energy;
   std::optional<std::uint64_t> wrap;  // known from the first sample on
   double rate_max = 0;
+  std::uint64_t samples = 0;
 };
 
-// The largest power among the zone's constraints, for the plausibility gate. Reading one may fail (EIO, ENODATA) or
-// give an empty line; a zone without any gets the default.
+// The largest power among the zone's constraints, for the plausibility gate. They change while the daemon runs: a cap
+// may be in force when it starts. Reading one may fail (EIO, ENODATA) or give an empty line; a zone without any gets
+// the default.
 double plausible_watts(const Zone& zone) {
   const double most = zone.kind == &psys_kind ? platform_watts_max : zone_watts_max;
   double largest = 0;
@@ -136,8 +139,9 @@ class Rapl final : public Collector {
       const auto range = sysfs::read_integer(zone.directory / "max_energy_range_uj");
       if (range && *range > 0) zone.wrap = static_cast<std::uint64_t>(*range);
     }
-    if (zone.rate_max <= 0) zone.rate_max = plausible_watts(zone);
-    const CounterReading counter = {zone.device, *energy, zone.wrap.value_or(0), zone.rate_max, Origin::counter};
+    if (zone.samples++ % limits_every == 0) zone.rate_max = plausible_watts(zone);
+    CounterReading counter = {zone.device, *energy, zone.wrap.value_or(0), zone.rate_max};
+    counter.patience_ms = zone.kind == &package_kind ? patience_alive_ms : patience_ms;
     if (zone.kind == &package_kind) {
       batch.meter(cpu_package_energy, &cpu_package_power, counter, zone.package, "rapl");
     } else {

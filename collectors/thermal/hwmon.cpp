@@ -9,6 +9,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -31,6 +32,8 @@ constexpr double limit_celsius_min = -60;
 constexpr double limit_celsius_max = 200;
 constexpr double rpm_max = 200'000;
 constexpr double power_max_default = 20'000;
+constexpr double package_watts_guess = 1'000;  // the largest where the chip names none, for the gate
+constexpr double board_watts_guess = 2'000;
 
 constexpr auto power_limit = gauge<Unit::watt>(
     "perjoule_sensor_power_limit_watts",
@@ -54,6 +57,7 @@ class Hwmon final : public Collector {
     std::optional<Error> failure;
     for (Channel& channel : channels_) {
       if (refresh) read_limits(channel);
+      channel.watts.reset();
       if (is_off(channel)) continue;
       const Result<void> read = channel.kind == ChannelKind::energy ? meter(channel, batch) : gauge_of(channel, batch);
       if (read) {
@@ -106,10 +110,34 @@ class Hwmon final : public Collector {
     }
   }
 
+  // The power channel of a sensor that has an energy channel too; null: there is none.
+  [[nodiscard]] const Channel* power_beside(const Channel& energy) const {
+    if (!energy.paired) return nullptr;
+    const auto found = std::ranges::find_if(channels_, [&energy](const Channel& channel) {
+      return channel.kind == ChannelKind::power && channel.sensor == energy.sensor;
+    });
+    return found == channels_.end() ? nullptr : &*found;
+  }
+
+  [[nodiscard]] double rate_max(const Channel& channel, const Channel* beside) const {
+    double largest = 0;
+    for (const Channel* one : {&channel, beside}) {
+      for (const ChannelLimit& limit : one == nullptr ? std::span<const ChannelLimit>() : std::span(one->limits))
+        largest = std::max(largest, limit.value.value_or(0));
+    }
+    if (largest > 0) return largest;
+    return std::min(power_max_, channel.role == "cpu"   ? package_watts_guess
+                                : channel.role == "gpu" ? board_watts_guess
+                                                        : power_max_);
+  }
+
   Result<void> meter(Channel& channel, Batch& batch) const {
     const auto microjoules = channel.input.unsigned_integer();
     if (!microjoules) return microjoules.error();
-    const CounterReading counter = {channel.device, *microjoules, 0, power_max_, Origin::counter};
+    const Channel* beside = power_beside(channel);
+    CounterReading counter = {channel.device, *microjoules, 0, rate_max(channel, beside)};
+    counter.patience_ms = patience_ms;
+    if (beside != nullptr) counter.watts = beside->watts.value_or(-1);
     const Metric* rate = channel.paired ? nullptr : &sensor_power;
     batch.meter(sensor_energy, rate, counter, chip_.label, channel.sensor, channel.role);
     return {};
@@ -147,13 +175,14 @@ class Hwmon final : public Collector {
     }
   }
 
-  void show_power(const Channel& channel, Watts value, Batch& batch) const {
+  void show_power(Channel& channel, Watts value, Batch& batch) const {
     if (value.value() < 0 || value.value() > power_max_) {
       refuse(channel, fmt::format("{} W (plausible: 0 to {} W)", value.value(), power_max_), batch);
     } else if (channel.paired) {
+      channel.watts = value.value();
       batch.add(sensor_power, value, chip_.label, channel.sensor, channel.role);
     } else {
-      const PowerReading source = {channel.device, power_max_, Origin::integrated};
+      const PowerReading source = {channel.device, rate_max(channel, nullptr), Origin::integrated};
       batch.integrate(sensor_energy, &sensor_power, value, source, chip_.label, channel.sensor, channel.role);
     }
   }

@@ -92,7 +92,7 @@ struct Builder {
     const std::string_view role =
         thermal ? temperature_role(chip.name, found.label) : power_role(chip.name, found.label);
     std::string device = fmt::format("{}/{}", chip.label, sensor);
-    Channel channel{kind, std::move(sensor), role, std::move(device), file(kind, number, value), {}, {}, {}, false};
+    Channel channel{kind, std::move(sensor), role, std::move(device), file(kind, number, value), {}, {}, {}, {}, false};
     if (thermal && found.attributes.contains("fault")) channel.fault = file(kind, number, "fault");
     if (kind == ChannelKind::temperature && found.attributes.contains("enable")) {
       channel.enable = file(kind, number, "enable");
@@ -141,10 +141,21 @@ struct Builder {
 
 // Intel's xe shows the package (GPU and its memory) and the card that includes it. The package's power and energy get
 // the role "other", because a sum over the role "gpu" would count the package twice. Temperatures keep their role.
+// Where the card's counter has never counted (Arc B580 with Linux 6.16) it is the card's that is "other".
 void demote_inner(std::vector<Channel>& channels) {
-  const bool card = std::ranges::any_of(channels, [](const Channel& channel) { return channel.sensor == "card"; });
+  const auto is_of = [](const Channel& channel, std::string_view sensor) { return channel.sensor == sensor; };
+  const bool card = std::ranges::any_of(channels, [&](const Channel& channel) { return is_of(channel, "card"); });
+  if (!card) return;
+  const auto counted = [&](std::string_view sensor) {
+    return std::ranges::any_of(channels, [&](Channel& channel) {
+      if (!is_of(channel, sensor) || channel.kind != ChannelKind::energy) return false;
+      const auto microjoules = channel.input.unsigned_integer();
+      return microjoules && *microjoules > 0;
+    });
+  };
+  const std::string_view inner = counted("pkg") && !counted("card") ? "card" : "pkg";
   for (Channel& channel : channels) {
-    if (card && channel.sensor == "pkg" && channel.role == "gpu" && channel.kind != ChannelKind::temperature) {
+    if (is_of(channel, inner) && channel.role == "gpu" && channel.kind != ChannelKind::temperature) {
       channel.role = "other";
     }
   }

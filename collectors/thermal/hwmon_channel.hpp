@@ -33,7 +33,9 @@ struct Channel {
   std::optional<sysfs::File> fault;   // tempN_fault, fanN_fault: not 0 while the input is invalid
   std::optional<sysfs::File> enable;  // tempN_enable: 0 while the input is invalid
   std::vector<ChannelLimit> limits;
-  bool paired = false;  // the sensor has both power and energy: energy comes from the counter, not from integration
+  std::optional<double> watts;  // of a power channel: as read last
+  // The sensor has both power and energy: energy comes from the counter, not from integration.
+  bool paired = false;
 };
 
 // "temp12_input" -> temperature, 12, "input".

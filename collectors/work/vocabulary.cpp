@@ -19,8 +19,8 @@ constexpr double count_max = 9e12;  // in millionths it still fits into 63 bits
 
 using Labels = std::array<std::string, Vocabulary::labels_max>;
 
-// Counters go through the ledger, so that the total does not fall when the counting program restarts. The plausible
-// rate of work is not known; the gate of 1e9 per second only stops absurd jumps.
+// Counters go through the ledger, so that the total does not fall when the counting program restarts: it then counts
+// from 0. The plausible rate of work is not known; the gate of 1e9 per second only stops absurd jumps.
 constexpr double work_rate_max = 1e9;
 
 template <Unit U, Kind K, std::size_t N>
@@ -30,6 +30,7 @@ void put(Batch& batch, const Declared<U, K, N>& metric, double value, const Labe
       CounterReading counter;
       counter.value = static_cast<std::uint64_t>(std::llround(value * millionths_per_unit));
       counter.rate_max = work_rate_max;
+      counter.from_zero = true;
       batch.meter(metric, nullptr, counter, labels[I]...);
     } else {
       batch.add(metric, QuantityMaker::make<U>(value), labels[I]...);

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "collectors/gpu/metrics.hpp"
+#include "collectors/labels.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sensor_metrics.hpp"
 #include "daemon/record/metrics.hpp"
@@ -167,6 +168,27 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   return derived;
 }
 
+NodeRow::NodeRow(const Ledger& ledger) {
+  const auto keep = [&](const Metric& metric, std::string_view of, std::vector<std::string>& kept) {
+    const std::string prefix = std::string(metric.name) + "{" + std::string(of);
+    for (const std::string& key : ledger.keys(prefix)) {
+      const std::string_view labels = std::string_view(key).substr(metric.name.size() + 1);
+      const auto parsed = parse_labels(labels.substr(0, labels.size() - 1));
+      if (parsed) kept.emplace_back(label_value(*parsed, "source"));
+    }
+  };
+  keep(node_energy, "", kept_sources_);
+  keep(energy_by_source, "device=\"node\"", kept_origins_);
+}
+
+void NodeRow::show_kept(Derivation& derivation) {
+  if (!kept_sources_.empty()) derivation.book(energy_unobserved, {"node"}, 0);
+  for (const std::string& source : std::exchange(kept_sources_, {}))
+    derivation.book(node_energy, {source}, 0);
+  for (const std::string& origin : std::exchange(kept_origins_, {}))
+    derivation.book(energy_by_source, {"node", origin}, 0);
+}
+
 std::span<const Metric* const> NodeRow::inputs() const {
   static constexpr std::array<const Metric*, 5> metrics = {&cpu_package_energy, &dram_energy, &sensor_energy,
                                                            &gpu_energy, &gpu_power};
@@ -179,6 +201,7 @@ std::span<const Metric* const> NodeRow::outputs() const {
 }
 
 void NodeRow::derive(const Stamp& stamp, Derivation& derivation) {
+  show_kept(derivation);
   const std::optional<NodePower::Derived> derived = node_.derive(stamp.steady_ns);
   if (!derived) return;
   for (const NodeSource source : derived->gone)

@@ -21,6 +21,7 @@
 #include <unordered_set>
 #include <vector>
 
+#include "daemon/record/ledger.hpp"
 #include "daemon/record/row.hpp"
 
 namespace perjoule {
@@ -105,6 +106,8 @@ class NodePower {
 
 class NodeRow final : public Row {
  public:
+  // Totals that the ledger has from before are shown with the first batch, before the power is known.
+  explicit NodeRow(const Ledger& ledger);
   [[nodiscard]] std::span<const Metric* const> inputs() const override;
   [[nodiscard]] std::span<const Metric* const> outputs() const override;
   void observe(const Observation& observation) override { node_.observe(observation); }
@@ -112,7 +115,11 @@ class NodeRow final : public Row {
   void forget(const std::unordered_set<SeriesId>& ids) override { node_.forget(ids); }
 
  private:
+  void show_kept(Derivation& derivation);
+
   NodePower node_;
+  std::vector<std::string> kept_sources_;  // of node_energy, until they are shown
+  std::vector<std::string> kept_origins_;  // of energy_by_source
 };
 
 }  // namespace perjoule

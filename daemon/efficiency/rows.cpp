@@ -9,7 +9,7 @@ namespace perjoule {
 Rows make_rows(Ledger& ledger) {
   Rows rows;
   rows.push_back(std::make_unique<GpuRow>(ledger));
-  rows.push_back(std::make_unique<NodeRow>());
+  rows.push_back(std::make_unique<NodeRow>(ledger));
   rows.push_back(std::make_unique<CostRow>());
   return rows;
 }

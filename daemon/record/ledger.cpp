@@ -4,8 +4,6 @@
 #include <cmath>
 #include <utility>
 
-#include "collectors/counter.hpp"
-
 namespace perjoule {
 
 namespace {
@@ -125,17 +123,33 @@ void Ledger::close_interval(Entry& entry, const Stamp& stamp) {
 
 Ledger::Booking Ledger::meter(EntryId id, const Reading& reading, const Stamp& stamp) {
   Entry& entry = entries_[static_cast<std::size_t>(id)];
+  if (!entry.still && reading.patience_ms > 0) entry.still = std::make_unique<StillMeter>();
+  const bool first = !entry.this_run;
   Booking booking;
   if (open_interval(entry, stamp, booking)) {
-    const Increment increment = step(
-        {entry.raw, reading.raw, reading.wrap, reading.rate_max, booking.interval_us, stamp.uncertainty_ns / 1000});
-    if (increment.verdict == StepVerdict::booked) {
-      booking.millionths = increment.millionths;
-    } else {
-      booking.unobserved_us = booking.interval_us;
-      booking.reset = increment.verdict == StepVerdict::reset;
+    if (entry.still && !first && reading.raw == entry.raw && !entry.gate.holds()) {
+      return stand(id, reading, stamp, booking);
     }
+    const GateStep step =
+        entry.gate.count(entry.raw, entry.steady_ns / 1000,
+                         {reading.raw, reading.wrap, reading.rate_max, stamp.steady_ns / 1000,
+                          stamp.uncertainty_ns / 1000, entry.still ? entry.still->moved_us() : 0, reading.from_zero});
+    booking.verdict = step.verdict;
+    booking.rate = step.rate;
+    booking.bound = step.bound;
+    if (step.verdict == GateVerdict::held) {
+      booking.refused = true;
+      booking.interval_us = 0;  // the reading that decides has the whole interval
+      return booking;
+    }
+    const bool goes_on = step.verdict == GateVerdict::booked || step.verdict == GateVerdict::caught_up;
+    booking.millionths = entry.still && goes_on ? entry.still->deduct(step.millionths) : step.millionths;
+    booking.unobserved_us = step.unobserved_us;
+    booking.reset = step.verdict == GateVerdict::restarted || step.verdict == GateVerdict::refused;
+  } else {
+    entry.gate.forget();
   }
+  if (entry.still) entry.still->move({stamp.steady_ns / 1000, 0, reading.value});
   entry.raw = reading.raw;
   entry.power_uw = 0;
   close_interval(entry, stamp);
@@ -143,32 +157,66 @@ Ledger::Booking Ledger::meter(EntryId id, const Reading& reading, const Stamp& s
   return booking;
 }
 
-Ledger::Booking Ledger::integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns) {
+Ledger::Booking Ledger::stand(EntryId id, const Reading& reading, const Stamp& stamp, Booking booking) {
   Entry& entry = entries_[static_cast<std::size_t>(id)];
-  Booking booking;
-  if (!std::isfinite(reading.value) || reading.value < 0 || reading.value > reading.rate_max) {
-    booking.refused = true;
-    return booking;
-  }
-  const auto power_uw = static_cast<std::int64_t>(std::llround(reading.value * 1e6));
-  if (open_interval(entry, stamp, booking)) {
+  const StillMeter::Verdict verdict =
+      entry.still->stand({stamp.steady_ns / 1000, reading.patience_ms * 1000, reading.value, reading.raw == 0});
+  booking.stands = verdict.stands;
+  booking.integrated = verdict.integrated;
+  booking.millionths = verdict.microjoules;
+  booking.unobserved_us = verdict.unobserved_us;
+  close_interval(entry, stamp);
+  book(id, booking.millionths);
+  return booking;
+}
+
+void Ledger::bridge(EntryId id, std::int64_t millionths) {
+  const std::unique_ptr<StillMeter>& still = entries_[static_cast<std::size_t>(id)].still;
+  if (still) still->bridge(millionths);
+}
+
+void Ledger::add_point(Entry& entry, const PowerPoint& point, std::int64_t period_ns, Booking& booking) {
+  const Stamp stamp{point.at_us * 1000, point.wall_ms};
+  const auto power_uw = static_cast<std::int64_t>(std::llround(point.watts * 1e6));
+  Booking part;
+  if (open_interval(entry, stamp, part)) {
     const auto trapezoid_us = static_cast<std::int64_t>(trapezoid_periods * static_cast<double>(period_ns) / 1000);
     Wide picojoules = entry.remainder_pj;
     if (!entry.this_run) {
-      booking.unobserved_us = booking.interval_us;
-    } else if (booking.interval_us <= trapezoid_us) {
-      picojoules += (Wide{entry.power_uw} + power_uw) * booking.interval_us / 2;
+      part.unobserved_us = part.interval_us;
+    } else if (part.interval_us <= trapezoid_us) {
+      picojoules += (Wide{entry.power_uw} + power_uw) * part.interval_us / 2;
     } else {
-      const std::int64_t held_us = std::min(booking.interval_us, hold_max_us);
+      const std::int64_t held_us = std::min(part.interval_us, hold_max_us);
       picojoules += Wide{entry.power_uw} * held_us;
-      booking.unobserved_us = booking.interval_us - held_us;
+      part.unobserved_us = part.interval_us - held_us;
     }
-    booking.millionths = static_cast<std::int64_t>(picojoules / picojoules_per_microjoule);
+    booking.millionths += static_cast<std::int64_t>(picojoules / picojoules_per_microjoule);
     entry.remainder_pj = static_cast<std::int64_t>(picojoules % picojoules_per_microjoule);
   }
+  booking.unobserved_us += part.unobserved_us;
+  booking.interval_us += part.interval_us;
   entry.raw = 0;
   entry.power_uw = power_uw;
   close_interval(entry, stamp);
+}
+
+Ledger::Booking Ledger::integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns) {
+  Entry& entry = entries_[static_cast<std::size_t>(id)];
+  Booking booking;
+  booking.rate = reading.value;
+  if (!std::isfinite(reading.value) || reading.value < 0) {
+    booking.refused = true;
+    booking.verdict = GateVerdict::refused;
+    return booking;
+  }
+  const MeterGate::Power power =
+      entry.gate.integrate({reading.value, stamp.steady_ns / 1000, stamp.wall_ms}, reading.rate_max);
+  booking.verdict = power.verdict;
+  booking.bound = power.bound;
+  booking.refused = power.points.empty();
+  for (const PowerPoint& point : power.points)
+    add_point(entry, point, period_ns, booking);
   book(id, booking.millionths);
   return booking;
 }

@@ -4,9 +4,9 @@
 //
 // What is booked for the time between two readings; the rest of it counts as unobserved, energy is never invented:
 //
-//   raw counter        the delta, if it is plausible and the gap too short for a second wrap at the device's largest
-//                      rate (collectors/counter.hpp); else nothing
-//   integrated power   gap <= 2.5 periods: the trapezoid
+//   raw counter        the delta, if it is plausible (meter_gate.hpp) and the gap too short for a second wrap at the
+//                      device's largest rate (collectors/counter.hpp); else nothing
+//   integrated power   plausible readings only; gap <= 2.5 periods: the trapezoid
 //                      longer gap: the last power, for at most 30 s
 //                      daemon restarted in between: nothing
 //   after a reboot     nothing; the unobserved time is measured on the wall clock, because the steady clock restarted
@@ -15,6 +15,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,6 +25,8 @@
 
 #include "collectors/batch.hpp"
 #include "collectors/sample.hpp"
+#include "daemon/record/meter_gate.hpp"
+#include "daemon/record/still_meter.hpp"
 #include "storage/ledger_rows.hpp"
 
 namespace perjoule {
@@ -38,8 +41,13 @@ class Ledger {
     std::int64_t millionths = 0;     // booked by this reading
     std::int64_t unobserved_us = 0;  // time for which nothing could be booked
     std::int64_t interval_us = 0;    // since the previous reading; 0: the first one, or the first of this boot
-    bool reset = false;              // the raw counter restarted, or jumped by more than the device can use
-    bool refused = false;            // implausible power: nothing was changed
+    bool reset = false;              // the raw counter restarted, or a step of it was refused
+    bool refused = false;            // the reading is implausible, and nothing is booked for it, or not yet
+    GateVerdict verdict = GateVerdict::booked;
+    double rate = 0;          // of the step that was judged, units per second
+    double bound = 0;         // the largest rate that is booked at once
+    bool stands = false;      // the counter does not count (still_meter.hpp)
+    bool integrated = false;  // and the power beside it is booked in its place
   };
 
   // The entry of a total's key; a new one starts at 0.
@@ -50,6 +58,9 @@ class Ledger {
   // Books a raw counter or a power reading on its entry. `period_ns` is the sampling period of the probe.
   Booking meter(EntryId id, const Reading& reading, const Stamp& stamp);
   Booking integrate(EntryId id, const Reading& reading, const Stamp& stamp, std::int64_t period_ns);
+  // Another total has booked this energy of the same device. If this one's counter stands still, and catches up later,
+  // it is deducted.
+  void bridge(EntryId id, std::int64_t millionths);
 
   // Deletes totals of the families for which `expires` returns true: those whose meter was read last before `since_ms`
   // (wall clock), and of the others those that were read the longest ago, beyond `max`. Never one of `in_use`, whose
@@ -84,6 +95,8 @@ class Ledger {
     std::int64_t wall_ms = 0;
     std::int64_t power_uw = 0;
     std::int64_t remainder_pj = 0;  // of an integral: below one microjoule, carried to the next booking
+    MeterGate gate;
+    std::unique_ptr<StillMeter> still;  // of counters that must not stand still
     bool total_changed = false;
     bool meter_changed = false;
     bool offered = false;  // the file may have it: it was loaded, or taken for a commit
@@ -92,6 +105,10 @@ class Ledger {
   // clock that did not advance, or a reboot in between (whose time is set as unobserved).
   [[nodiscard]] bool open_interval(Entry& entry, const Stamp& stamp, Booking& booking) const;
   void close_interval(Entry& entry, const Stamp& stamp);
+  // A read without a step.
+  [[nodiscard]] Booking stand(EntryId id, const Reading& reading, const Stamp& stamp, Booking booking);
+  // Adds the energy up to a reading to `picojoules`, and the time without any to `booking`.
+  void add_point(Entry& entry, const PowerPoint& point, std::int64_t period_ns, Booking& booking);
   void mark(std::size_t index);
 
   std::string boot_id_;

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <stdexcept>
 #include <utility>
 
@@ -174,36 +175,6 @@ void Recorder::accept_value(const ProbeState& probe, const Resolved& resolved, c
                                0, 0, stamp.steady_ns, probe.info.stale_after_ns, 0});
 }
 
-void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
-                             const Stamp& stamp, Accepted& accepted) {
-  if (resolved.total == nullptr || is_repeated(resolved.total->own.series)) {
-    ++accepted.refused;
-    return;
-  }
-  const bool integral = reading.form == Reading::Form::integral;
-  const Ledger::Booking booking =
-      integral ? ledger_.integrate(resolved.total->own.entry, reading, stamp, probe.info.period_ns)
-               : ledger_.meter(resolved.total->own.entry, reading, stamp);
-  accepted.refused += booking.refused ? 1U : 0U;
-  accepted.resets += booking.reset ? 1U : 0U;
-  std::optional<double> rate;
-  if (integral && !booking.refused) rate = reading.value;
-  // The mean power of the interval; millionths per microsecond are units per second. Without a full booking of the
-  // interval it is unknown, not 0.
-  if (!integral && booking.interval_us > 0 && booking.unobserved_us == 0) {
-    rate = static_cast<double>(booking.millionths) / static_cast<double>(booking.interval_us);
-  }
-  if (rate && resolved.rate) plain_.push_back({*resolved.rate, *rate});
-  if (resolved.by_source != nullptr) ledger_.book(resolved.by_source->own.entry, booking.millionths);
-  if (resolved.unobserved != nullptr) ledger_.book(resolved.unobserved->own.entry, booking.unobserved_us);
-  for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {
-    if (totals_of != nullptr) emitted_.push_back(totals_of);
-  }
-  observe(resolved.observers,
-          {resolved.total->own.series, reading.metric, batch.labels(reading), reading.origin, rate, booking.millionths,
-           booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us});
-}
-
 void Recorder::observe(RowSet observers, const Observation& observation) {
   for (std::size_t i = 0; observers.any() && i < rows_.size(); ++i) {
     if (observers[i]) rows_[i]->observe(observation);
@@ -341,7 +312,11 @@ void Recorder::publish(const ProbeState& probe, const Stamp& stamp) {
     Pending& pending = pending_[current_];
     pending.steady_ns = stamp.steady_ns;
     pending.stale_after_ns = probe.info.stale_after_ns;
-    pending.samples = persisted_;
+    // A total that only an earlier batch of this second has stays, because it may not come again for long.
+    std::erase_if(pending.samples, [this](const Sample& earlier) {
+      return !series_.contains(earlier.series) || series_[earlier.series].pass == passes_;
+    });
+    pending.samples.insert(pending.samples.end(), persisted_.begin(), persisted_.end());
     latest_.read(persisted_, stamp.steady_ns);
   }
   storage::Tick tick{static_cast<storage::GroupId>(current_), stamp.wall_ms, {}};
@@ -370,13 +345,28 @@ void Recorder::commit_last(const Stamp& now) {
   sink_->commit(++generation_, ledger_.take_changed(), true, [](const storage::Report&) {});
 }
 
+// Totals of a commit that failed wait for the next one. What a newer batch has is newer.
+void Recorder::restore(ProbeId probe, Pending failed) {
+  const auto newer = pending_.find(probe);
+  if (newer == pending_.end()) {
+    pending_.emplace(probe, std::move(failed));
+    return;
+  }
+  std::vector<Sample>& samples = newer->second.samples;
+  std::unordered_set<SeriesId> has;
+  for (const Sample& sample : samples)
+    has.insert(sample.series);
+  std::copy_if(failed.samples.begin(), failed.samples.end(), std::back_inserter(samples),
+               [&](const Sample& sample) { return !has.contains(sample.series); });
+}
+
 void Recorder::finish_commit(const storage::Report& report, const OnReport& on_report) {
   committing_ = false;
   for (auto& [probe, pending] : in_flight_) {
     if (report.ledger_committed) {
       latest_.set(pending.samples, pending.steady_ns, pending.stale_after_ns);
     } else {
-      pending_.try_emplace(probe, std::move(pending));  // a newer batch's totals may be pending: keep those
+      restore(probe, std::move(pending));
     }
   }
   in_flight_.clear();

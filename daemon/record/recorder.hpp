@@ -79,8 +79,9 @@ class Recorder {
 
   struct Accepted {
     std::uint64_t samples = 0;
-    std::uint64_t refused = 0;  // readings that were not finite, implausible, repeated, or over the limit of series
-    std::uint64_t resets = 0;   // raw counters that restarted or jumped
+    std::uint64_t refused = 0;      // readings that were not finite, implausible, repeated, or over the limit of series
+    std::uint64_t resets = 0;       // raw counters that restarted or jumped
+    std::vector<ItemFault> faults;  // why meters were not believed (meter_gate.hpp): at most 16, counted as refused
   };
   // What accept() has to do for series that are new in the batch, in parts, so that no turn of the loop is long: about
   // `new_max` series are identified or dropped by one call. True: accept() has only known series now.
@@ -151,7 +152,7 @@ class Recorder {
     const Totals* unobserved = nullptr;  // its unobserved seconds; joules only
     RowSet observers;                    // the rows that observe `metric`
   };
-  // The totals of a probe's newest batch, and the batch's time.
+  // The totals of a probe's batches since the last commit, each with its newest value, and the newest batch's time.
   struct Pending {
     std::int64_t steady_ns = 0;
     std::int64_t stale_after_ns = 0;
@@ -186,6 +187,9 @@ class Recorder {
                     const Stamp& stamp, Accepted& accepted);
   void accept_energy(ProbeState& probe, const Resolved& resolved, const Batch& batch, const Reading& reading,
                      const Stamp& stamp, Accepted& accepted);
+  // The mean power since the last reading, if it is known; else the series of the power ends at once.
+  [[nodiscard]] std::optional<double> rate_of(const Resolved& resolved, const Reading& reading,
+                                              const Ledger::Booking& booking);
   void observe(RowSet observers, const Observation& observation);
   void derive(ProbeState& probe, const Stamp& stamp);
   // The rows (row.hpp) that have `metric` among their inputs, without those before index `first`.
@@ -196,6 +200,7 @@ class Recorder {
   [[nodiscard]] bool is_repeated(SeriesId id);
   void publish(const ProbeState& probe, const Stamp& stamp);
   void push_ends(std::vector<SeriesId> ended, const Stamp& now);
+  void restore(ProbeId probe, Pending failed);
   void finish_commit(const storage::Report& report, const OnReport& on_report);
 
   Latest& latest_;
@@ -213,7 +218,7 @@ class Recorder {
   std::vector<const Totals*> emitted_;  // totals that the batch or a row booked on; may repeat
   std::vector<Sample> persisted_;       // emitted_ as samples, each once; shown after a commit
   // From a batch to the end of the commit that includes it:
-  std::map<ProbeId, Pending> pending_;    // per probe the newest batch's totals, until commit() takes them
+  std::map<ProbeId, Pending> pending_;    // per probe, until commit() takes them
   std::map<ProbeId, Pending> in_flight_;  // those of the commit under way, until finish_commit()
   // Until the series is dropped:
   std::map<std::string, Totals, std::less<>> totals_;  // by metric name, NUL, label values

@@ -190,8 +190,8 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
     stamp.uncertainty_ns = ended.ended.steady_ns - ended.started.steady_ns;
     const Recorder::Accepted accepted = recorder_.accept(*run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
-    if (!ended.batch.faults().empty()) {
-      const ItemFault& first = ended.batch.faults().front();
+    if (!ended.batch.faults().empty() || !accepted.faults.empty()) {
+      const ItemFault& first = ended.batch.faults().empty() ? accepted.faults.front() : ended.batch.faults().front();
       report.what = fmt::format("{}: {}", first.item, first.error.what);
       report.remedy = first.error.remedy;
     }

@@ -27,6 +27,16 @@ class Meter:
         return (self.microjoules - self.first) / 1e6
 
 
+def shown(daemon, meter):
+    """Advances the meter until every persisted total is there; the node has power from the second reading on."""
+    def look():
+        meter.advance(1)
+        seen = daemon.scrape()
+        return seen if all(seen[name] for name in PERSISTED) else None
+
+    return wait_for(look, "all totals", every=0.1)
+
+
 def totals(scrape):
     return {(name, *sorted(labels.items())): value for name in PERSISTED for labels, value in scrape[name]}
 

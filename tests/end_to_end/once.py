@@ -48,8 +48,13 @@ def as_json(binary, _):
     check(printed["time"] > 1.7e9, "time of the samples")
 
 
-def table(binary, _):
-    verdict, blank, header, *rows = once(binary, "table").splitlines()
+def table(binary, directory):
+    """The capture is of one moment, so its counters stand still and its power is unknown; those of a recording move."""
+    verdict = once(binary, "table").splitlines()[0]
+    equal(verdict, "OK: no GPU, power unknown", "of a moment")
+    recording(directory / "host", [100, 350, 400], packages=(0, 10))
+    ended = run([binary, "once", f"--replay={directory / 'host'}"])
+    verdict, blank, header, *rows = ended.stdout.splitlines()
     equal((verdict, blank, header.split()[0]), ("OK: no GPU, 100 % of power measured", "", "DEVICE"), "its beginning")
     equal([row.split(" ")[0] for row in rows], ["node", "cpu", "cpu"], rows)
     equal([row.split()[1] for row in rows[1:]], ["0", "10"], "packages")
@@ -168,10 +173,12 @@ def watch(binary, directory):
         equal(process.wait(5), 0, "exit code")
 
 
-def recording(directory, joules):
-    """A host for each of `joules`, what its package's counter has counted by that second."""
+def recording(directory, joules, packages=(0,)):
+    """A host for each of `joules`, what the counters of its packages have counted by that second."""
     for second, counted in enumerate(joules):
-        Tree(directory / str(second)).package(0, counted * 1000000)
+        tree = Tree(directory / str(second))
+        for package in packages:
+            tree.package(package, counted * 1000000)
         (directory / f"{second}/t").mkdir()
         (directory / f"{second}/t/site.prom").write_text("perjoule_facility_power_watts{category=\"it\"} 4000\n")
 

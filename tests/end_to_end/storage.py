@@ -9,7 +9,7 @@ import subprocess
 import sys
 
 from harness import Daemon, as_nobody, check, equal, main, run, said
-from meter import FAST, PERSISTED, Meter, grown, not_fallen, package_joules
+from meter import FAST, PERSISTED, Meter, grown, not_fallen, package_joules, shown
 
 
 def kill_keeps_totals(binary, directory):
@@ -18,18 +18,17 @@ def kill_keeps_totals(binary, directory):
     before = None
     for _ in range(3):
         with Daemon(binary, directory, *flags) as daemon:
-            # Once a reading was booked: until then nothing is shown, because the device has not been read.
-            seen = daemon.scrape_until(lambda scrape: scrape[PERSISTED[0]], "the total")
+            # Until a reading is booked nothing is shown, because the device has not been read.
+            seen = shown(daemon, meter)
             if before:
                 not_fallen(before, seen)
             before = grown(daemon, meter, package_joules(seen) + 50)
             daemon.kill()
         meter.advance(40)  # while no daemon runs: the counter bridges the gap
     with Daemon(binary, directory, *flags) as daemon:
-        seen = daemon.scrape_until(lambda scrape: package_joules(scrape) > package_joules(before), "the gap is booked")
-        not_fallen(before, seen)
+        not_fallen(before, shown(daemon, meter))
+        seen = daemon.scrape_until(lambda scrape: package_joules(scrape) == meter.joules(), "joules after three kills")
         equal(seen.value("perjoule_energy_unobserved_seconds_total", device="package-0"), 0, "unobserved seconds")
-        equal(package_joules(seen), meter.joules(), "joules after three kills")
         daemon.stop()
 
 

@@ -224,12 +224,12 @@ TEST_CASE(
   rig.nvml.field(nvml::field::power_average, 200'000);
   REQUIRE(rig.sample().has_value());
   CHECK(contains(lines(rig.batch),
-                 "perjoule_gpu_energy_joules_total" + labels + "} meter 123456000 wrap 0 max 520 GPU-fake counter"));
+                 "perjoule_gpu_energy_joules_total" + labels + "} meter 123456000 wrap 0 max 400 GPU-fake counter"));
   rig.nvml.fields.erase(nvml::field::total_energy);
   rig.nvml.results["energy"] = Return::not_supported;
   REQUIRE(rig.sample().has_value());
   CHECK(contains(lines(rig.batch), "perjoule_gpu_energy_joules_total" + labels +
-                                       "} integrate 200 max 1200 GPU-fake integrated rate perjoule_gpu_power_watts"));
+                                       "} integrate 200 max 400 GPU-fake integrated rate perjoule_gpu_power_watts"));
   CHECK_FALSE(shows(lines(rig.batch), "perjoule_gpu_power_watts"));
 }
 

@@ -117,7 +117,7 @@ TEST_CASE("eight H100: every value equals the scenario's, in base units") {
       "perjoule_gpu_power_limit_default_watts" + g + "} 700",
       "perjoule_gpu_power_limit_min_watts" + g + "} 200",
       "perjoule_gpu_power_limit_max_watts" + g + "} 700",
-      "perjoule_gpu_energy_joules_total" + g + "} meter 59590000000 wrap 0 max 910 " + uuid(7) + " counter",
+      "perjoule_gpu_energy_joules_total" + g + "} meter 59590000000 wrap 0 max 700 " + uuid(7) + " counter",
       "perjoule_gpu_temperature_celsius" + g + ",sensor=\"core\"} 59",
       "perjoule_gpu_temperature_celsius" + g + ",sensor=\"memory\"} 56",
       "perjoule_gpu_thermal_margin_celsius" + g + "} 28",
@@ -163,7 +163,7 @@ TEST_CASE("a consumer board without counter, margin or memory sensor shows what 
   REQUIRE(probes->size() == 1);
   const auto got = sampled(probes->front());
   const std::string g = R"({gpu="0",uuid=")" + probes->front().device + '"';
-  CHECK(contains(got, "perjoule_gpu_energy_joules_total" + g + "} integrate 104.5 max 1050 " + probes->front().device +
+  CHECK(contains(got, "perjoule_gpu_energy_joules_total" + g + "} integrate 104.5 max 350 " + probes->front().device +
                           " integrated rate perjoule_gpu_power_watts"));
   CHECK(contains(got, "perjoule_gpu_power_instant_watts" + g + "} 104.5"));
   CHECK(contains(got, "perjoule_gpu_thermal_margin_celsius" + g + "} 55"));

@@ -245,14 +245,8 @@ TEST_CASE("power_model: inactive where a meter can be read, unless `always` is s
   CHECK(watts_of(*model).empty());
   host.write("sys/class/powercap/intel-rapl:0/name", "package-0\n");
   host.write("sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
-  const auto refused = power_model_entry.make({}, host.roots());
-  REQUIRE(!refused);
-  CHECK(refused.error().fault == Fault::absent);
-  CHECK(refused.error().what == "not needed: rapl measures the packages");
   Batch batch;
-  const auto sampled = model->sample(batch);
-  REQUIRE(!sampled);
-  CHECK(sampled.error().fault == Fault::absent);
+  CHECK(model->sample(batch).has_value());
   CHECK(batch.readings().empty());
   Options always;
   always.set("always", true);
@@ -265,6 +259,36 @@ TEST_CASE("power_model: inactive where a meter can be read, unless `always` is s
   host.write("sys/class/powercap/intel-rapl:0/energy_uj", "1\n");
   host.ticks(1020, 1020);
   CHECK(watts_of(*model).size() == 1);
+}
+
+TEST_CASE("power_model: steps in for the packages whose counters stand still, and for no others") {
+  const Host host({2, 2});
+  const auto zone = [&](int package, int microjoules) {
+    const std::string path = fmt::format("sys/class/powercap/intel-rapl:{}/", package);
+    host.write(path + "name", fmt::format("package-{}\n", package));
+    host.write(path + "energy_uj", fmt::format("{}\n", microjoules));
+  };
+  const auto model = made(host);
+  std::uint64_t ticks = 1000;
+  const auto read = [&](int first, int second) {
+    host.ticks(ticks, ticks);
+    ticks += 10;
+    zone(0, first);
+    zone(1, second);
+    Batch batch;
+    (void)model->sample(batch);
+    std::string packages;
+    for (const Reading& reading : batch.readings())
+      packages += batch.label(reading, 0);
+    return packages;
+  };
+  for (int i = 0; i < 5; ++i)
+    CHECK(read(7, 100 + i).empty());
+  CHECK(read(7, 200).empty());  // the model's first look at the utilisation
+  CHECK(read(7, 300) == "0");
+  CHECK(read(7, 400) == "0");
+  CHECK(read(8, 500).empty());
+  CHECK(read(9, 500).empty());
 }
 
 TEST_CASE("power_model: refused settings and missing files") {

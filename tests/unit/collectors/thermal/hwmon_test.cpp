@@ -82,7 +82,7 @@ TEST_CASE("a server: chips are labelled with their devices' addresses, never wit
       Lines{
           "perjoule_fan_speed_rpm{chip=\"pmbus-3-0058\",sensor=\"fan1\"} 9200",
           "perjoule_sensor_energy_joules_total{chip=\"pmbus-3-0058\",sensor=\"pin\",role=\"psu_in\"} integrate 480 max "
-          "20000 pmbus-3-0058/pin integrated rate perjoule_sensor_power_watts",
+          "1100 pmbus-3-0058/pin integrated rate perjoule_sensor_power_watts",
           "perjoule_sensor_energy_joules_total{chip=\"pmbus-3-0058\",sensor=\"pout1\",role=\"psu_out\"} integrate 441 "
           "max 20000 pmbus-3-0058/pout1 integrated rate perjoule_sensor_power_watts",
           "perjoule_sensor_energy_joules_total{chip=\"power_meter-ACPI000D:00\",sensor=\"power1\",role=\"node\"} "
@@ -124,18 +124,31 @@ TEST_CASE("energy counters are preferred to integrals, and parts do not share th
           "perjoule_sensor_energy_joules_total{chip=\"amd_energy\",sensor=\"Ecore000\",role=\"other\"} meter 3 wrap 0 "
           "max 20000 amd_energy/Ecore000 counter rate perjoule_sensor_power_watts",
           "perjoule_sensor_energy_joules_total{chip=\"amd_energy\",sensor=\"Esocket0\",role=\"cpu\"} meter 4 wrap 0 "
-          "max 20000 amd_energy/Esocket0 counter rate perjoule_sensor_power_watts",
+          "max 1000 amd_energy/Esocket0 counter rate perjoule_sensor_power_watts",
           "perjoule_sensor_energy_joules_total{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\"} meter 12 wrap 0 max "
-          "20000 amdgpu/PPT counter",
+          "290 amdgpu/PPT counter",
           "perjoule_sensor_energy_joules_total{chip=\"i915\",sensor=\"power1\",role=\"gpu\"} meter 25637161804 wrap "
-          "0 max 20000 i915/power1 counter rate perjoule_sensor_power_watts",
-          "perjoule_sensor_energy_joules_total{chip=\"xe\",sensor=\"card\",role=\"gpu\"} meter 900 wrap 0 max 20000 "
+          "0 max 55 i915/power1 counter rate perjoule_sensor_power_watts",
+          "perjoule_sensor_energy_joules_total{chip=\"xe\",sensor=\"card\",role=\"gpu\"} meter 900 wrap 0 max 2000 "
           "xe/card counter rate perjoule_sensor_power_watts",
           "perjoule_sensor_energy_joules_total{chip=\"xe\",sensor=\"pkg\",role=\"other\"} meter 700 wrap 0 max 20000 "
           "xe/pkg counter rate perjoule_sensor_power_watts",
           "perjoule_sensor_power_limit_watts{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\",limit=\"cap\"} 290",
           "perjoule_sensor_power_limit_watts{chip=\"i915\",sensor=\"power1\",role=\"gpu\",limit=\"max\"} 55",
           "perjoule_sensor_power_watts{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\"} 70"});
+}
+
+TEST_CASE("a card counter that never counted leaves the role to the package's") {
+  const Tree tree({{HWMON "0/name", "xe"},
+                   {HWMON "0/energy1_label", "card"},
+                   {HWMON "0/energy1_input", "0"},
+                   {HWMON "0/energy2_label", "pkg"},
+                   {HWMON "0/energy2_input", "700"}});
+  std::vector<Probe> probes = probes_of(tree.roots());
+  const Lines lines = sample(probes);
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].find("sensor=\"card\",role=\"other\"") != std::string::npos);
+  CHECK(lines[1].find("sensor=\"pkg\",role=\"gpu\"") != std::string::npos);
 }
 
 TEST_CASE("without class/hwmon the chips are found below devices, within bounds") {

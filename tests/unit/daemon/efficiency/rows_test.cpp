@@ -126,6 +126,7 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
     again.gpu_uj = node.gpu_uj - 120'000'000;
     again.cpu_uj = node.cpu_uj - 100'000'000;
     again.tick(120, 0, 1);  // the same raw counters: nothing to book
+    CHECK(again.total(node_energy, {"sum"}) == doctest::Approx(node_joules));
     CHECK(again.total(energy_by_source, {"node", "counter"}) ==
           doctest::Approx(node.total(energy_by_source, {"node", "counter"})).epsilon(1e-3));
     CHECK(again.total(energy_cost, {"EUR"}) == -1);  // a price that is no longer configured is not shown

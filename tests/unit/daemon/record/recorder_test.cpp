@@ -97,6 +97,25 @@ TEST_CASE("a reading during a commit is shown after the next commit") {
   CHECK(daemon.energy(2) == 70.0);
 }
 
+TEST_CASE("a total that only one batch has is shown, whatever comes before its commit, and if that fails") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  const auto accept = [&](std::string_view workload, std::int64_t seconds) {
+    Batch batch;
+    batch.meter(work, nullptr, {workload, 5, 0, 100}, workload, "steps");
+    daemon.recorder.accept(probe, batch, at(seconds));
+  };
+  accept("a", 1);
+  accept("b", 1);
+  daemon.recorder.commit(false);
+  accept("c", 2);
+  daemon.sink.answer(false);
+  accept("d", 2);
+  daemon.commit(true);
+  for (const char* workload : {"a", "b", "c", "d"})
+    CHECK_MESSAGE(daemon.shown(work, {workload, "steps"}, 2), workload);
+}
+
 TEST_CASE("without commits the shown totals stay for 30 s, whether commits fail or hang; then they are absent") {
   const auto play = [](bool hangs) {
     Daemon daemon;
@@ -221,6 +240,47 @@ TEST_CASE("a source that comes and goes: the counters of both stay current") {
   }
   CHECK(daemon.energy(60, "modelled") == 10.0);
   CHECK(daemon.energy(60, "rapl") == 3000.0);
+}
+
+TEST_CASE("a step beyond what the device may use is a fault with both numbers, and its power is absent at once") {
+  Daemon daemon;
+  const ProbeId probe = daemon.open();
+  const auto read = [&](std::uint64_t joules, int second) {
+    const Recorder::Accepted accepted = daemon.recorder.accept(probe, package(joules * 1'000'000), at(second));
+    daemon.commit(true);
+    return accepted;
+  };
+  const auto power = [&](int second) { return daemon.shown(cpu_package_power, {"0", "rapl"}, second); };
+  read(1000, 0);
+  read(1100, 1);
+  CHECK(power(1) == 100);
+  // Up for one read, and back.
+  const Recorder::Accepted held = read(61'100, 2);
+  CHECK(held.refused == 1);
+  REQUIRE(held.faults.size() == 1);
+  CHECK(held.faults[0].item == "package-0");
+  CHECK(held.faults[0].error.what.find("60000.0 W; more than 600.0") != std::string::npos);
+  CHECK_FALSE(power(2));
+  CHECK(daemon.energy(2) == 100);
+  CHECK(read(1300, 3).refused == 0);
+  CHECK(power(3) == 100);
+  CHECK(daemon.energy(3) == 300);
+  // Up, and on from there.
+  read(61'300, 4);
+  const Recorder::Accepted refused = read(61'400, 5);
+  CHECK(refused.refused == 1);
+  CHECK(refused.resets == 1);
+  REQUIRE(refused.faults.size() == 1);
+  CHECK(refused.faults[0].error.what.find("1.000 s are unobserved") != std::string::npos);
+  CHECK_FALSE(power(5));
+  CHECK(daemon.energy(5) == 400);
+  // A limit that was raised without notice.
+  for (int second = 6; second <= 8; ++second) {
+    CHECK(daemon.energy(second) == 400);
+    read(61'400 + 700 * static_cast<std::uint64_t>(second - 5), second);
+  }
+  CHECK(daemon.energy(8) == 2500);
+  CHECK(power(8) == 700);
 }
 
 TEST_CASE("a device that comes back has its probe and its group of the history again") {
