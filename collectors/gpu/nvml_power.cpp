@@ -15,10 +15,10 @@ namespace {
 constexpr std::int64_t window_ns = 10'000'000'000;
 constexpr std::int64_t window_least_ns = 2'000'000'000;
 constexpr std::size_t points_max = 256;
-constexpr double board_watts_max = 10'000;  // for a board that reports no limit
+constexpr double board_watts_max = 10'000;   // for a board that reports no limit
 constexpr double board_watts_guess = 2'000;  // the largest of one that reports no limit, for the gate
-constexpr double watts_alive = 1;           // no board that draws less is in use
-constexpr double sample_margin = 3;         // a sample of 25 ms may hit a short peak above the limit
+constexpr double watts_alive = 1;            // no board that draws less is in use
+constexpr double sample_margin = 3;          // a sample of 25 ms may hit a short peak above the limit
 constexpr std::int64_t limit_milliwatts_max = 20'000'000;
 constexpr std::int64_t microjoules_per_millijoule = 1000;
 constexpr std::int64_t millijoules_max = std::numeric_limits<std::int64_t>::max() / microjoules_per_millijoule;

@@ -50,7 +50,10 @@ Result<Connection> open_history(const std::filesystem::path& path) {
 // Several grp rows may contain a series, and after the clock was set back their times overlap. Of two points with one
 // timestamp, one is kept.
 void HistoryReader::put_in_order(std::vector<Point>& points) {
-  const auto earlier = [](const Point& a, const Point& b) { return a.wall_ms < b.wall_ms; };
+  // A series that comes back in the millisecond of its end is there: of two the sample counts, and not the mark.
+  const auto earlier = [](const Point& a, const Point& b) {
+    return a.wall_ms != b.wall_ms ? a.wall_ms < b.wall_ms : !is_end_mark(a.value) && is_end_mark(b.value);
+  };
   const auto same = [](const Point& a, const Point& b) { return a.wall_ms == b.wall_ms; };
   if (!std::is_sorted(points.begin(), points.end(), earlier)) std::stable_sort(points.begin(), points.end(), earlier);
   points.erase(std::unique(points.begin(), points.end(), same), points.end());

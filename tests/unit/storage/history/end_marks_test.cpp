@@ -8,6 +8,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "storage/history/history_reader.hpp"
@@ -92,6 +93,29 @@ TEST_CASE("end marks: they keep their bits unsealed and sealed, also beside valu
   seal_all(*store);
   CHECK(number(scratch / "history.db", "SELECT count(*) FROM chunk") == 2);
   CHECK(marks(*store) == Marks{{"perjoule_power_watts", {70'000, 80'000}}, {"perjoule_energy_joules_total", {70'000}}});
+}
+
+TEST_CASE("end marks: a sample in the millisecond of a mark hides the mark") {
+  for (const bool ends_first : {false, true}) {
+    const Scratch scratch;
+    auto store = open_store(scratch / "history.db");
+    Frame frame = described();
+    if (ends_first) std::swap(frame.groups[0], frame.groups[1]);
+    sample(frame, 0, 5);
+    end(frame, start_ms + 5'000, {1, 2});
+    sample(frame, 5, 6);
+    REQUIRE(store->append(frame));
+    for (const bool sealed : {false, true}) {
+      if (sealed) seal_all(*store);
+      CHECK(marks(*store).empty());
+      std::size_t points_read = 0;
+      REQUIRE(store->read({}, [&](const SeriesDescription&, const std::vector<Point>& points) {
+        points_read += points.size();
+        return true;
+      }));
+      CHECK(points_read == 2 * 6);
+    }
+  }
 }
 
 TEST_CASE("end marks: the series of a run that was killed end right after its newest sample, once") {
