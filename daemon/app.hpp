@@ -67,6 +67,7 @@ class App {
   void commit(std::uint64_t second);
   void flush();
   void refresh(std::uint64_t second);
+  void settle(const Stamp& now);
   void announce(const Stamp& now);
   struct Reading;
   void start_reloader();
@@ -108,7 +109,8 @@ class App {
   asio::signal_set signal_set_;
   std::unique_ptr<Alarm> tick_;
   double watts_per_busy_cpu_ = 0;
-  std::int64_t settled_ns_ = 0;
+  std::int64_t settled_ns_ = 0;  // when every source had had its first call; 0: not yet
+  bool rows_settled_ = false;
   std::int64_t commit_began_ns_ = 0;
   bool history_due_ = false;
   bool ready_ = false;

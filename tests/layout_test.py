@@ -37,7 +37,7 @@ STEPS = {
                ["daemon/self"], ["daemon/families"], ["daemon/query/promql"], ["daemon/query/evaluate"],
                ["daemon/query"], ["daemon/alerts"], ["daemon/alerts/rules"], ["daemon/alerts/notify"],
                ["daemon/alerts/evaluate"], ["daemon/web"], ["daemon/commands"], ["daemon/app"], ["daemon/app_reload"],
-               ["daemon/main"]],
+               ["daemon/app_housekeeping"], ["daemon/main"]],
 }
 STEP = {room: step for floor in STEPS.values() for step, rooms in enumerate(floor) for room in rooms}
 # What the daemon may know of the storage below its root.

@@ -26,4 +26,8 @@ inline constexpr auto dram_energy = persisted_counter<Unit::joule>(
     "perjoule_dram_energy_joules_total",
     "Energy of the memory attached to a package (RAPL dram); not included in the package's energy.", "package");
 
+inline constexpr auto psys_energy = persisted_counter<Unit::joule>(
+    "perjoule_psys_energy_joules_total",
+    "Energy of the platform as its firmware measures it (RAPL psys); it includes packages and memory.", "package");
+
 }  // namespace perjoule

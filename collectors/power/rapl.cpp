@@ -48,9 +48,6 @@ constexpr auto uncore_power =
                       "Mean power of a package's parts beside the cores (RAPL uncore, PP1).", "package");
 constexpr auto dram_power = gauge<Unit::watt>("perjoule_dram_power_watts",
                                               "Mean power of the memory attached to a package (RAPL dram).", "package");
-constexpr auto psys_energy = persisted_counter<Unit::joule>(
-    "perjoule_psys_energy_joules_total",
-    "Energy of the platform as its firmware measures it (RAPL psys); it includes packages and memory.", "package");
 constexpr auto psys_power = gauge<Unit::watt>(
     "perjoule_psys_power_watts", "Mean power of the platform as its firmware measures it (RAPL psys).", "package");
 

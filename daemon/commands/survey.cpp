@@ -38,15 +38,6 @@ std::int64_t middle_after(const Stamp& now) {
   return now.steady_ns + wait_ms * nanoseconds_per_millisecond;
 }
 
-bool done(const Sources& sources, unsigned calls) {
-  if (!sources.settled()) return false;
-  const auto enough = [calls](const auto& item) {
-    const SourceStatus& status = item.second;
-    return status.samples + status.timeouts >= calls || status.state != SourceState::ok;
-  };
-  return std::all_of(sources.list().begin(), sources.list().end(), enough);
-}
-
 // GPUs get the slot numbers that the daemon saved, if this user may read its ledger.
 storage::LedgerRows kept_states(const config::Settings& settings) {
   storage::LedgerRows kept;
@@ -71,6 +62,7 @@ class Surveyor {
       signals.emplace(loop_, SIGINT, SIGTERM);
       signals->async_wait([this](const boost::system::error_code&, int) { loop_.stop(); });
     }
+    recorder_.settle(false, clock_.now());
     asio::co_spawn(loop_, watch(until_ns), asio::detached);
     loop_.run();
     update();
@@ -109,7 +101,8 @@ class Surveyor {
     start_sources();
     do {
       co_await alarm->wait_until(clock_.now().steady_ns + check_every_ns);
-    } while (!done(sources_, plan_.calls) && clock_.now().steady_ns < until_ns);
+    } while (!sources_.settled(plan_.calls) && clock_.now().steady_ns < until_ns);
+    recorder_.settle(true, clock_.now());
     while (plan_.each_second && !played_) {
       const std::int64_t next_ns = clock_.now().steady_ns + nanoseconds_per_second;
       update();

@@ -117,6 +117,7 @@ Lines lines_of(const Survey& survey) {
   survey.latest.visit(survey.steady_ns, [&](const Metric& metric, std::string_view text, double value) {
     const Labels labels = parse_labels(text).value_or(Labels{});
     if (const auto slot = slot_of(labels)) return take_gpu(lines, *slot, metric, labels, value);
+    if (&metric == &node_modelled_power) lines.modelled_watts = value;
     if (&metric == &node_power) {
       lines.node.watts = value;
       lines.node.note = label_value(labels, "source");
@@ -128,7 +129,6 @@ Lines lines_of(const Survey& survey) {
     Line& line = lines.packages[std::string(label_value(labels, "package"))];
     fill(line, package_cells, metric, labels, value);
     if (label_value(labels, "source") != name(NodeSource::modelled)) return;
-    lines.modelled_watts += value;
     note(line, name(NodeSource::modelled));
   });
   for (const auto& [labels, celsius] : temperatures)
@@ -136,10 +136,9 @@ Lines lines_of(const Survey& survey) {
   return lines;
 }
 
-// Rounded up, so that what is 100 % measured has no modelled part. A meter or the power supplies measure what the model
-// estimates.
+// Rounded up, so that what is 100 % measured has no modelled part.
 double modelled_percent(const Lines& lines) {
-  if (lines.node.note != name(NodeSource::modelled) || !lines.node.watts || *lines.node.watts <= 0) return 0;
+  if (!lines.node.watts || *lines.node.watts <= 0) return 0;
   return std::ceil(100 * std::clamp(lines.modelled_watts / *lines.node.watts, 0.0, 1.0));
 }
 

@@ -2,7 +2,7 @@
 
 #include "daemon/efficiency/cost_row.hpp"
 #include "daemon/efficiency/gpu_row.hpp"
-#include "daemon/efficiency/node_power.hpp"
+#include "daemon/efficiency/node_row.hpp"
 
 namespace perjoule {
 

@@ -10,6 +10,7 @@ namespace {
 
 constexpr double trapezoid_periods = 2.5;
 constexpr std::int64_t hold_max_us = 30'000'000;
+constexpr std::int64_t last_minute_ms = 60'000;
 constexpr std::int64_t picojoules_per_microjoule = 1'000'000;
 
 __extension__ using Wide = __int128;  // microwatts x microseconds: 30 s at a megawatt exceeds 64 bits
@@ -268,6 +269,19 @@ std::vector<std::string> Ledger::keys(std::string_view prefix) const {
     if (key.starts_with(prefix)) found.push_back(key);
   }
   std::sort(found.begin(), found.end());
+  return found;
+}
+
+std::vector<std::string> Ledger::last_read(std::string_view prefix) const {
+  std::int64_t newest_ms = INT64_MIN;
+  for (const Entry& entry : entries_) {
+    if (entry.metered) newest_ms = std::max(newest_ms, entry.wall_ms);
+  }
+  std::vector<std::string> found = keys(prefix);
+  std::erase_if(found, [&](const std::string& key) {
+    const Entry& entry = entries_[static_cast<std::size_t>(ids_.find(key)->second)];
+    return !entry.metered || newest_ms - entry.wall_ms > last_minute_ms;
+  });
   return found;
 }
 

@@ -80,6 +80,9 @@ class Ledger {
   void restore();
   // Every total's key that starts with `prefix`, sorted.
   [[nodiscard]] std::vector<std::string> keys(std::string_view prefix) const;
+  // Of the meters among them, those that were read in the last minute of the last run: before the first reading of this
+  // one.
+  [[nodiscard]] std::vector<std::string> last_read(std::string_view prefix) const;
   [[nodiscard]] std::size_t size() const { return ids_.size(); }
 
  private:

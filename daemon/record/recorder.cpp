@@ -65,6 +65,20 @@ void Recorder::configure(const config::Efficiency& settings) {
     row->configure(settings);
 }
 
+void Recorder::settle(bool settled, const Stamp& now) {
+  for (const auto& row : rows_)
+    row->settle(settled);
+  if (settled) accept(current_, Batch(), now);  // what waited for it is derived
+}
+
+std::vector<std::string> Recorder::notes(std::int64_t now_ns) const {
+  std::vector<std::string> notes;
+  for (const auto& row : rows_) {
+    if (std::string note = row->note(now_ns); !note.empty()) notes.push_back(std::move(note));
+  }
+  return notes;
+}
+
 Recorder::RowSet Recorder::observers(const Metric& metric, std::size_t first) const {
   RowSet set;
   for (std::size_t i = first; i < rows_.size(); ++i) {
@@ -90,6 +104,9 @@ ProbeId Recorder::open_probe(ProbeInfo info) {
 
 void Recorder::close_probe(ProbeId probe) {
   ProbeState& state = probes_.at(probe);
+  const std::unordered_set<SeriesId> closed(state.shown.begin(), state.shown.end());
+  for (const auto& row : rows_)
+    row->close(closed, now_.steady_ns);
   latest_.remove(std::vector<SeriesId>(state.shown.begin(), state.shown.end()));
   state = ProbeState{std::move(state.info), {}, {}, false, state.used_ns};
   pending_.erase(probe);

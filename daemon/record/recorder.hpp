@@ -76,6 +76,9 @@ class Recorder {
   void close_probe(ProbeId probe);
   // The settings of the derived rows, at the start and after a reload.
   void configure(const config::Efficiency& settings);
+  // For the rows (row.hpp): whether every source has had its first call, and what an operator should know.
+  void settle(bool settled, const Stamp& now);
+  [[nodiscard]] std::vector<std::string> notes(std::int64_t now_ns) const;
 
   struct Accepted {
     std::uint64_t samples = 0;

@@ -74,7 +74,7 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   }
   observe(resolved.observers,
           {resolved.total->own.series, reading.metric, batch.labels(reading), origin, rate, booking.millionths,
-           booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us});
+           booking.unobserved_us, stamp.steady_ns, probe.info.stale_after_ns, booking.interval_us, booking.stands});
 }
 
 std::optional<double> Recorder::rate_of(const Resolved& resolved, const Reading& reading,

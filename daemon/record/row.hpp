@@ -12,6 +12,7 @@
 #include <memory>
 #include <optional>
 #include <span>
+#include <string>
 #include <string_view>
 #include <unordered_set>
 #include <vector>
@@ -34,6 +35,7 @@ struct Observation {
   std::int64_t steady_ns = 0;
   std::int64_t stale_after_ns = 0;
   std::int64_t interval_us = 0;  // since the previous reading, also across a restart; 0: first reading, or a new boot
+  bool stands = false;           // energy: its counter answers and stands still (still_meter.hpp)
 };
 
 // Receives what a row derives. Valid during one call of derive() only.
@@ -55,12 +57,18 @@ class Row {
   // True: the row's series belong to the device of the current batch, and are removed when that device is closed.
   [[nodiscard]] virtual bool of_device() const { return false; }
   virtual void configure(const config::Efficiency& /*settings*/) {}
+  // Whether every source has had its first call; it has, unless this says otherwise.
+  virtual void settle(bool /*settled*/) {}
   // The key of the configuration that this output needs and that is not set; "" if it needs none.
   [[nodiscard]] virtual std::string_view lacks(const Metric& /*output*/) const { return ""; }
   virtual void observe(const Observation& observation) = 0;
   virtual void derive(const Stamp& stamp, Derivation& derivation) = 0;
   // These series were not observed for an hour, and come back with other ids.
   virtual void forget(const std::unordered_set<SeriesId>& /*ids*/) {}
+  // The device of these series was closed; it may come back, with the same ids.
+  virtual void close(const std::unordered_set<SeriesId>& /*ids*/, std::int64_t /*now_ns*/) {}
+  // What an operator should know of its outputs, as a sentence: for the page and the log. "" if all is well.
+  [[nodiscard]] virtual std::string note(std::int64_t /*now_ns*/) const { return ""; }
 };
 
 // In order of dependency: a row may use the outputs of the rows before it.

@@ -141,11 +141,12 @@ void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   recorder_.show_own(std::span(samples).first(count), stamp);
 }
 
-bool Sources::settled() const {
-  for (const auto& [key, status] : list_) {
+bool Sources::settled(std::uint64_t calls) const {
+  return std::all_of(list_.begin(), list_.end(), [calls](const auto& item) {
+    const SourceStatus& status = item.second;
     if (!status.state) return false;
-  }
-  return true;
+    return calls <= 1 || status.state != SourceState::ok || status.samples + status.timeouts >= calls;
+  });
 }
 
 }  // namespace perjoule

@@ -72,8 +72,9 @@ class Sources {
   void forget(std::string_view source);  // with all its devices
 
   [[nodiscard]] const std::map<std::pair<std::string, std::string>, SourceStatus>& list() const { return list_; }
-  // True when every source and device in the list has finished its first call or exceeded its first deadline.
-  [[nodiscard]] bool settled() const;
+  // True when every source and device in the list has finished its first call, or so many, or exceeded a deadline; one
+  // that is not ok has no more.
+  [[nodiscard]] bool settled(std::uint64_t calls = 1) const;
 
  private:
   // The series that a status may have, in the order of source_states and then last success, duration, faults, missed.

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cstdlib>
 #include <functional>
+#include <utility>
 
 namespace perjoule {
 
@@ -26,6 +27,14 @@ void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, st
       verdict == LogRateLimit::Verdict::say_last ? "changes too often; not logged for up to 10 minutes" : "";
   log_.write(bad ? config::LogLevel::warn : config::LogLevel::info, fmt::format("{} {}", subject, name(state)),
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
+}
+
+void ChangeLog::notes(std::vector<std::string> notes, std::int64_t now_ns) {
+  for (const std::string& note : notes) {
+    if (std::find(notes_.begin(), notes_.end(), note) != notes_.end()) continue;
+    if (rate_limit_.ask("notes", now_ns) != LogRateLimit::Verdict::hold) log_.warn(note, {});
+  }
+  notes_ = std::move(notes);
 }
 
 // Logs how far back each resolution reaches: when it is first known, and when one has changed by more than a quarter.

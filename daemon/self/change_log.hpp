@@ -6,6 +6,7 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "daemon/base/log.hpp"
 #include "daemon/sampling/sources.hpp"
@@ -26,6 +27,9 @@ class ChangeLog {
   // source in ten minutes while there are more.
   void series_refused(const std::map<std::string, std::uint64_t, std::less<>>& by_source, std::int64_t now_ns);
 
+  // What an operator should know of derived figures (Recorder::notes()): a line for each that is new.
+  void notes(std::vector<std::string> notes, std::int64_t now_ns);
+
   // Why storing fails: the error of the last commit, or that a commit hangs; "" if it works.
   [[nodiscard]] std::string storage_error() const;
   // Bytes of the history on disk at its last commit; 0 before the first.
@@ -36,6 +40,7 @@ class ChangeLog {
 
   Log& log_;
   LogRateLimit rate_limit_;
+  std::vector<std::string> notes_;  // as last logged
   std::string storage_error_;
   double hangs_seconds_ = 0;                                      // 0: no commit hangs
   storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as last logged; 0: not limited by size

@@ -95,6 +95,7 @@ def export(binary, directory):
     meter = Meter(directory)
     with Daemon(binary, directory, *FAST, *meter.tree.flags) as daemon:
         seen = grown(daemon, meter, 60)
+        shown(daemon, meter)
         daemon.scrape_until(lambda scrape: scrape.value("perjoule_storage_appended_samples_total") > 100, "history")
         # While the daemon runs, too.
         check(exported(binary, directory, "csv").count("\n") > 20, "rows of a running daemon")

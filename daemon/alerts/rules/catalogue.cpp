@@ -54,6 +54,7 @@ gauge perjoule_temperature_limit_celsius chip sensor role limit
 gauge perjoule_fan_speed_rpm chip sensor
 gauge perjoule_sensor_power_watts chip sensor role
 gauge perjoule_node_power_watts source
+gauge perjoule_node_modelled_watts
 counter perjoule_node_energy_joules_total source
 gauge perjoule_node_reading_watts source
 counter perjoule_energy_by_source_joules_total device source

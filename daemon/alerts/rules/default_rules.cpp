@@ -88,7 +88,9 @@ constexpr std::string_view gpu_rules = R"(
 constexpr std::string_view daemon_rules = R"(
   { "alert": "PerjouleNodeEnergyStale",
     "value": { "metric": "perjoule_node_energy_joules_total", "fn": "age", "min_by": [] },
-    "levels": [ { "severity": "warning", "raise_above": 120, "clear_below": 30 } ],
+    "when": [ { "value": { "metric": "perjoule_alerting_gpus", "match": { "cause": "gpu-lost" }, "sum_by": [] },
+                "below": 1 } ],
+    "levels": [ { "severity": "warning", "raise_above": 240, "clear_below": 30 } ],
     "summary": "The energy of this node has not been counted for {value:duration}.", "runbook": "node-energy-stale" },
 
   { "alert": "PerjouleSourceStuck", "cause": "gpu-lost",

@@ -80,6 +80,12 @@ class GoldenHost {
     const std::string energy = "sys/class/hwmon/hwmon9/";
     tree_.write(energy + "name", "ina2xx\n");
     tree_.write(energy + "energy1_input", "5000000\n");
+    const std::string supply = "sys/class/hwmon/hwmon10/";  // its input is dead: the node's source psu is refused
+    tree_.write(supply + "name", "pmbus\n");
+    tree_.write(supply + "power1_label", "pin\n");
+    tree_.write(supply + "power1_input", "0\n");
+    tree_.write(supply + "power2_label", "pout1\n");
+    tree_.write(supply + "power2_input", "370000000\n");
     const std::string zone = "sys/class/thermal/thermal_zone0/";
     tree_.write(zone + "type", "acpitz\n");
     tree_.write(zone + "temp", "44000\n");

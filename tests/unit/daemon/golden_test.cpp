@@ -90,6 +90,7 @@ Scrapes scrape(const Setting& setting) {
   Ledger ledger({}, "boot");
   Recorder recorder(latest, ledger, nullptr, make_rows(ledger));
   recorder.configure(setting.efficiency);
+  recorder.settle(false, clock.now());
   Sources sources(recorder, {});
   const MakeLane lanes = [&] {
     return std::make_unique<fakes::VirtualLane>(clock, [] { return nanoseconds_per_millisecond; });
@@ -107,6 +108,7 @@ Scrapes scrape(const Setting& setting) {
     sampler->start(*entry, settings, setting.roots);
   }
   for (std::uint64_t second = 0; second < setting.seconds; ++second) {
+    if (second == 2) recorder.settle(true, clock.now());
     if (setting.second) setting.second(second);
     clock.run_until(start.steady_ns + static_cast<std::int64_t>(second) * second_ns + second_ns / 2);
   }

@@ -33,6 +33,7 @@ void show_node(HandSurvey& of, double modelled_watts, std::string_view source) {
   for (const unsigned slot : {2U, 0U, 1U})
     show_gpu(of, slot, 600 + slot);
   of.show(node_power, "source=\"" + std::string(source) + "\"", 1900.04);
+  of.show(node_modelled_power, "", source == "mixed" ? 97.04 + modelled_watts + 1.234 : 0);
   const std::string_view how = modelled_watts > 0 ? "modelled" : "rapl";
   of.show(cpu_package_power, "package=\"0\",source=\"" + std::string(how) + "\"", 97.04);
   of.show(cpu_package_power, "package=\"10\",source=\"" + std::string(how) + "\"", modelled_watts);
@@ -71,10 +72,11 @@ TEST_CASE("the verdict says how much of the power is measured, and never more th
   const std::vector<Finding> none;
   CHECK(verdict_of(0, "meter") == "OK: 3 of 3 GPUs, 100 % of power measured");
   CHECK(verdict_of(2, "meter") == "OK: 3 of 3 GPUs, 100 % of power measured");
-  CHECK(verdict_of(2, "modelled") == "OK: 3 of 3 GPUs, 94 % of power measured");
+  CHECK(verdict_of(2, "mixed") == "OK: 3 of 3 GPUs, 94 % of power measured");
   HandSurvey empty;
   CHECK(verdict(empty.survey, none) == "OK: no GPU, power unknown");
   empty.show(node_power, "source=\"modelled\"", 5);
+  empty.show(node_modelled_power, "", 5);
   empty.show(cpu_package_power, "package=\"0\",source=\"modelled\"", 5);
   CHECK(verdict(empty.survey, none) == "OK: no GPU, 0 % of power measured");
 }
