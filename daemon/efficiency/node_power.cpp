@@ -116,9 +116,9 @@ void NodePower::judge(NodeCandidate candidate, const NodeMembers::Figure& figure
   }
   trust.good = 0;
   trust.low = is_new ? trust.low + 1 : std::max(trust.low, 1);
-  trust.why = std::move(why);
   if (trust.low < readings_to_judge || trust.refused) return;
   trust.refused = true;
+  trust.why = std::move(why);
   derived.refused.push_back(label_of(candidate, figure));
 }
 
@@ -235,6 +235,9 @@ std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {
   Figures figures;
   for (const NodeCandidate candidate : node_candidates)
     figures[index(candidate)] = members_.figure(candidate, now_ns);
+  // A first source is chosen when the parts, against which it is judged, are known.
+  const bool waits_for_parts = !chosen_ && figures[index(NodeCandidate::parts)].silent != nullptr;
+  if (waits_for_parts && now_ns - *began_ns_ < first_wait_ns) return std::nullopt;
   for (const NodeCandidate candidate : {NodeCandidate::meter, NodeCandidate::psu, NodeCandidate::psys})
     judge(candidate, figures[index(candidate)], now_ns, derived);
 

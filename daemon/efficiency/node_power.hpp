@@ -12,9 +12,9 @@
 // more than 5 % and 10 W for three of its readings; it is taken again after three plausible ones. Until it is refused,
 // nothing is shown or booked, so that no figure of the node is below a part of it.
 //
-// Nothing is shown before every source of the daemon has had its first call, and every member of the ledger's last run
-// has answered, or 10 s have passed. The label does not change in the first 10 s, nor, once it has, for 60 s; if its
-// source has no figure meanwhile, there is none.
+// Nothing is shown before every source of the daemon has had its first call, every member of the ledger's last run has
+// answered and the power of all parts is known, or 10 s have passed. The label does not change in the first 10 s, nor,
+// once it has, for 60 s; if its source has no figure meanwhile, there is none.
 //
 // Energy is the sum of what the ledger booked for the members of that source, so node and parts agree to the
 // microjoule. It is booked under the source that was the best one at the time. Loop's thread only.

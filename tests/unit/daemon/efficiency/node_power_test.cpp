@@ -276,6 +276,21 @@ TEST_CASE("a source below the parts of the node is never shown, is refused after
   }
 }
 
+TEST_CASE("the first source is chosen when the parts are known, or after 10 s") {
+  const auto first_shown = [](std::int64_t counts_at_s) {
+    NodePower node;
+    node.settle(false);
+    for (std::int64_t at_s = 1; at_s <= 30; ++at_s) {
+      observe(node, package(2), at_s * second_ns, at_s < counts_at_s ? std::nullopt : std::optional(280.0), 0);
+      node.settle(true);
+      if (const Best shown = second(node, at_s, {{sensor(1, "node"), 0}})) return std::pair(at_s, shown->source);
+    }
+    return std::pair(std::int64_t{0}, NodeSource::modelled);
+  };
+  CHECK(first_shown(5) == std::pair(std::int64_t{7}, NodeSource::sum));
+  CHECK(first_shown(100) == std::pair(std::int64_t{11}, NodeSource::meter));
+}
+
 TEST_CASE("a refusal is counted once, and a power supply's input below its output is one") {
   NodePower node;
   int refused = 0;
