@@ -149,7 +149,7 @@ std::optional<NodePower::Choice> NodePower::choose(const std::optional<Choice>& 
   }
   changed_ = chosen_.has_value();
   changes_ = true;
-  others_ = changed_ && chosen_->candidate != best->candidate;
+  if (changed_ && chosen_->candidate != best->candidate) left_ = chosen_->candidate;
   chosen_ = best;
   chosen_ns_ = now_ns;
   return best;
@@ -219,9 +219,22 @@ void NodePower::book(NodeCandidate candidate, std::int64_t now_ns, Derived& deri
     take(member);
   members_.departed().clear();
   // Gaps of a source from before it became the best one are not gaps of the node.
-  if (std::exchange(others_, false)) unobserved_booked_us_ = unobserved_us;
+  if (left_) unobserved_booked_us_ = unobserved_us;
   derived.unobserved_us = std::max<std::int64_t>(unobserved_us - unobserved_booked_us_, 0);
   unobserved_booked_us_ = std::max(unobserved_us, unobserved_booked_us_);
+  if (const auto left = std::exchange(left_, std::nullopt)) derived.unobserved_us += missed_us(*left, now_ns);
+  round_ns_ = now_ns;
+}
+
+// A member that fell silent is not waited for until it is stale: so long the node was booked without it.
+std::int64_t NodePower::missed_us(NodeCandidate left, std::int64_t now_ns) {
+  std::int64_t missed_ns = 0;
+  for (const auto& [id, member] : members_.list()) {
+    const bool is_silent = now_ns - member.steady_ns > member.stale_after_ns;
+    if (is_silent && NodeMembers::belongs(member.part, left))
+      missed_ns = std::max(missed_ns, round_ns_ - member.steady_ns);
+  }
+  return missed_ns / 1000;
 }
 
 std::optional<NodePower::Derived> NodePower::derive(std::int64_t now_ns) {

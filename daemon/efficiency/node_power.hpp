@@ -124,6 +124,7 @@ class NodePower {
   [[nodiscard]] bool begin_round(NodeCandidate candidate, std::int64_t now_ns);
   void list_readings(const Figures& figures, Derived& derived);
   void book(NodeCandidate candidate, std::int64_t now_ns, Derived& derived);
+  [[nodiscard]] std::int64_t missed_us(NodeCandidate left, std::int64_t now_ns);
 
   NodeMembers members_;
   bool touched_ = false;
@@ -135,11 +136,12 @@ class NodePower {
   std::array<Trust, node_candidates.size()> trust_{};
   std::array<bool, node_sources.size()> answered_{};
   std::optional<Choice> chosen_;
-  std::optional<NodeSource> shown_;  // the label under which the power is shown now
-  std::int64_t chosen_ns_ = 0;       // when the label was chosen
-  bool changed_ = false;             // it is not the first one
-  bool changes_ = false;             // the next round is the first of this label
-  bool others_ = false;              // and of other members
+  std::optional<NodeSource> shown_;    // the label under which the power is shown now
+  std::int64_t chosen_ns_ = 0;         // when the label was chosen
+  bool changed_ = false;               // it is not the first one
+  bool changes_ = false;               // the next round is the first of this label
+  std::optional<NodeCandidate> left_;  // and of other members than this one's
+  std::int64_t round_ns_ = 0;          // of the last round
   std::int64_t unobserved_booked_us_ = 0;
   std::string silent_;          // the member for which there is no figure
   std::int64_t silent_ns_ = 0;  // since when

@@ -239,6 +239,27 @@ TEST_CASE("a member that falls silent makes the figure absent or the next source
         std::string::npos);
 }
 
+TEST_CASE("the time in which a source went on without a silent member is unobserved when another one takes over") {
+  NodePower node;
+  node.settle(false);
+  std::int64_t unobserved_us = 0;
+  std::int64_t booked = 0;
+  for (std::int64_t at_s = 0; at_s <= 60; ++at_s) {
+    if (at_s == 1) node.settle(true);
+    for (const auto& [part, watts] : std::vector<std::pair<Part, double>>{
+             {sensor(1, "psu_in", "a"), 400}, {sensor(2, "psu_in", "b"), 400}, {package(3), 300}}) {
+      if (part.series == SeriesId{2} && at_s > 20) continue;
+      observe(node, part, at_s * second_ns, watts, static_cast<std::int64_t>(watts));
+      const auto derived = node.derive(at_s * second_ns);
+      if (!derived) continue;
+      booked += derived->booked;
+      unobserved_us += derived->unobserved_us;
+    }
+  }
+  // In second 30 the package was read after the last round of the supplies, so that this second is booked under both.
+  CHECK(booked == 21 * 800 + 10 * 400 + 31 * 300);
+}
+
 TEST_CASE("a source below the parts of the node is never shown, is refused after three readings, and comes back") {
   struct Case {
     Part part;
