@@ -79,8 +79,9 @@ def driver_reload(binary, directory):
         before = watch.energy(uuid(3))
         seen = wait_counts(daemon, watch, 4, 4, 40)  # discovery is repeated after 5, 10, 20 s
         equal(slots(seen), first, "slots")
+        # The first energy that is shown again was booked before the driver went; the gap is decided by the next read.
         daemon.scrape_until(lambda s: (watch.look(s).find("perjoule_gpu_energy_joules_total", uuid=uuid(3)) or 0) >
-                            before + 600, "energy goes on", 10)
+                            before + 2000, "energy goes on", 10)
         unobserved = daemon.scrape().value("perjoule_energy_unobserved_seconds_total", device=uuid(3))
         check(4 <= unobserved < 40, f"the gap is counted: {unobserved} s")
         daemon.stop()
