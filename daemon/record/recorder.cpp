@@ -68,7 +68,8 @@ void Recorder::configure(const config::Efficiency& settings) {
 void Recorder::settle(bool settled, const Stamp& now) {
   for (const auto& row : rows_)
     row->settle(settled);
-  if (settled) accept(current_, Batch(), now);  // what waited for it is derived
+  const bool has_read = current_ != ends_ && current_ != own_;
+  if (settled && has_read) accept(current_, Batch(), now);  // what waited for it is derived
 }
 
 std::vector<std::string> Recorder::notes(std::int64_t now_ns) const {
