@@ -258,6 +258,7 @@ TEST_CASE("the time in which a source went on without a silent member is unobser
   }
   // In second 30 the package was read after the last round of the supplies, so that this second is booked under both.
   CHECK(booked == 21 * 800 + 10 * 400 + 31 * 300);
+  CHECK(unobserved_us == 10'000'000);
 }
 
 TEST_CASE("a source below the parts of the node is never shown, is refused after three readings, and comes back") {
