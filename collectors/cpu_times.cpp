@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <optional>
+#include <set>
 #include <string>
 
 namespace perjoule {
@@ -12,6 +13,9 @@ namespace perjoule {
 namespace {
 
 constexpr std::size_t cpus_max = 8192;
+constexpr std::size_t idle = 3, iowait = 4, stolen = 7;
+constexpr std::array<std::string_view, 8> state_names = {"user",   "nice", "system",  "idle",
+                                                         "iowait", "irq",  "softirq", "steal"};
 constexpr std::size_t head_bytes_max = std::size_t{2} * 1024 * 1024;  // 8192 lines of 250 bytes
 
 std::optional<std::uint64_t> take_number(std::string_view& text) {
@@ -30,29 +34,20 @@ std::optional<CpuTimes> parse_line(std::string_view line) {
   if (!cpu || *cpu >= cpus_max * 8) return std::nullopt;
   // user nice system idle, and since 2.6 iowait irq softirq steal. guest and guest_nice are skipped: they are already
   // included in user and nice.
-  std::uint64_t ticks[8] = {};
-  std::size_t count = 0;
-  for (; count < 8 && line.find_first_not_of(' ') != std::string_view::npos; ++count) {
-    const std::optional<std::uint64_t> value = take_number(line);
-    if (!value) return std::nullopt;
-    ticks[count] = *value;
-  }
-  if (count < 4) return std::nullopt;
   CpuTimes times;
   times.cpu = static_cast<unsigned>(*cpu);
-  times.iowait = ticks[4];
-  times.steal = ticks[7];
-  times.busy = ticks[0] + ticks[1] + ticks[2] + ticks[5] + ticks[6] + ticks[7];
-  times.total = times.busy + ticks[3] + ticks[4];
+  std::size_t count = 0;
+  for (; count < times.ticks.size() && line.find_first_not_of(' ') != std::string_view::npos; ++count) {
+    const std::optional<std::uint64_t> value = take_number(line);
+    if (!value) return std::nullopt;
+    times.ticks[count] = *value;
+  }
+  if (count < 4) return std::nullopt;
   return times;
 }
 
 std::uint64_t growth(std::uint64_t before, std::uint64_t after) {
   return after > before ? after - before : 0;
-}
-
-std::uint64_t idle(const CpuTimes& times) {
-  return times.total - times.busy - times.iowait;
 }
 
 bool same_cpus(std::span<const CpuTimes> left, std::span<const CpuTimes> right) {
@@ -73,49 +68,65 @@ std::vector<CpuTimes> parse_cpu_times(std::string_view text) {
   return cpus;
 }
 
-Topology read_topology(const std::filesystem::path& sysfs) {
+Topology read_topology(const std::filesystem::path& sysfs, bool dies) {
   Topology topology;
   const std::filesystem::path directory = sysfs / "devices/system/cpu";
   const Result<std::vector<std::string>> names = sysfs::list(directory);
   if (!names) return topology;
+  std::map<unsigned, std::set<unsigned>> dies_of;
   for (const std::string& name : *names) {
     if (!name.starts_with("cpu") || topology.size() >= cpus_max) continue;
     const Result<std::uint64_t> cpu = sysfs::parse_unsigned(std::string_view(name).substr(3));
     if (!cpu || *cpu >= cpus_max * 8) continue;
-    const Result<std::int64_t> package = sysfs::read_integer(directory / name / "topology/physical_package_id");
-    if (!package) continue;
-    topology[static_cast<unsigned>(*cpu)] = static_cast<unsigned>(std::clamp<std::int64_t>(*package, 0, INT32_MAX));
+    const Result<std::int64_t> number = sysfs::read_integer(directory / name / "topology/physical_package_id");
+    if (!number) continue;
+    CpuPackage package{static_cast<unsigned>(std::clamp<std::int64_t>(*number, 0, INT32_MAX)), {}};
+    const Result<std::int64_t> die =
+        dies ? sysfs::read_integer(directory / name / "topology/die_id") : Error{Fault::absent, ""};
+    if (die && *die >= 0) package.die = static_cast<unsigned>(std::min<std::int64_t>(*die, INT32_MAX));
+    if (package.die) dies_of[package.number].insert(*package.die);
+    topology[static_cast<unsigned>(*cpu)] = package;
+  }
+  const bool several = std::ranges::any_of(dies_of, [](const auto& package) { return package.second.size() > 1; });
+  for (auto& [cpu, package] : topology) {
+    if (!several) package.die.reset();
   }
   return topology;
 }
 
-unsigned package_of(const Topology& topology, unsigned cpu) {
+CpuPackage package_of(const Topology& topology, unsigned cpu) {
   const auto found = topology.find(cpu);
-  return found == topology.end() ? 0 : found->second;
+  return found == topology.end() ? CpuPackage{} : found->second;
 }
 
-std::map<unsigned, double> busy_ratios(std::span<const CpuTimes> before, std::span<const CpuTimes> after,
-                                       const Topology& topology) {
+BusyRatios busy_ratios(std::span<const CpuTimes> before, std::span<const CpuTimes> after, const Topology& topology,
+                       Steal steal) {
   struct Ticks {
     double busy = 0;
     double total = 0;
   };
-  std::map<unsigned, Ticks> packages;
+  BusyRatios ratios;
+  std::map<CpuPackage, Ticks> packages;
   auto old = before.begin();
   for (const CpuTimes& now : after) {
     while (old != before.end() && old->cpu < now.cpu)
       ++old;
     if (old == before.end()) break;
     if (old->cpu != now.cpu) continue;
-    const double busy = static_cast<double>(growth(old->busy, now.busy));
     Ticks& ticks = packages[package_of(topology, now.cpu)];
-    ticks.busy += busy;
-    ticks.total += busy + static_cast<double>(growth(idle(*old), idle(now)));
-    ticks.total += static_cast<double>(growth(old->iowait, now.iowait));
+    for (std::size_t state = 0; state < now.ticks.size(); ++state) {
+      const auto grown = static_cast<double>(growth(old->ticks[state], now.ticks[state]));
+      const bool is_busy = state != idle && state != iowait && (state != stolen || steal == Steal::busy);
+      ticks.total += grown;
+      if (is_busy) ticks.busy += grown;
+      if (now.ticks[state] < old->ticks[state] && state != iowait && ratios.fell.empty()) {
+        ratios.fell = fmt::format("{} of cpu{} fell from {} to {}", state_names[state], now.cpu, old->ticks[state],
+                                  now.ticks[state]);
+      }
+    }
   }
-  std::map<unsigned, double> ratios;
   for (const auto& [package, ticks] : packages) {
-    if (ticks.total > 0) ratios[package] = ticks.busy / ticks.total;
+    if (ticks.total > 0) ratios.packages[package] = ticks.busy / ticks.total;
   }
   return ratios;
 }
@@ -137,15 +148,12 @@ Result<std::vector<CpuTimes>> Utilization::read() {
   }
 }
 
-Result<std::map<unsigned, double>> Utilization::sample() {
+Result<BusyRatios> Utilization::sample() {
   Result<std::vector<CpuTimes>> cpus = read();
   if (!cpus) return cpus.error();
-  if (steal_ == Steal::idle) {
-    for (CpuTimes& times : *cpus)
-      times.busy -= times.steal;  // it stays in `total`, so it now counts as idle
-  }
-  if (!same_cpus(previous_, *cpus)) topology_ = read_topology(sysfs_);
-  std::map<unsigned, double> ratios = busy_ratios(previous_, *cpus, topology_);
+  if (!same_cpus(previous_, *cpus))
+    topology_ = read_topology(roots_.sysfs, read_cpu_vendor(roots_.procfs) == CpuVendor::intel);
+  BusyRatios ratios = busy_ratios(previous_, *cpus, topology_, steal_);
   previous_ = std::move(*cpus);
   return ratios;
 }

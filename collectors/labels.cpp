@@ -50,7 +50,7 @@ std::string label_text(const Labels& labels) {
   return text;
 }
 
-std::optional<Labels> parse_labels(std::string_view text) {
+std::optional<Labels> parse_in_order(std::string_view text) {
   Labels labels;
   while (!text.empty()) {
     const std::size_t quote = text.find("=\"");
@@ -64,21 +64,30 @@ std::optional<Labels> parse_labels(std::string_view text) {
     if (text.front() != ',' || text.size() == 1) return std::nullopt;
     text.remove_prefix(1);
   }
-  std::sort(labels.begin(), labels.end());
-  const auto twice = std::adjacent_find(labels.begin(), labels.end(),
+  return labels;
+}
+
+std::optional<Labels> parse_labels(std::string_view text) {
+  std::optional<Labels> labels = parse_in_order(text);
+  if (!labels) return std::nullopt;
+  std::sort(labels->begin(), labels->end());
+  const auto twice = std::adjacent_find(labels->begin(), labels->end(),
                                         [](const auto& left, const auto& right) { return left.first == right.first; });
-  return twice == labels.end() ? std::optional(std::move(labels)) : std::nullopt;
+  return twice == labels->end() ? std::move(labels) : std::nullopt;
+}
+
+std::string select_labels(std::string_view text, const std::function<bool(std::string_view)>& keep) {
+  std::string kept;
+  const std::optional<Labels> labels = parse_in_order(text);
+  for (const auto& [name, value] : labels.value_or(Labels{})) {
+    if (keep(name)) append_label(kept, name, value);
+  }
+  return kept;
 }
 
 std::string_view label_value(const Labels& labels, std::string_view name) {
   const auto found = find_label(labels, name);
   return found != labels.end() && found->first == name ? std::string_view(found->second) : std::string_view();
-}
-
-Labels without_label(Labels labels, std::string_view name) {
-  const auto found = find_label(labels, name);
-  if (found != labels.end() && found->first == name) labels.erase(found);
-  return labels;
 }
 
 void append_json(std::string& out, const Labels& labels) {

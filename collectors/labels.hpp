@@ -5,6 +5,7 @@
 // Pure; any thread.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -23,9 +24,13 @@ void append_label(std::string& out, std::string_view name, std::string_view valu
 // Reads what label_text() writes, in any order. Nothing if a quote or comma is missing or a name occurs twice.
 [[nodiscard]] std::optional<Labels> parse_labels(std::string_view text);
 
+// The same, in the order of the text; a name may occur twice.
+[[nodiscard]] std::optional<Labels> parse_in_order(std::string_view text);
+// The labels of such a string whose names `keep` accepts, in their order; "" if the string cannot be read.
+[[nodiscard]] std::string select_labels(std::string_view text, const std::function<bool(std::string_view)>& keep);
+
 // "" when there is no such label: to Prometheus an empty label and an absent one are the same.
 [[nodiscard]] std::string_view label_value(const Labels& labels, std::string_view name);
-[[nodiscard]] Labels without_label(Labels labels, std::string_view name);
 // As a JSON object: {"gpu":"0","uuid":"GPU-5a..."}
 void append_json(std::string& out, const Labels& labels);
 

@@ -10,6 +10,7 @@
 // rename. Constants only; any thread.
 #pragma once
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <string_view>
@@ -33,6 +34,14 @@ struct Metric {
 
 template <Unit U, Kind K, std::size_t Labels>
 struct Declared : Metric {};
+
+// Whether a label says which device it is. A total of the ledger goes on when one of the others changes: the slot of a
+// GPU (its UUID is the identity), and the role of a sensor.
+constexpr bool is_identity(const Metric& metric, std::string_view label) {
+  const auto end = metric.labels.begin() + metric.label_count;
+  const bool has_device = std::find(metric.labels.begin(), end, "device") != end;
+  return label != "gpu" && label != "role" && (label != "uuid" || !has_device);
+}
 
 namespace metric_detail {
 

@@ -13,13 +13,17 @@
 #include <filesystem>
 #include <utility>
 
+#include "collectors/cpu_package.hpp"
 #include "collectors/registry.hpp"
+#include "collectors/sensor_metrics.hpp"
+#include "collectors/thermal/hwmon_chip.hpp"
 #include "config/text.hpp"
 #include "daemon/alerts/rules/rule_reader.hpp"
 #include "daemon/alerts/rules/unproduced.hpp"
 #include "daemon/base/boot.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/families.hpp"
+#include "daemon/record/ledger_migration.hpp"
 #include "daemon/sampling/sections.hpp"
 #include "daemon/self/own_power.hpp"
 #include "daemon/self/own_series.hpp"
@@ -42,6 +46,18 @@ bool is_of_textfiles(std::string_view family) {
                      [&](const Entry* entry) { return entry->name == "textfile" && names(entry); }) &&
          std::none_of(entries.begin(), entries.end(),
                       [&](const Entry* entry) { return entry->name != "textfile" && names(entry); });
+}
+
+// A chip whose total was never kept has nothing to migrate: the chips are not looked for then.
+HostNames host_names(const Roots& roots, const storage::LedgerRows& rows) {
+  HostNames names{{}, read_cpu_vendor(roots.procfs) == CpuVendor::amd};
+  const bool has_sensors = std::any_of(rows.totals.begin(), rows.totals.end(), [](const storage::TotalRow& row) {
+    return row.key.starts_with(sensor_energy.name);
+  });
+  for (const Chip& chip : has_sensors ? find_chips(roots.sysfs) : std::vector<Chip>{}) {
+    if (chip.label != chip.former_label) names.chips.emplace_back(chip.former_label, chip.label);
+  }
+  return names;
 }
 
 }  // namespace
@@ -88,7 +104,10 @@ int App::run() {
 bool App::open_storage() {
   storage::LedgerRows rows;
   if (settings_.storage.enabled && !open_files(rows)) return false;
-  ledger_.emplace(rows, boot_id(settings_.roots));
+  const std::string boot = boot_id(settings_.roots);
+  for (const std::string& line : migrate(rows, boot, host_names(settings_.roots, rows)))
+    log_.warn("a total of an earlier version", {{"note", line}});
+  ledger_.emplace(rows, boot);
   recorder_.emplace(latest_, *ledger_, writer_.get(), make_rows(*ledger_));
   set_retention();
   sources_.emplace(*recorder_, [this](const SourceStatus& before, const SourceStatus& after) {

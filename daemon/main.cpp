@@ -361,10 +361,11 @@ int main(int argc, char** argv) {
   // than that.
   // NOLINTBEGIN(concurrency-mt-unsafe): no thread has been started yet
   mallopt(M_ARENA_MAX, 2);
-  // Scrapes, query results and zlib allocate and free large buffers again and again. If malloc returned them to the
-  // kernel each time, the page faults would cost more than rendering and compressing.
+  // Scrapes and query results allocate and free the same buffers again and again: the top of the heap is kept. A
+  // large buffer goes back to the kernel when it is freed, because small ones that outlive it would otherwise leave
+  // holes that no later one fits into, and the heap would grow for as long as series come and go.
   mallopt(M_TRIM_THRESHOLD, 4 << 20);
-  mallopt(M_MMAP_THRESHOLD, 4 << 20);
+  mallopt(M_MMAP_THRESHOLD, 512 << 10);
   // NOLINTEND(concurrency-mt-unsafe)
   try {
     return run(argc, argv);

@@ -47,12 +47,13 @@ class Cpu final : public Collector {
   }
 
   Result<void> sample(Batch& batch) override {
-    const Result<std::map<unsigned, double>> ratios = utilization_.sample();
+    const Result<BusyRatios> ratios = utilization_.sample();
     if (!ratios) {
       batch.fault("stat", ratios.error());
     } else {
-      for (const auto& [package, busy] : *ratios)
-        batch.add(cpu_utilization, ratio(busy), fmt::to_string(package));
+      if (!ratios->fell.empty()) batch.refuse("stat", ratios->fell + "; its ticks since the last read are not counted");
+      for (const auto& [package, busy] : ratios->packages)
+        batch.add(cpu_utilization, ratio(busy), label(package));
       clocks(batch);
     }
     pressures(batch);
@@ -63,19 +64,19 @@ class Cpu final : public Collector {
 
  private:
   void clocks(Batch& batch) {
-    std::map<unsigned, Mean> packages;
+    std::map<CpuPackage, Mean> packages;
     // Where cpufreq is missing its files are tried only every 60 samples: hundreds of failed opens per tick are costly.
     if (has_cpufreq_ || samples_ % look_again_every == 0) packages = clocks_from_cpufreq();
     has_cpufreq_ = !packages.empty();
     ++samples_;
     if (packages.empty()) packages = clocks_from_cpuinfo();
     for (const auto& [package, mean] : packages) {
-      batch.add(cpu_clock, hertz(mean.sum / static_cast<double>(mean.count)), fmt::to_string(package));
+      batch.add(cpu_clock, hertz(mean.sum / static_cast<double>(mean.count)), label(package));
     }
   }
 
-  std::map<unsigned, Mean> clocks_from_cpufreq() {
-    std::map<unsigned, Mean> packages;
+  std::map<CpuPackage, Mean> clocks_from_cpufreq() {
+    std::map<CpuPackage, Mean> packages;
     for (const CpuTimes& cpu : utilization_.cpus()) {
       const std::optional<double> hertz_now = clock_of(cpu.cpu);
       if (!hertz_now) continue;
@@ -100,8 +101,8 @@ class Cpu final : public Collector {
     return hertz_from_kilo(static_cast<std::int64_t>(*kilohertz)).value();
   }
 
-  std::map<unsigned, Mean> clocks_from_cpuinfo() const {
-    std::map<unsigned, Mean> packages;
+  std::map<CpuPackage, Mean> clocks_from_cpuinfo() const {
+    std::map<CpuPackage, Mean> packages;
     const Result<std::string> text = sysfs::read_whole(roots_.procfs / "cpuinfo", cpuinfo_bytes_max);
     if (!text) return packages;
     for (const CpuClock& clock : parse_cpuinfo_clocks(*text)) {

@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <memory>
@@ -34,11 +33,13 @@ constexpr double node_watts_max = 100'000;
 // drivers and permissions can change. A counter that stands still is no meter.
 class Metered {
  public:
-  explicit Metered(std::filesystem::path powercap) : powercap_(std::move(powercap)) {}
+  explicit Metered(const Roots& roots)
+      : powercap_(roots.sysfs / "class/powercap"), whole_sockets_(read_cpu_vendor(roots.procfs) == CpuVendor::amd) {}
 
-  // By the package's number: whether its counter counts. Empty: none can be read.
-  std::map<unsigned, bool> packages() {
-    std::map<unsigned, bool> found;
+  // By package: whether its counter counts. Empty: none can be read.
+  std::map<CpuPackage, bool> packages() {
+    std::map<CpuPackage, bool> found;
+    std::map<std::string, Counter> read;
     const Result<std::vector<std::string>> zones = sysfs::list(powercap_);
     if (!zones) return found;
     for (std::size_t i = 0; i < std::min(zones->size(), zones_max); ++i) {
@@ -48,10 +49,14 @@ class Metered {
       if (!name || !name->starts_with(head)) continue;
       const Result<std::string> energy = sysfs::read_text(zone / "energy_uj");
       if (!energy) continue;
-      const unsigned package = static_cast<unsigned>(std::strtoul(name->c_str() + head.size(), nullptr, 10));
-      bool& counts = found[package];
-      counts = is_moving(counters_[zone.native()], *energy) || counts;  // dies of one package have a zone each
+      std::optional<CpuPackage> package = parse_cpu_package(std::string_view(*name).substr(head.size()));
+      if (!package) continue;
+      if (whole_sockets_) package->die.reset();
+      Counter& counter = read[zone.native()] = counters_[zone.native()];
+      bool& counts = found[*package];
+      counts = is_moving(counter, *energy) || counts;  // the packages of intel-rapl-mmio are those of intel-rapl
     }
+    counters_ = std::move(read);
     return found;
   }
 
@@ -66,7 +71,8 @@ class Metered {
   }
 
   std::filesystem::path powercap_;
-  std::map<std::string, Counter> counters_;
+  bool whole_sockets_;
+  std::map<std::string, Counter> counters_;  // by zone, of those that are there
 };
 
 Error not_needed() {
@@ -92,29 +98,29 @@ class PowerModel final : public Collector {
  public:
   PowerModel(const Roots& roots, const Coefficients& coefficients, const Configured& configured, bool always)
       : utilization_(roots, Steal::idle),
-        metered_(roots.sysfs / "class/powercap"),
+        metered_(roots),
         coefficients_(coefficients),
         configured_(configured),
         always_(always) {}
 
   Result<void> sample(Batch& batch) override {
-    const auto meters = always_ ? std::map<unsigned, bool>() : metered_.packages();
+    const auto meters = always_ ? std::map<CpuPackage, bool>() : metered_.packages();
     const auto counts = [](const auto& package) { return package.second; };
     // No error: an absent source would not be asked again, and a counter may stop at any time.
     if (!meters.empty() && std::all_of(meters.begin(), meters.end(), counts)) return {};
-    const Result<std::map<unsigned, double>> ratios = utilization_.sample();
+    const Result<BusyRatios> ratios = utilization_.sample();
     if (!ratios) return ratios.error();
-    std::map<unsigned, unsigned> threads;
+    std::map<CpuPackage, unsigned> threads;
     for (const CpuTimes& times : utilization_.cpus())
       ++threads[package_of(utilization_.topology(), times.cpu)];
     const PowerLine line = line_of(coefficients_, configured_, static_cast<unsigned>(utilization_.cpus().size()));
-    for (const auto& [package, ratio] : *ratios) {
+    for (const auto& [package, ratio] : ratios->packages) {
       const auto meter = meters.find(package);
       if (!meters.empty() && (meter == meters.end() || meter->second)) continue;
-      const std::string device = fmt::format("package-{}", package);
+      const std::string device = fmt::format("package-{}", label(package));
       const PowerReading source = {device, plausible_factor * threads[package] * line.max_watts, Origin::modelled};
       const Watts power = watts(modelled_watts(line, threads[package], ratio));
-      batch.integrate(cpu_package_energy, &cpu_package_power, power, source, fmt::format("{}", package), "modelled");
+      batch.integrate(cpu_package_energy, &cpu_package_power, power, source, label(package), "modelled");
     }
     return {};
   }
@@ -159,7 +165,7 @@ Result<std::vector<Probe>> make(const Options& options, const Roots& roots) {
   if (!configured) return configured.error();
   const Result<CoefficientsChoice> choice = read_coefficients(roots);
   if (!choice) {
-    if (!always && !Metered(roots.sysfs / "class/powercap").packages().empty()) return not_needed();
+    if (!always && !Metered(roots).packages().empty()) return not_needed();
     return choice.error();
   }
   std::vector<Probe> probes;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "collectors/collector.hpp"
+#include "collectors/cpu_package.hpp"
 #include "collectors/grant.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sysfs.hpp"
@@ -180,18 +181,28 @@ std::vector<ZoneName> zones_of(const std::filesystem::path& root, std::span<cons
   return zones;
 }
 
+// The label of a package's zone. AMD's dies are their socket (collectors/cpu_package.hpp).
+std::optional<std::string> package_label(const std::string& zone, CpuVendor vendor) {
+  std::optional<std::string> text = index_of(zone, package_kind.name);
+  if (!text || vendor != CpuVendor::amd) return text;
+  const auto package = parse_cpu_package(*text);
+  return package ? label(CpuPackage{package->number, {}}) : std::move(text);
+}
+
 // One group per package with its subzones, or per psys zone. `seen` holds the devices found so far: a device that
-// another control type also shows is left out.
-void add_zones(const std::filesystem::path& root, const std::vector<ZoneName>& zones, std::set<std::string>& seen,
-               std::vector<std::vector<Zone>>& probes) {
+// another control type also shows, or another die of an AMD socket, is left out. So is `core` on AMD: it is the counter
+// of the core that is asked, one of many (MSR_CORE_ENERGY_STAT, AMD PPR), and no package's cores.
+void add_zones(const std::filesystem::path& root, const std::vector<ZoneName>& zones, CpuVendor vendor,
+               std::set<std::string>& seen, std::vector<std::vector<Zone>>& probes) {
   for (const ZoneName& top : zones) {
     std::vector<Zone> group;
-    if (const auto package = index_of(top.name, package_kind.name)) {
+    if (const auto package = package_label(top.name, vendor)) {
       group.emplace_back(package_kind, *package, root / top.directory);
       for (const ZoneName& sub : zones) {
         if (!sub.directory.starts_with(top.directory + ":")) continue;
         for (const ZoneKind& kind : subzone_kinds) {
-          if (sub.name == kind.name) group.emplace_back(kind, *package, root / sub.directory);
+          const bool shown = vendor != CpuVendor::amd || kind.energy != &core_energy;
+          if (sub.name == kind.name && shown) group.emplace_back(kind, *package, root / sub.directory);
         }
       }
     } else if (const auto platform = index_of(top.name, psys_kind.name)) {
@@ -210,10 +221,11 @@ Result<std::vector<Probe>> make_rapl(const Options&, const Roots& roots) {
 
   // intel-rapl-mmio shows the same packages a second time, through memory-mapped registers; it is used only for devices
   // that intel-rapl does not show.
+  const CpuVendor vendor = read_cpu_vendor(roots.procfs);
   std::vector<std::vector<Zone>> groups;
   std::set<std::string> seen;
-  add_zones(root, zones_of(root, *directories, "intel-rapl:"), seen, groups);
-  add_zones(root, zones_of(root, *directories, "intel-rapl-mmio:"), seen, groups);
+  add_zones(root, zones_of(root, *directories, "intel-rapl:"), vendor, seen, groups);
+  add_zones(root, zones_of(root, *directories, "intel-rapl-mmio:"), vendor, seen, groups);
   if (groups.empty()) return Error{Fault::absent, fmt::format("{}: no RAPL zone", root.native())};
 
   // Since Linux 5.10 only root may read the counters (CVE-2020-8694). If none is readable the whole source is denied,

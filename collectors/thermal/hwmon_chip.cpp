@@ -9,6 +9,7 @@
 #include <system_error>
 
 #include "collectors/sysfs.hpp"
+#include "collectors/thermal/hwmon_address.hpp"
 #include "config/text.hpp"
 
 namespace perjoule {
@@ -117,17 +118,14 @@ std::filesystem::path real_path(const std::filesystem::path& sysfs, const std::f
   return real.lexically_relative(root);
 }
 
-}  // namespace
-
-std::string bus_address(const std::filesystem::path& relative) {
-  std::string address;
-  for (const std::filesystem::path& component : relative) {
-    const std::string& name = component.native();
-    const bool digit = name.find_first_of("0123456789") != std::string::npos;
-    if (digit && name.find_first_of(":.-") != std::string::npos) address = name;
-  }
-  return address;
+// Makes a label unique: LABEL, LABEL_2, LABEL_3.
+void number(std::string& label, std::set<std::string>& used) {
+  const std::string first = label;
+  for (int n = 2; !used.insert(label).second; ++n)
+    label = fmt::format("{}_{}", first, n);
 }
+
+}  // namespace
 
 std::string chip_label(std::string_view name, std::string_view address) {
   if (address.empty()) return std::string(name.empty() ? "unnamed" : name);
@@ -182,20 +180,20 @@ std::vector<Chip> find_chips(const std::filesystem::path& sysfs) {
       chip.name = std::move(*old);
     }
     const std::filesystem::path real = real_path(sysfs, directory);
-    std::string address = bus_address(real);
-    if (address.empty()) address = bus_address(real_path(sysfs, directory / "device"));
-    chip.label = chip_label(chip.name, address);
+    const std::filesystem::path device = bus_address(real).empty() ? real_path(sysfs, directory / "device") : real;
+    chip.label = chip_label(chip.name, device_address(sysfs, device));
+    chip.former_label = chip_label(chip.name, bus_address(device));
     found.push_back({std::move(chip), real.parent_path().native()});
   }
   // Chips with equal labels are numbered in the order of their devices' paths, which follows the hardware and is stable
   // over reboots.
   std::ranges::stable_sort(found, {}, &Found::where);
   std::set<std::string> used;
+  std::set<std::string> used_formerly;
   std::vector<Chip> chips;
   for (Found& entry : found) {
-    const std::string label = entry.chip.label;
-    for (int n = 2; !used.insert(entry.chip.label).second; ++n)
-      entry.chip.label = fmt::format("{}_{}", label, n);
+    number(entry.chip.label, used);
+    number(entry.chip.former_label, used_formerly);
     chips.push_back(std::move(entry.chip));
   }
   return chips;

@@ -16,16 +16,12 @@ struct Chip {
   std::filesystem::path directory;  // holds the attributes: hwmonN, or hwmonN/device with old drivers
   std::string name;                 // of the driver, from the file `name`: "nvme"; may be empty
   std::string label;                // unique on this host, stable over reboots: "nvme-0000:01:00.0"
+  std::string former_label;         // as 0.1.0 named it, until the next reboot: "drivetemp-0:0:0:0"
 };
 
 // The chips in class/hwmon, or, where that does not exist, in the hwmonN directories below devices/ (at most 12 deep,
 // 20,000 entries). At most 1024 chips.
 [[nodiscard]] std::vector<Chip> find_chips(const std::filesystem::path& sysfs);
-
-// The address of the device at a path below sysfs: the last component with a digit and one of ":.-" (names of PCI, I2C,
-// platform, SCSI and ACPI devices); "" where there is none. hwmonN and similar numbers do not match, because they
-// change between boots.
-[[nodiscard]] std::string bus_address(const std::filesystem::path& relative);
 
 // NAME-ADDRESS ("nvme-0000:01:00.0"); the address alone where it begins with the name ("coretemp.0").
 [[nodiscard]] std::string chip_label(std::string_view name, std::string_view address);

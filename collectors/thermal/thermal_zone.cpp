@@ -37,12 +37,15 @@ struct Trip {
   sysfs::File file;
 };
 
+// The numbers of zones follow the order of probing, and are no identity. The type is one while it is unique; zones of
+// one type are numbered from 0 among themselves, as their driver registers them.
 struct Zone {
   std::filesystem::path directory;
-  std::string name;       // "thermal_zone0"
-  std::string chip;       // its type, unique
+  std::string name;       // "thermal_zone0": the device of the source's state, so that an operator finds it in sysfs
+  std::string chip;       // "x86_pkg_temp", "acpitz_1"
   std::string_view role;  // static text
 };
+constexpr std::string_view zone_sensor = "temp";
 
 class ThermalZone final : public Collector {
  public:
@@ -64,11 +67,11 @@ class ThermalZone final : public Collector {
       batch.refuse(zone_.name, fmt::format("{}: implausible reading {} C (plausible: {} to {} C), ignored",
                                            temperature_.path().native(), value.value(), celsius_min, celsius_max));
     } else {
-      batch.add(sensor_temperature, value, zone_.chip, zone_.name, zone_.role);
+      batch.add(sensor_temperature, value, zone_.chip, zone_sensor, zone_.role);
     }
     if (samples_++ % limits_every == 0) read_limits();
     for (const auto& [limit, degrees] : limits_) {
-      batch.add(temperature_limit, celsius(degrees), zone_.chip, zone_.name, zone_.role, limit);
+      batch.add(temperature_limit, celsius(degrees), zone_.chip, zone_sensor, zone_.role, limit);
     }
     return {};
   }
@@ -130,13 +133,15 @@ std::vector<Zone> find_zones(const std::filesystem::path& root, const std::vecto
   for (const std::string& name : names) {
     if (!name.starts_with("thermal_zone") || zones.size() >= zones_max) continue;
     auto type = sysfs::read_text(root / name / "type");
-    Zone zone{root / name, name, type && !type->empty() ? *type : name, ""};
+    Zone zone{root / name, name, type && !type->empty() ? *type : "unnamed", ""};
     zone.role = role_of(zone.chip);
     ++types[zone.chip];
     zones.push_back(std::move(zone));
   }
+  std::map<std::string, int> numbers;
   for (Zone& zone : zones) {
-    if (types[zone.chip] > 1) zone.chip = fmt::format("{}_{}", zone.chip, zone.name.substr(12));
+    const std::string type = zone.chip;
+    if (types[type] > 1) zone.chip = fmt::format("{}_{}", type, numbers[type]++);
   }
   return zones;
 }

@@ -91,7 +91,8 @@ void GpuRow::derive(Gpu& gpu, const Stamp& stamp, Derivation& derivation) {
   const std::int64_t now_ns = stamp.steady_ns;
   if (gpu.reading.watts) gpu.peak.add(*gpu.reading.watts, now_ns);
   if (const auto largest = gpu.peak.largest(now_ns); largest && gpu.reading.limit_watts) {
-    derivation.show(power_headroom, {gpu.uuid, "gpu_enforced"}, *gpu.reading.limit_watts - *largest);
+    derivation.show(power_headroom, {gpu.uuid, "gpu_enforced", gpu.slot, gpu.uuid},
+                    *gpu.reading.limit_watts - *largest);
   }
   if (!gpu.interval) return;
   if (gpu.is_counted) gpu.agreement.add(gpu.interval->booked_uj, gpu.interval->interval_us, gpu.instant_watts, now_ns);

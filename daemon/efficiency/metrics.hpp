@@ -36,8 +36,8 @@ inline constexpr auto idle_waste_power = gauge<Unit::watt>(
 inline constexpr auto power_headroom =
     gauge<Unit::watt>("perjoule_power_headroom_watts",
                       "Headroom below a power limit: the limit minus the largest power of the last 5 minutes (limit "
-                      "gpu_enforced: the enforced limit of the GPU with that UUID).",
-                      "device", "limit");
+                      "gpu_enforced: the enforced limit of the GPU).",
+                      "device", "limit", "gpu", "uuid");
 
 inline constexpr auto energy_cost = persisted_counter<Unit::none>(
     "perjoule_energy_cost_total",

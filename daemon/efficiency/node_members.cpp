@@ -72,8 +72,7 @@ Member& NodeMembers::add(const Observation& observation, Part part) {
   Member& member = found->second;
   if (!added) return member;
   member.part = part;
-  member.key =
-      std::string(observation.metric->name) + '{' + label_text(*observation.metric, observation.label_values) + '}';
+  member.key = ledger_key(*observation.metric, observation.label_values);
   member.place = label_value(observation.label_values, 0);
   if (part == Part::gpu) member.board = &boards_[std::string(observation.label_values)];
   awaited_.erase(member.key);

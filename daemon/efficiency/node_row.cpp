@@ -1,15 +1,15 @@
 #include "daemon/efficiency/node_row.hpp"
 
-#include <algorithm>
 #include <array>
-#include <iterator>
 #include <utility>
 
 #include "collectors/gpu/metrics.hpp"
 #include "collectors/labels.hpp"
 #include "collectors/power/metrics.hpp"
 #include "collectors/sensor_metrics.hpp"
+#include "daemon/record/ledger_migration.hpp"
 #include "daemon/record/metrics.hpp"
+#include "daemon/record/series.hpp"
 
 namespace perjoule {
 
@@ -30,35 +30,62 @@ std::vector<std::string> sources_of(const Ledger& ledger, const Metric& metric, 
   return sources;
 }
 
-// A model steps in where nothing measures, which may be over: it is not awaited.
-bool is_awaited(const std::string& key) {
-  const Labels labels = labels_of(key);
-  const std::string_view role = label_value(labels, "role");
-  return label_value(labels, "source") != name(Origin::modelled) &&
-         (role.empty() || role == "node" || role == "psu_in");
+std::set<std::string> lines_of(std::string_view text) {
+  std::set<std::string> lines;
+  for (; text.find('\n') != std::string_view::npos; text.remove_prefix(text.find('\n') + 1))
+    lines.emplace(text.substr(0, text.find('\n')));
+  return lines;
 }
 
 }  // namespace
 
-NodeRow::NodeRow(const Ledger& ledger)
-    : kept_sources_(sources_of(ledger, node_energy, "")), kept_origins_(sources_of(ledger, energy_by_source, "node")) {
+NodeRow::NodeRow(Ledger& ledger)
+    : ledger_(ledger),
+      kept_sources_(sources_of(ledger, node_energy, "")),
+      kept_origins_(sources_of(ledger, energy_by_source, "node")) {
+  const auto states = ledger.states(node_sensors_state);
+  const auto kept = states.find(std::string(node_sensors_state));
+  const std::set<std::string> sensors = kept == states.end() ? std::set<std::string>() : lines_of(kept->second);
   std::vector<std::string> members;
   for (const Metric* metric : std::initializer_list<const Metric*>{&cpu_package_energy, &dram_energy, &psys_energy,
                                                                    &gpu_energy, &sensor_energy}) {
-    std::vector<std::string> read = ledger.last_read(std::string(metric->name) + '{');
-    std::copy_if(read.begin(), read.end(), std::back_inserter(members), is_awaited);
+    for (std::string& key : ledger.last_read(std::string(metric->name) + '{')) {
+      // A model steps in where nothing measures, which may be over: it is not awaited.
+      const bool modelled = label_value(labels_of(key), "source") == name(Origin::modelled);
+      const bool sensor = metric == &sensor_energy;
+      if (modelled || (sensor && !sensors.contains(key))) continue;
+      if (sensor) sensors_.insert(key);
+      members.push_back(std::move(key));
+    }
   }
   node_.expect(members);
   const std::vector<std::string> refused = sources_of(ledger, node_refused, "");
   if (!refused.empty()) refused_source_ = refused.front();
 }
 
+void NodeRow::observe(const Observation& observation) {
+  node_.observe(observation);
+  if (observation.metric != &sensor_energy || !known_.insert(observation.series).second) return;
+  const std::string_view role = label_value(observation.label_values, 2);
+  if (role != "node" && role != "psu_in") return;
+  if (!sensors_.insert(ledger_key(sensor_energy, observation.label_values)).second) return;
+  std::string text;
+  for (const std::string& key : sensors_)
+    text += key + '\n';
+  ledger_.set_state(std::string(node_sensors_state), std::move(text));
+}
+
+void NodeRow::forget(const std::unordered_set<SeriesId>& ids) {
+  node_.forget(ids);
+  std::erase_if(known_, [&](SeriesId id) { return ids.contains(id); });
+}
+
 void NodeRow::show_kept(Derivation& derivation) {
-  if (!kept_sources_.empty()) derivation.book(energy_unobserved, {"node"}, 0);
+  if (!kept_sources_.empty()) derivation.book(energy_unobserved, {"node", "", ""}, 0);
   for (const std::string& source : std::exchange(kept_sources_, {}))
     derivation.book(node_energy, {source}, 0);
   for (const std::string& origin : std::exchange(kept_origins_, {}))
-    derivation.book(energy_by_source, {"node", origin}, 0);
+    derivation.book(energy_by_source, {"node", origin, "", ""}, 0);
 }
 
 std::span<const Metric* const> NodeRow::inputs() const {
@@ -97,9 +124,9 @@ void NodeRow::derive(const Stamp& stamp, Derivation& derivation) {
   derivation.book(node_energy, {best}, derived->booked);
   for (const Origin origin : origins) {
     const auto& booked = derived->by_origin[static_cast<std::size_t>(origin)];
-    if (booked) derivation.book(energy_by_source, {"node", name(origin)}, *booked);
+    if (booked) derivation.book(energy_by_source, {"node", name(origin), "", ""}, *booked);
   }
-  derivation.book(energy_unobserved, {"node"}, derived->unobserved_us);
+  derivation.book(energy_unobserved, {"node", "", ""}, derived->unobserved_us);
 }
 
 }  // namespace perjoule

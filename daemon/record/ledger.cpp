@@ -34,9 +34,14 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
   for (const storage::StateRow& row : loaded.states)
     states_.insert_or_assign(row.key, row.text);
   changed_.clear();
-  for (Entry& loaded_entry : entries_) {
-    loaded_entry.total_changed = false;
-    loaded_entry.offered = true;
+  // After a migration the file has none of the new keys.
+  const bool moved = !loaded.expired.empty();
+  expired_ = loaded.expired;
+  for (std::size_t index = 0; index < entries_.size(); ++index) {
+    entries_[index].total_changed = moved;
+    entries_[index].meter_changed = moved && entries_[index].metered;
+    entries_[index].offered = true;
+    if (moved) changed_.push_back(index);
   }
 }
 

@@ -52,6 +52,7 @@ class Ledger {
 
   // The entry of a total's key; a new one starts at 0.
   [[nodiscard]] EntryId entry(std::string_view key);
+  [[nodiscard]] const std::string& key(EntryId id) const { return entries_[static_cast<std::size_t>(id)].key; }
   [[nodiscard]] std::int64_t total(EntryId id) const { return entries_[static_cast<std::size_t>(id)].total; }
   void book(EntryId id, std::int64_t millionths);
 

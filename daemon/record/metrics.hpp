@@ -6,16 +6,18 @@
 
 namespace perjoule {
 
-inline constexpr auto energy_by_source =
-    persisted_counter<Unit::joule>("perjoule_energy_by_source_joules_total",
-                                   "Energy per device by how it was obtained: from a hardware counter, integrated "
-                                   "power, or a model. Do not sum over devices: the node includes its packages.",
-                                   "device", "source");
-inline constexpr auto energy_unobserved =
-    persisted_counter<Unit::second>("perjoule_energy_unobserved_seconds_total",
-                                    "Time for which a device's energy is unknown: gaps in which a counter may have "
-                                    "wrapped more than once, counter resets, reboots, and gaps in integrated power.",
-                                    "device");
+inline constexpr auto energy_by_source = persisted_counter<Unit::joule>(
+    "perjoule_energy_by_source_joules_total",
+    "Energy per device by how it was obtained: from a hardware counter, integrated "
+    "power, or a model. gpu and uuid are empty where the device is no GPU. Do not sum over "
+    "devices: the node includes its packages.",
+    "device", "source", "gpu", "uuid");
+inline constexpr auto energy_unobserved = persisted_counter<Unit::second>(
+    "perjoule_energy_unobserved_seconds_total",
+    "Time for which a device's energy is unknown: gaps in which a counter may have "
+    "wrapped more than once, counter resets, reboots, and gaps in integrated power. gpu and "
+    "uuid are empty where the device is no GPU.",
+    "device", "gpu", "uuid");
 
 inline constexpr auto source_state =
     gauge<Unit::none>("perjoule_source_state",

@@ -8,7 +8,6 @@
 #include <stdexcept>
 #include <utility>
 
-#include "collectors/labels.hpp"
 #include "daemon/record/metrics.hpp"
 
 namespace perjoule {
@@ -25,12 +24,6 @@ double units(std::int64_t millionths) {
 std::string_view identity(const Batch& batch, const Reading& reading) {
   const std::string_view labels = batch.labels(reading);
   return {labels.data(), labels.size() + reading.device_size};
-}
-
-// What a total and its siblings have in common.
-std::string sibling_key(std::string_view metric, std::string_view labels) {
-  const Labels parsed = parse_labels(labels).value_or(Labels{});
-  return fmt::format("{}{{{}}}", metric, label_text(without_label(parsed, "source")));
 }
 
 }  // namespace
@@ -52,12 +45,7 @@ Recorder::Recorder(Latest& latest, Ledger& ledger, storage::Sink* sink, Rows row
   own_ = open_probe({std::string(storage::ends_source), "own", own_period_ns, 0});
   // A programming error, visible at the first start: RowSet has no bit for a further row.
   if (rows_.size() > rows_max) throw std::length_error(fmt::format("more than {} derived rows", rows_max));
-  for (const std::string& key : ledger_.keys("")) {
-    const std::size_t brace = key.find('{');
-    if (brace == std::string::npos || !key.ends_with('}') || key.find("source=") == std::string::npos) continue;
-    const std::string_view labels = std::string_view(key).substr(brace + 1, key.size() - brace - 2);
-    kept_[sibling_key(key.substr(0, brace), labels)].push_back(key);
-  }
+  remember_sources();
 }
 
 void Recorder::configure(const config::Efficiency& settings) {
@@ -114,36 +102,6 @@ void Recorder::close_probe(ProbeId probe) {
   in_flight_.erase(probe);
 }
 
-const Recorder::Totals* Recorder::totals(const Metric& metric, std::string_view values) {
-  std::string cache_key = std::string(metric.name) + '\0' + std::string(values);
-  if (const auto found = totals_.find(cache_key); found != totals_.end()) return &found->second;
-  const std::optional<SeriesId> series = series_.identify(metric, values, source_);
-  if (!series) return nullptr;
-  const Persisted own{*series, ledger_.entry(fmt::format("{}{{{}}}", metric.name, series_[*series].labels))};
-  return &totals_.emplace(std::move(cache_key), Totals{own, siblings(metric, own)}).first->second;
-}
-
-const Recorder::Siblings* Recorder::siblings(const Metric& metric, const Persisted& own) {
-  const std::string key = sibling_key(metric.name, series_[own.series].labels);
-  Siblings& siblings = siblings_[key];
-  // After a restart the ledger has totals that no probe has read yet.
-  if (const auto kept = kept_.extract(key)) {
-    for (const std::string& other : kept.mapped()) {
-      const std::string labels = other.substr(metric.name.size() + 1, other.size() - metric.name.size() - 2);
-      if (const auto series = series_.adopt(metric, labels, source_))
-        siblings.push_back({*series, ledger_.entry(other)});
-    }
-  }
-  const auto is_own = [&](const Persisted& sibling) { return sibling.entry == own.entry; };
-  if (std::none_of(siblings.begin(), siblings.end(), is_own)) siblings.push_back(own);
-  return &siblings;
-}
-
-void Recorder::ProbeState::show(const Totals& totals) {
-  for (const Persisted& sibling : *totals.siblings)
-    show(sibling.series);
-}
-
 const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t position, const Batch& batch,
                                             const Reading& reading) {
   if (probe.readings.size() <= position) probe.readings.resize(position + 1);
@@ -162,9 +120,8 @@ const Recorder::Resolved& Recorder::resolve(ProbeState& probe, std::size_t posit
   resolved.total = totals(*reading.metric, labels);
   if (reading.rate != nullptr) resolved.rate = series_.identify(*reading.rate, labels, source_);
   if (reading.metric->unit == Unit::joule) {
-    const std::string_view device = batch.device(reading);
-    resolved.by_source = totals(energy_by_source, label_values({device, name(reading.origin)}));
-    resolved.unobserved = totals(energy_unobserved, label_values({device}));
+    resolved.by_source = by_source(batch, reading, reading.origin);
+    resolved.unobserved = unobserved(batch, reading);
   }
   if (resolved.rate) probe.show(*resolved.rate);
   for (const Totals* totals_of : {resolved.total, resolved.by_source, resolved.unobserved}) {

@@ -140,8 +140,8 @@ class Recorder {
   // counter disappears, and no sum over sources falls, when the source changes.
   using Siblings = std::vector<Persisted>;
   struct Totals {
-    Persisted own;                       // the total that is booked on
-    const Siblings* siblings = nullptr;  // with `own` among them
+    Persisted own;                 // the total that is booked on
+    Siblings* siblings = nullptr;  // with `own` among them
   };
   // What one reading of a probe resolved to. A steady probe has the same reading at the same position of every batch,
   // and then resolving is one comparison of `metric` and `identity`.
@@ -179,7 +179,12 @@ class Recorder {
   const Resolved& resolve(ProbeState& probe, std::size_t position, const Batch& batch, const Reading& reading);
   // Null if a limit of series is reached. Pointers stay valid until the total's series is dropped.
   const Totals* totals(const Metric& metric, std::string_view values);
-  const Siblings* siblings(const Metric& metric, const Persisted& own);
+  Siblings* siblings(const Metric& metric, std::string_view values, const Persisted& own);
+  void show_as(const Totals& totals);
+  // The total of the energy of the reading's device that became known in this way.
+  const Totals* by_source(const Batch& batch, const Reading& reading, Origin origin);
+  const Totals* unobserved(const Batch& batch, const Reading& reading);
+  void remember_sources();
   // Drops at most `drop_max` series, of any source, that its last two batches did not have; false: there are more.
   [[nodiscard]] bool make_room(std::size_t drop_max);
   void drop(std::unordered_set<SeriesId> ids, const Stamp& now);

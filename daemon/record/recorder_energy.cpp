@@ -61,7 +61,7 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   const Origin origin = booking.integrated ? Origin::integrated : reading.origin;
   const Totals* by_source = resolved.by_source;
   if (by_source != nullptr && origin != reading.origin) {
-    by_source = totals(energy_by_source, label_values({batch.device(reading), name(origin)}));
+    by_source = this->by_source(batch, reading, origin);
     if (by_source != nullptr) probe.show(*by_source);
   }
   if (by_source != nullptr) ledger_.book(by_source->own.entry, booking.millionths);

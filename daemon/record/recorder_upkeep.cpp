@@ -127,6 +127,7 @@ void Recorder::drop_unused(const Stamp& now) {
 
 // Totals that differ in their source only are shown together, so they go together. The ledger keeps them.
 std::unordered_set<const Recorder::Totals*> Recorder::drop_totals(std::unordered_set<SeriesId>& ids) {
+  std::unordered_set<const Siblings*> gone;
   for (auto siblings = siblings_.begin(); siblings != siblings_.end();) {
     const auto is_dropped = [&](const Persisted& total) { return ids.contains(total.series); };
     if (std::none_of(siblings->second.begin(), siblings->second.end(), is_dropped)) {
@@ -135,15 +136,15 @@ std::unordered_set<const Recorder::Totals*> Recorder::drop_totals(std::unordered
     }
     for (const Persisted& total : siblings->second) {
       ids.insert(total.series);
-      const SeriesTable::Series& series = series_[total.series];
-      if (series.labels.find("source=") != std::string::npos)
-        kept_[siblings->first].push_back(std::string(series.metric->name) + '{' + series.labels + '}');
+      const std::string& key = ledger_.key(total.entry);
+      if (key.find("source=") != std::string::npos) kept_[siblings->first].push_back(key);
     }
+    gone.insert(&siblings->second);
     siblings = siblings_.erase(siblings);
   }
   std::unordered_set<const Totals*> dropped;
   for (auto total = totals_.begin(); total != totals_.end();) {
-    const bool is_dropped = ids.contains(total->second.own.series);
+    const bool is_dropped = ids.contains(total->second.own.series) || gone.contains(total->second.siblings);
     if (is_dropped) dropped.insert(&total->second);
     total = is_dropped ? totals_.erase(total) : std::next(total);
   }

@@ -8,6 +8,17 @@
 
 namespace perjoule {
 
+namespace {
+
+std::string_view take_value(std::string_view& values) {
+  const std::size_t end = values.find('\0');
+  const std::string_view value = values.substr(0, end);
+  values.remove_prefix(end == std::string_view::npos ? values.size() : end + 1);
+  return value;
+}
+
+}  // namespace
+
 std::string clean_label(std::string_view value, std::size_t bytes_max) {
   std::string clean;
   clean.reserve(value.size());
@@ -24,12 +35,18 @@ std::string clean_label(std::string_view value, std::size_t bytes_max) {
 
 std::string label_text(const Metric& metric, std::string_view values) {
   std::string text;
-  for (std::size_t i = 0; i < metric.label_count; ++i) {
-    const std::size_t end = values.find('\0');
-    append_label(text, metric.labels[i], clean_label(values.substr(0, end)));
-    values.remove_prefix(end == std::string_view::npos ? values.size() : end + 1);
-  }
+  for (std::size_t i = 0; i < metric.label_count; ++i)
+    append_label(text, metric.labels[i], clean_label(take_value(values)));
   return text;
+}
+
+std::string ledger_key(const Metric& metric, std::string_view values) {
+  std::string labels;
+  for (std::size_t i = 0; i < metric.label_count; ++i) {
+    const std::string_view value = take_value(values);
+    if (is_identity(metric, metric.labels[i])) append_label(labels, metric.labels[i], clean_label(value));
+  }
+  return std::string(metric.name) + '{' + labels + '}';
 }
 
 std::optional<SeriesId> SeriesTable::identify(const Metric& metric, std::string_view values, std::string_view source) {

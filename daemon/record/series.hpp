@@ -25,6 +25,9 @@ namespace perjoule {
 // `a="b",c="d"` with the escapes of the exposition format; `values` are the label values, each followed by a NUL.
 [[nodiscard]] std::string label_text(const Metric& metric, std::string_view values);
 
+// The key of a persisted counter's total in the ledger: `name{label="value"}`, with the labels that are its identity.
+[[nodiscard]] std::string ledger_key(const Metric& metric, std::string_view values);
+
 // Replaces each invalid byte by U+FFFD and each control character below U+0020 by a space, and cuts at the last whole
 // character within `bytes_max`.
 [[nodiscard]] std::string clean_label(std::string_view value, std::size_t bytes_max = 256);

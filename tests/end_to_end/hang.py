@@ -74,7 +74,7 @@ def contained(binary, directory, source, device, file, text, family):
 
 def thermal_zone(binary, directory):
     contained(binary, directory, "thermal_zone", "thermal_zone1", "class/thermal/thermal_zone1/temp", 27900,
-              ("perjoule_temperature_celsius", {"sensor": "thermal_zone1"}))
+              ("perjoule_temperature_celsius", {"chip": "acpitz"}))
 
 
 def energy_of_a_package(binary, directory):

@@ -30,8 +30,8 @@ def prometheus(binary, _):
     for package in ("0", "10"):
         scrape.value("perjoule_cpu_package_energy_joules_total", package=package, source="rapl")
     scrape.value("perjoule_cpu_core_energy_joules_total", package="0")
-    equal(scrape.value("perjoule_temperature_celsius", sensor="thermal_zone0"), 49.925, "zone 0")
-    equal(scrape.value("perjoule_temperature_celsius", sensor="thermal_zone1"), -44, "zone 1")
+    equal(scrape.value("perjoule_temperature_celsius", chip="bcm2835_thermal"), 49.925, "zone 0")
+    equal(scrape.value("perjoule_temperature_celsius", chip="acpitz"), -44, "zone 1")
     # The chip is found below devices/ only: the capture has no class/hwmon.
     equal(scrape.value("perjoule_temperature_celsius", sensor="Composite", role="nvme"), 43.85, "nvme")
     for device in ("package-0", "package-10"):

@@ -57,8 +57,8 @@ gauge perjoule_node_power_watts source
 gauge perjoule_node_modelled_watts
 counter perjoule_node_energy_joules_total source
 gauge perjoule_node_reading_watts source
-counter perjoule_energy_by_source_joules_total device source
-counter perjoule_energy_unobserved_seconds_total device
+counter perjoule_energy_by_source_joules_total device source gpu uuid
+counter perjoule_energy_unobserved_seconds_total device gpu uuid
 counter perjoule_idle_waste_joules_total gpu uuid
 gauge perjoule_idle_waste_watts gpu uuid
 counter perjoule_workload_tokens_total workload model kind
@@ -81,7 +81,7 @@ counter perjoule_emissions_market_grams_total
 gauge perjoule_pue_ratio category window
 gauge perjoule_pue_configured_ratio
 gauge perjoule_pue_baseline_ratio category
-gauge perjoule_power_headroom_watts device limit
+gauge perjoule_power_headroom_watts device limit gpu uuid
 gauge perjoule_demand_watts meter window
 gauge perjoule_demand_predicted_watts meter window
 gauge perjoule_peak_demand_watts meter window

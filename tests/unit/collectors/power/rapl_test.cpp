@@ -23,8 +23,9 @@ namespace {
 
 using Lines = std::vector<std::string>;
 
-Roots fixture(std::string_view name) {
+Roots fixture(std::string_view name, const std::filesystem::path& procfs = {}) {
   Roots roots;
+  roots.procfs = procfs;
   roots.sysfs = std::filesystem::path(PERJOULE_SOURCE_DIR) / "tests/fixtures/sysfs" / name;
   return roots;
 }
@@ -74,8 +75,20 @@ TEST_CASE("an Intel server: package, dram, psys, a disabled core zone; the mmio 
               "max 20000 psys-0 counter rate perjoule_psys_power_watts"});
 }
 
-TEST_CASE("AMD: its own range, no constraints, two dies in a package") {
-  std::vector<Probe> probes = probes_of(fixture("rapl_amd"));
+TEST_CASE("AMD and Hygon: the dies show the counter of their socket, and core is one core") {
+  for (const char* vendor : {"AuthenticAMD", "HygonGenuine"}) {
+    const Tree tree({{"proc/cpuinfo", fmt::format("processor\t: 0\nvendor_id\t: {}\ncpu family\t: 25\n", vendor)}});
+    std::vector<Probe> probes = probes_of(fixture("rapl_amd", tree.at("proc")));
+    CHECK(devices(probes) == Lines{"package-0"});
+    CHECK(sample(probes[0]) ==
+          Lines{"perjoule_cpu_package_energy_joules_total{package=\"0\",source=\"rapl\"} meter 65532610987 wrap "
+                "65532610987 max 1000 package-0 counter rate perjoule_cpu_package_power_watts"});
+  }
+}
+
+TEST_CASE("Cascade Lake-AP: each die has a counter of its own") {
+  const Tree tree({{"proc/cpuinfo", "processor\t: 0\nvendor_id\t: GenuineIntel\n"}});
+  std::vector<Probe> probes = probes_of(fixture("rapl_amd", tree.at("proc")));
   CHECK(devices(probes) == Lines{"package-0-die-0", "package-0-die-1"});
   CHECK(
       sample(probes[0]) ==
@@ -219,6 +232,7 @@ TEST_CASE("hostile bytes in every file give a meter reading with a limit, or a f
 TEST_CASE("the captured host") {
   Roots roots;
   roots.sysfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/sys";
+  roots.procfs = PERJOULE_SOURCE_DIR "/../shared/data/host/procfs/proc";
   if (!std::filesystem::exists(roots.sysfs)) {
     MESSAGE("skipped: no capture here");
     return;

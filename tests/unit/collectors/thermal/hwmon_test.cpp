@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "collectors/collector.hpp"
+#include "collectors/thermal/hwmon_address.hpp"
 #include "collectors/thermal/hwmon_channel.hpp"
 #include "collectors/thermal/hwmon_chip.hpp"
 #include "tests/fakes/readings.hpp"

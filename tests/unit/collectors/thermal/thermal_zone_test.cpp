@@ -1,5 +1,7 @@
 #include <doctest/doctest.h>
+#include <fmt/format.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <random>
 #include <string>
@@ -58,15 +60,33 @@ TEST_CASE("zones with trip points, of the same type, and below zero") {
   REQUIRE(probes.size() == 3);
   CHECK(probes[2].device == "thermal_zone10");
   const Lines expected = {
-      "perjoule_temperature_celsius{chip=\"acpitz_0\",sensor=\"thermal_zone0\",role=\"board\"} -44",
-      "perjoule_temperature_limit_celsius{chip=\"acpitz_0\",sensor=\"thermal_zone0\",role=\"board\",limit=\"crit\"} "
+      "perjoule_temperature_celsius{chip=\"acpitz_0\",sensor=\"temp\",role=\"board\"} -44",
+      "perjoule_temperature_limit_celsius{chip=\"acpitz_0\",sensor=\"temp\",role=\"board\",limit=\"crit\"} "
       "119",
-      "perjoule_temperature_limit_celsius{chip=\"acpitz_0\",sensor=\"thermal_zone0\",role=\"board\",limit=\"max\"} 95"};
+      "perjoule_temperature_limit_celsius{chip=\"acpitz_0\",sensor=\"temp\",role=\"board\",limit=\"max\"} 95"};
   CHECK(sample(probes[0]) == expected);
   CHECK(sample(probes[1]) ==
-        Lines{"perjoule_temperature_celsius{chip=\"acpitz_1\",sensor=\"thermal_zone1\",role=\"board\"} 20"});
+        Lines{"perjoule_temperature_celsius{chip=\"acpitz_1\",sensor=\"temp\",role=\"board\"} 20"});
   CHECK(sample(probes[2]) ==
-        Lines{"perjoule_temperature_celsius{chip=\"x86_pkg_temp\",sensor=\"thermal_zone10\",role=\"cpu\"} 61"});
+        Lines{"perjoule_temperature_celsius{chip=\"x86_pkg_temp\",sensor=\"temp\",role=\"cpu\"} 61"});
+}
+
+TEST_CASE("zones that are probed in another order after a reboot keep their series") {
+  const auto shown = [](std::initializer_list<std::pair<std::string_view, std::string_view>> zones) {
+    const Tree tree;
+    int number = 0;
+    for (const auto& [type, degrees] : zones) {
+      tree.write(fmt::format(ZONE "{}/type", number), type);
+      tree.write(fmt::format(ZONE "{}/temp", number++), degrees);
+    }
+    Lines all;
+    for (Probe& probe : probes_of(tree.roots()))
+      all.push_back(sample(probe).at(0));
+    std::ranges::sort(all);
+    return all;
+  };
+  CHECK(shown({{"acpitz", "1000"}, {"iwlwifi_1", "2000"}, {"x86_pkg_temp", "3000"}, {"acpitz", "4000"}}) ==
+        shown({{"x86_pkg_temp", "3000"}, {"acpitz", "1000"}, {"acpitz", "4000"}, {"iwlwifi_1", "2000"}}));
 }
 
 TEST_CASE("a sensor that hwmon also shows has the role other here") {
@@ -149,7 +169,6 @@ TEST_CASE("the captured host") {
   std::vector<Probe> probes = probes_of(roots);
   REQUIRE(probes.size() == 2);
   CHECK(sample(probes[0]) ==
-        Lines{"perjoule_temperature_celsius{chip=\"bcm2835_thermal\",sensor=\"thermal_zone0\",role=\"other\"} 49.925"});
-  CHECK(sample(probes[1]) ==
-        Lines{"perjoule_temperature_celsius{chip=\"acpitz\",sensor=\"thermal_zone1\",role=\"board\"} -44"});
+        Lines{"perjoule_temperature_celsius{chip=\"bcm2835_thermal\",sensor=\"temp\",role=\"other\"} 49.925"});
+  CHECK(sample(probes[1]) == Lines{"perjoule_temperature_celsius{chip=\"acpitz\",sensor=\"temp\",role=\"board\"} -44"});
 }

@@ -103,13 +103,13 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
   CHECK(node.total(gpu_state_seconds, {"0", uuid, "active"}) == doctest::Approx(60 + 100));
   CHECK(node.total(gpu_state_seconds, {"0", uuid, "parked"}) == doctest::Approx(300 - 61));
   CHECK(node.total(idle_waste_energy, {"0", uuid}) == doctest::Approx(50 * (300 - 61)).epsilon(0.03));
-  CHECK(node.shown(power_headroom, {uuid, "gpu_enforced"}) == 50);
+  CHECK(node.shown(power_headroom, {uuid, "gpu_enforced", "0", uuid}) == 50);
 
   CHECK(node.shown(node_power, {"sum"}).value_or(0) == 750);
   const double node_joules = node.total(node_energy, {"sum"});
   // The node is derived with the last batch of a second, so it has the same seconds as its parts.
   CHECK(node_joules == doctest::Approx(gpu_joules + 100 * 899));
-  CHECK(node.total(energy_by_source, {"node", "counter"}) == doctest::Approx(node_joules));
+  CHECK(node.total(energy_by_source, {"node", "counter", "", ""}) == doctest::Approx(node_joules));
   CHECK(node.total(energy_cost, {"EUR"}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 0.25).epsilon(1e-4));
   CHECK(node.total(emissions, {}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 400).epsilon(1e-4));
   CHECK(node.shown(pue_configured, {}) == 1.5);
@@ -117,7 +117,7 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
   SUBCASE("closing a device removes its derived series, and not the node's") {
     node.recorder.close_probe(node.gpu);
     CHECK_FALSE(node.shown(gpu_state_seconds, {"0", uuid, "active"}));
-    CHECK_FALSE(node.shown(power_headroom, {uuid, "gpu_enforced"}));
+    CHECK_FALSE(node.shown(power_headroom, {uuid, "gpu_enforced", "0", uuid}));
     CHECK(node.shown(node_power, {"sum"}));
   }
   SUBCASE("after a restart totals are shown even if nothing new was booked") {
@@ -127,8 +127,8 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
     again.cpu_uj = node.cpu_uj - 100'000'000;
     again.tick(120, 0, 1);  // the same raw counters: nothing to book
     CHECK(again.total(node_energy, {"sum"}) == doctest::Approx(node_joules));
-    CHECK(again.total(energy_by_source, {"node", "counter"}) ==
-          doctest::Approx(node.total(energy_by_source, {"node", "counter"})).epsilon(1e-3));
+    CHECK(again.total(energy_by_source, {"node", "counter", "", ""}) ==
+          doctest::Approx(node.total(energy_by_source, {"node", "counter", "", ""})).epsilon(1e-3));
     CHECK(again.total(energy_cost, {"EUR"}) == -1);  // a price that is no longer configured is not shown
   }
   SUBCASE("state, floor and totals survive a restart, and the gap belongs to the state before it") {

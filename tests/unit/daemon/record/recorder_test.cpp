@@ -12,6 +12,7 @@
 #include <string>
 #include <vector>
 
+#include "collectors/gpu/metrics.hpp"
 #include "collectors/power/metrics.hpp"
 #include "daemon/efficiency/node_power.hpp"
 #include "daemon/efficiency/rows.hpp"
@@ -78,9 +79,9 @@ TEST_CASE("a persisted counter is shown after its ledger commit, a gauge at once
   daemon.sink.answer(true);
   CHECK(daemon.energy(2) == 50.0);
   CHECK(daemon.shown(node_energy, {"sum"}, 2) == 50.0);
-  CHECK(daemon.shown(energy_by_source, {"package-0", "counter"}, 2) == 50.0);
-  CHECK(daemon.shown(energy_by_source, {"node", "counter"}, 2) == 50.0);
-  CHECK(daemon.shown(energy_unobserved, {"package-0"}, 2) == 0.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "counter", "", ""}, 2) == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"node", "counter", "", ""}, 2) == 50.0);
+  CHECK(daemon.shown(energy_unobserved, {"package-0", "", ""}, 2) == 0.0);
 }
 
 TEST_CASE("a reading during a commit is shown after the next commit") {
@@ -203,8 +204,8 @@ TEST_CASE("when a device's source changes, the counter of the old source keeps i
   }
   CHECK(daemon.energy(40, "modelled") == 370.0);
   CHECK(daemon.energy(40, "rapl") == 50.0);
-  CHECK(daemon.shown(energy_by_source, {"package-0", "counter"}, 40) == 50.0);
-  CHECK(daemon.shown(energy_by_source, {"package-0", "modelled"}, 40) == 370.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "counter", "", ""}, 40) == 50.0);
+  CHECK(daemon.shown(energy_by_source, {"package-0", "modelled", "", ""}, 40) == 370.0);
   CHECK(daemon.shown(node_energy, {"sum"}, 40) == 50.0);
   CHECK_FALSE(daemon.shown(node_power, {"sum"}, 40));
   CHECK(daemon.shown(node_power, {"modelled"}, 40) == 10.0);
@@ -367,7 +368,7 @@ TEST_CASE("close removes the probe's series, also those of a commit in flight") 
   daemon.sink.answer(true);
   CHECK_FALSE(daemon.energy(2));
   CHECK_FALSE(daemon.shown(cpu_package_power, {"0", "rapl"}, 2));
-  CHECK_FALSE(daemon.shown(energy_by_source, {"package-0", "counter"}, 2));
+  CHECK_FALSE(daemon.shown(energy_by_source, {"package-0", "counter", "", ""}, 2));
   // A late batch of a closed probe is not accepted.
   CHECK(daemon.recorder.accept(probe, package(60'000'000), at(3)).samples == 0);
   // The device returns: its total continues.
@@ -432,4 +433,27 @@ TEST_CASE("more derived rows than the recorder has room for are refused at the s
   while (rows.size() <= 16)
     rows.push_back(std::move(make_rows(ledger).front()));
   CHECK_THROWS_AS(Recorder(latest, ledger, nullptr, std::move(rows)), std::length_error);
+}
+
+TEST_CASE("a total goes on when a label changes that is no identity, and is shown as one series") {
+  const auto board = [](std::uint64_t raw, std::string_view slot) {
+    Batch batch;
+    batch.meter(gpu_energy, nullptr, {"GPU-a", raw, 0, 700}, slot, "GPU-a");
+    return batch;
+  };
+  Daemon daemon(false);
+  const ProbeId probe = daemon.recorder.open_probe({"nvml", "GPU-a", second_ns, 10 * second_ns});
+  daemon.recorder.accept(probe, board(0, "0"), at(1));
+  daemon.recorder.accept(probe, board(100'000'000, "0"), at(2));
+  CHECK(daemon.shown(gpu_energy, {"0", "GPU-a"}, 2) == 100.0);
+  CHECK(daemon.shown(energy_by_source, {"GPU-a", "counter", "0", "GPU-a"}, 2) == 100.0);
+  for (std::int64_t second = 3; second < 9; ++second) {
+    const std::string_view slot = second % 2 == 0 ? "0" : "5";
+    const std::string_view other = second % 2 == 0 ? "5" : "0";
+    daemon.recorder.accept(probe, board(static_cast<std::uint64_t>(second - 1) * 100'000'000, slot), at(second));
+    CHECK(daemon.shown(gpu_energy, {slot, "GPU-a"}, second) == 100.0 * static_cast<double>(second - 1));
+    CHECK(daemon.shown(energy_unobserved, {"GPU-a", slot, "GPU-a"}, second) == 0.0);
+    CHECK_FALSE(daemon.shown(gpu_energy, {other, "GPU-a"}, second));
+    CHECK_FALSE(daemon.shown(energy_by_source, {"GPU-a", "counter", other, "GPU-a"}, second));
+  }
 }
