@@ -1,5 +1,5 @@
-// The part of Recorder that finds the totals of a reading: their keys in the ledger, their series, and those that differ
-// from them in the source only.
+// The part of Recorder that finds the totals of a reading: their keys in the ledger, their series, and those that
+// differ from them in the source only.
 #include <algorithm>
 #include <span>
 #include <string>
