@@ -262,8 +262,16 @@ void add_idle(std::vector<Key>& keys) {
                   .help = "Power of a GPU in deep idle; power above this while the GPU is idle counts as idle waste.",
                   .min = 1,
                   .max = 10'000,
-                  .null_means = "learned from each GPU in deep idle",
+                  .null_means = "learned from each GPU in deep idle; until then from its sisters, else from a table",
                   .store = [](Settings& to, const Value& v) { to.efficiency.idle_floor_watts = number(v); }});
+  keys.push_back({.path = "efficiency.idle.ignore_processes",
+                  .type = OptionType::text_list,
+                  .fallback = "nvidia-cuda-mps,nv-hostengine,Xorg,gnome-shell,kwin,nvidia-persistenced",
+                  .help = "Processes that do not hold a GPU although they have a context on it: services of the host, "
+                          "by the beginning of their name (/proc/PID/comm).",
+                  .store = [](Settings& to, const Value& v) {
+                    to.efficiency.idle_ignore_processes = std::get<std::vector<std::string>>(v);
+                  }});
 }
 
 void add_efficiency(std::vector<Key>& keys) {

@@ -78,6 +78,8 @@ struct Efficiency {
   std::optional<double> pue;     // of the facility, as a constant; at least 1
   Milliseconds idle_enter_after{60000};
   std::optional<double> idle_floor_watts;  // of a GPU in deep idle; none: learned from each GPU
+  std::vector<std::string> idle_ignore_processes = {
+      "nvidia-cuda-mps", "nv-hostengine", "Xorg", "gnome-shell", "kwin", "nvidia-persistenced"};  // prefixes of names
   friend bool operator==(const Efficiency&, const Efficiency&) = default;
 };
 

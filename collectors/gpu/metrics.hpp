@@ -101,6 +101,11 @@ inline constexpr auto gpu_throttled_seconds =
 
 inline constexpr auto gpu_processes =
     gauge<Unit::none>("perjoule_gpu_processes", "Processes that have a compute context on a GPU.", "gpu", "uuid");
+inline constexpr auto gpu_holding_processes =
+    gauge<Unit::none>("perjoule_gpu_holding_processes",
+                      "Processes that hold a GPU: those of perjoule_gpu_processes without the host's own services "
+                      "(efficiency.idle.ignore_processes).",
+                      "gpu", "uuid");
 inline constexpr auto gpu_clock_idle = gauge<Unit::none>("perjoule_gpu_clock_idle_active",
                                                          "1 if the driver reports that nothing runs on a GPU and its "
                                                          "clocks are lowered for that reason (clocks event reason "

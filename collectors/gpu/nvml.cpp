@@ -99,7 +99,8 @@ bool integrates(const nvml::Api& api, nvml::Device device) {
          api.device_architecture(device, &architecture) == nvml::Return::success && architecture < nvml::volta;
 }
 
-Probe probe_of(const SharedSession& session, Inventory& inventory, Candidate candidate, std::string address) {
+Probe probe_of(const SharedSession& session, Inventory& inventory, const nvml::Processes& processes,
+               Candidate candidate, std::string address) {
   std::optional<unsigned> slot;
   if (candidate.place.address.empty()) slot = candidate.place.index;
   const Inventory::Seen seen{address, candidate.uuid, slot};
@@ -108,11 +109,12 @@ Probe probe_of(const SharedSession& session, Inventory& inventory, Candidate can
                     std::move(address),
                     {}};
   if (!candidate.runtime_status.empty()) board.runtime_status = candidate.runtime_status;
-  return {candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board))};
+  return {candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board), processes)};
 }
 
 // Runs on the board's own lane.
-Result<Probe> identify(const SharedSession& session, Inventory& inventory, Candidate candidate) {
+Result<Probe> identify(const SharedSession& session, Inventory& inventory, const nvml::Processes& processes,
+                       Candidate candidate) {
   if (candidate.asleep) return Error{Fault::absent, "runtime-suspended: it gets a number when it wakes"};
   const nvml::Api& api = session->api();
   const Result<nvml::Device> device = nvml::find_board(api, candidate.place);
@@ -122,23 +124,23 @@ Result<Probe> identify(const SharedSession& session, Inventory& inventory, Candi
     return Error{Fault::transient, fmt::format("{}: nvmlDeviceGetUUID gave no UUID", nvml::name(candidate.place))};
   }
   const std::string& known = candidate.place.address;
-  Probe probe = probe_of(session, inventory, candidate, known.empty() ? address_of(api, *device) : known);
+  Probe probe = probe_of(session, inventory, processes, candidate, known.empty() ? address_of(api, *device) : known);
   probe.jitter = integrates(api, *device);
   return probe;
 }
 
 std::vector<Probe> probes_of(const SharedSession& session, const DiscoveryContext& context,
-                             const std::vector<Candidate>& candidates) {
+                             const nvml::Processes& processes, const std::vector<Candidate>& candidates) {
   std::vector<Probe> probes;
   for (const Candidate& candidate : candidates) {
     if (is_watched(context, name_of(candidate))) continue;
     if (candidate.asleep && !candidate.uuid.empty()) {  // it says who it is when it wakes
-      probes.push_back(probe_of(session, *context.inventory, candidate, candidate.place.address));
+      probes.push_back(probe_of(session, *context.inventory, processes, candidate, candidate.place.address));
       continue;
     }
     Probe probe{name_of(candidate), nullptr};
-    probe.identify = [session, inventory = context.inventory, candidate] {
-      return identify(session, *inventory, candidate);
+    probe.identify = [session, inventory = context.inventory, processes, candidate] {
+      return identify(session, *inventory, processes, candidate);
     };
     probes.push_back(std::move(probe));
   }
@@ -157,7 +159,9 @@ Error explain(Error error, bool boards) {
   return error;
 }
 
-Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const DiscoveryContext& context) {
+// The daemon passes efficiency.idle.ignore_processes; it is no key of this collector.
+Result<std::vector<Probe>> make_nvml(const Options& options, const Roots& roots, const DiscoveryContext& context) {
+  const nvml::Processes processes(roots.procfs, options.list("ignore_processes"));
   std::vector<Candidate> candidates = on_bus(roots, *context.inventory);
   const bool has_bus = !candidates.empty();
   DiscoveryCall::State call{"nvmlInit", {}};
@@ -170,7 +174,7 @@ Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const D
   context.call->begin(std::move(call));
   const auto session = nvml::Session::open(roots.nvml, sleeper);
   if (!session) return explain(session.error(), context.inventory->expected() > 0);
-  if (has_bus) return probes_of(*session, context, candidates);
+  if (has_bus) return probes_of(*session, context, processes, candidates);
   const nvml::Api& api = (*session)->api();
   std::uint32_t boards = 0;
   context.call->begin({"nvmlDeviceGetCount_v2", {}});
@@ -180,10 +184,10 @@ Result<std::vector<Probe>> make_nvml(const Options&, const Roots& roots, const D
   }
   if (boards == 0 && context.watched.empty()) return Error{Fault::absent, "the driver reports no GPU"};
   if (boards == context.watched.size()) return std::vector<Probe>{};
-  return probes_of(*session, context, by_index(boards, context));
+  return probes_of(*session, context, processes, by_index(boards, context));
 }
 
-constexpr std::array<const Metric*, 23> metrics = {&gpu_info,
+constexpr std::array<const Metric*, 24> metrics = {&gpu_info,
                                                    &gpu_power,
                                                    &gpu_power_instant,
                                                    &gpu_module_power,
@@ -204,9 +208,10 @@ constexpr std::array<const Metric*, 23> metrics = {&gpu_info,
                                                    &gpu_throttle_seconds,
                                                    &gpu_throttled_seconds,
                                                    &gpu_processes,
+                                                   &gpu_holding_processes,
                                                    &gpu_clock_idle,
                                                    &gpu_runtime_suspended};
-constexpr std::array options = {
+constexpr std::array option_table = {
     Option{.key = "expected",
            .type = OptionType::integer,
            .fallback = "",
@@ -225,7 +230,7 @@ const Entry nvml_entry = {
         "Power, energy, temperatures, utilisation, memory, clocks and throttling of NVIDIA GPUs, from the driver's "
         "library libnvidia-ml.so.1 (NVML).",
     .metrics = metrics,
-    .options = options,
+    .options = option_table,
     .make_numbered = make_nvml,
 };
 

@@ -93,6 +93,13 @@ struct MarginTemperature {
 };
 static_assert(sizeof(MarginTemperature) == 8);
 
+struct ProcessInfo {
+  std::uint32_t pid;
+  std::uint64_t used_memory;
+  std::uint32_t gpu_instance, compute_instance;
+};
+static_assert(sizeof(ProcessInfo) == 24 && offsetof(ProcessInfo, used_memory) == 8);
+
 enum class ValueType : std::uint32_t {
   floating = 0,
   unsigned_int = 1,
@@ -212,8 +219,8 @@ struct Api {
   Return (*device_event_reasons)(Device, U64) = nullptr;
   Return (*device_supported_event_reasons)(Device, U64) = nullptr;
   Return (*device_violation)(Device, Policy, ViolationTime*) = nullptr;
-  // Called with a count of 0 and no array: it then only returns the number and writes no struct.
-  Return (*device_compute_processes)(Device, U32 count, void* infos) = nullptr;
+  // `count`: room in `infos`, then the number of processes; with "insufficient size" nothing is written.
+  Return (*device_compute_processes)(Device, U32 count, ProcessInfo* infos) = nullptr;
 };
 
 // Looks up every symbol. The library must outlive the table.

@@ -15,7 +15,6 @@ constexpr std::int64_t degrees_min = -50;
 constexpr std::int64_t degrees_max = 200;
 constexpr std::uint32_t megahertz_max = 20'000;
 constexpr std::uint64_t memory_max = std::uint64_t{1} << 50U;
-constexpr std::uint32_t processes_max = 1'000'000;
 constexpr std::int64_t kilo_per_mega = 1000;
 
 constexpr std::int64_t bind_again_after_ns = 10'000'000'000;
@@ -47,8 +46,8 @@ std::int64_t steady_ns() {
   return std::chrono::nanoseconds(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-Gpu::Gpu(std::shared_ptr<const Session> session, Board board, Now now)
-    : session_(std::move(session)), board_(std::move(board)), now_(now) {
+Gpu::Gpu(std::shared_ptr<const Session> session, Board board, Processes processes, Now now)
+    : session_(std::move(session)), board_(std::move(board)), now_(now), processes_(std::move(processes)) {
   if (board_.runtime_status) runtime_status_.emplace(*board_.runtime_status);
 }
 
@@ -106,7 +105,7 @@ Result<void> Gpu::sample(Batch& batch) {
   throttle_.read(tick, fields_, board_.labels);
   read_facts(tick);
   read_thermal(tick);
-  read_processes(tick);
+  processes_.read(tick, board_.labels);
   if (tick.over) return *std::move(tick.error);
   if (facts_ && !facts_->uuid.empty() && facts_->uuid != board_.labels.uuid) return another_board(facts_->uuid);
   if (!batch.readings().empty()) {
@@ -263,22 +262,6 @@ void Gpu::read_clocks(Tick& tick) {
     tick.batch.add(gpu_clock, hertz_from_kilo(megahertz * kilo_per_mega), board_.labels.slot, board_.labels.uuid,
                    domains[i].name);
   }
-}
-
-void Gpu::read_processes(Tick& tick) {
-  // Without an array the driver returns the number of processes with "insufficient size", or success if there are none.
-  std::uint32_t processes = 0;
-  if (tick.over || processes_.missing(tick.now_ns)) return;
-  Return result = Return::function_not_found;
-  if (tick.api.device_compute_processes != nullptr)
-    result = tick.api.device_compute_processes(tick.device, &processes, nullptr);
-  if (result == Return::insufficient_size) result = Return::success;
-  if (!tick.good(result, "nvmlDeviceGetComputeRunningProcesses", processes_)) return;
-  if (processes > processes_max) {
-    tick.refuse("processes", fmt::format("{}", processes), fmt::format("0 to {}", processes_max));
-    return;
-  }
-  tick.batch.add(gpu_processes, count(processes), board_.labels.slot, board_.labels.uuid);
 }
 
 }  // namespace perjoule::nvml

@@ -13,6 +13,7 @@
 
 #include "collectors/collector.hpp"
 #include "collectors/gpu/nvml_power.hpp"
+#include "collectors/gpu/nvml_processes.hpp"
 #include "collectors/gpu/nvml_session.hpp"
 #include "collectors/gpu/nvml_throttle.hpp"
 #include "collectors/sysfs.hpp"
@@ -34,7 +35,7 @@ struct Board {
 // kernel has runtime-suspended is not touched, since a call would wake it: the sample is empty and not an error.
 class Gpu final : public Collector {
  public:
-  Gpu(std::shared_ptr<const Session> session, Board board, Now now = steady_ns);
+  Gpu(std::shared_ptr<const Session> session, Board board, Processes processes = {{}, {}}, Now now = steady_ns);
   [[nodiscard]] Result<void> sample(Batch& batch) override;
 
  private:
@@ -57,7 +58,6 @@ class Gpu final : public Collector {
   void read_utilization(Tick& tick);
   void read_memory(Tick& tick);
   void read_clocks(Tick& tick);
-  void read_processes(Tick& tick);
 
   std::shared_ptr<const Session> session_;
   Board board_;
@@ -70,7 +70,8 @@ class Gpu final : public Collector {
   Fields fields_;
   std::optional<Power> power_;
   Throttle throttle_;
-  Feature temperature_, margin_, utilization_, memory_, memory_v2_, processes_;
+  Processes processes_;
+  Feature temperature_, margin_, utilization_, memory_, memory_v2_;
   std::array<Feature, 4> thresholds_, engines_;
   std::array<Feature, 3> clocks_;
 };

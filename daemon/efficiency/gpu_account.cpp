@@ -19,8 +19,10 @@ constexpr double agreement_least_joules = 100;
 constexpr std::int64_t gap_us = 10'000'000;
 __extension__ using Wide = __int128;
 
-bool wastes(GpuState state) {
-  return state == GpuState::parked || state == GpuState::execution_idle;
+constexpr std::int64_t undecided_max_us = GpuStates::undecided_max_ns / 1000;
+
+bool wastes(std::optional<GpuState> state) {
+  return state == GpuState::parked || state == GpuState::execution_idle || state == GpuState::spinning;
 }
 
 }  // namespace
@@ -69,26 +71,52 @@ std::optional<double> Agreement::ratio(std::int64_t now_ns) const {
 }
 
 GpuAccount::Entry GpuAccount::add(const GpuInterval& interval, const GpuReading& reading, std::int64_t now_ns,
-                                  std::int64_t enter_after_ns, std::optional<double> configured_floor) {
+                                  std::int64_t enter_after_ns, std::optional<double> floor_watts) {
   Entry entry;
-  entry.floor_watts = configured_floor ? configured_floor : floor_.watts();
-  entry.time_us = std::max<std::int64_t>(interval.interval_us - interval.unobserved_us, 0);
+  entry.time_us =
+      std::max<std::int64_t>(interval.interval_us - interval.unobserved_us - std::exchange(asleep_us_, 0), 0);
   entry.energy_uj = interval.booked_uj;
+  last_ns_ = now_ns;
   const bool is_gap = interval.interval_us > gap_us;
-  const std::optional<GpuState> seen = looks_like(reading, entry.floor_watts);
+  if (reading.utilization) utilization_ns_ = now_ns;
+  // One that is missing in a tick is no sign that the driver has none.
+  const bool is_missed =
+      !reading.utilization && utilization_ns_ != 0 && now_ns - utilization_ns_ < GpuStates::undecided_max_ns;
+  const std::optional<GpuState> seen = is_missed ? std::nullopt : looks_like(reading, floor_watts);
   entry.state = states_.step(seen, now_ns, enter_after_ns, is_gap);
   const bool is_measured = entry.time_us > 0 && !is_gap;
   if (entry.state == GpuState::deep_idle && seen == GpuState::deep_idle && is_measured) {
     floor_.add(static_cast<double>(entry.energy_uj) / static_cast<double>(entry.time_us),
                static_cast<double>(entry.time_us) / 1e6);
   }
-  if (!entry.floor_watts) return entry;
-  if (wastes(entry.state)) {
-    const Wide floor_uj = Wide{std::llround(*entry.floor_watts * 1e6)} * entry.time_us / 1'000'000;
+  if (!entry.state) {
+    undecided_.booked_uj += entry.energy_uj;
+    undecided_.interval_us += entry.time_us;
+    if (undecided_.interval_us > undecided_max_us) undecided_ = {};
+    return entry;
+  }
+  if (floor_watts && wastes(entry.state)) {
+    const Wide floor_uj = Wide{std::llround(*floor_watts * 1e6)} * entry.time_us / 1'000'000;
     entry.waste_uj = std::max<std::int64_t>(entry.energy_uj - static_cast<std::int64_t>(floor_uj), 0);
   }
-  if (wastes(states_.current()) && reading.watts)
-    entry.waste_watts = std::max(*reading.watts - *entry.floor_watts, 0.0);
+  if (floor_watts && wastes(states_.current()) && reading.watts)
+    entry.waste_watts = std::max(*reading.watts - *floor_watts, 0.0);
+  const GpuInterval before = std::exchange(undecided_, {});
+  entry.energy_uj += before.booked_uj;
+  entry.time_us += before.interval_us;
+  return entry;
+}
+
+GpuAccount::Entry GpuAccount::suspended(std::int64_t now_ns) {
+  Entry entry;
+  GpuReading reading;
+  reading.suspended = true;
+  entry.state = GpuState::asleep;
+  // It fell asleep at some time since the last reading, a period at most.
+  (void)states_.step(looks_like(reading, {}), now_ns, 0, false);
+  if (last_ns_ != 0) entry.time_us = (now_ns - last_ns_) / 1000;
+  last_ns_ = now_ns;
+  asleep_us_ += entry.time_us;
   return entry;
 }
 

@@ -53,26 +53,32 @@ class Agreement {
 
 class GpuAccount {
  public:
-  GpuAccount(GpuState first, IdleFloor floor) : states_(first), floor_(std::move(floor)) {}
+  GpuAccount(std::optional<GpuState> first, IdleFloor floor) : states_(first), floor_(std::move(floor)) {}
 
   struct Entry {
-    GpuState state{};          // the state to which the interval is booked
-    std::int64_t time_us = 0;  // the observed part of the interval
+    std::optional<GpuState> state;  // to which the interval is booked; nothing: no reading decides
+    std::int64_t time_us = 0;       // the observed part of the interval
     std::int64_t energy_uj = 0;
-    std::optional<double> floor_watts;
     std::int64_t waste_uj = 0;
     double waste_watts = 0;  // at this reading
   };
-  // `configured_floor` takes precedence over the learned one.
+  // `floor_watts`: the power in deep idle, if it is known; without it there is no waste. What was booked before the
+  // first reading that decides is in the entry of that one.
   [[nodiscard]] Entry add(const GpuInterval& interval, const GpuReading& reading, std::int64_t now_ns,
-                          std::int64_t enter_after_ns, std::optional<double> configured_floor);
+                          std::int64_t enter_after_ns, std::optional<double> floor_watts);
+  // While the kernel has the GPU suspended no energy is read: the time since the last call of either is asleep.
+  [[nodiscard]] Entry suspended(std::int64_t now_ns);
 
-  [[nodiscard]] GpuState state() const { return states_.current(); }
+  [[nodiscard]] std::optional<GpuState> state() const { return states_.current(); }
   [[nodiscard]] const IdleFloor& floor() const { return floor_; }
 
  private:
   GpuStates states_;
   IdleFloor floor_;
+  std::int64_t last_ns_ = 0;         // of the last call; 0: there was none
+  std::int64_t asleep_us_ = 0;       // booked since the last energy
+  std::int64_t utilization_ns_ = 0;  // when it was read last
+  GpuInterval undecided_;            // energy and time before a reading decided
 };
 
 }  // namespace perjoule

@@ -3,13 +3,16 @@
 #include "daemon/efficiency/cost_row.hpp"
 #include "daemon/efficiency/gpu_row.hpp"
 #include "daemon/efficiency/node_row.hpp"
+#include "daemon/efficiency/node_state_row.hpp"
 
 namespace perjoule {
 
 Rows make_rows(Ledger& ledger) {
   Rows rows;
-  rows.push_back(std::make_unique<GpuRow>(ledger));
+  const auto occupancy = std::make_shared<GpuOccupancy>();
+  rows.push_back(std::make_unique<GpuRow>(ledger, occupancy));
   rows.push_back(std::make_unique<NodeRow>(ledger));
+  rows.push_back(std::make_unique<NodeStateRow>(occupancy));
   rows.push_back(std::make_unique<CostRow>());
   return rows;
 }

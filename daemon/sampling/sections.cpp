@@ -20,6 +20,7 @@ config::CollectorSettings collector_settings(const config::Settings& settings, s
     if (settings.power_model.idle_watts) collector.options.set("idle", *settings.power_model.idle_watts);
     if (settings.power_model.max_watts) collector.options.set("max", *settings.power_model.max_watts);
   }
+  if (name == "nvml") collector.options.set("ignore_processes", settings.efficiency.idle_ignore_processes);
   return collector;
 }
 

@@ -121,7 +121,15 @@ struct FakeNvml {
     api.device_event_reasons = [](Device, std::uint64_t* to) { return number("reasons", to); };
     api.device_supported_event_reasons = [](Device, std::uint64_t* to) { return number("supported", to); };
     api.device_violation = [](Device, Policy, ViolationTime* to) { return number("violation", &to->violation_time); };
-    api.device_compute_processes = [](Device, U32 to, void*) { return number("processes", to); };
+    api.device_compute_processes = [](Device, U32 to, nvml::ProcessInfo* infos) {
+      const std::uint32_t room = *to;
+      const Return result = number("processes", to);
+      if (result != Return::success) return result;
+      if (infos == nullptr ? *to > 0 : *to > room) return Return::insufficient_size;
+      for (std::uint32_t i = 0; i < *to; ++i)
+        infos[i] = {100 + i, 0, 0, 0};
+      return Return::success;
+    };
     return api;
   }
 };

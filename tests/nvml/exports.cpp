@@ -337,11 +337,19 @@ NVML_EXPORT Return nvmlDeviceGetViolationStatus(Device device, Policy policy, Vi
   *time = {static_cast<std::uint64_t>(player().now() * 1e6), static_cast<std::uint64_t>(player().held_ns(*gpu, key))};
   return Return::success;
 }
-NVML_EXPORT Return nvmlDeviceGetComputeRunningProcesses_v3(Device device, std::uint32_t* count, void*) {
+NVML_EXPORT Return nvmlDeviceGetComputeRunningProcesses_v3(Device device, std::uint32_t* count, ProcessInfo* infos) {
   const std::uint32_t room = *count;
   if (const Return result = number(device, "processes", 1, count); result != Return::success) return result;
-  return *count > room ? Return::insufficient_size : Return::success;
+  if (*count > room) return Return::insufficient_size;
+  const Player::Account account(player());
+  const Gpu* gpu = nullptr;
+  if (const Return result = player().enter(device, gpu); result != Return::success) return result;
+  for (std::uint32_t i = 0; infos != nullptr && i < *count; ++i) {
+    infos[i] = {};
+    infos[i].pid = i < gpu->pids.size() ? gpu->pids[i] : 1'000'000 + i;
+  }
+  return Return::success;
 }
-NVML_EXPORT Return nvmlDeviceGetComputeRunningProcesses_v2(Device device, std::uint32_t* count, void* infos) {
+NVML_EXPORT Return nvmlDeviceGetComputeRunningProcesses_v2(Device device, std::uint32_t* count, ProcessInfo* infos) {
   return nvmlDeviceGetComputeRunningProcesses_v3(device, count, infos);
 }

@@ -111,6 +111,8 @@ class Reader {
         to.counts_in_fields = flag(at, value);
       else if (key == "compute_capability")
         capability(at, value, to);
+      else if (key == "pids")
+        pids(at, value, to);
       else if (holds(quantities, key) || holds(counters, key))
         to.curves.insert_or_assign(key, curve(at, value));
       else
@@ -119,6 +121,12 @@ class Reader {
   }
 
  private:
+  void pids(const std::string& where, const json& value, Gpu& to) {
+    if (!value.is_array()) return refuse(where, "not a list");
+    to.pids.clear();
+    for (const json& pid : value)
+      to.pids.push_back(static_cast<std::uint32_t>(number(where, pid)));
+  }
   void capability(const std::string& where, const json& value, Gpu& to) {
     if (!value.is_array() || value.size() != 2 || !value[0].is_number_integer() || !value[1].is_number_integer()) {
       return refuse(where, "not [major, minor]");

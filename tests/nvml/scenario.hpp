@@ -17,6 +17,7 @@ struct Gpu {
   int compute_major = 9, compute_minor = 0;
   bool usage_is_mean = true;
   bool counts_in_fields = true;         // throttle times are field values; else nvmlDeviceGetViolationStatus
+  std::vector<std::uint32_t> pids;      // of the first of `processes`; further ones have pids from 1,000,000 on
   std::map<std::string, Curve> curves;  // quantities that the scenario gives
   [[nodiscard]] bool has(const std::string& key) const { return curves.contains(key); }
   // The curve; one that returns NVML_ERROR_NOT_SUPPORTED where the scenario gives none.

@@ -1,5 +1,6 @@
 #include "daemon/alerts/rules/catalogue.hpp"
 
+#include "daemon/efficiency/metrics.hpp"
 #include "daemon/families.hpp"
 #include "daemon/self/instruments.hpp"
 
@@ -38,7 +39,8 @@ counter perjoule_gpu_xid_errors_total gpu uuid xid
 gauge perjoule_gpu_xid_last_timestamp_seconds gpu uuid xid
 counter perjoule_gpu_state_seconds_total gpu uuid state
 counter perjoule_gpu_state_energy_joules_total gpu uuid state
-gauge perjoule_gpu_deep_idle_watts gpu uuid
+gauge perjoule_gpu_deep_idle_watts gpu uuid source
+counter perjoule_node_state_energy_joules_total state
 gauge perjoule_gpu_energy_agreement_ratio gpu uuid
 gauge perjoule_gpu_mig_memory_used_bytes gpu uuid mig
 gauge perjoule_gpu_mig_activity_ratio gpu uuid mig pipe
@@ -141,6 +143,7 @@ const Catalogue& catalogue() {
         if (Instruments::is_histogram(*metric)) continue;
         Family family{metric->name, metric->kind, {}, false, true};
         family.labels.assign(metric->labels.begin(), metric->labels.begin() + metric->label_count);
+        if (metric == &gpu_deep_idle_power) family.how = "source";
         families.insert_or_assign(metric->name, std::move(family));
       }
     }

@@ -19,6 +19,9 @@ struct Family {
   std::vector<std::string_view> labels;
   bool open = false;      // its labels are not final yet: any label is accepted
   bool produced = false;  // by this build
+  // A label that says how the value is known and has one value at a time: a term without aggregation is the value,
+  // whatever this label is. "": there is no such label.
+  std::string_view how = {};
 };
 using Catalogue = std::map<std::string_view, Family>;
 

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <iterator>
 #include <array>
 
 #include "config/suggestion.hpp"
@@ -174,6 +175,12 @@ std::optional<Term> read_term(const JsonCursor& value, const Catalogue& catalogu
   bool right = !match || read_match(*match, family->second, term);
   right = read_function(value, family->second, term) && right;
   right = read_aggregation(value, family->second, term) && right;
+  const std::string_view how = family->second.how;
+  if (!how.empty() && term.aggregation == Aggregation::none && term.match.empty()) {
+    term.aggregation = Aggregation::max;
+    std::copy_if(term.labels.begin(), term.labels.end(), std::back_inserter(term.by),
+                 [&](const std::string& label) { return label != how; });
+  }
   if (family->second.open && term.aggregation == Aggregation::none) {
     metric->refuse(fmt::format("the labels of {} are not final yet", term.metric), "aggregate it: \"sum_by\": [..]");
     right = false;

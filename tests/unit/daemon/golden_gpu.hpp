@@ -31,14 +31,14 @@ class GoldenGpu : public Collector {
     batch.add(gpu_power_instant, watts(phase.watts), "0", uuid);
     batch.add(gpu_power_limit, watts(700), "0", uuid);
     batch.add(gpu_utilization, ratio(phase.utilization), "0", uuid);
-    batch.add(gpu_processes, count(phase.processes), "0", uuid);
+    batch.add(gpu_holding_processes, count(phase.processes), "0", uuid);
     batch.add(gpu_clock_idle, count(phase.utilization > 0 ? 0 : 1), "0", uuid);
     return {};
   }
 
   static const Entry& entry() {
     static constexpr std::array<const Metric*, 7> metrics = {&gpu_energy,      &gpu_power,       &gpu_power_instant,
-                                                             &gpu_power_limit, &gpu_utilization, &gpu_processes,
+                                                             &gpu_power_limit, &gpu_utilization, &gpu_holding_processes,
                                                              &gpu_clock_idle};
     static const Entry made{.name = "gpu",
                             .help = "Plays a GPU.",

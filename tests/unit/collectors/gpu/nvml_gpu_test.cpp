@@ -21,12 +21,12 @@ std::int64_t time_ns = 0;  // NOLINT(cppcoreguidelines-avoid-non-const-global-va
 const std::string labels = R"({gpu="0",uuid="GPU-fake")";
 
 struct Rig {
-  explicit Rig(std::optional<std::filesystem::path> runtime_status = {}) {
+  explicit Rig(std::optional<std::filesystem::path> runtime_status = {}, const nvml::Processes& processes = {{}, {}}) {
     time_ns = 1'000 * second_ns;
     const auto session = nvml::Session::open(FakeNvml::table());
     REQUIRE(session.has_value());
     const nvml::Board board{{"0", "GPU-fake"}, {"0000:1b:00.0", 0}, "0000:1b:00.0", std::move(runtime_status)};
-    gpu = std::make_unique<nvml::Gpu>(*session, board, [] { return time_ns; });
+    gpu = std::make_unique<nvml::Gpu>(*session, board, processes, [] { return time_ns; });
     nvml.numbers["memory_total"] = 1 << 30;
     nvml.numbers["supported"] = 0xff;
     nvml.numbers["temperature"] = 40;
@@ -133,6 +133,30 @@ TEST_CASE("each return value maps to a fault, and to a remedy where there is one
     CHECK(error.remedy.find(of.remedy) != std::string::npos);
     CHECK(error.what.find(std::to_string(static_cast<std::uint32_t>(of.result))) != std::string::npos);
   }
+}
+
+TEST_CASE("services of the host do not hold a GPU; their names are read again each minute") {
+  const Tree tree(
+      {{"proc/100/comm", "nvidia-cuda-mps\n"}, {"proc/101/comm", "nvidia-persiste\n"}, {"proc/102/comm", "python3\n"}});
+  Rig rig({}, {tree.at("proc"), {"nvidia-cuda-mps-server", "nvidia-persistenced", "Xorg"}});
+  const auto holding = [&](const std::string& processes, const std::string& held) {
+    const auto shown = rig.after(1);
+    CHECK(shows(shown, "perjoule_gpu_processes" + labels + "} " + processes));
+    CHECK(shows(shown, "perjoule_gpu_holding_processes" + labels + "} " + held));
+  };
+  holding("0", "0");
+  rig.nvml.numbers["processes"] = 3;
+  holding("3", "1");
+  CHECK(rig.nvml.calls["processes"] == 3);  // the first call with room for none
+  rig.nvml.numbers["processes"] = 4;        // one without a name that can be read
+  holding("4", "2");
+  CHECK(rig.nvml.calls["processes"] == 4);
+  tree.write("proc/102/comm", "Xorg\n");
+  holding("4", "2");
+  time_ns += 60 * second_ns;
+  holding("4", "1");
+  rig.nvml.numbers["processes"] = 5000;  // too many to list
+  holding("5000", "5000");
 }
 
 TEST_CASE("a failure of one item costs that item and is counted") {
@@ -368,7 +392,8 @@ TEST_CASE("a library without nvmlDeviceGetUUID: the board is read by its address
   api.device_uuid = nullptr;
   const auto session = nvml::Session::open(api);
   REQUIRE(session.has_value());
-  nvml::Gpu gpu(*session, {{"0", "GPU-fake"}, {"0000:1b:00.0", 0}, "0000:1b:00.0", {}}, [] { return time_ns; });
+  nvml::Gpu gpu(*session, {{"0", "GPU-fake"}, {"0000:1b:00.0", 0}, "0000:1b:00.0", {}}, {{}, {}},
+                [] { return time_ns; });
   Batch batch;
   CHECK(gpu.sample(batch).has_value());
   CHECK_FALSE(batch.readings().empty());

@@ -135,6 +135,7 @@ TEST_CASE("eight H100: every value equals the scenario's, in base units") {
       "perjoule_gpu_clock_idle_active" + g + "} 0",
       "perjoule_gpu_runtime_suspended" + g + "} 0",
       "perjoule_gpu_processes" + g + "} 3",
+      "perjoule_gpu_holding_processes" + g + "} 3",
       "perjoule_gpu_throttled_seconds_total" + g + "} meter 0" + counted,
   };
   for (const char* reason : {"sw_power_cap", "sw_thermal", "hw_thermal", "hw_power_brake", "sync_boost"}) {

@@ -29,9 +29,10 @@ TEST_CASE("the floor of a GPU that works most of the time is learned within two 
         const double warm = second < 90 ? 15 : 0;
         const double watts =
             is_idle ? truth + warm + std::abs(noise(random)) : 120 + static_cast<double>(random() % 500);
-        GpuReading reading{is_idle ? 0.0 : 0.9, is_idle ? 0.0 : 1.0, is_idle, watts, 700};
+        GpuReading reading{is_idle ? 0.0 : 0.9, {}, is_idle ? 0.0 : 1.0, is_idle, watts, 700};
         const auto booked = static_cast<std::int64_t>(watts * 1e6);
-        floor = account.add({booked, second_us, 0}, reading, now_ns, minute_ns, {}).floor_watts;
+        (void)account.add({booked, second_us, 0}, reading, now_ns, minute_ns, {});
+        floor = account.floor().watts();
       }
     }
     REQUIRE(floor);
@@ -91,17 +92,69 @@ TEST_CASE("the saved floor: from hostile bytes only what can be read is taken") 
 
 TEST_CASE("waste is the energy above the floor while a GPU is parked or in execution_idle") {
   GpuAccount account(GpuState::parked, IdleFloor{});
-  const GpuReading parked{0.0, 1.0, true, 120.0, 700.0};
+  const GpuReading parked{0.0, {}, 1.0, true, 120.0, 700.0};
   const GpuAccount::Entry entry = account.add({120 * second_us, second_us, 0}, parked, second_ns, minute_ns, 70);
   CHECK(entry.state == GpuState::parked);
   CHECK(entry.waste_uj == 50 * second_us);
   CHECK(entry.waste_watts == 50);
-  const GpuReading active{1.0, 1.0, false, 600.0, 700.0};
+  const GpuReading active{1.0, {}, 1.0, false, 600.0, 700.0};
   const GpuAccount::Entry busy = account.add({600 * second_us, second_us, 0}, active, 2 * second_ns, minute_ns, 70);
   CHECK(busy.waste_uj == 0);
   CHECK(busy.waste_watts == 0);
   const GpuAccount::Entry unknown = account.add({600 * second_us, second_us, 0}, active, 3 * second_ns, minute_ns, {});
-  CHECK_FALSE(unknown.floor_watts);
+  CHECK(unknown.waste_uj == 0);
+}
+
+TEST_CASE("asleep: its time is counted while it lasts, and the energy read after it is its own") {
+  GpuAccount account(GpuState::active, IdleFloor{});
+  const GpuReading busy{0.9, {}, 1.0, false, 600.0, 700.0};
+  std::int64_t now_ns = 0;
+  const auto awake = [&](std::int64_t seconds, std::int64_t joules) {
+    now_ns += seconds * second_ns;
+    return account.add({joules * second_us, seconds * second_us, 0}, busy, now_ns, minute_ns, 70);
+  };
+  CHECK(awake(1, 600).state == GpuState::active);
+  std::int64_t asleep_us = 0;
+  for (int second = 0; second < 100; ++second) {
+    now_ns += second_ns;
+    const GpuAccount::Entry entry = account.suspended(now_ns);
+    CHECK(entry.state == GpuState::asleep);
+    CHECK(entry.energy_uj == 0);
+    asleep_us += entry.time_us;
+  }
+  CHECK(asleep_us == 100 * second_us);
+  now_ns -= 100 * second_ns;
+  const GpuAccount::Entry woken = awake(101, 250);
+  CHECK(woken.state == GpuState::asleep);
+  CHECK(woken.time_us == second_us);  // the rest of the interval was counted while it lasted
+  CHECK(woken.energy_uj == 250 * second_us);
+  CHECK(awake(1, 600).state == GpuState::active);
+}
+
+TEST_CASE("a GPU about which the driver says nothing that decides has no state, and keeps its first minute for one") {
+  GpuAccount account({}, IdleFloor{});
+  GpuReading silent;
+  silent.watts = 82;
+  std::int64_t now_ns = 0;
+  const auto tick = [&](const GpuReading& reading) {
+    now_ns += second_ns;
+    return account.add({82 * second_us, second_us, 0}, reading, now_ns, minute_ns, {});
+  };
+  for (int second = 0; second < 30; ++second)
+    CHECK_FALSE(tick(silent).state);
+  GpuReading idle = silent;
+  idle.clock_idle = true;
+  idle.processes = 0;
+  const GpuAccount::Entry first = tick(idle);
+  CHECK(first.state == GpuState::active);
+  CHECK(first.time_us == 31 * second_us);
+  CHECK(first.energy_uj == 31 * 82 * second_us);
+  for (int second = 0; second < 70; ++second)
+    (void)tick(idle);
+  CHECK(account.state() == GpuState::deep_idle);
+  for (int second = 0; second < 70; ++second)
+    (void)tick(silent);
+  CHECK_FALSE(account.state());
 }
 
 TEST_CASE("the peak of the last five minutes, with a resolution of ten seconds") {

@@ -3,6 +3,7 @@
 #include <doctest/doctest.h>
 
 #include <random>
+#include <utility>
 
 #include "daemon/efficiency/gpu_account.hpp"
 
@@ -14,7 +15,7 @@ constexpr std::int64_t second_ns = 1'000'000'000;
 constexpr std::int64_t minute_ns = 60 * second_ns;
 
 GpuReading reading(double utilization, double processes, bool clock_idle, double watts = 70) {
-  return {utilization, processes, clock_idle, watts, 700};
+  return {utilization, {}, processes, clock_idle, watts, 700};
 }
 
 }  // namespace
@@ -42,8 +43,48 @@ TEST_CASE("the state that one reading indicates") {
   }
 }
 
+TEST_CASE("spinning: kernels that run all the time, move no memory and draw little") {
+  const auto spins = [](double utilization, double memory, double watts, double processes = 1) {
+    GpuReading read = reading(utilization, processes, false, watts);
+    read.memory_utilization = memory;
+    return looks_like(read, 70) == GpuState::spinning;
+  };
+  // The threshold is 70 + 0.25 * (700 - 70) = 227.5 W.
+  CHECK(spins(1, 0, 150));
+  CHECK(spins(0.9, 0.04, 227));
+  CHECK_FALSE(spins(0.89, 0, 150));
+  CHECK_FALSE(spins(1, 0.05, 150));
+  CHECK_FALSE(spins(1, 0, 228));
+  CHECK_FALSE(spins(1, 0, 150, 0));
+  CHECK(looks_like(reading(1, 1, false, 150), 70) == GpuState::active);  // its memory is not known
+  GpuReading read = reading(1, 1, false, 150);
+  read.memory_utilization = 0;
+  CHECK(looks_like(read, {}) == GpuState::active);
+}
+
+TEST_CASE("without utilisation the driver's reason and the processes decide, and where they do not nothing does") {
+  const auto seen = [](std::optional<bool> clock_idle, std::optional<double> processes) {
+    GpuReading read;
+    read.clock_idle = clock_idle;
+    read.processes = processes;
+    return looks_like(read, 70);
+  };
+  CHECK(seen(true, 0) == GpuState::deep_idle);
+  CHECK(seen(true, 1) == GpuState::parked);
+  CHECK(seen(true, {}) == GpuState::deep_idle);
+  CHECK(seen(false, 0) == GpuState::parked);
+  CHECK(seen(false, 1) == GpuState::active);
+  CHECK(seen(false, {}) == GpuState::active);
+  CHECK(seen({}, 0) == GpuState::deep_idle);
+  CHECK_FALSE(seen({}, 1));
+  CHECK_FALSE(seen({}, {}));
+  GpuReading suspended;
+  suspended.suspended = true;
+  CHECK(looks_like(suspended, {}) == GpuState::asleep);
+}
+
 TEST_CASE("an idle state is entered after its condition has held, and left for active at once") {
-  GpuStates states;
+  GpuStates states(GpuState::active);
   std::int64_t now_ns = 0;
   const auto step = [&](std::optional<GpuState> seen, bool is_gap = false) {
     now_ns += second_ns;
@@ -101,6 +142,7 @@ TEST_CASE("for any readings the states add up to all time and energy, to the las
     std::array<std::int64_t, gpu_states.size()> time_us{};
     std::array<std::int64_t, gpu_states.size()> energy_uj{};
     std::int64_t waste_uj = 0;
+    std::int64_t slept_us = 0;
     for (int tick = 0; tick < 2000; ++tick) {
       const bool is_gap = random() % 200 == 0;
       GpuInterval interval;
@@ -111,13 +153,22 @@ TEST_CASE("for any readings the states add up to all time and energy, to the las
                                ? 0
                                : interval.interval_us * static_cast<std::int64_t>(60 + random() % 600);
       now_ns += interval.interval_us * 1000;
-      const GpuReading phases[] = {reading(0, 0, true), reading(0, 1, true, 140), reading(0.03, 1, false, 300),
+      GpuReading spins = reading(1, 1, false, 150);
+      spins.memory_utilization = 0;
+      const GpuReading phases[] = {reading(0, 0, true), reading(0, 1, true, 140), reading(0.03, 1, false, 300), spins,
                                    reading(0.9, 1, false, 600)};
-      GpuReading read = phases[tick / 120 % 4];
+      GpuReading read = phases[tick / 120 % 5];
+      if (tick / 600 % 2 == 1 && tick % 600 < 20) {  // it sleeps, and nothing is booked
+        const GpuAccount::Entry asleep = account.suspended(now_ns);
+        time_us[static_cast<std::size_t>(GpuState::asleep)] += asleep.time_us;
+        slept_us += interval.interval_us;
+        continue;
+      }
+      interval.interval_us += std::exchange(slept_us, 0);
       if (random() % 100 == 0) read.utilization.reset();
       const GpuAccount::Entry entry = account.add(interval, read, now_ns, 10 * second_ns, 70);
-      time_us[static_cast<std::size_t>(entry.state)] += entry.time_us;
-      energy_uj[static_cast<std::size_t>(entry.state)] += entry.energy_uj;
+      time_us[static_cast<std::size_t>(*entry.state)] += entry.time_us;
+      energy_uj[static_cast<std::size_t>(*entry.state)] += entry.energy_uj;
       CHECK(entry.waste_uj >= 0);
       CHECK(entry.waste_uj <= entry.energy_uj);
       waste_uj += entry.waste_uj;
@@ -135,6 +186,7 @@ TEST_CASE("for any readings the states add up to all time and energy, to the las
     CHECK(energy_sum == booked_uj);
     CHECK(waste_uj > 0);
     CHECK(waste_uj <= energy_uj[static_cast<std::size_t>(GpuState::parked)] +
-                          energy_uj[static_cast<std::size_t>(GpuState::execution_idle)]);
+                          energy_uj[static_cast<std::size_t>(GpuState::execution_idle)] +
+                          energy_uj[static_cast<std::size_t>(GpuState::spinning)]);
   }
 }

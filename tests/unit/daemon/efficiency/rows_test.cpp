@@ -43,7 +43,7 @@ struct Node {
     batch.meter(gpu_energy, nullptr, {uuid, gpu_uj, 0, 1000}, "0", uuid);
     batch.add(gpu_power, watts_of(watts), "0", uuid);
     batch.add(gpu_utilization, ratio(utilization), "0", uuid);
-    batch.add(gpu_processes, count(processes), "0", uuid);
+    batch.add(gpu_holding_processes, count(processes), "0", uuid);
     batch.add(gpu_clock_idle, count(utilization > 0 ? 0 : 1), "0", uuid);
     batch.add(gpu_power_limit, watts_of(700), "0", uuid);
     CHECK(recorder.accept(gpu, batch, now()).refused == 0);
@@ -89,7 +89,7 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
   node.recorder.configure(node.settings);
   for (int second = 0; second < 500; ++second)
     node.tick(70, 0, 0);
-  CHECK(node.shown(gpu_deep_idle_power, {"0", uuid}).value_or(0) == doctest::Approx(70).epsilon(0.02));
+  CHECK(node.shown(gpu_deep_idle_power, {"0", uuid, "learnt"}).value_or(0) == doctest::Approx(70).epsilon(0.02));
   for (int second = 0; second < 300; ++second)
     node.tick(120, 0, 1);
   CHECK(node.shown(idle_waste_power, {"0", uuid}).value_or(0) == doctest::Approx(50).epsilon(0.03));
@@ -110,6 +110,13 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
   // The node is derived with the last batch of a second, so it has the same seconds as its parts.
   CHECK(node_joules == doctest::Approx(gpu_joules + 100 * 899));
   CHECK(node.total(energy_by_source, {"node", "counter", "", ""}) == doctest::Approx(node_joules));
+  // What its GPUs do partitions the node's energy, too: free is the deep idle time, held_idle the parked one.
+  const double free = node.total(node_state_energy, {"free"});
+  const double held = node.total(node_state_energy, {"held_idle"});
+  const double active = node.total(node_state_energy, {"active"});
+  CHECK(free + held + active == doctest::Approx(node_joules).epsilon(1e-12));
+  CHECK(free == doctest::Approx(170 * 500).epsilon(0.15));
+  CHECK(held == doctest::Approx(220 * (300 - 61)).epsilon(0.02));
   CHECK(node.total(energy_cost, {"EUR"}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 0.25).epsilon(1e-4));
   CHECK(node.total(emissions, {}) == doctest::Approx(node_joules / 3.6e6 * 1.5 * 400).epsilon(1e-4));
   CHECK(node.shown(pue_configured, {}) == 1.5);
@@ -144,7 +151,7 @@ TEST_CASE("a GPU's states add up to its energy and time; node, cost and emission
     CHECK(again.total(gpu_state_seconds, {"0", uuid, "deep_idle"}) == doctest::Approx(deep_idle + 600));
     CHECK(again.states(gpu_state_seconds) == doctest::Approx(time + 600));
     CHECK(again.states(gpu_state_energy) == doctest::Approx(again.total(gpu_energy, {"0", uuid})).epsilon(1e-12));
-    CHECK(again.shown(gpu_deep_idle_power, {"0", uuid}).value_or(0) == doctest::Approx(70).epsilon(0.02));
+    CHECK(again.shown(gpu_deep_idle_power, {"0", uuid, "learnt"}).value_or(0) == doctest::Approx(70).epsilon(0.02));
   }
 }
 
@@ -155,7 +162,7 @@ TEST_CASE("cost and emissions are absent until a price and an intensity are conf
   CHECK_FALSE(node.shown(energy_cost, {"USD"}));
   CHECK_FALSE(node.shown(emissions, {}));
   CHECK_FALSE(node.shown(pue_configured, {}));
-  CHECK_FALSE(node.shown(gpu_deep_idle_power, {"0", uuid}));
+  CHECK_FALSE(node.shown(gpu_deep_idle_power, {"0", uuid, "learnt"}));
   CHECK_FALSE(node.shown(idle_waste_energy, {"0", uuid}));
 }
 

@@ -202,7 +202,7 @@ class Week {
     batch.add(gpu_power_limit, watts_from_milli(700'000), slot, uuid);
     batch.add(gpu_thermal_margin, celsius(seen.margin), slot, uuid);
     batch.add(gpu_utilization, ratio(works ? 0.98 : 0), slot, uuid);
-    batch.add(gpu_processes, count(works ? 1 : 0), slot, uuid);
+    batch.add(gpu_holding_processes, count(works ? 1 : 0), slot, uuid);
     batch.add(gpu_runtime_suspended, count(0), slot, uuid);
     const std::pair<const char*, bool> reasons[] = {{"sw_power_cap", works && pick(3) == 0},
                                                     {"sw_thermal", seen.sw_thermal},
