@@ -21,6 +21,7 @@ void Batch::append(Reading reading, std::string_view device, std::initializer_li
 }
 
 void Batch::fault(std::string_view item, Error error) {
+  if (error.fault == Fault::absent) return;
   ++fault_count_;
   if (faults_.size() < kept_faults) faults_.push_back({std::string(item), std::move(error)});
 }

@@ -145,7 +145,8 @@ class Batch {
     append(reading, device, {std::string_view(labels)...});
   }
 
-  // One item (a channel, a zone) failed while others did not. At most 64 errors are kept; all are counted.
+  // One item (a channel, a zone) failed while others did not. At most 64 errors are kept; all are counted. One that is
+  // absent (Fault::absent) has no value now, which is no fault and is not counted.
   void fault(std::string_view item, Error error);
 
   // An implausible value was read and ignored: it is counted, and its series has no value in this tick. `why` says what

@@ -20,6 +20,8 @@ Error error_from_errno(int number, std::string_view path) {
     case ENODEV:
     case ENXIO:
     case ENOTDIR:
+    case ENODATA:     // the driver has no value now: a link is down, a sensor is not connected
+    case EOPNOTSUPP:  // and will never have one
       fault = Fault::absent;
       break;
     case EACCES:

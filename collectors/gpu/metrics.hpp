@@ -87,10 +87,12 @@ inline constexpr auto gpu_throttle_active =
                       "gpu", "uuid", "reason");
 inline constexpr auto gpu_throttle_seconds = persisted_counter<Unit::second>(
     "perjoule_gpu_throttle_seconds_total",
-    "Time in which the reason held a GPU's clocks down; reasons overlap: do not sum. sw_power_cap, sync_boost, "
-    "board_limit, reliability and thermal (all thermal reasons) are counted by the driver; sw_thermal, hw_thermal, "
-    "hw_power_brake, hw_slowdown (on older boards instead of those two), and the others where the driver has no "
-    "counter, are integrated from samples, which miss shorter episodes.",
+    "Time in which the reason held a GPU's clocks down; reasons overlap: do not sum. Counted by the driver: "
+    "sw_power_cap, "
+    "sync_boost, board_limit, reliability and thermal (all thermal reasons), and with drivers 575 to 610 sw_thermal, "
+    "hw_thermal and hw_power_brake. Those three with other drivers, hw_slowdown (older boards have it instead of the "
+    "last two), and the others where the driver has no counter, are integrated from samples: shorter spells are "
+    "missed.",
     "gpu", "uuid", "reason");
 inline constexpr auto gpu_throttled_seconds =
     persisted_counter<Unit::second>("perjoule_gpu_throttled_seconds_total",

@@ -177,9 +177,10 @@ Api load(const SharedLibrary& library) {
   if (api.device_supported_event_reasons == nullptr)
     find(library, api.device_supported_event_reasons, "nvmlDeviceGetSupportedClocksThrottleReasons");
   find(library, api.device_violation, "nvmlDeviceGetViolationStatus");
-  find(library, api.device_compute_processes, "nvmlDeviceGetComputeRunningProcesses_v3");
+  // Drivers 535.43 to 535.97 write larger structs through _v3 (nvitop PR 226); _v2 has never changed.
+  find(library, api.device_compute_processes, "nvmlDeviceGetComputeRunningProcesses_v2");
   if (api.device_compute_processes == nullptr)
-    find(library, api.device_compute_processes, "nvmlDeviceGetComputeRunningProcesses_v2");
+    find(library, api.device_compute_processes, "nvmlDeviceGetComputeRunningProcesses_v3");
   return api;
 }
 

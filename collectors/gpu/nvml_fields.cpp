@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <utility>
@@ -33,7 +34,11 @@ constexpr std::array<Request, static_cast<std::size_t>(Field::count)> requests =
     {field::policy_board_limit, 0, "board limit time"},
     {field::policy_reliability, 0, "reliability limit time"},
     {field::policy_any, 0, "throttled time"},
+    {0, 0, "software thermal throttle time"},
+    {0, 0, "hardware thermal throttle time"},
+    {0, 0, "power brake time"},
 }};
+constexpr auto first_reason = static_cast<std::size_t>(Field::reason_sw_thermal);
 
 }  // namespace
 
@@ -98,6 +103,22 @@ std::optional<std::int64_t> number(const FieldValue& value) {
   return std::nullopt;
 }
 
+std::uint32_t reason_fields_of(std::string_view driver_version) {
+  unsigned branch = 0;
+  const char* const end = driver_version.data() + driver_version.size();
+  const auto [stop, code] = std::from_chars(driver_version.data(), end, branch);
+  if (code != std::errc() || stop == end || *stop != '.') return 0;
+  if (branch >= 575 && branch < 590) return 251;
+  if (branch >= 590 && branch <= 610) return 269;
+  return 0;
+}
+
+void Fields::reasons_at(std::uint32_t first) {
+  reasons_at_ = first;
+  for (std::size_t i = first_reason; i < size; ++i)
+    features_[i].again_ns = first == 0 ? std::numeric_limits<std::int64_t>::max() : 0;
+}
+
 void Fields::read(Tick& tick) {
   values_.fill(std::nullopt);
   asked_.clear();
@@ -105,7 +126,7 @@ void Fields::read(Tick& tick) {
   for (std::size_t i = 0; i < size; ++i) {
     if (features_[i].missing(tick.now_ns)) continue;
     FieldValue value{};
-    value.field = requests[i].field;
+    value.field = i < first_reason ? requests[i].field : reasons_at_ + static_cast<std::uint32_t>(i - first_reason);
     value.scope = requests[i].scope;
     value.result = Return::not_supported;  // in case the driver does not write the entry
     asked_.push_back(value);

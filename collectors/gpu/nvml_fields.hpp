@@ -65,12 +65,18 @@ enum class Field : std::uint8_t {
   policy_board_limit,
   policy_reliability,
   policy_any,
+  reason_sw_thermal,
+  reason_hw_thermal,
+  reason_hw_power_brake,
   count,
 };
 
 class Fields {
  public:
   void read(Tick& tick);
+  // Sets the ids of the three reason_ fields, which have moved between releases of the driver. `first`: the first of
+  // them; 0: this driver has none.
+  void reasons_at(std::uint32_t first);
   // The value of this tick; none where the board does not have it, the call failed, or it was not a number (refused).
   [[nodiscard]] std::optional<std::int64_t> operator[](Field field) const { return values_[index(field)]; }
   // The board answered "not supported" within the last ten minutes.
@@ -84,9 +90,15 @@ class Fields {
   Feature call_;
   std::array<Feature, size> features_;
   std::array<std::optional<std::int64_t>, size> values_;
+  std::uint32_t reasons_at_ = 0;
   std::vector<FieldValue> asked_;
   std::vector<std::size_t> asked_index_;
 };
+
+// The id of the first reason_ field, by the driver's version ("590.48.01"); 0: it has none, or is newer than known.
+// NVML 12.9 and 13.0 (drivers 575 to 589) have 251 to 253, NVML 13.1 to 13.3 (590 to 610) 269 to 271; other releases
+// use these ids for other quantities (headers of NVIDIA/go-nvml, gen/nvml/nvml.h).
+[[nodiscard]] std::uint32_t reason_fields_of(std::string_view driver_version);
 
 // The number in a field; none if it is NaN or infinite, of unknown type, or above 2^63 - 1 (NVML_VALUE_NOT_AVAILABLE is
 // all ones).

@@ -85,6 +85,9 @@ Result<void> Gpu::bind() {
   }
   device_ = *found;
   power_.emplace(usage_is_mean(api, device_));
+  fields_.reasons_at(reason_fields_of(text_of([&](char* text, std::uint32_t size) {
+    return api.system_driver_version != nullptr ? api.system_driver_version(text, size) : Return::function_not_found;
+  })));
   return {};
 }
 

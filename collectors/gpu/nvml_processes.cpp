@@ -39,12 +39,13 @@ void Processes::read(Tick& tick, const Labels& labels) {
   std::uint32_t count = 0;
   if (tick.api.device_compute_processes != nullptr) {
     // With too little room the driver only gives the number.
-    const std::size_t room = ignored_.empty() ? 0 : infos_.size();
+    const std::size_t room = ignored_.empty() ? 0 : infos_.size() / 2;
     count = static_cast<std::uint32_t>(room);
     result = tick.api.device_compute_processes(tick.device, &count, room == 0 ? nullptr : infos_.data());
     if (result == Return::insufficient_size && !ignored_.empty() && count <= listed_max) {
-      infos_.resize(count + spare);
-      count = static_cast<std::uint32_t>(infos_.size());
+      // Twice the room that is named, in case the driver's structs are larger than those of the header.
+      infos_.resize(2 * std::size_t{count + spare});
+      count = static_cast<std::uint32_t>(infos_.size() / 2);
       result = tick.api.device_compute_processes(tick.device, &count, infos_.data());
     }
   }

@@ -10,9 +10,9 @@ namespace perjoule::nvml {
 
 const std::array<Throttle::Reason, Throttle::reasons_count> Throttle::reasons = {{
     {"sw_power_cap", sw_power_cap, Field::policy_power, Policy::power},
-    {"sw_thermal", sw_thermal, {}, {}},
-    {"hw_thermal", hw_thermal, {}, {}},
-    {"hw_power_brake", hw_power_brake, {}, {}},
+    {"sw_thermal", sw_thermal, Field::reason_sw_thermal, {}},
+    {"hw_thermal", hw_thermal, Field::reason_hw_thermal, {}},
+    {"hw_power_brake", hw_power_brake, Field::reason_hw_power_brake, {}},
     {"hw_slowdown", hw_slowdown, {}, {}},
     {"sync_boost", sync_boost, Field::policy_sync_boost, Policy::sync_boost},
     {"board_limit", 0, Field::policy_board_limit, Policy::board_limit},
@@ -21,12 +21,13 @@ const std::array<Throttle::Reason, Throttle::reasons_count> Throttle::reasons = 
 }};
 
 // Drivers without these fields give the same times through nvmlDeviceGetViolationStatus.
-Throttle::Counted Throttle::counted(Tick& tick, const Fields& fields, Field field, Policy policy,
+Throttle::Counted Throttle::counted(Tick& tick, const Fields& fields, Field field, std::optional<Policy> policy,
                                     Feature& violation) const {
   Counted counted{fields[field], false};
   if (!counted.nanoseconds && fields.missing(field, tick.now_ns)) {
+    if (!policy) return {std::nullopt, true};
     ViolationTime time{};
-    if (tick.ask(violation, "nvmlDeviceGetViolationStatus", tick.api.device_violation, policy, &time)) {
+    if (tick.ask(violation, "nvmlDeviceGetViolationStatus", tick.api.device_violation, *policy, &time)) {
       counted.nanoseconds = static_cast<std::int64_t>(time.violation_time);  // above 2^63 - 1: negative, refused below
     }
     counted.missing = violation.missing(tick.now_ns);

@@ -19,7 +19,7 @@ class Throttle {
     std::string_view name;
     std::uint64_t bit = 0;  // 0: there is no bit for it, only a counter of its time
     std::optional<Field> counter;
-    Policy policy = Policy::power;
+    std::optional<Policy> policy;  // of nvmlDeviceGetViolationStatus, for drivers without the field
   };
 
  private:
@@ -29,7 +29,8 @@ class Throttle {
     std::optional<std::int64_t> nanoseconds;
     bool missing = false;  // the driver has no counter for it
   };
-  Counted counted(Tick& tick, const Fields& fields, Field field, Policy policy, Feature& violation) const;
+  Counted counted(Tick& tick, const Fields& fields, Field field, std::optional<Policy> policy,
+                  Feature& violation) const;
   void read_supported(Tick& tick);
 
   std::uint64_t supported_ = ~std::uint64_t{0};

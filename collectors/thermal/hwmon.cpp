@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <array>
+#include <filesystem>
 #include <memory>
 #include <optional>
 #include <span>
@@ -27,8 +28,9 @@ namespace {
 constexpr std::uint64_t limits_every = 60;  // samples: limits change rarely, and reading some needs a slow bus
 constexpr double celsius_min = -100;
 constexpr double celsius_max = 250;
-// A limit outside this range is a register that was never set: NVMe shows 65261.85 C and -273.15 C.
-constexpr double limit_celsius_min = -60;
+// A limit outside this range is a register that was never set: NVMe shows 65261.85 C and -273.15 C, Super I/O chips
+// 0 C.
+constexpr double limit_celsius_above = 0;
 constexpr double limit_celsius_max = 200;
 constexpr double rpm_max = 200'000;
 constexpr double power_max_default = 20'000;
@@ -41,9 +43,19 @@ constexpr auto power_limit = gauge<Unit::watt>(
     "alarm or caps (powerN_max). Absent where none is set.",
     "chip", "sensor", "role", "limit");
 
-// A 32-bit register with all bits set, or with the smallest or largest signed number, means "no reading" in every unit.
-bool is_sentinel(std::int64_t value) {
-  return value == 0x7fffffff || value == 0xffffffff || value == -0x80000000LL;
+// A register with all bits set, or with the smallest or largest signed number, means "no reading". Registers of 32
+// bits are shown as they are, in every unit; those of 16 bits as revolutions; those of 8 bits as degrees.
+bool is_sentinel(std::int64_t value, ChannelKind kind) {
+  if (value == 0x7fffffff || value == 0xffffffff || value == -0x80000000LL) return true;
+  if (kind == ChannelKind::fan) return value == 0xffff || value == 0x7fff;
+  if (kind == ChannelKind::temperature) return value == 127'000 || value == -128'000 || value == 255'000;
+  return false;
+}
+
+// Super I/O chips and network cards show 0 for a sensor or module that is not there. In front of and behind a machine
+// it may be freezing.
+bool shows_zero_for_nothing(const Channel& channel) {
+  return channel.role == "board" || channel.role == "nic";
 }
 
 class Hwmon final : public Collector {
@@ -69,7 +81,11 @@ class Hwmon final : public Collector {
       // The error of a channel that fails is more useful than that of one that is absent.
       if (!failure || failure->fault == Fault::absent) failure = read.error();
     }
-    if (!any && failure) return *std::move(failure);
+    // A chip whose sensors have no value now is still there, and is asked again at the next tick.
+    std::error_code ignored;
+    const bool is_there =
+        failure && failure->fault == Fault::absent && std::filesystem::exists(chip_.directory, ignored);
+    if (!any && failure && !is_there) return *std::move(failure);
     return {};
   }
 
@@ -91,9 +107,9 @@ class Hwmon final : public Collector {
     for (ChannelLimit& limit : channel.limits) {
       const auto raw = limit.file.integer();
       limit.value.reset();
-      if (!raw || is_sentinel(*raw)) continue;
+      if (!raw || is_sentinel(*raw, channel.kind)) continue;
       const double value = thermal ? celsius_from_milli(*raw).value() : watts_from_micro(*raw).value();
-      const bool plausible = thermal ? value >= limit_celsius_min && value <= limit_celsius_max  //
+      const bool plausible = thermal ? value > limit_celsius_above && value <= limit_celsius_max  //
                                      : value > 0 && value <= power_max_;
       if (plausible) limit.value = value;
     }
@@ -146,9 +162,11 @@ class Hwmon final : public Collector {
   Result<void> gauge_of(Channel& channel, Batch& batch) const {
     const auto raw = channel.input.integer();
     if (!raw) return raw.error();
-    if (is_sentinel(*raw)) {
+    if (is_sentinel(*raw, channel.kind)) {
       batch.refuse(channel.sensor, fmt::format("{}: {} is the driver's value for \"no reading\", ignored",
                                                channel.input.path().native(), *raw));
+    } else if (channel.kind == ChannelKind::temperature && *raw == 0 && shows_zero_for_nothing(channel)) {
+      refuse(channel, "0 C (what these chips show for a sensor that is not connected)", batch);
     } else if (channel.kind == ChannelKind::temperature) {
       show_temperature(channel, celsius_from_milli(*raw), batch);
     } else if (channel.kind == ChannelKind::fan) {

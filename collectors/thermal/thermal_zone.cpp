@@ -29,7 +29,7 @@ constexpr std::size_t trips_max = 64;
 constexpr std::uint64_t limits_every = 60;  // samples
 constexpr double celsius_min = -100;
 constexpr double celsius_max = 250;
-constexpr double limit_celsius_min = -60;
+constexpr double limit_celsius_above = 0;  // firmware that sets no trip point leaves it at 0 or at -274 C
 constexpr double limit_celsius_max = 200;
 
 struct Trip {
@@ -84,7 +84,7 @@ class ThermalZone final : public Collector {
       const auto raw = trip.file.integer();
       if (!raw) continue;
       const double degrees = celsius_from_milli(*raw).value();
-      if (degrees < limit_celsius_min || degrees > limit_celsius_max) continue;
+      if (degrees <= limit_celsius_above || degrees > limit_celsius_max) continue;
       const auto [found, added] = limits_.emplace(trip.limit, degrees);
       if (!added) found->second = std::min(found->second, degrees);
     }

@@ -14,11 +14,11 @@
 // the GPU is active while a process holds it. Where that is unknown too, only the absence of processes decides. A
 // reading that decides nothing leaves the state as it is; after a minute of them the GPU has no state.
 //
-// asleep and active are entered at once, any other state when its condition has held for `enter_after`; from asleep each
-// is entered at once. The first reading that decides makes a GPU active, or asleep. The time before a switch stays with
-// the old state: idle time is a lower bound, and nothing booked is ever moved. The thresholds of execution_idle are
-// those of a study of academic GPU clusters (arXiv 2604.04745), which applies 5 % to the activity of the
-// multiprocessors. Utilization is the share of time in which any kernel ran: an upper bound of that activity.
+// asleep and active are entered at once, any other state when its condition has held for `enter_after`; from asleep
+// any state is entered at once. The first reading that decides makes a GPU active, or asleep. The time before a switch
+// stays with the old state: idle time is a lower bound, and nothing booked is ever moved. The thresholds of
+// execution_idle are those of a study of academic GPU clusters (arXiv 2604.04745), which applies 5 % to the activity of
+// the multiprocessors. Utilization is the share of time in which any kernel ran: an upper bound of that activity.
 #pragma once
 
 #include <array>

@@ -1,6 +1,8 @@
 // The functions of libnvidia-ml.so.1 that perjoule calls, answered from the scenario.
+#include <array>
 #include <cmath>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 
@@ -89,6 +91,12 @@ const char* throttle_key(std::uint32_t field_id) {
   }
 }
 
+// Where this driver has the times of three more reasons; 0: nowhere.
+std::uint32_t first_reason_field() {
+  const int branch = std::atoi(player().scenario().driver_version.c_str());
+  return branch >= 590 ? 269 : branch >= 575 ? 251 : 0;
+}
+
 void set(FieldValue& value, ValueType type, const Answer& answer, double scale) {
   value.result = static_cast<Return>(answer.error);
   value.type = type;
@@ -129,6 +137,12 @@ void answer_field(const Gpu& gpu, double time, FieldValue& value) {
       break;
   }
   const char* key = throttle_key(value.field);
+  const std::uint32_t reasons = first_reason_field();
+  if (reasons != 0 && value.field >= reasons && value.field < reasons + 3) {
+    const std::uint64_t bit = std::array{sw_thermal, hw_thermal, hw_power_brake}[value.field - reasons];
+    const auto supported = static_cast<std::uint64_t>(gpu.curve("supported_reasons").at(time).value);
+    if ((supported & bit) != 0) key = std::array{"sw_thermal", "hw_thermal", "hw_power_brake"}[value.field - reasons];
+  }
   if (key == nullptr || !gpu.counts_in_fields) return set(value, ValueType::unsigned_int, unsupported, 1);
   set(value, ValueType::unsigned_long_long, {player().held_ns(gpu, key), 0, false}, 1);
 }

@@ -159,6 +159,17 @@ TEST_CASE("services of the host do not hold a GPU; their names are read again ea
   holding("5000", "5000");
 }
 
+TEST_CASE("the ids of three throttle times are those of the driver's release, and unknown for one that is newer") {
+  CHECK(nvml::reason_fields_of("570.158.01") == 0);
+  CHECK(nvml::reason_fields_of("575.57.08") == 251);
+  CHECK(nvml::reason_fields_of("580.105.08") == 251);
+  CHECK(nvml::reason_fields_of("590.48.01") == 269);
+  CHECK(nvml::reason_fields_of("610.57.04") == 269);
+  CHECK(nvml::reason_fields_of("615.10") == 0);
+  for (const char* text : {"", "590", "x", "-590.1", "99999999999.1"})
+    CHECK(nvml::reason_fields_of(text) == 0);
+}
+
 TEST_CASE("a failure of one item costs that item and is counted") {
   Rig rig;
   rig.nvml.results["clock"] = Return::timeout;

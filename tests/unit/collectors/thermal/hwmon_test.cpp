@@ -401,3 +401,29 @@ TEST_CASE("the captured host has its NVMe drive below devices only") {
   CHECK(contains(all,
                  "perjoule_temperature_celsius{chip=\"nvme-0000:01:00.0\",sensor=\"Sensor 8\",role=\"nvme\"} 43.85"));
 }
+
+TEST_CASE(
+    "what a register of 8, 16 or 32 bits shows for nothing is refused, and limits that were never set are absent") {
+  const Tree tree({{HWMON "0/name", "nct6795\n"},
+                   {HWMON "0/temp1_input", "34000\n"},
+                   {HWMON "0/temp1_max", "0\n"},
+                   {HWMON "0/temp1_crit", "-273150\n"},
+                   {HWMON "0/temp2_input", "127000\n"},
+                   {HWMON "0/temp3_input", "-128000\n"},
+                   {HWMON "0/temp4_input", "255000\n"},
+                   {HWMON "0/temp5_input", "0\n"},
+                   {HWMON "0/temp5_label", "PCH\n"},
+                   {HWMON "0/fan1_input", "65535\n"},
+                   {HWMON "0/fan2_input", "895\n"},
+                   {HWMON "0/fan3_input", "2147483647\n"},
+                   {HWMON "0/temp6_input", "0\n"},
+                   {HWMON "0/temp6_label", "Inlet\n"}});
+  std::vector<Probe> probes = probes_of(tree.roots());
+  Batch batch;
+  REQUIRE(probes[0].collector->sample(batch).has_value());
+  CHECK(batch.refused_count() == 6);
+  CHECK(batch.fault_count() == 0);
+  CHECK(lines(batch) == Lines{"perjoule_fan_speed_rpm{chip=\"nct6795\",sensor=\"fan2\"} 895",
+                              "perjoule_temperature_celsius{chip=\"nct6795\",sensor=\"Inlet\",role=\"inlet\"} 0",
+                              "perjoule_temperature_celsius{chip=\"nct6795\",sensor=\"temp1\",role=\"board\"} 34"});
+}
