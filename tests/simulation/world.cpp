@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "collectors/collector.hpp"
+#include "collectors/labels.hpp"
 #include "collectors/power/metrics.hpp"
 #include "daemon/efficiency/rows.hpp"
 #include "daemon/record/latest.hpp"
@@ -345,7 +346,9 @@ void World::watch_totals() {
     if (value < most) violate(fmt::format("{} fell from {} to {}", name, most, value));
     most = std::max(most, value);
     // Everything that was shown must be on the disk.
-    const auto kept = disk_.totals.find(name);
+    const std::string identity =
+        select_labels(labels, [&](std::string_view label) { return is_identity(metric, label); });
+    const auto kept = disk_.totals.find(fmt::format("{}{{{}}}", metric.name, identity));
     if (kept == disk_.totals.end() || static_cast<double>(kept->second) / 1e6 < value)
       violate(fmt::format("{} = {} was shown before it was committed", name, value));
   });
