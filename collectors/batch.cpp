@@ -21,20 +21,26 @@ void Batch::append(Reading reading, std::string_view device, std::initializer_li
 }
 
 void Batch::fault(std::string_view item, Error error) {
-  if (error.fault == Fault::absent) return;
-  ++fault_count_;
-  if (faults_.size() < kept_faults) faults_.push_back({std::string(item), std::move(error)});
+  const ItemState state = error.fault == Fault::absent   ? ItemState::absent
+                          : error.fault == Fault::denied ? ItemState::denied
+                                                         : ItemState::error;
+  ++items_[static_cast<std::size_t>(state)];
+  fault_count_ += state == ItemState::absent ? 0U : 1U;
+  if (faults_.size() < kept_faults) faults_.push_back({std::string(item), std::move(error), state});
 }
 
 void Batch::refuse(std::string_view item, std::string_view why) {
+  ++items_[static_cast<std::size_t>(ItemState::implausible)];
   ++refused_count_;
-  if (faults_.size() < kept_faults) faults_.push_back({std::string(item), Error{Fault::transient, std::string(why)}});
+  if (faults_.size() < kept_faults)
+    faults_.push_back({std::string(item), Error{Fault::transient, std::string(why)}, ItemState::implausible});
 }
 
 void Batch::clear() {
   readings_.clear();
   arena_.clear();
   faults_.clear();
+  items_.fill(0);
   fault_count_ = 0;
   refused_count_ = 0;
 }

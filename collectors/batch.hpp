@@ -84,9 +84,21 @@ struct Reading {
 // fewer.
 [[nodiscard]] std::string_view label_value(std::string_view values, std::size_t index);
 
+// What became of an item of a source: a sensor, a zone, a file, a query of a driver.
+enum class ItemState : std::uint8_t { ok, absent, denied, error, implausible };
+inline constexpr std::array item_states = {ItemState::ok, ItemState::absent, ItemState::denied, ItemState::error,
+                                           ItemState::implausible};
+constexpr std::string_view name(ItemState state) {
+  constexpr std::array<std::string_view, item_states.size()> names = {"ok", "absent", "denied", "error", "implausible"};
+  return names[static_cast<std::size_t>(state)];
+}
+using ItemCounts = std::array<std::uint32_t, item_states.size()>;
+
+// An item that gave no value.
 struct ItemFault {
   std::string item;
   Error error;
+  ItemState state = ItemState::error;
 };
 
 class Batch {
@@ -145,8 +157,12 @@ class Batch {
     append(reading, device, {std::string_view(labels)...});
   }
 
+  // So many items gave their value, or have none: the driver does not have them, or not now.
+  void ok(std::uint32_t items = 1) { items_[static_cast<std::size_t>(ItemState::ok)] += items; }
+  void absent(std::uint32_t items = 1) { items_[static_cast<std::size_t>(ItemState::absent)] += items; }
+
   // One item (a channel, a zone) failed while others did not. At most 64 errors are kept; all are counted. One that is
-  // absent (Fault::absent) has no value now, which is no fault and is not counted.
+  // absent (Fault::absent) has no value now, which is no fault.
   void fault(std::string_view item, Error error);
 
   // An implausible value was read and ignored: it is counted, and its series has no value in this tick. `why` says what
@@ -156,6 +172,8 @@ class Batch {
   void clear();
   std::span<const Reading> readings() const { return readings_; }
   std::span<const ItemFault> faults() const { return faults_; }
+  // Of the items that were reported by the calls above.
+  const ItemCounts& items() const { return items_; }
   std::uint64_t fault_count() const { return fault_count_; }
   std::uint64_t refused_count() const { return refused_count_; }
   // Label values, each followed by a NUL.
@@ -174,6 +192,7 @@ class Batch {
   std::vector<Reading> readings_;
   std::string arena_;
   std::vector<ItemFault> faults_;
+  ItemCounts items_ = {};
   std::uint64_t fault_count_ = 0;
   std::uint64_t refused_count_ = 0;
 };

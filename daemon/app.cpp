@@ -113,6 +113,9 @@ bool App::open_storage() {
   sources_.emplace(*recorder_, [this](const SourceStatus& before, const SourceStatus& after) {
     changes_.source(before, after, clock_.now().steady_ns);
   });
+  sources_->on_items([this](const SourceStatus& status, std::span<const SourceItem> changed) {
+    changes_.items(status, changed, clock_.now().steady_ns);
+  });
   const OnLateness lateness = [this](std::int64_t late_ns) {
     instruments_.lateness(static_cast<double>(late_ns) / 1e9);
   };

@@ -29,7 +29,7 @@ std::vector<MetricGroup> metric_groups() {
   groups.push_back(std::move(node));
   MetricGroup self{"self",
                    "The daemon itself and its sources.",
-                   {&source_state, &collector_last_success, &collector_duration, &collector_faults,
+                   {&source_state, &source_items, &collector_last_success, &collector_duration, &collector_faults,
                     &collector_missed_ticks, &alerts::alert_count, &alerts::alerting_gpus, &alerts::alert_overflows,
                     &alerts::maintenance_active, &alerts::maintenance_until, &alerts::notifications,
                     &alerts::notification_failures, &alerts::notifications_dropped, &alerts::notifications_pending,

@@ -45,6 +45,7 @@ constexpr auto first_reason = static_cast<std::size_t>(Field::reason_sw_thermal)
 bool Tick::good(Return result, std::string_view what, Feature& feature) {
   switch (result) {
     case Return::success:
+      batch.ok();
       return true;
     case Return::invalid_argument:
       // With a valid handle this means "not supported by this board". With an invalid one every call returns it: the
@@ -56,9 +57,11 @@ bool Tick::good(Return result, std::string_view what, Feature& feature) {
     case Return::argument_version_mismatch:
     case Return::deprecated:
       feature.again_ns = now_ns + ask_again_ns;
+      batch.absent();
       return false;
     case Return::no_data:
     case Return::not_ready:
+      batch.absent();
       return false;
     case Return::uninitialized:
     case Return::driver_not_loaded:
@@ -124,7 +127,10 @@ void Fields::read(Tick& tick) {
   asked_.clear();
   asked_index_.clear();
   for (std::size_t i = 0; i < size; ++i) {
-    if (features_[i].missing(tick.now_ns)) continue;
+    if (features_[i].missing(tick.now_ns)) {
+      tick.batch.absent();
+      continue;
+    }
     FieldValue value{};
     value.field = i < first_reason ? requests[i].field : reasons_at_ + static_cast<std::uint32_t>(i - first_reason);
     value.scope = requests[i].scope;

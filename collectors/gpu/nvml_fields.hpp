@@ -42,7 +42,11 @@ struct Tick {
   // Calls an entry of the table with the device and `arguments`, unless the query is known not to be supported.
   template <class... Parameters, class... Arguments>
   bool ask(Feature& feature, std::string_view what, Return (*function)(Device, Parameters...), Arguments... arguments) {
-    if (over || feature.missing(now_ns)) return false;
+    if (over) return false;
+    if (feature.missing(now_ns)) {
+      batch.absent();
+      return false;
+    }
     return good(function == nullptr ? Return::function_not_found : function(device, arguments...), what, feature);
   }
 };

@@ -51,6 +51,7 @@ class Cpu final : public Collector {
     if (!ratios) {
       batch.fault("stat", ratios.error());
     } else {
+      batch.ok();
       if (!ratios->fell.empty()) batch.refuse("stat", ratios->fell + "; its ticks since the last read are not counted");
       for (const auto& [package, busy] : ratios->packages)
         batch.add(cpu_utilization, ratio(busy), label(package));
@@ -118,9 +119,14 @@ class Cpu final : public Collector {
       const Result<std::string_view> text = file.text();
       if (!text) {
         // Not a fault: a kernel without PSI has no such file, and one booted with psi=0 fails the read with EOPNOTSUPP.
-        if (text.error().fault == Fault::denied) batch.fault(resource, text.error());
+        if (text.error().fault == Fault::denied) {
+          batch.fault(resource, text.error());
+        } else {
+          batch.absent();
+        }
         continue;
       }
+      batch.ok();
       const Pressure pressure = parse_pressure(*text);
       if (pressure.some_us) batch.add(pressure_some, seconds_from_micro(*pressure.some_us), resource);
       if (pressure.full_us) batch.add(pressure_full, seconds_from_micro(*pressure.full_us), resource);

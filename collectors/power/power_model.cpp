@@ -119,6 +119,7 @@ class PowerModel final : public Collector {
       if (!meters.empty() && (meter == meters.end() || meter->second)) continue;
       const std::string device = fmt::format("package-{}", label(package));
       const PowerReading source = {device, plausible_factor * threads[package] * line.max_watts, Origin::modelled};
+      batch.ok();
       const Watts power = watts(modelled_watts(line, threads[package], ratio));
       batch.integrate(cpu_package_energy, &cpu_package_power, power, source, label(package), "modelled");
     }

@@ -118,7 +118,10 @@ class Rapl final : public Collector {
     std::optional<Error> failure;
     for (Zone& zone : zones_) {
       const Result<void> read = sample(zone, batch, remedy_);
-      if (read) continue;
+      if (read) {
+        batch.ok();
+        continue;
+      }
       batch.fault(zone.device, read.error());
       // The error of a zone that fails is more useful than that of one that is absent.
       if (!failure || failure->fault == Fault::absent) failure = read.error();

@@ -71,9 +71,11 @@ class Hwmon final : public Collector {
       if (refresh) read_limits(channel);
       channel.watts.reset();
       if (is_off(channel)) continue;
+      const std::uint64_t refused = batch.refused_count();
       const Result<void> read = channel.kind == ChannelKind::energy ? meter(channel, batch) : gauge_of(channel, batch);
       if (read) {
         any = true;
+        if (batch.refused_count() == refused) batch.ok();
         show_limits(channel, batch);
         continue;
       }

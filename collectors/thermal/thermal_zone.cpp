@@ -67,6 +67,7 @@ class ThermalZone final : public Collector {
       batch.refuse(zone_.name, fmt::format("{}: implausible reading {} C (plausible: {} to {} C), ignored",
                                            temperature_.path().native(), value.value(), celsius_min, celsius_max));
     } else {
+      batch.ok();
       batch.add(sensor_temperature, value, zone_.chip, zone_sensor, zone_.role);
     }
     if (samples_++ % limits_every == 0) read_limits();

@@ -1,5 +1,5 @@
 // Metric families that a site publishes about its facility and its work in textfiles. With sensor_temperature these are
-// all that a textfile may contain (vocabulary.cpp). Constants only.
+// all that a textfile may contain (vocabulary.cpp), but for those about the files themselves. Constants only.
 #pragma once
 
 #include "collectors/metric.hpp"
@@ -31,5 +31,16 @@ inline constexpr auto work = persisted_counter<Unit::none>(
     "textfile. A restart of that counter does not reduce the total. A total that is not read for "
     "storage.retention.hour may be deleted, and then starts at 0.",
     "workload", "kind");
+
+inline constexpr auto textfile_valid = gauge<Unit::none>(
+    "perjoule_textfile_valid",
+    "1 if the series of a textfile are shown, 0 if it is refused or too old (the log and the page say "
+    "why).",
+    "file");
+inline constexpr auto textfile_age = gauge<Unit::second>(
+    "perjoule_textfile_age_seconds",
+    "Time since a textfile was last written. One whose time of writing is in the future counts from "
+    "when it was first seen as it is.",
+    "file");
 
 }  // namespace perjoule

@@ -7,12 +7,17 @@
 #include <ctime>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <functional>
+#include <map>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "collectors/collector.hpp"
+#include "collectors/sensor_metrics.hpp"
+#include "collectors/work/metrics.hpp"
 #include "collectors/work/regular_file.hpp"
 #include "collectors/work/vocabulary.hpp"
 
@@ -67,23 +72,53 @@ class Textfile final : public Collector {
                         "raise collectors.textfile.file_limit"});
       names->resize(file_limit_);
     }
-    timespec now = {};
-    ::clock_gettime(CLOCK_REALTIME, &now);
     vocabulary_.clear();
+    std::map<std::string, Seen> seen;
     for (const std::string& name : *names) {
-      const Result<void> read = read_file(name, now.tv_sec);
-      if (!read && read.error().fault != Fault::absent) batch.fault(name, read.error());
+      Seen& of = seen[name] = seen_[name];
+      const Result<void> read = read_file(name, of, batch);
+      if (!read && read.error().fault == Fault::absent) continue;  // it was removed meanwhile
+      batch.add(textfile_valid, count(read ? 1 : 0), name);
+      if (read) {
+        batch.ok();
+      } else {
+        batch.fault(name, read.error());
+      }
     }
+    seen_ = std::move(seen);
     vocabulary_.emit(batch);
     return {};
   }
 
  private:
-  Result<void> read_file(const std::string& name, std::int64_t now_seconds) {
+  // What a file was like when it was last read, and since when.
+  struct Seen {
+    std::int64_t modified_seconds = 0;
+    std::size_t text = 0;  // hash
+    std::int64_t since_seconds = 0;
+  };
+
+  static std::int64_t seconds_of(clockid_t clock) {
+    timespec now = {};
+    ::clock_gettime(clock, &now);
+    return now.tv_sec;
+  }
+
+  // A time of writing in the future says nothing, nor does one on a clock that was set back since.
+  static std::int64_t age_of(Seen& seen, const RegularFile::Content& content) {
+    const std::int64_t now_seconds = seconds_of(CLOCK_BOOTTIME);
+    const std::size_t text = std::hash<std::string_view>{}(content.text);
+    if (seen.since_seconds == 0 || seen.modified_seconds != content.modified_seconds || seen.text != text)
+      seen = {content.modified_seconds, text, now_seconds};
+    return std::max(seconds_of(CLOCK_REALTIME) - content.modified_seconds, now_seconds - seen.since_seconds);
+  }
+
+  Result<void> read_file(const std::string& name, Seen& seen, Batch& batch) {
     const std::string path = (directory_ / name).native();
     const Result<RegularFile::Content> content = file_.read(path, file_bytes_max);
     if (!content) return content.error();
-    const std::int64_t age = now_seconds - content->modified_seconds;
+    const std::int64_t age = age_of(seen, *content);
+    batch.add(textfile_age, seconds(static_cast<double>(age)), name);
     if (age > max_age_seconds_) {
       return Error{Fault::transient,
                    fmt::format("{}: last written {} s ago (max_age is {} s)", path, age, max_age_seconds_),
@@ -101,6 +136,7 @@ class Textfile final : public Collector {
   std::size_t file_limit_;
   RegularFile file_;
   Vocabulary vocabulary_;
+  std::map<std::string, Seen> seen_;
 };
 
 constexpr Option option_table[] = {
@@ -110,6 +146,11 @@ constexpr Option option_table[] = {
     {"file_limit", OptionType::integer, "64", "Maximum number of files to read; the first in name order are read.", 1,
      1024},
 };
+
+// Those of the vocabulary, and two about the files.
+constexpr std::array<const Metric*, 8> metrics = {
+    &facility_power, &circuit_current,    &circuit_rating, &phase_imbalance,
+    &work,           &sensor_temperature, &textfile_valid, &textfile_age};
 
 Result<std::vector<Probe>> make(const Options& options, const Roots&) {
   const std::filesystem::path directory = options.text("directory");
@@ -130,7 +171,7 @@ const Entry textfile_entry = {
     .name = "textfile",
     .help =
         "Facility power, circuit currents, inlet temperatures and work done, from *.prom files that the site writes.",
-    .metrics = Vocabulary::metrics(),
+    .metrics = metrics,
     .options = option_table,
     .period = std::chrono::seconds(15),
     .deadline = std::chrono::seconds(5),

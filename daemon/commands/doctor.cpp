@@ -125,6 +125,13 @@ std::string as_text(const std::vector<Finding>& findings, const Judge& as, const
     out += line.erase(line.find_last_not_of(' ') + 1) + '\n';
     if (!finding.remedy.empty() && finding.condition != Condition::read)
       out += fmt::format("{:<8} remedy: {}\n", "", text::printable(finding.remedy));
+    // The line itself has the first item that failed.
+    for (const SourceItem& item : finding.items) {
+      const std::string said = fmt::format("{}: {}", item.name, item.what);
+      if (said != finding.what)
+        out += fmt::format("{:<8} {}: {}: {}\n", "", name(item.state), text::printable(item.name),
+                           text::printable(item.what));
+    }
   }
   return out;
 }
@@ -146,6 +153,12 @@ std::string as_json(const std::vector<Finding>& findings, const Judge& as, const
     json.member("state", name(finding.condition)).key("problem").boolean(finding.problem);
     json.member("what", finding.what).member("remedy", finding.remedy);
     if (finding.seconds) json.key("seconds").number(*finding.seconds);
+    json.key("items").begin_array();
+    for (const SourceItem& item : finding.items) {
+      json.begin_object().member("item", item.name).member("state", name(item.state)).member("what", item.what);
+      json.end_object();
+    }
+    json.end_array();
     json.end_object();
   }
   json.end_array().end_object();

@@ -69,7 +69,8 @@ Finding finding_of(const SourceStatus& status, const Survey& survey, const confi
                   .condition = condition_of(status.state),
                   .what = status.what,
                   .remedy = status.remedy,
-                  .seconds = status.duration_seconds};
+                  .seconds = status.duration_seconds,
+                  .items = status.without_value};
   if (!status.state) finding.what = "no call has returned";
   const bool gpu = is_gpu_source(status.source);
   for (const Inventory::Board& board : survey.boards) {

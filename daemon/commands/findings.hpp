@@ -30,6 +30,7 @@ struct Finding {
   std::string remedy = {};
   std::optional<double> seconds = {};  // that the last call took
   bool problem = false;                // something that exists is not read
+  std::vector<SourceItem> items = {};  // that gave no value
 };
 
 // Problems first, then in the order of the registry; GPUs by slot. A GPU that is known but not seen by its source has a

@@ -24,6 +24,12 @@ inline constexpr auto source_state =
                       "State of a source and of each of its devices, one-hot: exactly one state is 1. gpu and uuid are "
                       "empty where the device is no GPU.",
                       "source", "device", "gpu", "uuid", "state");
+inline constexpr auto source_items =
+    gauge<Unit::none>("perjoule_source_items",
+                      "Items of a source's device (sensors, zones, files, queries of the driver) at its last call, by "
+                      "what became of them: ok, absent, denied, error, implausible. gpu and uuid are empty where the "
+                      "device is no GPU.",
+                      "source", "device", "gpu", "uuid", "state");
 inline constexpr auto collector_last_success = gauge<Unit::second>(
     "perjoule_collector_last_success_timestamp_seconds",
     "Time of the source's last successful call, in seconds since the epoch.", "source", "device", "gpu", "uuid");

@@ -56,7 +56,8 @@ void Recorder::accept_energy(ProbeState& probe, const Resolved& resolved, const 
   accepted.refused += booking.refused || booking.verdict == GateVerdict::refused || booking.stands ? 1U : 0U;
   accepted.resets += booking.reset ? 1U : 0U;
   if (const std::string why = why_not_believed(booking, reading); !why.empty() && accepted.faults.size() < faults_max)
-    accepted.faults.push_back({std::string(batch.device(reading)), Error{Fault::transient, why}});
+    accepted.faults.push_back(
+        {std::string(batch.device(reading)), Error{Fault::transient, why}, ItemState::implausible});
   const std::optional<double> rate = rate_of(resolved, reading, booking);
   const Origin origin = booking.integrated ? Origin::integrated : reading.origin;
   const Totals* by_source = resolved.by_source;

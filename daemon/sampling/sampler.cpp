@@ -181,19 +181,40 @@ asio::awaitable<void> Sampler::call(std::shared_ptr<Source> source, std::shared_
                      clock_.now());
 }
 
+namespace {
+
+// A meter that was read and then not believed is no item that is ok.
+void move_items(ItemCounts& items, ItemState from, ItemState to, std::size_t count) {
+  std::uint32_t& source = items[static_cast<std::size_t>(from)];
+  const auto moved = std::min<std::uint32_t>(source, static_cast<std::uint32_t>(count));
+  source -= moved;
+  items[static_cast<std::size_t>(to)] += static_cast<std::uint32_t>(count);
+}
+
+}  // namespace
+
 void Sampler::finish(Source& source, Run& run, const Call& ended) {
   Sources::Call report;
   report.duration_seconds = static_cast<double>(ended.ended.steady_ns - ended.started.steady_ns) / 1e9;
   report.faults = ended.batch.fault_count() + ended.batch.refused_count();
+  const auto add_items = [&report](std::span<const ItemFault> faults) {
+    for (const ItemFault& fault : faults)
+      report.without_value.push_back({fault.item, fault.state, fault.error.what, fault.error.remedy});
+  };
+  report.items = ended.batch.items();
+  add_items(ended.batch.faults());
   if (ended.result) {
     Stamp stamp = ended.started;
     stamp.uncertainty_ns = ended.ended.steady_ns - ended.started.steady_ns;
     const Recorder::Accepted accepted = recorder_.accept(*run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
-    if (!ended.batch.faults().empty() || !accepted.faults.empty()) {
-      const ItemFault& first = ended.batch.faults().empty() ? accepted.faults.front() : ended.batch.faults().front();
-      report.what = fmt::format("{}: {}", first.item, first.error.what);
-      report.remedy = first.error.remedy;
+    add_items(accepted.faults);
+    move_items(*report.items, ItemState::ok, ItemState::implausible, accepted.faults.size());
+    const auto first = std::find_if(report.without_value.begin(), report.without_value.end(),
+                                    [](const SourceItem& item) { return item.state != ItemState::absent; });
+    if (first != report.without_value.end()) {
+      report.what = fmt::format("{}: {}", first->name, first->what);
+      report.remedy = first->remedy;
     }
     sources_.sampled(source.entry->name, run.device, report, ended.started);
     return;

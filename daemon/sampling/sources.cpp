@@ -8,6 +8,10 @@
 
 namespace perjoule {
 
+namespace {
+constexpr std::size_t items_max = 64;  // that a batch names
+}
+
 std::string_view name(SourceState state) {
   switch (state) {
     case SourceState::ok:
@@ -50,7 +54,7 @@ SourceStatus& Sources::status(std::string_view source, std::string_view device) 
 
 const Sources::Ids& Sources::ids(const SourceStatus& status) {
   SeriesTable& series = recorder_.series();
-  auto& [board, ids] = shown_.at(&status);
+  auto& [board, ids, has_items] = shown_.at(&status);
   if (std::all_of(ids.begin(), ids.end(), [&](const auto& id) { return id && series.contains(*id); })) return ids;
   const std::string values = label_values({status.source, status.device, board.gpu, board.uuid});
   for (std::size_t i = 0; i < source_states.size(); ++i)
@@ -59,6 +63,8 @@ const Sources::Ids& Sources::ids(const SourceStatus& status) {
   for (const Metric* metric : std::initializer_list<const Metric*>{&collector_last_success, &collector_duration,
                                                                    &collector_faults, &collector_missed_ticks})
     ids[at++] = series.identify(*metric, values);
+  for (const ItemState state : item_states)
+    ids[at++] = series.identify(source_items, values + label_values({name(state)}));
   return ids;
 }
 
@@ -85,13 +91,35 @@ void Sources::sampled(std::string_view source, std::string_view device, const Ca
   of.duration_seconds = call.duration_seconds;
   of.lost = call.lost;
   if (call.state == SourceState::ok) of.last_success_seconds = static_cast<double>(stamp.wall_ms) / 1000;
+  of.items = call.items;
+  if (call.items) note_items(of, call.without_value);
   change(of, call.state, call.what, call.remedy, stamp);
+}
+
+// An item that is not in the list any more has a value again, unless the list is as long as it may be.
+void Sources::note_items(SourceStatus& status, std::vector<SourceItem> without_value) {
+  std::vector<SourceItem> before = std::exchange(status.without_value, std::move(without_value));
+  if (!on_items_ || (before.empty() && status.without_value.empty())) return;
+  std::map<std::string_view, ItemState> was;
+  for (const SourceItem& item : before)
+    was.emplace(item.name, item.state);
+  std::vector<SourceItem> changed;
+  for (const SourceItem& item : status.without_value) {
+    const auto found = was.find(item.name);
+    if (found == was.end() || found->second != item.state) changed.push_back(item);
+    if (found != was.end()) was.erase(found);
+  }
+  for (const auto& [item, state] : was) {
+    if (status.without_value.size() < items_max) changed.push_back({std::string(item), ItemState::ok, {}, {}});
+  }
+  if (!changed.empty()) on_items_(status, changed);
 }
 
 void Sources::timed_out(std::string_view source, std::string_view device, std::string_view what, const Stamp& stamp) {
   SourceStatus& of = status(source, device);
   ++of.timeouts;
   of.lost = false;
+  of.items.reset();
   ++of.faults;
   change(of, SourceState::stuck, std::string(what), {}, stamp);
 }
@@ -126,7 +154,7 @@ void Sources::forget(std::string_view source) {
 
 void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   const Ids& ids = this->ids(status);
-  std::array<Sample, source_states.size() + 4> samples{};
+  std::array<Sample, std::tuple_size_v<Ids>> samples{};
   std::size_t count = 0;
   const auto add = [&](const std::optional<SeriesId>& id, double value) {
     if (id) samples[count++] = {*id, value};
@@ -138,7 +166,18 @@ void Sources::publish(const SourceStatus& status, const Stamp& stamp) {
   if (status.duration_seconds) add(ids[others + 1], *status.duration_seconds);
   add(ids[others + 2], static_cast<double>(status.faults));
   add(ids[others + 3], static_cast<double>(status.missed));
+  constexpr std::size_t items = others + 4;
+  for (std::size_t i = 0; status.items && i < item_states.size(); ++i)
+    add(ids[items + i], (*status.items)[i]);
   recorder_.show_own(std::span(samples).first(count), stamp);
+  bool& has_items = shown_.at(&status).has_items;
+  if (std::exchange(has_items, status.items.has_value()) && !has_items) {
+    std::vector<SeriesId> gone;
+    for (std::size_t i = items; i < ids.size(); ++i) {
+      if (ids[i]) gone.push_back(*ids[i]);
+    }
+    recorder_.hide_own(gone);
+  }
 }
 
 bool Sources::settled(std::uint64_t calls) const {

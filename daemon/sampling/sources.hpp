@@ -9,6 +9,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -25,6 +26,14 @@ inline constexpr std::array source_states = {SourceState::ok, SourceState::absen
 [[nodiscard]] std::string_view name(SourceState state);
 [[nodiscard]] SourceState state_of(Fault fault);
 
+// An item of a device that gives no value, or gives one again (state ok).
+struct SourceItem {
+  std::string name;
+  ItemState state = ItemState::error;
+  std::string what;
+  std::string remedy;
+};
+
 struct SourceStatus {
   std::string source;
   std::string device;
@@ -38,14 +47,19 @@ struct SourceStatus {
   std::uint64_t timeouts = 0;
   std::uint64_t missed = 0;  // due times without a call
   std::uint64_t faults = 0;
+  std::optional<ItemCounts> items;        // at the last call; none where it ended without
+  std::vector<SourceItem> without_value;  // their names and reasons, at most 64
 };
 
 class Sources {
  public:
   // Called at each change of state, with the status before and after the change.
   using OnChange = std::function<void(const SourceStatus& before, const SourceStatus& after)>;
+  // Called with the items of a device that have changed their state at a call.
+  using OnItems = std::function<void(const SourceStatus& status, std::span<const SourceItem> changed)>;
 
   Sources(Recorder& recorder, OnChange on_change) : recorder_(recorder), on_change_(std::move(on_change)) {}
+  void on_items(OnItems on_items) { on_items_ = std::move(on_items); }
 
   // The labels gpu and uuid of a device's series; both empty for a device that is no GPU.
   struct GpuLabels {
@@ -63,6 +77,8 @@ class Sources {
     double duration_seconds = 0;
     std::uint64_t faults = 0;
     bool lost = false;
+    std::optional<ItemCounts> items = {};
+    std::vector<SourceItem> without_value = {};
   };
   void sampled(std::string_view source, std::string_view device, const Call& call, const Stamp& stamp);
   void timed_out(std::string_view source, std::string_view device, std::string_view what, const Stamp& stamp);
@@ -77,20 +93,24 @@ class Sources {
   [[nodiscard]] bool settled(std::uint64_t calls = 1) const;
 
  private:
-  // The series that a status may have, in the order of source_states and then last success, duration, faults, missed.
+  // The series that a status may have, in the order of source_states, then last success, duration, faults, missed, then
+  // in that of item_states.
   // One that is not shown for an hour is dropped (Recorder::drop_unused), and then looked up again.
-  using Ids = std::array<std::optional<SeriesId>, source_states.size() + 4>;
+  using Ids = std::array<std::optional<SeriesId>, source_states.size() + 4 + item_states.size()>;
   struct Shown {
     GpuLabels board;
     Ids ids;
+    bool has_items = false;
   };
   [[nodiscard]] const Ids& ids(const SourceStatus& status);
   SourceStatus& status(std::string_view source, std::string_view device);
   void change(SourceStatus& status, SourceState state, std::string what, std::string remedy, const Stamp& stamp);
   void publish(const SourceStatus& status, const Stamp& stamp);
+  void note_items(SourceStatus& status, std::vector<SourceItem> without_value);
 
   Recorder& recorder_;
   OnChange on_change_;
+  OnItems on_items_;
   FindGpu find_gpu_;
   std::map<std::pair<std::string, std::string>, SourceStatus> list_;
   std::unordered_map<const SourceStatus*, Shown> shown_;  // of those in list_

@@ -12,6 +12,8 @@ namespace perjoule {
 namespace {
 
 constexpr double hangs_after_seconds = 5;
+constexpr std::int64_t minute_ns = 60'000'000'000;
+constexpr int items_said_max = 20;
 constexpr std::int64_t refused_again_ns = 600'000'000'000;
 
 }  // namespace
@@ -29,7 +31,28 @@ void ChangeLog::source(const SourceStatus& before, const SourceStatus& after, st
              {{"was", was}, {"why", after.what}, {"remedy", after.remedy}, {"note", note}});
 }
 
+void ChangeLog::items(const SourceStatus& status, std::span<const SourceItem> changed, std::int64_t now_ns) {
+  Items& of = items_[status.source];
+  if (now_ns - of.since_ns >= minute_ns) of = {now_ns, 0, of.more};
+  for (const SourceItem& item : changed) {
+    if (of.said >= items_said_max) {
+      ++of.more;
+      continue;
+    }
+    ++of.said;
+    const bool bad = item.state != ItemState::ok && item.state != ItemState::absent;
+    log_.write(bad ? config::LogLevel::warn : config::LogLevel::info,
+               fmt::format("{} {}", status.source, name(item.state)),
+               {{"device", status.device}, {"item", item.name}, {"why", item.what}, {"remedy", item.remedy}});
+  }
+}
+
 void ChangeLog::notes(std::vector<std::string> notes, std::int64_t now_ns) {
+  for (auto& [source, of] : items_) {
+    if (of.more == 0 || now_ns - of.since_ns < minute_ns) continue;
+    log_.warn(fmt::format("{}: more items have changed", source), {{"changes", std::to_string(of.more)}});
+    of = {now_ns, 0, 0};
+  }
   for (const std::string& note : notes) {
     if (std::find(notes_.begin(), notes_.end(), note) != notes_.end()) continue;
     if (rate_limit_.ask("notes", now_ns) != LogRateLimit::Verdict::hold) log_.warn(note, {});

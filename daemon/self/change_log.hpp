@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <functional>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -19,6 +20,8 @@ class ChangeLog {
   explicit ChangeLog(Log& log) : log_(log) {}
 
   void source(const SourceStatus& before, const SourceStatus& after, std::int64_t now_ns);
+  // Items of a device that have changed: a line each, at most 20 of a source in a minute; the rest are counted.
+  void items(const SourceStatus& status, std::span<const SourceItem> changed, std::int64_t now_ns);
   void storage(const storage::Report& report);
   // How long the commit under way has lasted; 0: none is. Called each second.
   void commit_pending(double seconds);
@@ -27,7 +30,8 @@ class ChangeLog {
   // source in ten minutes while there are more.
   void series_refused(const std::map<std::string, std::uint64_t, std::less<>>& by_source, std::int64_t now_ns);
 
-  // What an operator should know of derived figures (Recorder::notes()): a line for each that is new.
+  // What an operator should know of derived figures (Recorder::notes()): a line for each that is new. Called each
+  // second: also logs how many changes of items were not logged by themselves.
   void notes(std::vector<std::string> notes, std::int64_t now_ns);
 
   // Why storing fails: the error of the last commit, or that a commit hangs; "" if it works.
@@ -40,7 +44,13 @@ class ChangeLog {
 
   Log& log_;
   LogRateLimit rate_limit_;
-  std::vector<std::string> notes_;  // as last logged
+  struct Items {
+    std::int64_t since_ns = 0;
+    int said = 0;  // in the minute since then
+    int more = 0;
+  };
+  std::map<std::string, Items, std::less<>> items_;  // by source
+  std::vector<std::string> notes_;                   // as last logged
   std::string storage_error_;
   double hangs_seconds_ = 0;                                      // 0: no commit hangs
   storage::PerResolution<std::int64_t> reach_ms_ = {-1, -1, -1};  // as last logged; 0: not limited by size

@@ -63,6 +63,21 @@ td.number { text-align: right; } code { font-size: .9em; overflow-wrap: anywhere
 </style></head><body>
 )";
 
+// The items without a value; the first of them that is a fault is in `what`.
+std::string items(const SourceStatus& status) {
+  constexpr std::size_t shown_max = 10;
+  std::string out;
+  std::size_t shown = 0;
+  for (const SourceItem& item : status.without_value) {
+    if (shown++ == shown_max) break;
+    out += fmt::format("<br>{}: {}", escape(item.name), name(item.state));
+    if (!item.what.empty()) out += fmt::format(" ({})", escape(item.what));
+  }
+  if (status.without_value.size() > shown_max)
+    out += fmt::format("<br>{} more", status.without_value.size() - shown_max);
+  return out;
+}
+
 std::string row(const SourceStatus& status, std::int64_t wall_ms) {
   std::string age = "never";
   if (status.last_success_seconds > 0) {
@@ -72,6 +87,7 @@ std::string row(const SourceStatus& status, std::int64_t wall_ms) {
       status.duration_seconds ? fmt::format("{:.1f} ms", *status.duration_seconds * 1000) : "";
   std::string why = escape(status.what);
   if (!status.remedy.empty()) why += fmt::format("<br>Remedy: <code>{}</code>", escape(status.remedy));
+  why += items(status);
   return fmt::format(
       "<tr><td>{}</td><td>{}</td><td>{}</td><td class=\"number\">{}</td><td class=\"number\">{}</td>"
       "<td class=\"number\">{}</td><td class=\"number\">{}</td><td>{}</td></tr>\n",

@@ -59,6 +59,7 @@ Options options_of(const Directory& directory) {
 // The readings of one tick as lines, and its faults.
 struct Tick {
   std::vector<std::string> lines;
+  std::vector<std::string> files;  // of the metrics about the files themselves
   std::vector<std::string> faults;
   std::uint64_t fault_count = 0;
 };
@@ -76,7 +77,7 @@ Tick sample(const Options& options) {
       line += fmt::format(" {}", batch.label(reading, i));
     line +=
         reading.form == Reading::Form::meter ? fmt::format(" raw {}", reading.raw) : fmt::format(" {}", reading.value);
-    tick.lines.push_back(line);
+    (line.starts_with("perjoule_textfile_") ? tick.files : tick.lines).push_back(line);
   }
   for (const ItemFault& fault : batch.faults())
     tick.faults.push_back(fault.error.what);
@@ -309,4 +310,19 @@ TEST_CASE("a file that gives more bytes than its size is refused") {
   const auto content = file.read("/proc/self/status", 1 << 20);
   REQUIRE(!content);
   CHECK(content.error().what == "/proc/self/status: changed while it was read; it is read again at the next tick");
+}
+
+TEST_CASE("textfile: each file is shown as valid or not, with its age; one of tomorrow counts from when it was seen") {
+  Directory directory;
+  directory.write("future.prom", power, -86'400);
+  directory.write("good.prom", "perjoule_phase_imbalance_ratio{rack=\"r\",feed=\"f\"} 0.5\n");
+  directory.write("line_ends.prom", "perjoule_facility_power_watts{category=\"other\"} 1\r\n");
+  directory.write("old.prom", "perjoule_facility_power_watts{category=\"old\"} 1\n", 301);
+  const Tick tick = sample(directory);
+  CHECK(tick.files == std::vector<std::string>{
+                          "perjoule_textfile_age_seconds future.prom 0", "perjoule_textfile_valid future.prom 1",
+                          "perjoule_textfile_age_seconds good.prom 0", "perjoule_textfile_valid good.prom 1",
+                          "perjoule_textfile_age_seconds line_ends.prom 0", "perjoule_textfile_valid line_ends.prom 0",
+                          "perjoule_textfile_age_seconds old.prom 301", "perjoule_textfile_valid old.prom 0"});
+  CHECK(tick.fault_count == 2);
 }

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "daemon/record/metrics.hpp"
@@ -139,4 +140,37 @@ TEST_CASE("over the series limit a source still has its status in the list") {
   CHECK(changes == 1);
   CHECK(latest.fresh(0) == 0);
   sources.forget("rapl", "");
+}
+
+TEST_CASE_FIXTURE(Fixture, "items are counted by state, and those that change are reported once, with their names") {
+  std::vector<std::string> said;
+  sources.on_items([&](const SourceStatus& status, std::span<const SourceItem> changed) {
+    for (const SourceItem& item : changed)
+      said.push_back(
+          fmt::format("{}/{} {}: {} {}", status.source, status.device, item.name, name(item.state), item.what));
+  });
+  const auto call = [&](ItemCounts counts, std::vector<SourceItem> without_value) {
+    Sources::Call ended;
+    ended.items = counts;
+    ended.without_value = std::move(without_value);
+    sources.sampled("hwmon", "chip", ended, now);
+    return std::exchange(said, {});
+  };
+  const auto items = [&](std::string_view state) { return shown(source_items, {"hwmon", "chip", "", "", state}); };
+  const SourceItem fan{"fan1", ItemState::implausible, "65535 rpm", ""};
+  const SourceItem link{"temp2", ItemState::absent, "no data", ""};
+  CHECK(call({3, 0, 0, 0, 0}, {}).empty());
+  CHECK(call({1, 1, 0, 0, 1}, {fan, link}) ==
+        std::vector<std::string>{"hwmon/chip fan1: implausible 65535 rpm", "hwmon/chip temp2: absent no data"});
+  CHECK(items("ok") == 1);
+  CHECK(items("absent") == 1);
+  CHECK(items("denied") == 0);
+  CHECK(items("implausible") == 1);
+  CHECK(call({1, 1, 0, 0, 1}, {fan, link}).empty());
+  CHECK(call({2, 0, 0, 0, 1}, {fan}) == std::vector<std::string>{"hwmon/chip temp2: ok "});
+  sources.timed_out("hwmon", "chip", "hangs", now);
+  CHECK_FALSE(items("ok"));
+  CHECK(call({3, 0, 0, 0, 0}, {}) == std::vector<std::string>{"hwmon/chip fan1: ok "});
+  CHECK(items("ok") == 3);
+  CHECK(items("implausible") == 0);
 }
