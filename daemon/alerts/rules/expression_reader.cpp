@@ -4,8 +4,8 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <iterator>
 #include <array>
+#include <iterator>
 
 #include "config/suggestion.hpp"
 #include "config/text.hpp"
