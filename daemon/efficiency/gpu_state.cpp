@@ -87,7 +87,7 @@ std::optional<GpuState> GpuStates::step(std::optional<GpuState> seen, std::int64
   if (*seen == *before) return before;
   const bool at_once = *seen == GpuState::active || *seen == GpuState::asleep || *before == GpuState::asleep;
   if (!at_once && now_ns - since_ns_ < enter_after_ns) return before;
-  current_ = *seen;
+  current_ = seen;
   return *seen == GpuState::active && *before != GpuState::asleep && !is_gap ? current_ : before;
 }
 
