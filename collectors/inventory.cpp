@@ -4,7 +4,6 @@
 
 #include <algorithm>
 #include <charconv>
-#include <numeric>
 #include <optional>
 #include <utility>
 
@@ -88,6 +87,9 @@ unsigned move_in(std::vector<Board>& boards, const Seen& seen) {
 std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
   const std::lock_guard lock(mutex_);
   const std::vector<Board> before = boards_;
+  for (const Seen& one : seen) {
+    if (!one.uuid.empty() && unexpected_.erase(one.address) > 0) ++version_;
+  }
   const Found found = recognize(seen, boards_);
   for (std::size_t i = 0; i < seen.size(); ++i) {
     if (found[i]) renew(boards_, *found[i], seen[i]);
@@ -100,8 +102,9 @@ std::vector<unsigned> Inventory::place(std::span<const Seen> seen) {
   }
   std::sort(fresh.begin(), fresh.end(),
             [&](std::size_t a, std::size_t b) { return seen[a].address < seen[b].address; });
-  for (const std::size_t i : fresh)
-    slots[i] = move_in(boards_, seen[i]);
+  for (const std::size_t i : fresh) {
+    if (!unexpected_.contains(seen[i].address)) slots[i] = move_in(boards_, seen[i]);
+  }
   std::erase_if(boards_, [](const Board& board) { return board.address.empty() && board.uuid.empty(); });
   if (boards_ != before) ++version_;
   grow();
@@ -123,14 +126,14 @@ void Inventory::on_bus(std::string_view source, std::vector<std::string> address
 }
 
 std::size_t Inventory::bus_count() const {
-  return std::accumulate(bus_.begin(), bus_.end(), std::size_t{0},
-                         [](std::size_t sum, const auto& source) { return sum + source.second.size(); });
-}
-
-bool Inventory::stands_on_bus(const std::string& address) const {
-  return std::any_of(bus_.begin(), bus_.end(), [&](const auto& source) {
-    return std::find(source.second.begin(), source.second.end(), address) != source.second.end();
-  });
+  std::size_t count = 0;
+  for (const auto& [source, addresses] : bus_) {
+    count +=
+        static_cast<std::size_t>(std::count_if(addresses.begin(), addresses.end(), [this](const std::string& address) {
+          return !unexpected_.contains(address);
+        }));
+  }
+  return count;
 }
 
 // A place on the bus whose board has not answered yet may turn out to hold a board that is known from another place.
@@ -153,9 +156,26 @@ std::size_t Inventory::expected() const {
 
 void Inventory::accept(const std::function<bool(const Board&)>& answers) {
   const std::lock_guard lock(mutex_);
-  std::erase_if(boards_, [&](const Board& board) { return !answers(board) && !stands_on_bus(board.address); });
-  expected_ = std::max(answered_count(), bus_count());
+  std::erase_if(boards_, [&](const Board& board) { return !answers(board); });
+  const auto is_accepted = [this](const std::string& address) {
+    return std::any_of(boards_.begin(), boards_.end(), [&](const Board& board) { return board.address == address; });
+  };
+  unexpected_.clear();
+  for (const auto& [source, addresses] : bus_) {
+    for (const std::string& address : addresses) {
+      if (!is_accepted(address) && unexpected_.size() < boards_max) unexpected_.insert(address);
+    }
+  }
+  expected_ = answered_count();
   ++version_;
+}
+
+bool Inventory::is_unexpected(std::string_view address, std::optional<std::size_t> configured) const {
+  const std::lock_guard lock(mutex_);
+  if (unexpected_.contains(address)) return true;
+  if (!configured || answered_count() < *configured) return false;
+  return std::none_of(boards_.begin(), boards_.end(),
+                      [&](const Board& board) { return board.address == address && !board.uuid.empty(); });
 }
 
 std::vector<Inventory::Board> Inventory::boards() const {
@@ -173,11 +193,14 @@ std::string Inventory::text() const {
   std::string text = fmt::format("expected {}\n", expected_);
   for (const Board& board : boards_)
     text += fmt::format("{} {} {}\n", board.slot, or_dash(board.address), or_dash(board.uuid));
+  for (const std::string& address : unexpected_)
+    text += fmt::format("unexpected {}\n", address);
   return text;
 }
 
 bool Inventory::load(std::string_view text) {
   std::vector<Board> boards;
+  std::set<std::string, std::less<>> unexpected;
   std::size_t expected = 0;
   bool good = true;
   while (!text.empty()) {
@@ -188,6 +211,10 @@ bool Inventory::load(std::string_view text) {
     const std::string_view first = take_word(line);
     const std::string_view second = take_word(line);
     const std::string_view third = take_word(line);
+    if (first == "unexpected" && !second.empty() && third.empty() && unexpected.size() < boards_max) {
+      unexpected.emplace(second);
+      continue;
+    }
     const auto slot = number(first == "expected" ? second : first);
     const bool twice = std::any_of(boards.begin(), boards.end(), [&](const Board& b) { return b.slot == slot; });
     const bool is_number = slot && line.empty() && *slot < 2 * boards_max;
@@ -203,6 +230,7 @@ bool Inventory::load(std::string_view text) {
   std::sort(boards.begin(), boards.end(), [](const Board& a, const Board& b) { return a.slot < b.slot; });
   const std::lock_guard lock(mutex_);
   boards_ = std::move(boards);
+  unexpected_ = std::move(unexpected);
   expected_ = std::max(expected, answered_count());
   ++version_;
   return good;

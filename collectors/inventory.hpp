@@ -11,6 +11,7 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -45,13 +46,18 @@ class Inventory {
 
   // The largest number of boards that have answered or were on the bus at once since the last accept().
   [[nodiscard]] std::size_t expected() const;
-  // Accepts the present boards as the expected ones: boards that neither answer nor are on the bus lose their numbers.
+  // Accepts the boards that answer as the expected ones. All others lose their numbers; those on the bus are other
+  // people's (a container that may use two of eight) and are not expected, until one answers.
   void accept(const std::function<bool(const Board&)>& answers);
+  // Whether the board at this place of the bus is not expected: since accept(), or because `configured` boards have
+  // answered before, and none at this place.
+  [[nodiscard]] bool is_unexpected(std::string_view address, std::optional<std::size_t> configured) const;
 
   [[nodiscard]] std::vector<Board> boards() const;
   // Increases with each change of text().
   [[nodiscard]] std::uint64_t version() const;
-  // "expected 8", then a line "SLOT ADDRESS UUID" per board ("-" for what is not known).
+  // "expected 8", then a line "SLOT ADDRESS UUID" per board ("-" for what is not known), then "unexpected ADDRESS" per
+  // place of the bus that is not expected.
   [[nodiscard]] std::string text() const;
   // Replaces everything with what text() wrote. Malformed lines are skipped, and false is returned.
   bool load(std::string_view text);
@@ -59,12 +65,12 @@ class Inventory {
  private:
   [[nodiscard]] std::size_t bus_count() const;
   [[nodiscard]] std::size_t answered_count() const;
-  [[nodiscard]] bool stands_on_bus(const std::string& address) const;
   void grow();
 
   mutable std::mutex mutex_;
   std::vector<Board> boards_;  // by slot, ascending
   std::map<std::string, std::vector<std::string>, std::less<>> bus_;
+  std::set<std::string, std::less<>> unexpected_;  // addresses
   std::size_t expected_ = 0;
   std::uint64_t version_ = 0;
 };

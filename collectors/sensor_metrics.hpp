@@ -14,7 +14,7 @@ inline constexpr auto sensor_temperature = gauge<Unit::celsius>(
 
 inline constexpr auto sensor_power = gauge<Unit::watt>(
     "perjoule_sensor_power_watts",
-    "Power as a sensor chip reports it (hwmon powerN_input or powerN_average), else the mean rate of its energy "
+    "Power as a sensor chip reports it (hwmon powerN_average, else powerN_input), else the mean rate of its energy "
     "counter. Do not sum over roles: a node's input power includes that of its parts.",
     "chip", "sensor", "role");
 

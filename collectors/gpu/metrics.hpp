@@ -17,13 +17,19 @@ inline constexpr auto gpu_power =
                                      "Power of a GPU board: the driver's one-second mean where it has one (NVML field "
                                      "185; nvmlDeviceGetPowerUsage on Ampere and newer except GA100), else the mean "
                                      "over 10 s from the energy counter, else the instantaneous reading. NVIDIA "
-                                     "states an accuracy of +-5 %, a gain error that is constant for a board.",
+                                     "states an accuracy of +-5 %, a gain error that is constant for a board. Meters "
+                                     "found -5.5 to -5.8 % on A100 PCIe, -7.4 % on RTX 3090 (its instantaneous reading "
+                                     "-4.5 to -5.5 %), -5.2 % on RTX 4090, -7.9 % on RTX 2080 Ti, -0.3 to +12.8 % on "
+                                     "others before Ampere (arXiv 2312.02741); for H100 and newer none is published.",
                                      "gpu", "uuid"));
 inline constexpr auto gpu_power_instant = stored_to(
-    0.1, gauge<Unit::watt>("perjoule_gpu_power_instant_watts",
-                           "Instantaneous power of a GPU board (NVML field 186; nvmlDeviceGetPowerUsage on GA100 and "
-                           "before Ampere). On H100 and A100 it covers 25 of every 100 ms: do not integrate it.",
-                           "gpu", "uuid"));
+    0.1,
+    gauge<Unit::watt>("perjoule_gpu_power_instant_watts",
+                      "Instantaneous power of a GPU board (NVML field 186; nvmlDeviceGetPowerUsage on GA100 and "
+                      "before Ampere). On H100 and A100 it covers 25 of every 100 ms, a quarter of the time: do not "
+                      "integrate it. On Volta it covers 10 of every 20 ms, on Turing, Ada and other Ampere boards "
+                      "all of 100 ms (arXiv 2312.02741).",
+                      "gpu", "uuid"));
 inline constexpr auto gpu_module_power =
     stored_to(0.1, gauge<Unit::watt>("perjoule_gpu_module_power_watts",
                                      "Power of the module with GPU, CPU and memory (Grace Hopper and newer; NVML field "
@@ -44,7 +50,8 @@ inline constexpr auto gpu_energy =
                      "perjoule_gpu_energy_joules_total",
                      "Energy of a GPU board, from the driver's counter where it has one (NVML field 83, updated every "
                      "20 to 100 ms), else the integral of perjoule_gpu_power_watts; the label source of "
-                     "perjoule_energy_by_source_joules_total says which.",
+                     "perjoule_energy_by_source_joules_total says which. NVIDIA states no accuracy for the counter: "
+                     "perjoule_gpu_energy_agreement_ratio compares it with the power readings.",
                      "gpu", "uuid"));
 
 inline constexpr auto gpu_temperature = gauge<Unit::celsius>(
@@ -124,8 +131,8 @@ inline constexpr auto gpus =
     gauge<Unit::none>("perjoule_gpus", "GPUs that answer now, including those that are runtime-suspended.");
 inline constexpr auto gpus_expected =
     gauge<Unit::none>("perjoule_gpus_expected",
-                      "GPUs that should answer: the largest of the configured number, the most ever seen at once and "
-                      "those on the PCI bus now; only the configuration or perjouled accept-inventory lowers it.");
+                      "GPUs that should answer: the configured number, else the most that have answered or were on the "
+                      "PCI bus at once; perjouled accept-inventory makes it those that answer now.");
 
 inline constexpr auto gpu_lost = gauge<Unit::none>(
     "perjoule_gpu_lost",

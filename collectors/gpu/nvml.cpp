@@ -37,6 +37,11 @@ struct Candidate {
 };
 
 // The name under which a board shows until it has been asked for its UUID.
+struct Setup {
+  nvml::Processes processes;
+  std::optional<std::size_t> expected;  // as configured
+};
+
 std::string name_of(const Candidate& candidate) {
   return candidate.uuid.empty() ? nvml::name(candidate.place) : candidate.uuid;
 }
@@ -99,8 +104,8 @@ bool integrates(const nvml::Api& api, nvml::Device device) {
          api.device_architecture(device, &architecture) == nvml::Return::success && architecture < nvml::volta;
 }
 
-Probe probe_of(const SharedSession& session, Inventory& inventory, const nvml::Processes& processes,
-               Candidate candidate, std::string address) {
+Probe probe_of(const SharedSession& session, Inventory& inventory, const Setup& setup, Candidate candidate,
+               std::string address) {
   std::optional<unsigned> slot;
   if (candidate.place.address.empty()) slot = candidate.place.index;
   const Inventory::Seen seen{address, candidate.uuid, slot};
@@ -109,38 +114,42 @@ Probe probe_of(const SharedSession& session, Inventory& inventory, const nvml::P
                     std::move(address),
                     {}};
   if (!candidate.runtime_status.empty()) board.runtime_status = candidate.runtime_status;
-  return {candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board), processes)};
+  return {candidate.uuid, std::make_unique<nvml::Gpu>(session, std::move(board), setup.processes)};
 }
 
 // Runs on the board's own lane.
-Result<Probe> identify(const SharedSession& session, Inventory& inventory, const nvml::Processes& processes,
-                       Candidate candidate) {
+Result<Probe> identify(const SharedSession& session, Inventory& inventory, const Setup& setup, Candidate candidate) {
   if (candidate.asleep) return Error{Fault::absent, "runtime-suspended: it gets a number when it wakes"};
   const nvml::Api& api = session->api();
   const Result<nvml::Device> device = nvml::find_board(api, candidate.place);
-  if (!device) return device.error();
+  if (!device) {
+    Error error = device.error();
+    if (inventory.is_unexpected(candidate.place.address, setup.expected))
+      error = {Fault::absent, error.what + "; it is not one of the expected GPUs"};
+    return error;
+  }
   candidate.uuid = uuid_of(api, *device);
   if (candidate.uuid.empty()) {
     return Error{Fault::transient, fmt::format("{}: nvmlDeviceGetUUID gave no UUID", nvml::name(candidate.place))};
   }
   const std::string& known = candidate.place.address;
-  Probe probe = probe_of(session, inventory, processes, candidate, known.empty() ? address_of(api, *device) : known);
+  Probe probe = probe_of(session, inventory, setup, candidate, known.empty() ? address_of(api, *device) : known);
   probe.jitter = integrates(api, *device);
   return probe;
 }
 
-std::vector<Probe> probes_of(const SharedSession& session, const DiscoveryContext& context,
-                             const nvml::Processes& processes, const std::vector<Candidate>& candidates) {
+std::vector<Probe> probes_of(const SharedSession& session, const DiscoveryContext& context, const Setup& setup,
+                             const std::vector<Candidate>& candidates) {
   std::vector<Probe> probes;
   for (const Candidate& candidate : candidates) {
     if (is_watched(context, name_of(candidate))) continue;
     if (candidate.asleep && !candidate.uuid.empty()) {  // it says who it is when it wakes
-      probes.push_back(probe_of(session, *context.inventory, processes, candidate, candidate.place.address));
+      probes.push_back(probe_of(session, *context.inventory, setup, candidate, candidate.place.address));
       continue;
     }
     Probe probe{name_of(candidate), nullptr};
-    probe.identify = [session, inventory = context.inventory, processes, candidate] {
-      return identify(session, *inventory, processes, candidate);
+    probe.identify = [session, inventory = context.inventory, setup, candidate] {
+      return identify(session, *inventory, setup, candidate);
     };
     probes.push_back(std::move(probe));
   }
@@ -161,7 +170,8 @@ Error explain(Error error, bool boards) {
 
 // The daemon passes efficiency.idle.ignore_processes; it is no key of this collector.
 Result<std::vector<Probe>> make_nvml(const Options& options, const Roots& roots, const DiscoveryContext& context) {
-  const nvml::Processes processes(roots.procfs, options.list("ignore_processes"));
+  Setup setup{{roots.procfs, options.list("ignore_processes")}, {}};
+  if (options.has("expected")) setup.expected = static_cast<std::size_t>(options.number("expected"));
   std::vector<Candidate> candidates = on_bus(roots, *context.inventory);
   const bool has_bus = !candidates.empty();
   DiscoveryCall::State call{"nvmlInit", {}};
@@ -174,7 +184,7 @@ Result<std::vector<Probe>> make_nvml(const Options& options, const Roots& roots,
   context.call->begin(std::move(call));
   const auto session = nvml::Session::open(roots.nvml, sleeper);
   if (!session) return explain(session.error(), context.inventory->expected() > 0);
-  if (has_bus) return probes_of(*session, context, processes, candidates);
+  if (has_bus) return probes_of(*session, context, setup, candidates);
   const nvml::Api& api = (*session)->api();
   std::uint32_t boards = 0;
   context.call->begin({"nvmlDeviceGetCount_v2", {}});
@@ -184,7 +194,7 @@ Result<std::vector<Probe>> make_nvml(const Options& options, const Roots& roots,
   }
   if (boards == 0 && context.watched.empty()) return Error{Fault::absent, "the driver reports no GPU"};
   if (boards == context.watched.size()) return std::vector<Probe>{};
-  return probes_of(*session, context, processes, by_index(boards, context));
+  return probes_of(*session, context, setup, by_index(boards, context));
 }
 
 constexpr std::array<const Metric*, 24> metrics = {&gpu_info,
@@ -215,8 +225,8 @@ constexpr std::array option_table = {
     Option{.key = "expected",
            .type = OptionType::integer,
            .fallback = "",
-           .help = "Number of GPUs that this host should have; without it the most that were ever seen at once "
-                   "(perjouled accept-inventory lowers that).",
+           .help = "Number of GPUs that this host should have, whatever the PCI bus shows (a container may use two of "
+                   "eight); without it the most that were ever seen at once (perjouled accept-inventory lowers that).",
            .min = 0,
            .max = 256},
 };

@@ -12,7 +12,9 @@ inline constexpr auto cpu_package_energy = stored_to(
     0.1, persisted_counter<Unit::joule>(
              "perjoule_cpu_package_energy_joules_total",
              "Energy of a CPU package (cores, caches, memory controllers), from its RAPL counter (source rapl, updated "
-             "about every 1 ms). Source modelled: the package's share of a whole server (power supply, board, memory, "
+             "about every 1 ms; measured by Intel since Haswell-EP and a model before, by AMD for the whole socket; "
+             "without voltage regulators, power supply and fans). Source modelled: the package's share of a whole "
+             "server (power supply, board, memory, "
              "fans), from utilisation and SPECpower means by Cloud Carbon Footprint, +-50 %.",
              "package", "source"));
 

@@ -86,8 +86,10 @@ struct Builder {
   }
 
   Channel& add(ChannelKind kind, unsigned number, const Found& found, std::string sensor) {
-    // Some chips give a mean (_average) instead of an instantaneous value, which is as good or better for an integral.
-    const std::string_view value = found.attributes.contains("input") ? "input" : "average";
+    // Some chips give a mean (_average) instead of an instantaneous value, or both: it is better for an integral, which
+    // would see only the peaks or the troughs of a load that changes in step with the reads.
+    const bool has_mean = kind == ChannelKind::power && found.attributes.contains("average");
+    const std::string_view value = has_mean ? "average" : "input";
     const bool thermal = kind == ChannelKind::temperature || kind == ChannelKind::fan;
     const std::string_view role =
         thermal ? temperature_role(chip.name, found.label) : power_role(chip.name, found.label);

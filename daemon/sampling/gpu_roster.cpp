@@ -122,8 +122,11 @@ std::pair<bool, bool> GpuRoster::heard_of(const Inventory::Board& board) const {
 }
 
 // Whether each board of the inventory answers, and for how long it has not.
-void GpuRoster::look(const Stamp& now) {
-  const std::vector<Inventory::Board> boards = inventory_->boards();
+void GpuRoster::look(const Stamp& now, std::optional<std::size_t> configured) {
+  std::vector<Inventory::Board> boards = inventory_->boards();
+  std::erase_if(boards, [&](const Inventory::Board& board) {
+    return board.uuid.empty() && inventory_->is_unexpected(board.address, configured);
+  });
   for (const Inventory::Board& board : boards) {
     const auto is_it = [&board](const Watch& watch) { return watch.board == board; };
     if (std::none_of(watched_.begin(), watched_.end(), is_it)) watched_.push_back({board, now.steady_ns, {}, 0});
@@ -157,15 +160,17 @@ void GpuRoster::show_lost(std::size_t expected) {
 
 void GpuRoster::tick(const Stamp& now, const config::Settings& settings) {
   if (requested_ && sources_.settled()) accept();
-  look(now);
-  std::size_t configured = 0;
+  std::optional<std::size_t> configured;
   for (const Entry* entry : registry()) {
     if (entry->make_numbered == nullptr) continue;
-    configured += static_cast<std::size_t>(collector_settings(settings, entry->name).options.number("expected"));
+    const Options options = collector_settings(settings, entry->name).options;
+    if (options.has("expected"))
+      configured = configured.value_or(0) + static_cast<std::size_t>(options.number("expected"));
   }
+  look(now, configured);
   const auto answering = std::count_if(sources_.list().begin(), sources_.list().end(),
                                        [](const auto& item) { return answers(item.second); });
-  const std::size_t expected = std::max(configured, inventory_->expected());
+  const std::size_t expected = configured.value_or(inventory_->expected());
   if (expected > 0) {  // a host that never had a GPU shows no counts
     batch_.clear();
     batch_.add(gpus, count(static_cast<double>(answering)));

@@ -65,7 +65,7 @@ class GpuRoster {
   void visit_directory();
   void visited(const Request& request);
   [[nodiscard]] std::pair<bool, bool> heard_of(const Inventory::Board& board) const;
-  void look(const Stamp& now);
+  void look(const Stamp& now, std::optional<std::size_t> configured);
   void show_lost(std::size_t expected);
   Ledger& ledger_;
   Recorder& recorder_;

@@ -92,13 +92,45 @@ TEST_CASE("expected is the most that were seen, by a driver or on the bus; only 
   inventory.on_bus("amdgpu", {});
   inventory.on_bus("nvml", {"0000:db:00.0", "0000:18:00.0"});
   inventory.accept([](const Inventory::Board& board) { return board.uuid == "GPU-18" || board.uuid == "GPU-5d"; });
-  CHECK(inventory.expected() == 3);
+  CHECK(inventory.expected() == 2);
   const auto kept = inventory.boards();
-  REQUIRE(kept.size() == 3);
+  REQUIRE(kept.size() == 2);
   CHECK(kept[0] == Inventory::Board{0, "0000:18:00.0", "GPU-18"});
   CHECK(kept[1] == Inventory::Board{3, "0000:5d:00.0", "GPU-5d"});
-  CHECK(kept[2] == Inventory::Board{7, "0000:db:00.0", "GPU-db"});
   CHECK(inventory.place(Seen{{"0000:01:00.0", "GPU-fresh"}}) == Slots{1});  // the lowest free number
+}
+
+TEST_CASE("a board on the bus that does not answer is not expected after accept(), until it answers") {
+  Inventory inventory;
+  inventory.on_bus("nvml", {"0000:18:00.0", "0000:2a:00.0"});
+  inventory.place(Seen{{"0000:18:00.0", "GPU-18"}});
+  inventory.place(Seen{{"0000:2a:00.0", ""}});
+  CHECK(inventory.expected() == 2);
+  CHECK_FALSE(inventory.is_unexpected("0000:2a:00.0", {}));
+  inventory.accept([](const Inventory::Board& board) { return board.uuid == "GPU-18"; });
+  Inventory restored;
+  CHECK(restored.load(inventory.text()));
+  for (Inventory* one : {&inventory, &restored}) {
+    one->on_bus("nvml", {"0000:18:00.0", "0000:2a:00.0"});
+    one->place(Seen{{"0000:2a:00.0", ""}});
+    CHECK(one->expected() == 1);
+    CHECK(one->boards().size() == 1);
+    CHECK(one->is_unexpected("0000:2a:00.0", {}));
+    one->place(Seen{{"0000:2a:00.0", "GPU-2a"}});
+    CHECK(one->expected() == 2);
+    CHECK_FALSE(one->is_unexpected("0000:2a:00.0", {}));
+  }
+}
+
+TEST_CASE("where a number is configured and so many have answered, the other places of the bus are not expected") {
+  Inventory inventory;
+  inventory.on_bus("nvml", {"0000:18:00.0", "0000:2a:00.0"});
+  inventory.place(Seen{{"0000:2a:00.0", ""}});
+  CHECK_FALSE(inventory.is_unexpected("0000:2a:00.0", 1));  // none has answered yet
+  inventory.place(Seen{{"0000:18:00.0", "GPU-18"}});
+  CHECK(inventory.is_unexpected("0000:2a:00.0", 1));
+  CHECK_FALSE(inventory.is_unexpected("0000:18:00.0", 1));
+  CHECK_FALSE(inventory.is_unexpected("0000:2a:00.0", 2));
 }
 
 TEST_CASE("what text() stores is loaded again, and hostile input neither crashes nor duplicates a slot") {

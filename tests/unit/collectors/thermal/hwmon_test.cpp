@@ -136,7 +136,7 @@ TEST_CASE("energy counters are preferred to integrals, and parts do not share th
           "xe/pkg counter rate perjoule_sensor_power_watts",
           "perjoule_sensor_power_limit_watts{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\",limit=\"cap\"} 290",
           "perjoule_sensor_power_limit_watts{chip=\"i915\",sensor=\"power1\",role=\"gpu\",limit=\"max\"} 55",
-          "perjoule_sensor_power_watts{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\"} 70"});
+          "perjoule_sensor_power_watts{chip=\"amdgpu\",sensor=\"PPT\",role=\"gpu\"} 68"});
 }
 
 TEST_CASE("a card counter that never counted leaves the role to the package's") {
@@ -426,4 +426,15 @@ TEST_CASE(
   CHECK(lines(batch) == Lines{"perjoule_fan_speed_rpm{chip=\"nct6795\",sensor=\"fan2\"} 895",
                               "perjoule_temperature_celsius{chip=\"nct6795\",sensor=\"Inlet\",role=\"inlet\"} 0",
                               "perjoule_temperature_celsius{chip=\"nct6795\",sensor=\"temp1\",role=\"board\"} 34"});
+}
+
+TEST_CASE("where a chip gives a sample and a mean of its power, the mean is integrated") {
+  const Tree tree({{HWMON "0/name", "amdgpu\n"},
+                   {HWMON "0/power1_input", "250000000\n"},
+                   {HWMON "0/power1_average", "180000000\n"},
+                   {HWMON "0/power1_label", "PPT\n"}});
+  std::vector<Probe> probes = probes_of(tree.roots());
+  const Lines shown = sample(probes);
+  REQUIRE(shown.size() == 1);
+  CHECK(shown[0].find("integrate 180 ") != std::string::npos);
 }
