@@ -17,7 +17,8 @@ __extension__ using Wide = __int128;  // microwatts x microseconds: 30 s at a me
 
 }  // namespace
 
-Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id_(std::move(boot_id)) {
+Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id)
+    : boot_id_(std::move(boot_id)), expired_(loaded.expired) {
   for (const storage::TotalRow& row : loaded.totals) {
     const auto index = static_cast<std::size_t>(entry(row.key));
     entries_[index].total = std::max<std::int64_t>(row.millionths, 0);
@@ -36,7 +37,6 @@ Ledger::Ledger(const storage::LedgerRows& loaded, std::string boot_id) : boot_id
   changed_.clear();
   // After a migration the file has none of the new keys.
   const bool moved = !loaded.expired.empty();
-  expired_ = loaded.expired;
   for (std::size_t index = 0; index < entries_.size(); ++index) {
     entries_[index].total_changed = moved;
     entries_[index].meter_changed = moved && entries_[index].metered;
