@@ -68,9 +68,19 @@ std::string wrapped(std::string_view text, std::size_t indent) {
   return lines + std::string(text);
 }
 
+// A list, with a blank behind each comma, so that it can be wrapped.
+std::string with_blanks(std::string_view list) {
+  std::string text;
+  for (const char c : list) {
+    if (!text.empty() && text.back() == ',' && c != ' ') text += ' ';
+    text += c;
+  }
+  return text;
+}
+
 std::string entry(std::string_view name, std::string_view help, std::string_view fallback) {
   std::string text(help);
-  if (!fallback.empty()) text += fmt::format(" Default: {}.", fallback);
+  if (!fallback.empty()) text += fmt::format(" Default: {}.", with_blanks(fallback));
   const std::string lead = name.size() < flag_width - 3 ? fmt::format("  {:<{}}", name, flag_width - 2)
                                                         : fmt::format("  {}\n{}", name, std::string(flag_width, ' '));
   return lead + wrapped(text, flag_width) + '\n';
