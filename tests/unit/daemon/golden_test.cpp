@@ -166,8 +166,9 @@ Scrapes scrape_gpu() {
 // Compares with the file, or rewrites it with PERJOULE_UPDATE_GOLDEN. Reports only the first line that differs.
 void compare(const std::string& name, std::string text) {
   // A file that was written just now may be of this second or of the one before.
-  constexpr std::string_view age = "perjoule_textfile_age_seconds{file=\"facility.prom\"} ";
-  if (const std::size_t found = text.find(age); found != std::string::npos) text[found + age.size()] = '0';
+  constexpr std::string_view age = "\nperjoule_textfile_age_seconds{";
+  for (std::size_t at = text.find(age); at != std::string::npos; at = text.find(age, at + 1))
+    text[text.find("} ", at) + 2] = '0';
   const std::string path = std::string(PERJOULE_SOURCE_DIR) + "/tests/golden/" + name;
   if (std::getenv("PERJOULE_UPDATE_GOLDEN") != nullptr) {  // NOLINT(concurrency-mt-unsafe): one thread
     std::ofstream(path, std::ios::binary | std::ios::trunc) << text;
