@@ -19,6 +19,7 @@ constexpr double agreement_least_joules = 100;
 constexpr std::int64_t gap_us = 10'000'000;
 __extension__ using Wide = __int128;
 
+constexpr std::int64_t missed_max_ns = 10 * second_ns;
 constexpr std::int64_t undecided_max_us = GpuStates::undecided_max_ns / 1000;
 
 bool wastes(std::optional<GpuState> state) {
@@ -80,8 +81,7 @@ GpuAccount::Entry GpuAccount::add(const GpuInterval& interval, const GpuReading&
   const bool is_gap = interval.interval_us > gap_us;
   if (reading.utilization) utilization_ns_ = now_ns;
   // One that is missing in a tick is no sign that the driver has none.
-  const bool is_missed =
-      !reading.utilization && utilization_ns_ != 0 && now_ns - utilization_ns_ < GpuStates::undecided_max_ns;
+  const bool is_missed = !reading.utilization && utilization_ns_ != 0 && now_ns - utilization_ns_ < missed_max_ns;
   const std::optional<GpuState> seen = is_missed ? std::nullopt : looks_like(reading, floor_watts);
   entry.state = states_.step(seen, now_ns, enter_after_ns, is_gap);
   const bool is_measured = entry.time_us > 0 && !is_gap;

@@ -50,7 +50,9 @@ class Migration {
     for (const storage::MeterRow& row : rows.meters) {
       std::optional<Key> key = parse(row.key);
       const std::string* const chip = key ? key->find("chip") : nullptr;
-      if (chip != nullptr && row.boot_id == boot_id) of_this_boot_.insert(*chip);
+      if (chip == nullptr) continue;
+      known_.insert(*chip);
+      if (row.boot_id == boot_id) of_this_boot_.insert(*chip);
     }
   }
 
@@ -116,7 +118,7 @@ class Migration {
     if (found == host_.chips.end()) return;
     const bool goes_on = of_this_boot_.contains(chip);
     if (goes_on) *value = found->second + value->substr(chip.size());
-    if (!said_.insert(chip).second) return;
+    if (!said_.insert(chip).second || (!goes_on && known_.contains(found->second))) return;  // said at an earlier start
     lines_.push_back(
         goes_on ? fmt::format("the totals of chip {} go on as those of {}, its name from now on", chip, found->second)
                 : fmt::format("the totals of chip {} were counted before a reboot, and its name does not "
@@ -127,7 +129,8 @@ class Migration {
 
   storage::LedgerRows& rows_;
   const HostNames& host_;
-  std::set<std::string> of_this_boot_;  // chips
+  std::set<std::string> known_;         // chips that the ledger has
+  std::set<std::string> of_this_boot_;  // those of them that were read in this boot
   std::set<std::string> expired_;
   std::string sensors_;
   std::set<std::string> said_;

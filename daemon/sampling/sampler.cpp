@@ -201,7 +201,8 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
     for (const ItemFault& fault : faults)
       report.without_value.push_back({fault.item, fault.state, fault.error.what, fault.error.remedy});
   };
-  report.items = ended.batch.items();
+  const ItemCounts& counts = ended.batch.items();
+  if (std::any_of(counts.begin(), counts.end(), [](std::uint32_t count) { return count > 0; })) report.items = counts;
   add_items(ended.batch.faults());
   if (ended.result) {
     Stamp stamp = ended.started;
@@ -209,7 +210,7 @@ void Sampler::finish(Source& source, Run& run, const Call& ended) {
     const Recorder::Accepted accepted = recorder_.accept(*run.probe, ended.batch, stamp);
     report.faults += accepted.refused;
     add_items(accepted.faults);
-    move_items(*report.items, ItemState::ok, ItemState::implausible, accepted.faults.size());
+    if (report.items) move_items(*report.items, ItemState::ok, ItemState::implausible, accepted.faults.size());
     const auto first = std::find_if(report.without_value.begin(), report.without_value.end(),
                                     [](const SourceItem& item) { return item.state != ItemState::absent; });
     if (first != report.without_value.end()) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <initializer_list>
+#include <set>
 #include <utility>
 
 #include "daemon/record/metrics.hpp"
@@ -104,13 +105,15 @@ void Sources::note_items(SourceStatus& status, std::vector<SourceItem> without_v
   for (const SourceItem& item : before)
     was.emplace(item.name, item.state);
   std::vector<SourceItem> changed;
+  std::set<std::string_view> named;  // several readings of a device may share a name: the first counts
   for (const SourceItem& item : status.without_value) {
+    if (!named.insert(item.name).second) continue;
     const auto found = was.find(item.name);
     if (found == was.end() || found->second != item.state) changed.push_back(item);
-    if (found != was.end()) was.erase(found);
   }
   for (const auto& [item, state] : was) {
-    if (status.without_value.size() < items_max) changed.push_back({std::string(item), ItemState::ok, {}, {}});
+    if (!named.contains(item) && status.without_value.size() < items_max)
+      changed.push_back({std::string(item), ItemState::ok, {}, {}});
   }
   if (!changed.empty()) on_items_(status, changed);
 }

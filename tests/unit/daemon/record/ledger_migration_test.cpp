@@ -97,6 +97,17 @@ TEST_CASE("migration: a chip with another name goes on if it was read in this bo
                {R"(unobserved{device="corsairpsu-0003:1B1C:1C0B.0008/power total"})", 3}});
 }
 
+TEST_CASE("migration: a total that is kept aside is named once, not at each start") {
+  storage::LedgerRows rows;
+  rows.totals = {{R"(sensor{chip="old.0008",sensor="in"})", 50}, {R"(sensor{chip="usb-5",sensor="in"})", 9}};
+  rows.meters = {meter(rows.totals[0].key, "boot", 0, 1000)};
+  const HostNames host{{{"old.0008", "usb-5"}}, false};
+  CHECK(migrate(rows, "next boot", host).size() == 1);
+  rows.meters.push_back(meter(rows.totals[1].key, "next boot", 0, 2000));
+  CHECK(migrate(rows, "next boot", host).empty());
+  CHECK(totals(rows).size() == 2);
+}
+
 TEST_CASE("migration: the first commit deletes the old keys and writes the new ones") {
   storage::LedgerRows rows;
   rows.totals = {{R"(gpu{gpu="0",uuid="GPU-a"})", 100}, {R"(plain{package="0"})", 5}};

@@ -167,6 +167,8 @@ TEST_CASE_FIXTURE(Fixture, "items are counted by state, and those that change ar
   CHECK(items("denied") == 0);
   CHECK(items("implausible") == 1);
   CHECK(call({1, 1, 0, 0, 1}, {fan, link}).empty());
+  CHECK(call({1, 1, 0, 0, 2}, {fan, fan, link}).empty());  // several readings may share a name
+  CHECK(call({1, 1, 0, 0, 2}, {fan, fan, link}).empty());
   CHECK(call({2, 0, 0, 0, 1}, {fan}) == std::vector<std::string>{"hwmon/chip temp2: ok "});
   sources.timed_out("hwmon", "chip", "hangs", now);
   CHECK_FALSE(items("ok"));
